@@ -1,0 +1,172 @@
+"""The Python interface: ``create_pipeline(...).predict(x)``, in the shape that PaddleX users know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from edge_kit.engines.base import Engine, EngineOptions
+from edge_kit.engines.factory import create_engine
+from edge_kit.ocr.image import Image
+from edge_kit.ocr.pipeline import OcrPipeline, Runs
+from edge_kit.ocr.recognition import load_characters
+from edge_kit.ocr.result import OcrResult
+from edge_kit.settings import PipelineSettings, from_mapping, load_settings, looks_like_path
+from edge_kit.sources import Source, expand
+from edge_kit.spec import profile
+from edge_kit.spec.model import Profile
+from model_opt.errors import KitError
+from model_opt.zoo import ModelFiles, fetch, open_model, with_dictionary
+
+
+class Pipeline:
+    """A ready pipeline: models loaded, engines warm. Close it, or use it in a ``with`` block."""
+
+    def __init__(self, settings: PipelineSettings) -> None:
+        self.settings = settings
+        self._engines: list[Engine] = []
+        try:
+            self.ocr = self._assemble()
+        except BaseException:
+            self.close()
+            raise
+
+    def predict(self, x: Any) -> Iterator[OcrResult]:
+        """Yield one ``OcrResult`` for each image in ``x``.
+
+        ``x`` is an ndarray (BGR uint8), a path, an http(s) URL, a folder, ``{"img": …}`` or a list of these. The next
+        image is decoded while one is read. Raises ``ImageError`` at the first image that cannot be read.
+        """
+        for source, outcome in self.predict_each(x):
+            if isinstance(outcome, KitError):
+                raise outcome
+            del source
+            yield outcome
+
+    def predict_each(self, x: Any) -> Iterator[tuple[Source, OcrResult | KitError]]:
+        """Yield each source with its result, or with the error that kept it from being read, and go on."""
+        with ThreadPoolExecutor(1, "edge-kit-decode") as decoder:
+            sources = expand(x)
+            upcoming = next(sources, None)
+            pending = None if upcoming is None else decoder.submit(_load, upcoming)
+            while upcoming is not None and pending is not None:
+                source, loaded = upcoming, pending.result()
+                upcoming = next(sources, None)
+                pending = None if upcoming is None else decoder.submit(_load, upcoming)
+                if isinstance(loaded, KitError):
+                    yield source, loaded
+                    continue
+                image, seconds = loaded
+                result = self.ocr.read(image, source.input_path)
+                yield source, replace(result, timings={"decode": seconds, **result.timings})
+
+    def close(self) -> None:
+        """Free the engines; calling it twice is harmless."""
+        for engine in self._engines:
+            engine.close()
+        self._engines.clear()
+        if hasattr(self, "ocr"):
+            self.ocr.close()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _assemble(self) -> OcrPipeline:
+        settings = self.settings
+        rules = _rules(settings)
+        det, rec = det_files(settings), rec_files(settings)
+        dictionary = rec.dictionary
+        if dictionary is None:
+            raise KitError("the recogniser has no dictionary", path=rec.pdmodel, hint="name it with --rec-dict")
+        classify = None
+        if rules.classifier.enabled:
+            classifier = _model_files(settings.cls_model, "cls", None, settings)
+            classify = self._engine(classifier, settings.device, 1).run
+        det_device, rec_device = (
+            settings.det_device or settings.device,
+            settings.rec_device or settings.device,
+        )
+        lines = _line_workers(settings, rec_device)
+        runs = Runs(
+            detect=self._engine(det, det_device, settings.cores).run,
+            recognise=tuple(self._engine(rec, rec_device, settings.cores // lines).run for _ in range(lines)),
+            classify=classify,
+        )
+        return OcrPipeline(rules, runs, load_characters(dictionary, rules.ctc))
+
+    def _engine(self, model: ModelFiles, device: str, threads: int) -> Engine:
+        engine = create_engine(self.settings.engine, model, EngineOptions(device, max(threads, 1)))
+        self._engines.append(engine)
+        return engine
+
+
+def create_pipeline(
+    pipeline: str | Path = "ocr", *, engine: str | None = None, device: str | None = None, **settings: Any
+) -> Pipeline:
+    """Return a pipeline: ``"ocr"`` for the default one, or the path of a pipeline file (YAML).
+
+    ``engine`` is ``server``, ``lite_x86`` or ``onnx``; ``device`` is ``cpu`` or ``gpu:0``; further settings are the
+    fields of ``edge_kit.settings.PipelineSettings`` and override the file's. Raises ``KitError`` on a bad setting,
+    a model that cannot be had, or an engine that cannot be made.
+    """
+    given = {**settings, "engine": engine, "device": device}
+    given = {key: value for key, value in given.items() if value is not None}
+    from_mapping(given)
+    if str(pipeline).lower() == "ocr":
+        return Pipeline(from_mapping(given))
+    return Pipeline(load_settings(Path(pipeline), **given))
+
+
+def det_files(settings: PipelineSettings) -> ModelFiles:
+    """Return the detector's files: fetched by name, or the user's own by path."""
+    return _model_files(settings.det_model, "det", None, settings)
+
+
+def rec_files(settings: PipelineSettings) -> ModelFiles:
+    """Return the recogniser's files and dictionary: fetched by name, or the user's own by path."""
+    return _model_files(settings.rec_model, "rec", settings.rec_dict, settings)
+
+
+def _model_files(name: str, kind: Any, dictionary: str | None, settings: PipelineSettings) -> ModelFiles:
+    own = Path(dictionary) if dictionary else None
+    if looks_like_path(name):
+        return open_model(Path(name), kind, dictionary=own)
+    files = fetch(name, offline=settings.offline)
+    if files.kind != kind:
+        raise KitError(f"model {name!r} is of kind {files.kind}, and a {kind} model is needed here")
+    return files if own is None else with_dictionary(files, own)
+
+
+def _line_workers(settings: PipelineSettings, device: str) -> int:
+    """Return how many recogniser sessions share the lines: one for each core, one alone on another device.
+
+    Paddle Lite's worker keeps a predictor for every width, so a second worker would double its memory.
+    """
+    single = device != "cpu" or settings.engine == "lite_x86"
+    return 1 if single else min(settings.cores, 8)
+
+
+def _rules(settings: PipelineSettings) -> Profile:
+    rules = profile(settings.spec)
+    if settings.use_angle_classifier is None:
+        return rules
+    return replace(rules, classifier=replace(rules.classifier, enabled=settings.use_angle_classifier))
+
+
+def _load(source: Source) -> tuple[Image, float] | KitError:
+    begin = time.perf_counter()
+    try:
+        image = source.load()
+    except KitError as error:
+        return error
+    return image, time.perf_counter() - begin

@@ -1,0 +1,274 @@
+"""Results of stages, kept by content: the same inputs and parameters never run twice, damage never gets out.
+
+Layout below the cache folder (``resources.cache_dir() / "stages"``)::
+
+    <key>/out/...        what the stage wrote
+    <key>/facts.json     what it reported
+    <key>/digest.json    length and SHA-256 of every file above; its time of change is the time of last use
+    .tmp-<pid>-<random>/ a result being made; renamed to <key> when complete
+    .locks/<key>         one builder per key
+    .locks/session       held shared by running builds, alone by ``prune``
+
+Every use of an entry reads and sums every byte of it (about 1 GB/s), instead of trusting times and lengths:
+for the tens of megabytes of a build that costs less than starting Python, and no kind of damage gets past it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from edge_kit.build.disk import disk_error, shared_lock, sole_lock, sole_lock_if_free
+from edge_kit.build.files import (
+    FileSum,
+    Json,
+    SealedFile,
+    is_plain,
+    json_bytes,
+    name_fault,
+    parse_json,
+    walk_files,
+)
+from model_opt.errors import KitError
+from model_opt.files import sha256_bytes, sha256_file
+from model_opt.resources import cache_dir
+
+FORMAT = 1
+"""Version of the layout above; part of every key, so a new layout never meets old entries."""
+
+CACHE_BYTES = 4 << 30
+"""How much ``prune`` keeps after a build. A build with its package makes about 100 MB of results, so this holds the
+last forty or so different builds, and is small beside the disk of a machine that builds Android apps."""
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+Facts = Mapping[str, Json]
+"""What a stage reports about its work: a JSON object."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A finished stage: the folder with its files, their sums, its facts, and one digest over all of it."""
+
+    name: str
+    key: str
+    folder: Path
+    files: Mapping[str, FileSum]
+    facts: Facts
+    digest: str
+
+    def sealed(self, name: str) -> SealedFile:
+        """Return the file ``name`` of this result with the sum it must have; ``KitError`` when there is none."""
+        if name not in self.files:
+            raise KitError(
+                f"stage {self.name!r} made no file {name!r}",
+                hint="it made: " + (", ".join(sorted(self.files)) or "nothing"),
+            )
+        return SealedFile(self.folder / name, self.files[name])
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What a clean-up removed: the number of results and their bytes."""
+
+    entries: int
+    bytes: int
+
+
+def content_key(name: str, key: Mapping[str, str], needs: Mapping[str, str]) -> str:
+    """Return the key of a stage's result: SHA-256 over its name, its parameters and its inputs' digests.
+
+    Using the digests of what the needed stages made, not their keys, lets the build stop early: when a stage
+    runs again and makes the same bytes, everything behind it is still cached.
+    """
+    value: Json = {"format": FORMAT, "stage": name, "key": dict(key), "needs": dict(needs)}
+    return sha256_bytes(json_bytes(value, what=f"the key of stage {name!r}"))
+
+
+@dataclass(frozen=True)
+class StageCache:
+    """The cache in the folder ``root``, which need not exist yet."""
+
+    root: Path
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep ``prune`` of every process away while results of this cache are read; nests and shares.
+
+        Raises ``KitError`` when the cache cannot be written.
+        """
+        locks = self.root / ".locks"
+        with ExitStack() as held:
+            try:
+                locks.mkdir(parents=True, exist_ok=True)
+                held.enter_context(shared_lock(locks / "session"))
+            except OSError as error:
+                fault = disk_error(error, "opening the cache", self.root)
+                hint = "give a folder of a local disk that can be written in EDGE_KIT_CACHE"
+                raise KitError(fault.what, path=self.root, hint=hint) from error
+            yield
+
+    def find(self, name: str, key: str) -> StageResult | None:
+        """Return the result of stage ``name`` under ``key``, every byte checked, or None when absent or damaged."""
+        try:
+            found = _read_entry(self.root / key, name, key)
+        except (OSError, ValueError):
+            return None
+        _touch(self.root / key)
+        return found
+
+    def make(
+        self, name: str, key: str, fill: Callable[[Path], Facts], waiting: Callable[[], None]
+    ) -> tuple[StageResult, bool]:
+        """Return the result under ``key`` and whether another build had made it meanwhile.
+
+        Otherwise ``fill`` writes the files into a fresh folder and returns the facts; the result appears under
+        its key in one step. A damaged entry is dropped first. ``waiting`` is called while another build works
+        on the same key and ends the wait by raising. When anything raises, nothing is left.
+        """
+        with sole_lock(self.root / ".locks" / key, waiting):
+            found = self.find(name, key)
+            if found is not None:
+                return found, True
+            self._drop(key)
+            fresh = self._fresh()
+            try:
+                _fill(fresh, name, key, fill)
+                fresh.rename(self.root / key)
+            finally:
+                _remove(fresh)
+            made = self.find(name, key)
+        if made is None:
+            raise KitError(
+                f"the result of stage {name!r} changed right after it was written",
+                path=self.root / key,
+                hint="check that nothing else writes into the cache, and the health of its disk",
+            )
+        return made, False
+
+    def prune(self, max_bytes: int) -> Pruned:
+        """Remove the results used longest ago until at most ``max_bytes`` are left; also what killed builds left.
+
+        Does nothing while another build uses the cache: the next one will do it.
+        """
+        if not self.root.is_dir():
+            return Pruned(0, 0)
+        try:
+            (self.root / ".locks").mkdir(exist_ok=True)
+            with sole_lock_if_free(self.root / ".locks" / "session") as free:
+                return self._prune(max_bytes) if free else Pruned(0, 0)
+        except OSError as error:
+            raise disk_error(error, "cleaning the cache", self.root) from error
+
+    def _prune(self, max_bytes: int) -> Pruned:
+        entries = []
+        for folder in self.root.iterdir():
+            if folder.name.startswith(".tmp-"):
+                _remove(folder)
+            elif _KEY.fullmatch(folder.name):
+                entries.append((_last_use(folder), folder.name, _size(folder)))
+        total = sum(size for _, _, size in entries)
+        removed, freed = 0, 0
+        for _, key, size in sorted(entries):
+            if total - freed <= max_bytes:
+                break
+            try:
+                self._drop(key)
+            except PermissionError:
+                continue  # another user's result in a shared cache
+            removed, freed = removed + 1, freed + size
+        for lock in (self.root / ".locks").iterdir():
+            if _KEY.fullmatch(lock.name) and not (self.root / lock.name).exists():
+                lock.unlink()
+        return Pruned(removed, freed)
+
+    def _drop(self, key: str) -> None:
+        """Remove an entry, out of sight first so that a kill half way leaves no half entry."""
+        grave = self.root / f".tmp-{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            (self.root / key).rename(grave)
+        except FileNotFoundError:
+            return
+        _remove(grave)
+
+    def _fresh(self) -> Path:
+        folder = self.root / f".tmp-{os.getpid()}-{secrets.token_hex(8)}"
+        (folder / "out").mkdir(parents=True)
+        return folder
+
+
+def default_cache() -> StageCache:
+    """Return the cache of this user: ``stages`` below ``resources.cache_dir()``."""
+    return StageCache(cache_dir() / "stages")
+
+
+def _fill(folder: Path, name: str, key: str, fill: Callable[[Path], Facts]) -> None:
+    out = folder / "out"
+    facts = json_bytes(dict(fill(out)), what=f"the facts of stage {name!r}")
+    files: dict[str, Json] = {}
+    for file, status in walk_files(out):
+        fault = "is a link or no regular file" if not is_plain(status) else name_fault(file)
+        if fault is not None:
+            raise KitError(
+                f"stage {name!r} left {file!r}, which {fault}",
+                hint="this is a fault of the stage: it may leave only regular files with plain names",
+            )
+        files[file] = {"sha256": sha256_file(out / file), "bytes": status.st_size}
+        (out / file).chmod(status.st_mode & 0o555)  # a later stage must not write into its inputs
+    (folder / "facts.json").write_bytes(facts)
+    digest: Json = {"stage": name, "key": key, "files": files, "facts": sha256_bytes(facts)}
+    (folder / "digest.json").write_bytes(json_bytes(digest, what=f"the digest of stage {name!r}"))
+
+
+def _read_entry(folder: Path, name: str, key: str) -> StageResult:
+    """Read and check an entry; ``OSError`` or ``ValueError`` when it is absent or damaged in any way."""
+    digest = parse_json((folder / "digest.json").read_bytes())
+    if not isinstance(digest, dict) or (digest.get("stage"), digest.get("key")) != (name, key):
+        raise ValueError("the digest is that of another result")
+    files = {}
+    for file, status in walk_files(folder / "out"):
+        if not is_plain(status):
+            raise ValueError(f"{file!r} is not a regular file")
+        files[file] = FileSum(sha256_file(folder / "out" / file), status.st_size)
+    if digest.get("files") != {file: {"sha256": s.sha256, "bytes": s.bytes} for file, s in files.items()}:
+        raise ValueError("the files are not those of the digest")
+    text = (folder / "facts.json").read_bytes()
+    facts = parse_json(text)
+    if sha256_bytes(text) != digest.get("facts") or not isinstance(facts, dict):
+        raise ValueError("the facts are not those of the digest")
+    return StageResult(name, key, folder / "out", files, cast("Facts", facts), _digest(files, text))
+
+
+def _digest(files: Mapping[str, FileSum], facts: bytes) -> str:
+    """Sum up what a stage made, whatever its key was."""
+    lines = [f"{s.sha256} {s.bytes} {file}\n" for file, s in sorted(files.items())]
+    return sha256_bytes("".join([sha256_bytes(facts), "\n", *lines]).encode("utf-8"))
+
+
+def _touch(folder: Path) -> None:
+    try:
+        os.utime(folder / "digest.json")
+    except OSError:
+        return  # another user's cache: the entry only looks older than it is
+
+
+def _last_use(folder: Path) -> int:
+    try:
+        return (folder / "digest.json").stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _size(folder: Path) -> int:
+    return sum(status.st_size for _, status in walk_files(folder))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder of our own; what cannot be removed now is left for the next ``prune``."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,221 @@
+"""The commands and their options. Each imports what it needs when it is called, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model_opt.errors import KitError
+
+app = typer.Typer(
+    name="edge-kit",
+    help="From a pinned PP-OCRv4 mobile model to a verified Paddle Lite bundle for the device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(no_args_is_help=True, help="The pinned models: list, fetch, verify.")
+devices_app = typer.Typer(no_args_is_help=True, help="Device profiles: list, show.")
+config_app = typer.Typer(no_args_is_help=True, help="Configuration files: export.")
+app.add_typer(models_app, name="models")
+app.add_typer(devices_app, name="devices")
+app.add_typer(config_app, name="config")
+
+DetModel = Annotated[
+    str | None, typer.Option("--det-model", help="Detector: a name of 'models list', or a folder or tar of your own.")
+]
+RecModel = Annotated[
+    str | None, typer.Option("--rec-model", help="Recogniser: a name of 'models list', or a folder or tar of your own.")
+]
+RecDict = Annotated[
+    Path | None, typer.Option("--rec-dict", help="Dictionary of your own recogniser, one character a line.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Use the cache only; never download.")]
+
+
+@app.command()
+def build(
+    target: Annotated[str, typer.Option(help="What to build for: arm64, arm64-fp16, arm64-opencl, armv7 or x86.")],
+    recipe: Annotated[str, typer.Option(help="fp32, weight_int16, weight_int8 or fp16.")] = "fp32",
+    device_profile: Annotated[str | None, typer.Option(help="A name of 'devices list', or a profile file.")] = None,
+    det_model: DetModel = None,
+    rec_model: RecModel = None,
+    rec_dict: RecDict = None,
+    images: Annotated[Path | None, typer.Option(help="A folder of your own images to verify on as well.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder (default: build/<target>).")] = None,
+    offline: Offline = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Stages that may run at once.")] = 2,
+    allow_failed_gates: Annotated[
+        bool, typer.Option("--allow-failed-gates", help="Write the bundle even if a gate fails; the manifest says so.")
+    ] = False,
+    json_events: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
+) -> None:
+    """Fetch, convert, verify, configure and report: one bundle with proof."""
+    from edge_kit.cli.build import run_build
+    from edge_kit.stages.request import BuildRequest
+
+    request = BuildRequest(
+        target=target,
+        recipe=recipe,
+        device_profile=device_profile,
+        det_model=det_model,
+        rec_model=rec_model,
+        rec_dict=rec_dict,
+        images=images,
+        out=out or Path("build") / target,
+        offline=offline,
+        jobs=jobs,
+        allow_failed_gates=allow_failed_gates,
+    )
+    raise typer.Exit(run_build(request, json_events=json_events))
+
+
+@app.command()
+def ocr(
+    paths: Annotated[list[str], typer.Argument(help="Images, folders or http(s) addresses.", metavar="PATH…")],
+    engine: Annotated[str | None, typer.Option(help="server, lite_x86 or onnx (default: server).")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
+    pipeline: Annotated[Path | None, typer.Option(help="A pipeline file (YAML).")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, gpu:0 … where the engine has it.")] = None,
+    det_model: DetModel = None,
+    rec_model: RecModel = None,
+    rec_dict: RecDict = None,
+    spec: Annotated[str | None, typer.Option(help="Specification profile: pp-ocrv4 or paddlex-v4.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads to use (default: all cores).")] = None,
+    save: Annotated[Path | None, typer.Option(help="Folder for pictures with boxes and texts.")] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write one JSON line per image to this file (- for standard output).")
+    ] = None,
+    offline: Offline = False,
+) -> None:
+    """Read text in images on this machine."""
+    from edge_kit.cli.ocr import OcrRequest, run_ocr
+
+    settings = {
+        "engine": engine,
+        "device": device,
+        "det_model": det_model,
+        "rec_model": rec_model,
+        "rec_dict": str(rec_dict) if rec_dict else None,
+        "spec": spec,
+        "threads": threads,
+        "offline": offline or None,
+    }
+    given = {key: value for key, value in settings.items() if value is not None}
+    raise typer.Exit(run_ocr(OcrRequest(tuple(paths), given, bundle, pipeline, save, json_file)))
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    images: Annotated[Path | None, typer.Option(help="A folder of your own images to verify on as well.")] = None,
+    offline: Offline = False,
+) -> None:
+    """Check every sum of a bundle and run its gates again."""
+    from edge_kit.cli.build import run_verify
+
+    raise typer.Exit(run_verify(bundle, images=images, offline=offline))
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A Paddle Lite .nb file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what is in a .nb file: version, place, ops, kernels, parameters, warnings."""
+    from edge_kit.cli.inspect import run_inspect
+
+    run_inspect(file, as_json=as_json)
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show what this machine has, what is missing, and how to get it."""
+    from edge_kit.cli.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(as_json=as_json))
+
+
+@models_app.command("list")
+def models_list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the models that can be named."""
+    from edge_kit.cli.models import run_list
+
+    run_list(as_json=as_json)
+
+
+@models_app.command("fetch")
+def models_fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Names (default: those of the default build).")] = None,
+    offline: Offline = False,
+) -> None:
+    """Fetch models into the cache."""
+    from edge_kit.cli.models import run_fetch
+
+    run_fetch(tuple(names or ()), offline=offline)
+
+
+@models_app.command("verify")
+def models_verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Names (default: those of the default build).")] = None,
+) -> None:
+    """Check the cached files of models against their sums."""
+    from edge_kit.cli.models import run_verify_models
+
+    raise typer.Exit(run_verify_models(tuple(names or ())))
+
+
+@devices_app.command("list")
+def devices_list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the device profiles."""
+    from edge_kit.cli.devices import run_list
+
+    run_list(as_json=as_json)
+
+
+@devices_app.command("show")
+def devices_show(
+    name: Annotated[str, typer.Argument(help="A name of 'devices list', or a profile file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a device profile with the reason of each value."""
+    from edge_kit.cli.devices import run_show
+
+    run_show(name, as_json=as_json)
+
+
+@config_app.command("export")
+def config_export(
+    save: Annotated[Path | None, typer.Option(help="File to write (default: standard output).")] = None,
+) -> None:
+    """Write a pipeline file with every setting at its default, to be changed and given to --pipeline."""
+    from edge_kit.cli.ocr import run_config_export
+
+    run_config_export(save)
+
+
+def main() -> None:
+    """Run the command line; a fault the user can act on ends with code 2 and no traceback."""
+    try:
+        app()
+    except KitError as error:
+        _complain(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("edge-kit: interrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): end quietly, and keep Python from flushing into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        _complain(KitError(error.strerror or str(error), path=error.filename))
+        sys.exit(2)
+
+
+def _complain(error: KitError) -> None:
+    sys.stderr.write(f"edge-kit: error: {error}\n")

@@ -1,0 +1,124 @@
+"""``edge-kit build`` and ``edge-kit verify``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from edge_kit.build.events import (
+    BuildFinished,
+    Event,
+    OnEvent,
+    StageCached,
+    StageFailed,
+    StageFinished,
+    StageProgress,
+    StageStarted,
+    event_to_json,
+)
+from edge_kit.build.manifest import MANIFEST_NAME, Manifest, check_bundle
+from edge_kit.cli.render import console, size, table
+from edge_kit.stages.request import BuildRequest
+
+
+def run_build(request: BuildRequest, *, json_events: bool) -> int:
+    """Build a bundle; print events as JSON lines, or progress on a terminal and a summary."""
+    from edge_kit.stages.job import build_bundle
+
+    with _listener(json_events) as listen:
+        written = build_bundle(request, listen)
+    if not json_events:
+        _print_summary(written.folder, written.manifest, written.changed)
+    return 0
+
+
+def run_verify(bundle: Path, *, images: Path | None, offline: bool) -> int:
+    """Check every sum of a bundle, then run its gates again; return 1 when something does not hold."""
+    from edge_kit.stages.recheck import recheck
+
+    verdicts = check_bundle(bundle)
+    bad = [(v.status, v.path) for v in verdicts if v.status != "ok"]
+    out = console()
+    if bad:
+        out.print(table(("state", "file"), bad, f"{len(bad)} of {len(verdicts)} files are not what the manifest says"))
+        return 1
+    out.print(f"{len(verdicts)} files are what the manifest says")
+    with _listener(False) as listen:
+        found = recheck(bundle, images, offline, listen)
+    out.print(_gates(found))
+    return 0 if found["passed"] else 1
+
+
+@contextmanager
+def _listener(json_events: bool) -> Iterator[OnEvent]:
+    """Give what listens to a build: JSON lines, a progress display on a terminal, or nothing in a pipe."""
+    if json_events:
+        yield lambda event: print(json.dumps(event_to_json(event), ensure_ascii=False), flush=True)
+        return
+    display = Progress(
+        SpinnerColumn(finished_text="[green]✓"),
+        TextColumn("{task.fields[stage]:<12}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    with display:
+        yield _show_on(display)
+
+
+def _show_on(display: Progress) -> Callable[[Event], None]:
+    tasks: dict[str, Any] = {}
+
+    def show(event: Event) -> None:
+        if isinstance(event, BuildFinished):
+            return
+        if event.stage not in tasks:
+            tasks[event.stage] = display.add_task("", total=None, stage=event.stage)
+        task = tasks[event.stage]
+        if isinstance(event, StageStarted):
+            display.update(task, description="")
+        elif isinstance(event, StageProgress):
+            total = None if event.fraction is None else 1.0
+            display.update(task, total=total, completed=event.fraction or 0.0, description=event.message)
+        elif isinstance(event, StageFailed):
+            display.update(task, description="failed")
+        elif isinstance(event, StageCached | StageFinished):
+            note = "unchanged" if isinstance(event, StageCached) else "done"
+            display.update(task, total=1.0, completed=1.0, description=note)
+
+    return show
+
+
+def _print_summary(folder: Path, manifest: Manifest, changed: bool) -> None:
+    out = console()
+    rows = [(name, size(total.bytes), total.sha256[:16]) for name, total in sorted(manifest.files.items())]
+    rows.append((MANIFEST_NAME, size((folder / MANIFEST_NAME).stat().st_size), ""))
+    out.print(table(("file", "size", "sha256"), rows, f"{folder}{'' if changed else ' (unchanged)'}"))
+    out.print(_gates(manifest.verification))
+    for model in manifest.models.values():
+        assert isinstance(model, dict)
+        for warning in model["warnings"]:
+            out.print(f"note: {model['nb']}: {warning}", markup=False)
+
+
+def _gates(verification: Mapping[str, Any]) -> Any:
+    title = f"{verification['candidate']} against {verification['reference']} on {verification['images']} images"
+    rows = [
+        (
+            "passed" if g["passed"] else "FAILED",
+            g["name"],
+            "not finite" if g["value"] is None else g["value"],
+            g["limit"],
+        )
+        for g in verification["gates"]
+    ]
+    return table(("gate", "metric", "value", "limit"), rows, title)

@@ -1,0 +1,72 @@
+"""``edge-kit doctor``: what this machine has, what is missing, how to get it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from edge_kit import __version__
+from edge_kit.cli.render import console, table, write_json
+from model_opt.opt_tool import Diagnosis, diagnose
+from model_opt.resources import cache_dir
+
+PACKAGES = ("numpy", "opencv-python", "pyclipper", "onnxruntime", "paddlepaddle", "paddle2onnx", "pillow")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the kit needs: whether it is there, what was found, what to do if not."""
+
+    what: str
+    ok: bool
+    found: str
+    hint: str = ""
+
+
+def run_doctor(*, as_json: bool) -> int:
+    """Print what was found; return 1 when something that a build needs is missing."""
+    tool = diagnose()
+    findings = [*_machine(), *_packages(), _tool(tool)]
+    if as_json:
+        tried = [{"source": t.source, "path": str(t.path), "ok": t.ok, "reason": t.reason} for t in tool.tried]
+        write_json({"findings": [vars(f) for f in findings], "interpreters_tried": tried})
+    else:
+        out = console()
+        rows = [("ok" if f.ok else "missing", f.what, f.found, f.hint) for f in findings]
+        out.print(table(("state", "what", "found", "next"), rows))
+        tries = [("ok" if t.ok else "no", t.source, t.path or "-", t.reason) for t in tool.tried]
+        out.print(table(("fit", "looked in", "interpreter", "why"), tries, "interpreters tried for paddlelite"))
+    return 0 if all(f.ok for f in findings) else 1
+
+
+def _machine() -> list[Finding]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    fits = platform.system() == "Linux" and platform.machine() == "x86_64"
+    hint = "" if fits else "Paddle Inference and paddlelite have wheels for Linux on x86-64 only"
+    return [
+        Finding("edge-kit", True, __version__),
+        Finding("Python", (3, 10) <= sys.version_info[:2] <= (3, 12), python, "use CPython 3.10-3.12"),
+        Finding("system", fits, f"{platform.system()} {platform.machine()}", hint),
+        Finding("cache", True, str(cache_dir()), "EDGE_KIT_CACHE chooses another folder"),
+    ]
+
+
+def _packages() -> list[Finding]:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(Finding(name, True, version(name)))
+        except PackageNotFoundError:
+            found.append(Finding(name, False, "-", "run ./scripts/edge-kit once, or install edge-kit[server]"))
+    return found
+
+
+def _tool(tool: Diagnosis) -> Finding:
+    if tool.chosen is None:
+        return Finding("paddlelite (opt)", False, "no fit interpreter", tool.hint or "")
+    state = "ready" if tool.env else "will be fetched at first use"
+    return Finding(
+        "paddlelite (opt)", True, f"{tool.chosen.opt_version} on {tool.chosen.path}, {state}", tool.hint or ""
+    )

@@ -1,0 +1,38 @@
+"""``edge-kit inspect FILE.nb``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_kit.cli.render import console, size, table, write_json
+from model_opt.nb import NbSummary, inspect_nb, read_nb
+from model_opt.opt_tool import PINS, PREFERRED
+
+
+def run_inspect(file: Path, *, as_json: bool) -> None:
+    """Print the summary of a ``.nb`` file, as tables or as JSON."""
+    summary = inspect_nb(read_nb(file), pinned_opt=PINS[PREFERRED[0]].opt_version)
+    if as_json:
+        write_json(summary.to_json())
+    else:
+        _print(summary)
+
+
+def _print(summary: NbSummary) -> None:
+    out = console()
+    facts = [
+        ("file", summary.path),
+        ("size", f"{summary.nbytes} bytes ({size(summary.nbytes)})"),
+        ("opt version", summary.opt_version),
+        ("canonical", "yes" if summary.canonical else "no: bytes behind the version are not zero"),
+        ("place, precision", f"{summary.place}, {summary.precision}"),
+        ("ops", f"{summary.ops}, of them io_copy {summary.io_copy}, calib {summary.calib}, layout {summary.layout}"),
+        *[("input", f"{i.name} {list(i.dims or ())} {i.data_type or ''}") for i in summary.inputs],
+        *[("output", f"{o.name} {list(o.dims or ())} {o.data_type or ''}") for o in summary.outputs],
+        *[("parameters", f"{p.count} of {p.data_type}, {size(p.nbytes)}") for p in summary.params],
+    ]
+    out.print(table(("what", "value"), facts))
+    out.print(table(("op", "count"), list(summary.op_histogram.items()), "ops"))
+    out.print(table(("kernel", "count"), list(summary.kernels.items()), "kernels"))
+    for warning in summary.warnings:
+        out.print(f"warning: {warning.text}", style="yellow", markup=False)

@@ -1,0 +1,59 @@
+"""``edge-kit models list|fetch|verify``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from edge_kit.cli.render import console, table, write_json
+from edge_kit.settings import DEFAULT_CLS, DEFAULT_DET, DEFAULT_REC
+from model_opt import zoo
+
+DEFAULTS = (DEFAULT_DET, DEFAULT_REC, DEFAULT_CLS)
+
+
+def run_list(*, as_json: bool) -> None:
+    """Print the rows of the zoo."""
+    known = zoo.load_zoo()
+    rows = [known.row(name) for name in known.names]
+    if as_json:
+        write_json([{"name": r.name, "kind": r.kind, "sources": [s.label for s in r.sources]} for r in rows])
+        return
+    cells = [(r.name, r.kind, ", ".join(s.label for s in r.sources)) for r in rows]
+    console().print(table(("name", "kind", "sources, in order"), cells))
+
+
+def run_fetch(names: tuple[str, ...], *, offline: bool) -> None:
+    """Fetch models into the cache and print where their files are."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        for name in names or DEFAULTS:
+            files = zoo.fetch(name, offline=offline, progress=_on(bar))
+            sys.stdout.write(f"{name}\t{files.pdmodel.parent}\n")
+
+
+def run_verify_models(names: tuple[str, ...]) -> int:
+    """Check cached files against their sums; return 1 when one is missing or changed."""
+    rows = [(name, v.file, v.state) for name in names or DEFAULTS for v in zoo.verify(name)]
+    console().print(table(("model", "file", "state"), rows))
+    return 0 if all(state == "ok" for _, _, state in rows) else 1
+
+
+def _on(bar: Progress) -> Callable[[str, int, int | None], None]:
+    tasks = {}
+
+    def report(label: str, done: int, total: int | None) -> None:
+        if label not in tasks:
+            tasks[label] = bar.add_task(label, total=total)
+        bar.update(tasks[label], completed=done, total=total)
+
+    return report

@@ -1,0 +1,50 @@
+"""Write ``runtime_config.json``: what the app on the device reads beside the models."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edge_kit.devices.profiles import DeviceError, DeviceProfile
+from edge_kit.spec.load import SpecError, check_schema
+from model_opt.resources import config_dir
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model file of the bundle: its path in it, its sum, and the precision it computes in."""
+
+    file: str
+    sha256: str
+    precision: str
+
+
+def runtime_config(
+    profile: DeviceProfile, *, spec_profile: str, models: Mapping[str, ModelEntry], opt_version: str, recipe: str
+) -> bytes:
+    """Return the runtime configuration of ``profile`` for the given models, as JSON with sorted keys.
+
+    It comes from ``configs/templates/runtime_config.json.j2`` and is checked against
+    ``configs/runtime_config.schema.json``; ``DeviceError`` when the template does not give what the schema states.
+    """
+    import jinja2
+
+    path = config_dir() / "templates" / "runtime_config.json.j2"
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False)
+    try:
+        text = environment.from_string(path.read_text(encoding="utf-8")).render(
+            profile=profile,
+            spec_profile=spec_profile,
+            models={role: dataclasses.asdict(entry) for role, entry in models.items()},
+            opt_version=opt_version,
+            recipe=recipe,
+        )
+        document = json.loads(text)
+        check_schema(document, config_dir() / "runtime_config.schema.json", path)
+    except (OSError, ValueError, jinja2.TemplateError) as error:
+        raise DeviceError(f"the template is broken: {error}", path=path) from error
+    except SpecError as error:
+        raise DeviceError(error.what, path=path, hint=error.hint) from error
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

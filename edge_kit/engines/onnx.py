@@ -1,0 +1,118 @@
+"""The onnx engine: a paddle2onnx export of the model on ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output
+from model_opt.files import write_atomic
+from model_opt.resources import cache_dir
+from model_opt.zoo import ModelFiles
+
+OPSET = 14
+
+
+class OnnxEngine:
+    """ONNX Runtime on one ``.onnx`` file. Runs from several threads at once are allowed."""
+
+    name = "onnx"
+
+    def __init__(self, path: Path, options: EngineOptions) -> None:
+        self._path = path
+        self._session = make_session(path, options)
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, x: Float32Array) -> Float32Array:
+        """Run the model on float32 NCHW and return its first output; see ``Engine.run``."""
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
+        x = check_input(x, engine=self.name)
+        if self._session is None:
+            raise EngineError("the engine was closed", path=self._path)
+        try:
+            y = self._session.run(None, {self._input: x})[0]
+        except (Fail, InvalidArgument, RuntimeException) as error:
+            raise EngineError(f"ONNX Runtime failed: {error}", path=self._path) from error
+        return check_output(np.asarray(y, dtype=np.float32), engine=self.name, model=self._path)
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def make_session(path: Path, options: EngineOptions) -> Any:
+    """Create an ONNX Runtime session on the device and threads asked for.
+
+    Raises ``EngineError`` for a device that the installed ONNX Runtime lacks and for a file it cannot load.
+    """
+    import onnxruntime as ort
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NoSuchFile
+
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = options.threads
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    kind, _, index = options.device.partition(":")
+    providers: dict[str, Any] = {
+        "cpu": "CPUExecutionProvider",
+        "gpu": ("CUDAExecutionProvider", {"device_id": index or "0"}),
+    }
+    wanted = providers.get(kind)
+    name = wanted if isinstance(wanted, str) else (wanted or ("",))[0]
+    if name not in ort.get_available_providers():
+        raise EngineError(
+            f"engine onnx cannot run on device {options.device!r}: ONNX Runtime here offers only "
+            f"{', '.join(ort.get_available_providers())}",
+            hint="use --device cpu",
+        )
+    try:
+        return ort.InferenceSession(str(path), settings, providers=[wanted])
+    except (Fail, InvalidGraph, InvalidProtobuf, NoSuchFile) as error:
+        raise EngineError(f"ONNX Runtime cannot load the model: {error}", path=path) from error
+
+
+def export_onnx(model: ModelFiles) -> Path:
+    """Return the ONNX export of a Paddle model, made once by paddle2onnx and kept in the cache.
+
+    Raises ``EngineError`` when paddle2onnx is missing or cannot translate the model.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        release = version("paddle2onnx")
+    except PackageNotFoundError as error:
+        raise EngineError(
+            "engine onnx needs paddle2onnx, which is not installed",
+            hint="install edge-kit with its 'server' extra, or use another --engine",
+        ) from error
+    path = cache_dir() / "onnx" / f"{model.fingerprint[:32]}-{release}-opset{OPSET}.onnx"
+    if not path.is_file():
+        write_atomic(path, _export_bytes(model))
+    return path
+
+
+def _export_bytes(model: ModelFiles) -> bytes:
+    """Run paddle2onnx in a child process: it prints at will, imports paddle, and may abort on a bad model."""
+    import subprocess
+    import sys
+    import tempfile
+
+    code = (
+        "import sys, cv2, paddle2onnx\n"
+        f"paddle2onnx.export(sys.argv[1], sys.argv[2], sys.argv[3], opset_version={OPSET}, verbose=False)\n"
+    )
+    with tempfile.TemporaryDirectory(prefix="edge-kit-onnx-") as folder:
+        target = Path(folder) / "model.onnx"
+        command = [sys.executable, "-c", code, str(model.pdmodel), str(model.pdiparams), str(target)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        if done.returncode != 0 or not target.is_file():
+            last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-3:]
+            raise EngineError(
+                "paddle2onnx cannot translate the model: " + " | ".join(last),
+                path=model.pdmodel,
+                hint="check the files with 'edge-kit models verify', or use --engine server",
+            )
+        return target.read_bytes()

@@ -1,0 +1,81 @@
+"""The server engine: the original model on Paddle Inference, the reference of every comparison."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output
+from model_opt.zoo import ModelFiles
+
+
+class ServerEngine:
+    """Paddle Inference on a model's ``.pdmodel`` and ``.pdiparams``; one run at a time."""
+
+    name = "server"
+
+    def __init__(self, model: ModelFiles, options: EngineOptions) -> None:
+        self._model = model
+        self._predictor = _make_predictor(model, options)
+        self._lock = threading.Lock()
+
+    def run(self, x: Float32Array) -> Float32Array:
+        """Run the model on float32 NCHW and return its first output; see ``Engine.run``."""
+        x = check_input(x, engine=self.name)
+        with self._lock:
+            if self._predictor is None:
+                raise EngineError("the engine was closed", path=self._model.pdmodel)
+            source = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
+            source.copy_from_cpu(x)
+            try:
+                self._predictor.run()
+            except (RuntimeError, ValueError) as error:
+                lines = [line for line in str(error).splitlines() if line.strip()]
+                raise EngineError(
+                    f"Paddle Inference failed: {lines[-1] if lines else error}", path=self._model.pdmodel
+                ) from error
+            target = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
+            y = np.asarray(target.copy_to_cpu(), dtype=np.float32)
+        return check_output(y, engine=self.name, model=self._model.pdiparams)
+
+    def close(self) -> None:
+        """Free the predictor."""
+        self._predictor = None
+
+
+def _make_predictor(model: ModelFiles, options: EngineOptions) -> Any:
+    """Create the predictor; the device string is Paddle's own (``cpu``, ``gpu:0``)."""
+    try:
+        import cv2  # noqa: F401  paddle before cv2 crashes on the first PNG
+        import paddle
+        from paddle import inference
+    except ImportError as error:
+        raise EngineError(
+            f"engine server needs paddlepaddle, which does not load: {error}",
+            hint="install edge-kit with its 'server' extra, or use another --engine",
+        ) from error
+    config = inference.Config(str(model.pdmodel), str(model.pdiparams))
+    kind, _, index = options.device.partition(":")
+    if kind == "gpu" and paddle.is_compiled_with_cuda():
+        config.enable_use_gpu(256, int(index or 0))
+    elif kind == "cpu":
+        config.disable_gpu()
+        config.set_cpu_math_library_num_threads(options.threads)
+    else:
+        raise EngineError(
+            f"engine server cannot run on device {options.device!r}: the installed paddlepaddle supports cpu only",
+            hint="use --device cpu, or install a GPU build of paddlepaddle 2.6.2",
+        )
+    config.disable_glog_info()
+    config.switch_ir_optim(True)
+    config.enable_memory_optim()
+    try:
+        return inference.create_predictor(config)
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        raise EngineError(
+            f"Paddle Inference cannot load the model: {str(error).strip().splitlines()[-1]}",
+            path=model.pdmodel,
+            hint="check the files with 'edge-kit models verify', or export the model again",
+        ) from error

@@ -1,0 +1,47 @@
+"""Detection input: image -> tensor (specification section ``detection``)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_kit.ocr.image import Image
+from edge_kit.ocr.tensor import Float32Array, normalise, resize
+from edge_kit.spec.model import DetectionInput
+
+
+def input_size(height: int, width: int, rules: DetectionInput) -> tuple[int, int]:
+    """Return the detector's input (height, width) in pixels for an image of the given size.
+
+    Python's ``round`` takes ties to the even number, as the server's code does.
+    """
+    limit = rules.limit_side_len
+    ratio = 1.0
+    if rules.limit_type == "max" and max(height, width) > limit:
+        ratio = limit / max(height, width)
+    elif rules.limit_type == "min" and min(height, width) < limit:
+        ratio = limit / min(height, width)
+    multiple = rules.side_multiple
+
+    def side(length: int) -> int:
+        return max(round(int(length * ratio) / multiple) * multiple, rules.min_side)
+
+    return side(height), side(width)
+
+
+def pad_small(image: Image, rules: DetectionInput) -> Image:
+    """Pad a tiny image on the right and bottom; return any other as it is."""
+    height, width = image.shape[:2]
+    if height + width >= rules.pad_below_sum:
+        return image
+    padded = np.full((max(rules.pad_to, height), max(rules.pad_to, width), 3), rules.pad_value, np.uint8)
+    padded[:height, :width] = image
+    return padded
+
+
+def detection_input(image: Image, rules: DetectionInput) -> Float32Array:
+    """Return the detector's input tensor, float32 [1, 3, h, w], for a BGR image."""
+    padded = pad_small(image, rules)
+    height, width = input_size(padded.shape[0], padded.shape[1], rules)
+    resized = resize(padded, width, height, rules.interpolation)
+    planes = normalise(resized, rules.divisor, rules.mean, rules.std, rules.channel_order)
+    return planes[np.newaxis]

@@ -1,0 +1,169 @@
+"""The pipeline: one image in, one ``OcrResult`` out, with lines recognised side by side where engines allow it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_kit.ocr.boxes import Boxes, tidy_boxes
+from edge_kit.ocr.crop import crop_line
+from edge_kit.ocr.db import boxes_from_map
+from edge_kit.ocr.detection import detection_input
+from edge_kit.ocr.image import Image
+from edge_kit.ocr.recognition import classifier_input, ctc_decode, recognition_input, turn_line
+from edge_kit.ocr.result import OcrResult
+from edge_kit.ocr.tensor import Float32Array, Run
+from edge_kit.spec.model import Profile
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The detector's answer for one image."""
+
+    prob_map: Float32Array
+    """[h, w] of the detector's input size."""
+    dt_polys: Boxes
+    """[n, 4, 2] in reading order, pixels of the image."""
+    dt_scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One recognised line."""
+
+    text: str
+    score: float
+    seconds: tuple[float, float, float]
+    """Seconds spent on crop and input, in the model, and on decoding."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The models of a pipeline. Each callable of ``recognise`` may run at the same time as the others."""
+
+    detect: Run
+    recognise: tuple[Run, ...]
+    classify: Run | None = None
+
+
+class OcrPipeline:
+    """Reads images by one profile of the specification.
+
+    Lines are always recognised one at a time per run (batch 1): any other batching changes the text, since the
+    recogniser attends over the padding. Several ``recognise`` callables share the lines of an image.
+    """
+
+    def __init__(self, profile: Profile, runs: Runs, characters: Sequence[str]) -> None:
+        self.profile = profile
+        self._runs = runs
+        self._characters = tuple(characters)
+        self._pool = ThreadPoolExecutor(len(runs.recognise), "edge-kit-line")
+        self._idle: SimpleQueue[Run] = SimpleQueue()
+        for run in runs.recognise:
+            self._idle.put(run)
+
+    def close(self) -> None:
+        """Stop the line threads; the engines belong to the caller."""
+        self._pool.shutdown(wait=True)
+
+    def read(self, image: Image, input_path: str | None = None) -> OcrResult:
+        """Return boxes, texts and scores of a BGR image; lines below the drop score are left out."""
+        seconds: dict[str, float] = {}
+        begin = time.perf_counter()
+        detection = self.detect(image, seconds)
+        lines = self.recognise(image, detection.dt_polys)
+        for stage, spent in zip(("rec_pre", "rec", "rec_post"), _sum_seconds(lines), strict=True):
+            seconds[stage] = spent
+        seconds["total"] = time.perf_counter() - begin
+        kept = [i for i, line in enumerate(lines) if line.score >= self.profile.result.drop_score]
+        return OcrResult(
+            input_path=input_path,
+            dt_polys=detection.dt_polys[kept].astype(np.int32),
+            dt_scores=tuple(float(detection.dt_scores[i]) for i in kept),
+            rec_texts=tuple(lines[i].text for i in kept),
+            rec_scores=tuple(lines[i].score for i in kept),
+            timings=seconds,
+            image=image,
+        )
+
+    def detect(self, image: Image, seconds: dict[str, float] | None = None) -> Detection:
+        """Return the probability map and the boxes of an image; stage times are added to ``seconds`` if given."""
+        seconds = {} if seconds is None else seconds
+        with _timed(seconds, "det_pre"):
+            tensor = detection_input(image, self.profile.detection)
+        with _timed(seconds, "det"):
+            prob_map = self._runs.detect(tensor)[0, 0]
+        with _timed(seconds, "det_post"):
+            height, width = image.shape[:2]
+            boxes, scores = boxes_from_map(prob_map, width, height, self.profile.db)
+            boxes, scores = tidy_boxes(boxes, scores, height, width, self.profile.boxes)
+        return Detection(prob_map, boxes, scores)
+
+    def recognise(self, image: Image, boxes: Boxes) -> list[Line]:
+        """Return one ``Line`` for each box, in the order of ``boxes``, dropped ones included."""
+        if len(boxes) <= 1 or len(self._runs.recognise) == 1:
+            return [self._recognise_one(image, box) for box in boxes]
+        # The longest lines first: the threads then end at about the same time.
+        longest_first = sorted(range(len(boxes)), key=lambda i: -_aspect(boxes[i]))
+        futures = {i: self._pool.submit(self._recognise_one, image, boxes[i]) for i in longest_first}
+        return [futures[i].result() for i in range(len(boxes))]
+
+    def line_input(self, image: Image, box: NDArray[np.float32]) -> Float32Array:
+        """Return the recogniser's input tensor for the line in ``box``, turned by the classifier if enabled."""
+        line = crop_line(image, box, self.profile.crop)
+        if self.profile.classifier.enabled and self._runs.classify is not None:
+            rules = self.profile.classifier
+            line = turn_line(line, self._runs.classify(classifier_input(line, rules)), rules)
+        return recognition_input(line, self.profile.recognition)
+
+    def probabilities(self, tensor: Float32Array) -> Float32Array:
+        """Return the recogniser's output, float32 [1, steps, classes], for one line's input tensor."""
+        with self._borrowed() as run:
+            return run(tensor)
+
+    def decode(self, probabilities: Float32Array) -> tuple[str, float]:
+        """Return text and score of one line's recogniser output."""
+        return ctc_decode(probabilities, self._characters, self.profile.ctc)
+
+    def _recognise_one(self, image: Image, box: NDArray[np.float32]) -> Line:
+        times = [time.perf_counter()]
+        tensor = self.line_input(image, box)
+        times.append(time.perf_counter())
+        probabilities = self.probabilities(tensor)
+        times.append(time.perf_counter())
+        text, score = self.decode(probabilities)
+        times.append(time.perf_counter())
+        return Line(text, score, (times[1] - times[0], times[2] - times[1], times[3] - times[2]))
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Callable[[Float32Array], Float32Array]]:
+        run = self._idle.get()
+        try:
+            yield run
+        finally:
+            self._idle.put(run)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    begin = time.perf_counter()
+    yield
+    seconds[stage] = time.perf_counter() - begin
+
+
+def _sum_seconds(lines: Sequence[Line]) -> tuple[float, float, float]:
+    pre, run, post = (sum(line.seconds[i] for line in lines) for i in range(3))
+    return pre, run, post
+
+
+def _aspect(box: NDArray[np.float32]) -> float:
+    """Return the longer side over the shorter of a box: how wide its line will be at a fixed height."""
+    sides = sorted((float(np.linalg.norm(box[0] - box[1])), float(np.linalg.norm(box[1] - box[2]))))
+    return sides[1] / max(sides[0], 1.0)

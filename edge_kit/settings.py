@@ -1,0 +1,99 @@
+"""A pipeline's settings: which models, engine and devices; from arguments or a pipeline file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from edge_kit.spec.load import read_yaml
+from model_opt.errors import KitError
+
+DEFAULT_DET = "PP-OCRv4_mobile_det"
+DEFAULT_REC = "PP-OCRv4_mobile_rec"
+DEFAULT_CLS = "ch_ppocr_mobile_v2.0_cls"
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """What a pipeline is made of.
+
+    ``det_model`` and ``rec_model`` are names of ``configs/models.yaml`` or paths of a user's own model;
+    ``rec_dict`` is that model's dictionary. ``spec`` names a specification profile.
+    """
+
+    engine: str = "server"
+    device: str = "cpu"
+    det_device: str | None = None
+    rec_device: str | None = None
+    det_model: str = DEFAULT_DET
+    rec_model: str = DEFAULT_REC
+    rec_dict: str | None = None
+    cls_model: str = DEFAULT_CLS
+    use_angle_classifier: bool | None = None
+    rec_batch_size: int = 1
+    spec: str | None = None
+    threads: int | None = None
+    offline: bool = False
+
+    @property
+    def cores(self) -> int:
+        """Threads the pipeline may use: ``threads``, else those this process may run on."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+
+def looks_like_path(name: str) -> bool:
+    """Return whether a model is given as a folder or file, not as a name of ``configs/models.yaml``."""
+    return Path(name).exists() or "/" in name or name.endswith((".tar", ".tar.gz", ".tgz"))
+
+
+def from_mapping(values: Mapping[str, Any], origin: Path | None = None) -> PipelineSettings:
+    """Return settings from plain values; paths are taken relative to the folder of ``origin``.
+
+    Raises ``KitError`` for an unknown key (listing the known ones) or a value of the wrong type.
+    """
+    known = {field.name: str(field.type) for field in fields(PipelineSettings)}
+    for key, value in values.items():
+        if key not in known:
+            raise KitError(f"unknown setting {key!r}", path=origin, hint=f"known: {', '.join(known)}")
+        _check_type(key, value, known[key], origin)
+    settings = replace(PipelineSettings(), **dict(values))
+    if settings.rec_batch_size != 1:
+        raise KitError(
+            f"rec_batch_size is {settings.rec_batch_size}, and only 1 gives the server's text",
+            path=origin,
+            hint="leave it out: lines run side by side in several sessions instead",
+        )
+    return _relative_to(settings, origin)
+
+
+def load_settings(path: Path, **overrides: Any) -> PipelineSettings:
+    """Read a pipeline file (YAML) and apply ``overrides`` (``None`` means: not given)."""
+    document = read_yaml(path)
+    if not isinstance(document, dict):
+        raise KitError("a pipeline file holds 'key: value' lines", path=path, hint="see 'edge-kit config export'")
+    settings = from_mapping(document, path)
+    return replace(settings, **{k: v for k, v in overrides.items() if v is not None})
+
+
+def _check_type(key: str, value: Any, annotation: str, origin: Path | None) -> None:
+    accepted: dict[str, type] = {"str": str, "int": int, "bool": bool}
+    names = [name.strip() for name in annotation.split("|")]
+    types = tuple(accepted[name] for name in names if name in accepted)
+    right = isinstance(value, types) and not (isinstance(value, bool) and bool not in types)
+    if not right and not (value is None and "None" in names):
+        raise KitError(f"setting {key!r} must be {annotation}, not {value!r}", path=origin)
+
+
+def _relative_to(settings: PipelineSettings, origin: Path | None) -> PipelineSettings:
+    """Make model paths of a pipeline file absolute, so that it works from every folder."""
+    if origin is None:
+        return settings
+    changes: dict[str, Any] = {}
+    for key in ("det_model", "rec_model", "rec_dict", "cls_model"):
+        value = getattr(settings, key)
+        if value is not None and (origin.parent / value).exists():
+            changes[key] = str((origin.parent / value).resolve())
+    return replace(settings, **changes)

@@ -1,0 +1,100 @@
+"""Turn what a user gives (array, path, URL, folder, dict, list) into images, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_kit.ocr.image import SUFFIXES, Image, ImageError, as_image, decode_image, read_image
+from model_opt.errors import KitError
+
+MAX_DOWNLOAD = 256 << 20
+"""Bytes an image behind a URL may have; more is refused before it fills the memory."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image to be read: where it is, or the array itself."""
+
+    input_path: str | None
+    array: Any = None
+
+    def load(self) -> Image:
+        """Return the BGR image; raise ``ImageError`` when it cannot be read."""
+        if self.array is not None:
+            return as_image(np.asarray(self.array), self.input_path or "array")
+        if self.input_path is None:
+            raise ImageError("an input without a path or an array")
+        if is_url(self.input_path):
+            return decode_image(_download(self.input_path), self.input_path)
+        return read_image(Path(self.input_path))
+
+
+def expand(inputs: Any) -> Iterator[Source]:
+    """Yield the sources in ``inputs``: an ndarray, a path, an http(s) URL, a folder, ``{"img": …}`` or a list of these.
+
+    A folder yields its image files in the order of their names, sub-folders left out. Raises ``ImageError`` for a
+    path that does not exist, a folder without images, or another type.
+    """
+    if isinstance(inputs, np.ndarray):
+        yield Source(None, inputs)
+    elif isinstance(inputs, Mapping):
+        if "img" not in inputs:
+            raise ImageError(f"a dict input needs the key 'img'; it has {sorted(map(str, inputs))}")
+        for source in expand(inputs["img"]):
+            yield Source(inputs.get("input_path", source.input_path), source.array)
+    elif isinstance(inputs, str | Path):
+        yield from _expand_path(str(inputs))
+    elif isinstance(inputs, Sequence) and not isinstance(inputs, bytes):
+        for item in inputs:
+            yield from expand(item)
+    else:
+        raise ImageError(
+            f"cannot read an input of type {type(inputs).__name__}",
+            hint="give an ndarray (BGR uint8), a path, an http(s) URL, a folder, {'img': …} or a list of these",
+        )
+
+
+def is_url(text: str) -> bool:
+    """Return whether ``text`` is an http or https address."""
+    return text.startswith(("http://", "https://"))
+
+
+def _expand_path(text: str) -> Iterator[Source]:
+    if is_url(text):
+        yield Source(text)
+        return
+    path = Path(text)
+    if not path.is_dir():
+        # A missing file is reported when it is loaded, so that a batch can go on with the others.
+        yield Source(text)
+        return
+    try:
+        files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
+    except OSError as error:
+        raise ImageError(f"cannot list the folder: {error.strerror}", path=path) from error
+    if not files:
+        raise ImageError("the folder holds no image files", path=path, hint=f"known: {' '.join(sorted(SUFFIXES))}")
+    for file in files:
+        yield Source(str(file))
+
+
+def _download(url: str) -> bytes:
+    import httpx
+
+    try:
+        with httpx.stream("GET", url, follow_redirects=True, timeout=30) as response:
+            response.raise_for_status()
+            blocks, size = [], 0
+            for block in response.iter_bytes():
+                size += len(block)
+                if size > MAX_DOWNLOAD:
+                    raise ImageError(f"the image is larger than {MAX_DOWNLOAD >> 20} MiB", path=url)
+                blocks.append(block)
+            return b"".join(blocks)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise KitError(f"cannot download the image: {error}", path=url, hint="check the address") from error

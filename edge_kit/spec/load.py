@@ -1,0 +1,137 @@
+"""Read, validate and export the specification file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edge_kit.spec.model import (
+    BoxRules,
+    ClassifierInput,
+    CropRules,
+    CtcRules,
+    DbPost,
+    DetectionInput,
+    Profile,
+    RecognitionInput,
+    ResultRules,
+    Spec,
+)
+from model_opt.errors import KitError
+from model_opt.resources import config_dir
+
+_SECTIONS: Mapping[str, type[Any]] = {
+    "detection": DetectionInput,
+    "db": DbPost,
+    "boxes": BoxRules,
+    "crop": CropRules,
+    "classifier": ClassifierInput,
+    "recognition": RecognitionInput,
+    "ctc": CtcRules,
+    "result": ResultRules,
+}
+
+
+class SpecError(KitError):
+    """The specification file is missing, malformed, or does not know a profile."""
+
+
+def load_spec(path: Path | None = None) -> Spec:
+    """Load the specification from ``path`` (default: ``configs/ocr_spec.yaml``).
+
+    Raises ``SpecError`` naming the file, the key and what is allowed there.
+    """
+    path = path or config_dir() / "ocr_spec.yaml"
+    document = read_yaml(path)
+    check_schema(document, config_dir() / "ocr_spec.schema.json", path)
+    raw = document["profiles"]
+    profiles = tuple(_profile(name, _resolve(name, raw, path, ()), path) for name in raw)
+    if document["default_profile"] not in raw:
+        raise SpecError(f"default_profile {document['default_profile']!r} is not among the profiles", path=path)
+    return Spec(document["spec_version"], document["default_profile"], profiles)
+
+
+def profile(name: str | None = None, spec: Spec | None = None) -> Profile:
+    """Return the profile called ``name`` (default: the specification's default profile).
+
+    Raises ``SpecError`` that lists the known names.
+    """
+    spec = spec or load_spec()
+    wanted = name or spec.default_profile
+    for candidate in spec.profiles:
+        if candidate.name == wanted:
+            return candidate
+    known = ", ".join(p.name for p in spec.profiles)
+    raise SpecError(f"unknown specification profile {wanted!r}", hint=f"use one of: {known}")
+
+
+def export_json(spec: Spec) -> bytes:
+    """Return the specification as the JSON that the app reads: every profile complete, keys sorted."""
+    document = {
+        "spec_version": spec.spec_version,
+        "default_profile": spec.default_profile,
+        "profiles": {p.name: _plain(p) for p in spec.profiles},
+    }
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the parsed YAML file; raise ``SpecError`` with the line when it cannot be read."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"cannot read the file: {error.strerror}", path=path) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"not a YAML file: {error}", path=path, hint="mend the syntax there") from error
+
+
+def check_schema(document: Any, schema_path: Path, path: Path) -> None:
+    """Raise ``SpecError`` with the first key of ``document`` that breaks the JSON Schema, and why."""
+    import jsonschema
+
+    schema = json.loads(schema_path.read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(document), key=lambda e: list(map(str, e.absolute_path)))
+    if errors:
+        key = ".".join(map(str, errors[0].absolute_path)) or "(top level)"
+        raise SpecError(f"{key}: {errors[0].message}", path=path, hint=f"allowed values: {schema_path.name}")
+
+
+def _plain(value: Profile) -> dict[str, Any]:
+    """Return a profile as JSON types, its name left to the key that holds it."""
+    plain = dataclasses.asdict(value)
+    del plain["name"]
+    return plain
+
+
+def _resolve(name: str, raw: Mapping[str, Any], path: Path, seen: tuple[str, ...]) -> dict[str, Any]:
+    """Merge a profile over the one it extends, section by section."""
+    if name in seen:
+        raise SpecError(f"profiles extend each other in a circle: {' -> '.join((*seen, name))}", path=path)
+    if name not in raw:
+        raise SpecError(f"profile {seen[-1]!r} extends {name!r}, which is not defined", path=path)
+    own = dict(raw[name])
+    parent = own.pop("extends", None)
+    if parent is None:
+        return own
+    merged = _resolve(parent, raw, path, (*seen, name))
+    for key, value in own.items():
+        merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+    return merged
+
+
+def _profile(name: str, values: Mapping[str, Any], path: Path) -> Profile:
+    """Build the typed profile; a key missing after inheritance is an error that names it."""
+    sections: dict[str, Any] = {}
+    for section, kind in _SECTIONS.items():
+        given = values.get(section, {})
+        missing = [f.name for f in dataclasses.fields(kind) if f.name not in given]
+        if missing:
+            raise SpecError(f"profile {name!r} lacks {section}.{missing[0]}", path=path)
+        sections[section] = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    return Profile(name=name, description=values.get("description", ""), **sections)

@@ -1,0 +1,199 @@
+"""The stages ``configure`` and ``report``, and the layout of the bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from edge_kit.build.cache import Facts, StageResult
+from edge_kit.build.fingerprint import code_fingerprint
+from edge_kit.build.graph import Stage, StageContext
+from edge_kit.build.make import BundlePlan
+from edge_kit.build.manifest import Manifest
+from edge_kit.devices import DeviceProfile, ModelEntry, runtime_config
+from edge_kit.ocr.image import read_image
+from edge_kit.spec import Profile, export_json, load_spec
+from edge_kit.stages.models import DICTIONARY
+from edge_kit.stages.request import ROLES, BuildRequest
+from edge_kit.stages.verification import CANDIDATE, REFERENCE, VERIFIED
+from edge_kit.verify.compare import ImageComparison
+from edge_kit.verify.gates import apply_gates
+from edge_kit.verify.report import ConfigRow, ModelRow, ReportData, render_report, report_picture
+from edge_kit.verify.runs import Named, Verified
+from edge_kit.verify.store import load_verified
+from model_opt.files import sha256_bytes, sha256_file
+from model_opt.resources import config_dir
+
+RUNTIME, SPEC, LABELS, REPORT = "runtime_config.json", "ocr_spec.json", "labels.txt", "report.html"
+MAX_PICTURES = 16
+_CONVERTED = tuple(f"convert-{role}" for role in ROLES)
+
+
+def configure_stage(request: BuildRequest, profile: Profile, device: DeviceProfile) -> Stage:
+    """Return the stage that writes what the device reads beside the models."""
+    spec = export_json(load_spec())
+    templates = (config_dir() / "templates" / "runtime_config.json.j2", config_dir() / "runtime_config.schema.json")
+    key = {
+        "device": repr(device),
+        "spec": sha256_bytes(spec),
+        "profile": profile.name,
+        "recipe": request.recipe,
+        "templates": " ".join(sha256_file(path) for path in templates),
+        "code": code_fingerprint("edge_kit.stages.delivery", "edge_kit.devices"),
+    }
+
+    def run(context: StageContext) -> Facts:
+        facts = {role: context.facts[f"convert-{role}"] for role in ROLES}
+        models: dict[str, ModelEntry] = {
+            role: ModelEntry(f"models/{role}.nb", str(found["sha256"]), str(found["precision"]))
+            for role, found in facts.items()
+        }
+        opt_version = str(facts["det"]["opt_version"])
+        config = runtime_config(
+            device, spec_profile=profile.name, models=models, opt_version=opt_version, recipe=request.recipe
+        )
+        (context.out / RUNTIME).write_bytes(config)
+        (context.out / SPEC).write_bytes(spec)
+        (context.out / LABELS).write_bytes((context.inputs["fetch-rec"] / DICTIONARY).read_bytes())
+        return {}
+
+    return Stage("configure", run, needs=(*_CONVERTED, "fetch-rec"), key=key)
+
+
+def report_stage(
+    request: BuildRequest, device: DeviceProfile, images: Sequence[Named], tools: Mapping[str, str]
+) -> Stage:
+    """Return the stage that writes the report."""
+    key = {
+        "request": json.dumps([request.target, request.recipe, device.name]),
+        "tools": json.dumps(dict(tools), sort_keys=True),
+        "images": "".join(sha256_file(image.path) for image in images),
+        "gates": sha256_file(config_dir() / "gates.yaml"),
+        "template": sha256_file(config_dir() / "templates" / "report.html.j2"),
+        "code": code_fingerprint("edge_kit.stages.delivery", "edge_kit.verify"),
+    }
+
+    def run(context: StageContext) -> Facts:
+        verified = load_verified((context.inputs["verify"] / VERIFIED).read_bytes())
+        config = json.loads((context.inputs["configure"] / RUNTIME).read_bytes())
+        html = render_report(_report_data(request, device, tools, images, verified, config, context))
+        (context.out / REPORT).write_text(html, encoding="utf-8")
+        return {}
+
+    return Stage("report", run, needs=("verify", "configure", *_CONVERTED), key=key)
+
+
+def _report_data(
+    request: BuildRequest,
+    device: DeviceProfile,
+    tools: Mapping[str, str],
+    images: Sequence[Named],
+    verified: Verified,
+    config: Mapping[str, Any],
+    context: StageContext,
+) -> ReportData:
+    worst = verified.comparison.worst_first
+    models = tuple(_model_row(role, context.facts[f"convert-{role}"]) for role in ROLES)
+    warnings = [str(w) for role in ROLES for w in _list(context.facts[f"convert-{role}"]["warnings"])]
+    return ReportData(
+        target=request.target,
+        recipe=request.recipe,
+        device_profile=device.name,
+        opt_version=str(context.facts["convert-det"]["opt_version"]),
+        reference_engine=REFERENCE,
+        candidate_engine=CANDIDATE,
+        gates=apply_gates(verified.comparison.metrics(), request.recipe),
+        images=worst,
+        pictures=_pictures(worst[:MAX_PICTURES], images, verified, context.progress),
+        models=models,
+        tools=tuple(sorted(tools.items())),
+        runtime_config=_config_rows(config),
+        notes=("None of this was run on a phone.", *dict.fromkeys(warnings)),
+    )
+
+
+def _pictures(
+    rows: Sequence[ImageComparison],
+    images: Sequence[Named],
+    verified: Verified,
+    progress: Callable[[float | None, str], None],
+) -> tuple[Any, ...]:
+    paths = {image.name: image.path for image in images}
+    reference = {run.name: run for run in verified.reference}
+    candidate = {run.name: run for run in verified.candidate}
+    made = []
+    for position, row in enumerate(rows):
+        progress(position / len(rows), row.name)
+        picture = report_picture(read_image(paths[row.name]), reference[row.name], candidate[row.name], row)
+        made.append(picture)
+    return tuple(made)
+
+
+def _model_row(role: str, facts: Mapping[str, Any]) -> ModelRow:
+    return ModelRow(
+        name=role,
+        file=f"models/{role}.nb",
+        bytes=facts["bytes"],
+        sha256=facts["sha256"],
+        ops=facts["ops"],
+        io_copy=facts["io_copy"],
+        calib=facts["calib"],
+        parameter_types=tuple((kind, row["bytes"]) for kind, row in sorted(facts["params"].items())),
+        op_histogram=tuple(facts["op_histogram"].items()),
+    )
+
+
+def _config_rows(config: Mapping[str, Any]) -> tuple[ConfigRow, ...]:
+    reasons = config.get("reasons", {})
+    return tuple(
+        ConfigRow(key, value if isinstance(value, str) else json.dumps(value), reasons.get(key, ""))
+        for key, value in config.items()
+        if key in reasons
+    )
+
+
+def layout(
+    request: BuildRequest, profile: Profile, device: DeviceProfile, tools: Mapping[str, str]
+) -> Callable[[Mapping[str, StageResult]], BundlePlan]:
+    """Return the function that lays out the bundle from the stages' results."""
+
+    def lay_out(results: Mapping[str, StageResult]) -> BundlePlan:
+        files = {f"models/{role}.nb": results[f"convert-{role}"].sealed(f"{role}.nb") for role in ROLES}
+        files |= {name: results["configure"].sealed(name) for name in (RUNTIME, SPEC, LABELS)}
+        files[REPORT] = results["report"].sealed(REPORT)
+        verification = dict(results["verify"].facts)
+        if not verification["passed"]:
+            verification["allowed_to_fail"] = request.allow_failed_gates
+        manifest = Manifest(
+            target=request.target,
+            recipe=request.recipe,
+            device_profile=device.name,
+            created_from=_created_from(results, profile),
+            models={role: _model_facts(results[f"convert-{role}"].facts) for role in ROLES},
+            verification=verification,
+            tools=dict(tools),
+        )
+        return BundlePlan(files, manifest)
+
+    return lay_out
+
+
+def _created_from(results: Mapping[str, StageResult], profile: Profile) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for role in ROLES:
+        result = results[f"fetch-{role}"]
+        for name, total in sorted(result.files.items()):
+            found[f"{role}/{name}"] = {"sha256": total.sha256, "bytes": total.bytes, "model": result.facts["name"]}
+    spec = export_json(load_spec())
+    found["ocr_spec"] = {"sha256": sha256_bytes(spec), "bytes": len(spec), "profile": profile.name}
+    found["gates"] = {"sha256": sha256_file(config_dir() / "gates.yaml")}
+    return found
+
+
+def _model_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {**facts, "nb": f"models/{facts['nb']}"}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

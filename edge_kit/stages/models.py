@@ -1,0 +1,113 @@
+"""The stages ``fetch-det``, ``fetch-rec``, ``convert-det`` and ``convert-rec``."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edge_kit.build.cache import Facts
+from edge_kit.build.fingerprint import code_fingerprint
+from edge_kit.build.graph import Stage, StageContext
+from edge_kit.settings import looks_like_path
+from edge_kit.stages.request import BuildRequest, Role
+from model_opt.errors import KitError
+from model_opt.files import sha256_file
+from model_opt.nb import inspect_nb, read_nb
+from model_opt.opt_tool import ConvertOptions, ToolEnv, convert
+from model_opt.zoo import ModelFiles, fetch, load_zoo, open_model, with_dictionary
+
+DICTIONARY = "dict.txt"
+
+
+def given_model(request: BuildRequest, role: Role) -> ModelFiles | None:
+    """Return the user's own model for ``role``, checked, or None when the request names a row of the zoo."""
+    name = request.model(role)
+    if not looks_like_path(name):
+        return None
+    return open_model(Path(name), role, dictionary=request.rec_dict if role == "rec" else None)
+
+
+def fetch_stage(role: Role, request: BuildRequest) -> Stage:
+    """Return the stage that brings the model's files, and the recogniser's dictionary, into the build."""
+    own = given_model(request, role)
+    name = request.model(role)
+    key = {"code": code_fingerprint("edge_kit.stages.models")}
+    if own is not None:
+        key |= {"own": own.fingerprint}
+    else:
+        key |= {"row": repr(load_zoo().row(name)), "dict": _sum(request.rec_dict) if role == "rec" else ""}
+
+    def run(context: StageContext) -> Facts:
+        files = own or fetch(name, offline=request.offline, progress=_bytes_progress(context))
+        if files.kind != role:
+            raise KitError(f"model {name!r} is of kind {files.kind}, and a {role} model is needed here")
+        if role == "rec" and request.rec_dict is not None:
+            files = with_dictionary(files, request.rec_dict)
+        if role == "rec" and files.dictionary is None:
+            raise KitError("the recogniser has no dictionary", path=files.pdmodel, hint="name it with --rec-dict")
+        shutil.copyfile(files.pdmodel, context.out / "inference.pdmodel")
+        shutil.copyfile(files.pdiparams, context.out / "inference.pdiparams")
+        if files.dictionary is not None:
+            shutil.copyfile(files.dictionary, context.out / DICTIONARY)
+        return {"name": files.name, "source": files.source}
+
+    return Stage(f"fetch-{role}", run, key=key)
+
+
+def convert_stage(role: Role, options: ConvertOptions, tool: ToolEnv) -> Stage:
+    """Return the stage that converts the fetched model to a canonical ``.nb`` file."""
+    source = f"fetch-{role}"
+    key = {
+        "options": options.label,
+        "opt": tool.opt_version,
+        "code": code_fingerprint(
+            "edge_kit.stages.models", "model_opt.opt_tool", "model_opt.nb", "model_opt.paddle_model"
+        ),
+    }
+
+    def run(context: StageContext) -> Facts:
+        context.progress(None, f"opt {tool.opt_version}, {options.label}")
+        target = context.out / f"{role}.nb"
+        done = convert(fetched(context.inputs, role), options, target, env=tool)
+        summary = inspect_nb(read_nb(target), pinned_opt=tool.opt_version)
+        return {
+            "nb": target.name,
+            "opt_version": done.opt_version,
+            "place": summary.place,
+            "precision": summary.precision,
+            "ops": summary.ops,
+            "io_copy": summary.io_copy,
+            "calib": summary.calib,
+            "layout": summary.layout,
+            "param_bytes": summary.param_bytes,
+            "params": {p.data_type: {"count": p.count, "bytes": p.nbytes} for p in summary.params},
+            "op_histogram": dict(summary.op_histogram),
+            "warnings": [warning.text for warning in summary.warnings],
+            "sha256": done.sha256,
+            "bytes": done.nbytes,
+        }
+
+    return Stage(f"convert-{role}", run, needs=(source,), key=key)
+
+
+def _sum(dictionary: Path | None) -> str:
+    if dictionary is None:
+        return ""
+    try:
+        return sha256_file(dictionary)
+    except OSError as error:
+        raise KitError(f"cannot read the dictionary: {error.strerror}", path=dictionary) from error
+
+
+def fetched(inputs: Mapping[str, Path], role: Role) -> ModelFiles:
+    """Return the model that the fetch stage of ``role`` left in its folder."""
+    folder = inputs[f"fetch-{role}"]
+    return open_model(folder, role, dictionary=folder / DICTIONARY if role == "rec" else None)
+
+
+def _bytes_progress(context: StageContext) -> Callable[[str, int, int | None], None]:
+    def report(label: str, done: int, total: int | None) -> None:
+        context.progress(done / total if total else None, label)
+
+    return report

@@ -1,0 +1,75 @@
+"""Run the gates of an existing bundle again, from its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edge_kit.build.cache import default_cache
+from edge_kit.build.events import OnEvent
+from edge_kit.build.graph import run_stages
+from edge_kit.build.manifest import MANIFEST_NAME, Manifest, read_manifest
+from edge_kit.spec import profile
+from edge_kit.stages.models import fetch_stage
+from edge_kit.stages.request import ROLES, BuildRequest, Role
+from edge_kit.stages.verification import images_of, verify_stage
+from model_opt.errors import KitError
+from model_opt.opt_tool import find_tool
+from model_opt.zoo import load_zoo
+
+
+def recheck(bundle: Path, images: Path | None, offline: bool, on_event: OnEvent) -> Mapping[str, Any]:
+    """Verify the models a bundle was made from again and return the verification's facts.
+
+    The models must be rows of the zoo, with the very sums that the manifest holds; a user's own model is refused with
+    a hint to build again. Raises ``KitError`` for a bundle that cannot be used.
+    """
+    manifest = read_manifest(bundle / MANIFEST_NAME)
+    request = BuildRequest(
+        target=manifest.target,
+        recipe=manifest.recipe,
+        device_profile=manifest.device_profile,
+        det_model=source_model(manifest, "det", bundle),
+        rec_model=source_model(manifest, "rec", bundle),
+        rec_dict=None,
+        images=images,
+        out=bundle,
+        offline=offline,
+        jobs=1,
+        allow_failed_gates=True,
+    )
+    chosen = manifest.created_from.get("ocr_spec", {}).get("profile")
+    stages = [
+        *(fetch_stage(role, request) for role in ROLES),
+        verify_stage(request, profile(str(chosen) if chosen else None), images_of(images), find_tool(offline=offline)),
+    ]
+    cache = default_cache()
+    with cache.in_use():
+        results = run_stages(stages, cache, jobs=2, on_event=on_event)
+        for role in ROLES:
+            _same_sources(manifest, role, {n: s.sha256 for n, s in results[f"fetch-{role}"].files.items()}, bundle)
+        return results["verify"].facts
+
+
+def source_model(manifest: Manifest, role: Role, bundle: Path) -> str:
+    """Return the zoo's name of the model that ``role`` was made from; ``KitError`` for a user's own model."""
+    name = str(manifest.created_from.get(f"{role}/inference.pdmodel", {}).get("model", ""))
+    if name in load_zoo().names:
+        return name
+    raise KitError(
+        f"the bundle's {role} model {name!r} is not one of the pinned models, so its source cannot be fetched again",
+        path=bundle / MANIFEST_NAME,
+        hint=f"build again with --{role}-model, or give that option with the model's folder to 'edge-kit ocr'",
+    )
+
+
+def _same_sources(manifest: Manifest, role: Role, found: Mapping[str, str], bundle: Path) -> None:
+    for name, total in found.items():
+        stated = manifest.created_from.get(f"{role}/{name}", {}).get("sha256")
+        if stated != total:
+            raise KitError(
+                f"the bundle was made from {role}/{name} with sha256 {stated}, the pinned one has {total}",
+                path=bundle / MANIFEST_NAME,
+                hint="build the bundle again, or use the kit that made it",
+            )

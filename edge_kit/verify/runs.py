@@ -1,0 +1,121 @@
+"""Run two pipelines over the same images and compare them image by image, so that memory stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_kit.ocr.image import Image, read_image
+from edge_kit.ocr.pipeline import Detection, OcrPipeline
+from edge_kit.ocr.tensor import Float32Array
+from edge_kit.verify.compare import Comparison, ImageComparison, ImageRun, Measures, compare_runs
+
+
+@dataclass(frozen=True)
+class Named:
+    """An image to verify on: its name in the report, and its file."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The comparison and, for pictures and tables, both runs without their tensors."""
+
+    comparison: Comparison
+    reference: tuple[ImageRun, ...]
+    candidate: tuple[ImageRun, ...]
+
+
+@dataclass(frozen=True)
+class _Reference:
+    image: Image
+    detection: Detection
+    tensors: tuple[Float32Array, ...]
+    run: ImageRun
+
+
+def verify_pipelines(
+    reference: OcrPipeline,
+    candidate: OcrPipeline,
+    images: Sequence[Named],
+    progress: Callable[[float, str], None],
+) -> Verified:
+    """Compare ``candidate`` with ``reference`` on ``images``; ``progress(fraction, message)`` before each.
+
+    Detectors see the same input tensor, recognisers the same lines (those of the reference's boxes); texts and boxes
+    are compared end to end. The reference works one image ahead of the candidate. Raises ``KitError`` when an image
+    cannot be read or an engine fails.
+    """
+    rows: list[ImageComparison] = []
+    kept: list[tuple[ImageRun, ImageRun]] = []
+    threshold = reference.profile.db.thresh
+    for made in _ahead(reference, images):
+        progress(len(rows) / len(images), made.run.name)
+        other = _candidate_run(candidate, made)
+        rows.extend(compare_runs([made.run], [other], mask_threshold=threshold).images)
+        kept.append((_slim(made.run), _slim(other)))
+    comparison = Comparison(tuple(rows), sum((row.measures for row in rows), start=Measures()))
+    return Verified(comparison, tuple(a for a, _ in kept), tuple(b for _, b in kept))
+
+
+def _ahead(pipeline: OcrPipeline, images: Sequence[Named]) -> Iterator[_Reference]:
+    """Yield the reference's answers, each computed while the one before is being compared."""
+    with ThreadPoolExecutor(1, "edge-kit-reference") as worker:
+        pending = [worker.submit(_reference_run, pipeline, image) for image in images[:1]]
+        for position in range(len(images)):
+            made = pending.pop().result()
+            if position + 1 < len(images):
+                pending.append(worker.submit(_reference_run, pipeline, images[position + 1]))
+            yield made
+
+
+def _reference_run(pipeline: OcrPipeline, named: Named) -> _Reference:
+    image = read_image(named.path)
+    detection = pipeline.detect(image)
+    tensors = tuple(pipeline.line_input(image, box) for box in detection.dt_polys)
+    outputs = [pipeline.probabilities(tensor) for tensor in tensors]
+    run = _image_run(pipeline, named.name, str(named.path), detection, outputs, outputs)
+    return _Reference(image, detection, tensors, run)
+
+
+def _candidate_run(pipeline: OcrPipeline, made: _Reference) -> ImageRun:
+    detection = pipeline.detect(made.image)
+    on_same_lines = [pipeline.probabilities(tensor) for tensor in made.tensors]
+    own = on_same_lines
+    if not np.array_equal(detection.dt_polys, made.detection.dt_polys):
+        own = [pipeline.probabilities(pipeline.line_input(made.image, box)) for box in detection.dt_polys]
+    return _image_run(pipeline, made.run.name, made.run.image_path, detection, own, on_same_lines)
+
+
+def _image_run(
+    pipeline: OcrPipeline,
+    name: str,
+    path: str | None,
+    detection: Detection,
+    own: Sequence[Float32Array],
+    on_same_lines: Sequence[Float32Array],
+) -> ImageRun:
+    lines = [pipeline.decode(output) for output in own]
+    kept = [i for i, (_, score) in enumerate(lines) if score >= pipeline.profile.result.drop_score]
+    polygons: NDArray[np.int32] = detection.dt_polys[kept].astype(np.int32)
+    return ImageRun(
+        name=name,
+        image_path=path,
+        prob_map=detection.prob_map,
+        dt_polys=polygons,
+        dt_scores=[float(detection.dt_scores[i]) for i in kept],
+        rec_texts=[lines[i][0] for i in kept],
+        rec_scores=[lines[i][1] for i in kept],
+        rec_logits=on_same_lines,
+    )
+
+
+def _slim(run: ImageRun) -> ImageRun:
+    return replace(run, prob_map=None, rec_logits=None)

@@ -1,0 +1,48 @@
+"""Paddle Lite ``.nb`` files.
+
+In: a path or bytes. Out: a checked model, canonical bytes or a summary; ``NbError`` for what cannot be trusted.
+"""
+
+from __future__ import annotations
+
+from model_opt.nb.canonical import canonicalise, is_canonical
+from model_opt.nb.errors import NbError
+from model_opt.nb.inspect import (
+    NbSummary,
+    NbWarning,
+    ParamInfo,
+    TensorInfo,
+    guard_place,
+    guard_version,
+    inspect_nb,
+    normalise_version,
+    place_of,
+    precision_of,
+)
+from model_opt.nb.reader import read_nb
+from model_opt.nb.types import AttrType, BlockDesc, Kernel, NbModel, NbTensor, OpDesc, VarDesc, VarType
+
+__all__ = [
+    "AttrType",
+    "BlockDesc",
+    "Kernel",
+    "NbError",
+    "NbModel",
+    "NbSummary",
+    "NbTensor",
+    "NbWarning",
+    "OpDesc",
+    "ParamInfo",
+    "TensorInfo",
+    "VarDesc",
+    "VarType",
+    "canonicalise",
+    "guard_place",
+    "guard_version",
+    "inspect_nb",
+    "is_canonical",
+    "normalise_version",
+    "place_of",
+    "precision_of",
+    "read_nb",
+]

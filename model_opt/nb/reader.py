@@ -1,0 +1,324 @@
+"""Read a Paddle Lite ``.nb`` file (meta version 2), checking every offset and size before its use.
+
+The format is described in ``docs/nb-format.md``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from model_opt.nb.canonical import HEADER, is_canonical, parse_header
+from model_opt.nb.errors import DAMAGED, NbError, fault
+from model_opt.nb.flat import Flat, Table, TableKind
+from model_opt.nb.types import (
+    DTYPES,
+    KERNEL_ATTR,
+    AttrType,
+    AttrValue,
+    BlockDesc,
+    Kernel,
+    NbModel,
+    NbTensor,
+    OpDesc,
+    VarDesc,
+    VarType,
+)
+
+_PARAMS_HEADER = struct.Struct("<HHHHI")
+_PARAM_SIZES = struct.Struct("<II")
+_MAX_FILE = 1 << 31
+_MAX_RANK = 16
+_MAX_DIM = 1 << 31
+_MAX_ELEMENTS = 1 << 40  # numpy refuses an empty array whose other sizes multiply beyond its address space
+
+_VERSION = TableKind("Version", (("version", 8),))
+_OP_VERSION = TableKind("OpVersion", (("version", 4),))
+_OP_VERSION_PAIR = TableKind("OpVersionPair", (("op_name", 4), ("op_version", 4)))
+_OP_VERSION_MAP = TableKind("OpVersionMap", (("pair", 4),))
+_PROGRAM = TableKind("ProgramDesc", (("blocks", 4), ("version", 4), ("op_version_map", 4)))
+_BLOCK = TableKind("BlockDesc", (("idx", 4), ("parent_idx", 4), ("vars", 4), ("ops", 4), ("forward_block_idx", 4)))
+_OP = TableKind("OpDesc", (("type", 4), ("inputs", 4), ("outputs", 4), ("attrs", 4), ("is_target", 1)))
+_OP_VAR = TableKind("OpDesc.Var", (("parameter", 4), ("arguments", 4)))
+_ATTR = TableKind(
+    "Attr",
+    (
+        ("name", 4), ("type", 4), ("i", 4), ("f", 4), ("s", 4), ("ints", 4), ("floats", 4), ("strings", 4), ("b", 1),
+        ("bools", 4), ("block_idx", 4), ("l", 8), ("blocks_idx", 4), ("longs", 4), ("float64", 8), ("float64s", 4),
+    ),
+)  # fmt: skip
+_VAR = TableKind("VarDesc", (("name", 4), ("type", 4), ("persistable", 1), ("need_check_feed", 1)))
+_VAR_TYPE = TableKind(
+    "VarType",
+    (("type", 4), ("selected_rows", 4), ("lod_tensor", 4), ("tensor_array", 4), ("reader", 4), ("tuple", 4)),
+)
+_VAR_TENSOR = TableKind("VarType.LoDTensorDesc", (("tensor", 4), ("lod_level", 4)))
+_TENSOR = TableKind("VarType.TensorDesc", (("data_type", 4), ("dims", 4)))
+_PARAM = TableKind("ParamDesc", (("version", 4), ("name", 4), ("variable_type", 1), ("variable", 4)))
+_PARAM_TENSOR = TableKind(
+    "ParamDesc.LoDTensorDesc", (("lod_level", 4), ("lod", 4), ("dim", 4), ("data_type", 4), ("data", 4))
+)
+
+_VAR_TYPES = {int(member): member for member in VarType}
+_ATTR_TYPES = {int(member): member for member in AttrType}
+_ATTR_VALUES: dict[AttrType, Callable[[Table], AttrValue]] = {
+    AttrType.INT: lambda t: t.int32(2),
+    AttrType.FLOAT: lambda t: t.float32(3),
+    AttrType.STRING: lambda t: t.lenient_string(4),
+    AttrType.INTS: lambda t: t.numbers(5, "i", 4),
+    AttrType.FLOATS: lambda t: t.numbers(6, "f", 4),
+    AttrType.STRINGS: lambda t: t.strings(7, errors="backslashreplace"),
+    AttrType.BOOLEAN: lambda t: t.flag(8),
+    AttrType.BOOLEANS: lambda t: t.flags(9),
+    AttrType.BLOCK: lambda t: t.int32(10),
+    AttrType.LONG: lambda t: t.int64(11),
+    AttrType.BLOCKS: lambda t: t.numbers(12, "i", 4),
+    AttrType.LONGS: lambda t: t.numbers(13, "q", 8),
+    AttrType.FLOAT64: lambda t: t.float64(14),
+    AttrType.FLOAT64S: lambda t: t.numbers(15, "d", 8),
+}
+
+
+def read_nb(source: str | Path | bytes) -> NbModel:
+    """Read a ``.nb`` file from a path, or from its bytes.
+
+    Parameters are read-only views into the bytes, so the file is held in memory once. Raises ``NbError`` for a
+    file that cannot be read, has another format version, is truncated or damaged, or does not fit together.
+    """
+    if isinstance(source, bytes):
+        return _parse(source, None)
+    path = Path(source)
+    data = _read_file(path)
+    try:
+        return _parse(data, str(path))
+    except NbError as error:
+        raise NbError(
+            error.what,
+            path=path,
+            hint=error.hint,
+            section=error.section,
+            offset=error.offset,
+            expected=error.expected,
+            found=error.found,
+        ) from error
+
+
+def _read_file(path: Path) -> bytes:
+    """Return the bytes of a regular file of at most 2 GiB."""
+    try:
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "nothing" if not path.exists() else "no regular file"
+            raise NbError(f"cannot read the model: expected a file, found {found}", path=path, hint="check the path")
+        size = path.stat().st_size
+        if size > _MAX_FILE:
+            raise NbError(f"cannot read the model: {size} bytes are more than 2 GiB", path=path, hint=DAMAGED)
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise NbError(f"cannot read the model: {error}", path=path, hint="check the path and its rights") from error
+
+
+def _parse(data: bytes, path: str | None) -> NbModel:
+    meta_version, opt_version, topology_end = parse_header(data)
+    program_version, op_versions, blocks = _topology(Flat(data, HEADER.size, topology_end, "topology"))
+    params = _params(data, topology_end)
+    _check_params_fit(blocks, params)
+    return NbModel(
+        meta_version=meta_version,
+        opt_version=opt_version,
+        program_version=program_version,
+        blocks=blocks,
+        params=params,
+        op_versions=op_versions,
+        nbytes=len(data),
+        is_canonical=is_canonical(data),
+        path=path,
+    )
+
+
+def _topology(flat: Flat) -> tuple[int, dict[str, int], tuple[BlockDesc, ...]]:
+    program = flat.root(_PROGRAM)
+    version = program.table(1, _VERSION)
+    op_versions: dict[str, int] = {}
+    version_map = program.table(2, _OP_VERSION_MAP)
+    if version_map is not None:
+        for pair in version_map.tables(0, _OP_VERSION_PAIR):
+            op_versions[pair.string(0)] = pair.need_table(1, _OP_VERSION).int32(0)
+    blocks = tuple(_block(table) for table in program.tables(0, _BLOCK))
+    if not blocks:
+        flat.fail(program.at, "at least one block", "none")
+    _check_blocks(flat, blocks)
+    return (0 if version is None else version.int64(0)), op_versions, blocks
+
+
+def _block(table: Table) -> BlockDesc:
+    variables = tuple(_var(item) for item in table.tables(2, _VAR))
+    ops = tuple(_op(item) for item in table.tables(3, _OP))
+    return BlockDesc(table.int32(0), table.int32(1), table.int32(4, -1), variables, ops)
+
+
+def _var(table: Table) -> VarDesc:
+    name = table.string(0)
+    var_type = table.need_table(1, _VAR_TYPE)
+    kind = _var_type(var_type, 0)
+    lod_tensor = var_type.table(2, _VAR_TENSOR)
+    data_type, dims, lod_level = None, None, 0
+    if kind is VarType.LOD_TENSOR:
+        if lod_tensor is None:
+            table.flat.fail(var_type.at, f"the tensor description of variable {name!r}", "nothing")
+        tensor = lod_tensor.need_table(0, _TENSOR)
+        data_type, dims = _var_type(tensor, 0), tensor.numbers(1, "q", 8)
+        lod_level = lod_tensor.int32(1)
+    return VarDesc(name, kind, table.flag(2), table.flag(3), data_type, dims, lod_level)
+
+
+def _var_type(table: Table, slot: int) -> VarType:
+    number = table.int32(slot)
+    member = _VAR_TYPES.get(number)
+    if member is None:
+        table.flat.fail(table.at, f"{table.what(slot)}: a known type number", f"{number}")
+    return member
+
+
+def _op(table: Table) -> OpDesc:
+    op_type = table.string(0)
+    inputs = _arguments(table, 1)
+    outputs = _arguments(table, 2)
+    attrs: dict[str, AttrValue] = {}
+    attr_types: dict[str, AttrType] = {}
+    last = ""
+    for item in table.tables(3, _ATTR):
+        name = last = _next_name(item, last)
+        kind = _ATTR_TYPES.get(item.int32(1))
+        read = None if kind is None else _ATTR_VALUES.get(kind)
+        if kind is None or read is None:
+            item.flat.fail(item.at, f"a known type of attribute {name!r}", f"{item.int32(1)}")
+        attrs[name] = read(item)
+        attr_types[name] = kind
+    return OpDesc(op_type, inputs, outputs, attrs, attr_types, _kernel(table, op_type, attrs), table.flag(4))
+
+
+def _arguments(table: Table, slot: int) -> dict[str, tuple[str, ...]]:
+    arguments: dict[str, tuple[str, ...]] = {}
+    last = ""
+    for item in table.tables(slot, _OP_VAR):
+        name = last = _next_name(item, last)
+        arguments[name] = item.strings(1, errors="strict")
+    return arguments
+
+
+def _next_name(item: Table, last: str) -> str:
+    """Return the key of ``item``, which must follow ``last``: the device finds keys by binary search."""
+    name = item.string(0)
+    if name <= last:
+        item.flat.fail(item.at, f"{item.kind.name} in rising order of names", f"{name!r} after {last!r}")
+    return name
+
+
+def _kernel(table: Table, op_type: str, attrs: dict[str, AttrValue]) -> Kernel | None:
+    """Split ``op/alias/target/precision/layout``; None when the operator names no kernel."""
+    text = attrs.get(KERNEL_ATTR)
+    if text is None:
+        return None
+    parts = text.split("/") if isinstance(text, str) else []
+    if len(parts) != 5 or not all(part.isascii() and part.isdigit() and len(part) < 5 for part in parts[2:]):
+        table.flat.fail(table.at, f"the kernel of {op_type!r} as op/alias/number/number/number", repr(text)[:80])
+    if parts[0] != op_type:
+        table.flat.fail(table.at, f"a kernel for operator {op_type!r}", repr(text)[:80])
+    return Kernel(parts[0], parts[1], int(parts[2]), int(parts[3]), int(parts[4]))
+
+
+def _check_blocks(flat: Flat, blocks: tuple[BlockDesc, ...]) -> None:
+    """Check that variables are declared once and every argument is declared in its block or in an outer one."""
+    declared: list[set[str]] = []
+    for index, block in enumerate(blocks):
+        names = {var.name for var in block.vars}
+        if len(names) != len(block.vars):
+            twice = sorted(var.name for var in block.vars)
+            first = next(a for a, b in itertools.pairwise(twice) if a == b)
+            flat.fail(flat.start, f"variable {first!r} declared once in block {index}", "twice")
+        if index and 0 <= block.parent_idx < index:
+            names |= declared[block.parent_idx]
+        declared.append(names)
+        for op in block.ops:
+            for arguments in (*op.inputs.values(), *op.outputs.values()):
+                for argument in arguments:
+                    if argument not in names:
+                        flat.fail(flat.start, f"argument {argument!r} of {op.type!r} declared", "no such variable")
+
+
+def _params(data: bytes, start: int) -> dict[str, NbTensor]:
+    if len(data) - start < _PARAMS_HEADER.size:
+        fault("parameters", start, f"{_PARAMS_HEADER.size} bytes of header", f"{len(data) - start} bytes")
+    version, meta_size, header_size, count, largest = _PARAMS_HEADER.unpack_from(data, start)
+    if (version, meta_size, header_size) != (0, 0, 6):
+        fault("parameters", start, "version 0, meta size 0, header size 6", f"{version}, {meta_size}, {header_size}")
+    params: dict[str, NbTensor] = {}
+    at = start + _PARAMS_HEADER.size
+    for index in range(count):
+        end = _param_end(data, at, index, count)
+        tensor = _param(Flat(data, at + _PARAM_SIZES.size, end, f"parameter {index + 1} of {count}"))
+        if tensor.name in params:
+            fault("parameters", at, f"parameter {tensor.name!r} once", "twice")
+        params[tensor.name] = tensor
+        at = end
+    if at != len(data):
+        fault("parameters", at, f"the end of the file after {count} parameters", f"{len(data) - at} more bytes")
+    found = max((tensor.nbytes for tensor in params.values()), default=0)
+    if found != largest:
+        fault("parameters", start + 8, f"{found} as the size of the largest tensor", f"{largest}")
+    return params
+
+
+def _param_end(data: bytes, at: int, index: int, count: int) -> int:
+    """Check the two sizes in front of a parameter; return the position behind it."""
+    if len(data) - at < _PARAM_SIZES.size:
+        fault("parameters", at, f"parameter {index + 1} of {count}", f"{len(data) - at} bytes")
+    total, offset = _PARAM_SIZES.unpack_from(data, at)
+    if offset != 4 or total < 4 or total - 4 > len(data) - at - _PARAM_SIZES.size:
+        room = len(data) - at - 4
+        fault("parameters", at, f"a parameter of 4 to {room} bytes at offset 4", f"{total} bytes at offset {offset}")
+    return at + _PARAM_SIZES.size + int(total) - 4
+
+
+def _param(flat: Flat) -> NbTensor:
+    root = flat.root(_PARAM)
+    name = root.string(1)
+    if root.byte(2) != 1:
+        flat.fail(root.at, f"a tensor (1) in parameter {name!r}", f"union type {root.byte(2)}")
+    tensor = root.need_table(3, _PARAM_TENSOR)
+    data_type = _var_type(tensor, 3)
+    dtype = DTYPES.get(data_type)
+    if dtype is None:
+        flat.fail(tensor.at, f"parameter {name!r} with an element type", data_type.name)
+    dims = tensor.numbers(2, "q", 8)
+    first, nbytes = tensor.raw_vector(4, 1)
+    _check_dims(flat, name, dims, dtype.itemsize, nbytes)
+    if data_type is VarType.BOOL:
+        tensor.flags(4)
+    view = np.frombuffer(flat.data, dtype=dtype, count=nbytes // dtype.itemsize, offset=first)
+    return NbTensor(name, dims, data_type, view.reshape(dims))
+
+
+def _check_dims(flat: Flat, name: str, dims: tuple[int, ...], itemsize: int, nbytes: int) -> None:
+    if len(dims) > _MAX_RANK or any(dim < 0 or dim >= _MAX_DIM for dim in dims):
+        shown = ", ".join(map(str, dims[:_MAX_RANK]))
+        flat.fail(flat.start, f"at most {_MAX_RANK} sizes from 0 to {_MAX_DIM - 1} in {name!r}", f"[{shown}]")
+    if math.prod(max(dim, 1) for dim in dims) > _MAX_ELEMENTS or math.prod(dims) * itemsize != nbytes:
+        expected = f"{math.prod(dims) * itemsize} bytes for {list(dims)} of parameter {name!r}"
+        flat.fail(flat.start, expected, f"{nbytes} bytes")
+
+
+def _check_params_fit(blocks: tuple[BlockDesc, ...], params: dict[str, NbTensor]) -> None:
+    """Check that the parameters are exactly the persistable tensors that the main block declares."""
+    wanted = {var.name for var in blocks[0].vars if var.is_param}
+    missing = sorted(wanted - params.keys())
+    if missing:
+        fault("parameters", None, f"{len(wanted)} parameters", f"none named {missing[0]!r}, {len(missing)} missing")
+    extra = sorted(params.keys() - wanted)
+    if extra:
+        fault("parameters", None, f"{len(wanted)} parameters", f"{extra[0]!r} that the topology does not declare")

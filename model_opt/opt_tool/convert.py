@@ -1,0 +1,237 @@
+"""Convert one Paddle model to a canonical ``.nb`` file, in a child process that may abort as it likes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from model_opt.errors import KitError
+from model_opt.files import sha256_bytes, write_atomic
+from model_opt.nb import NbError, NbModel, canonicalise, normalise_version, place_of, precision_of, read_nb
+from model_opt.opt_tool.environment import ToolEnv
+from model_opt.opt_tool.errors import OptError
+from model_opt.opt_tool.process import child_command, how_it_ended, last_lines, run_limited
+from model_opt.store import disk_faults
+
+Place = Literal["arm", "opencl,arm", "x86"]
+
+_PLACE_IN_FILE = {"arm": "arm", "opencl,arm": "opencl", "x86": "x86"}
+_WRITES_BETA = "2.13rc0"
+"""The release that aborts on a ``swish`` whose ``beta`` is left to its default."""
+
+
+class ModelPaths(Protocol):
+    """A Paddle model on disk; ``model_opt.zoo.ModelFiles`` is one."""
+
+    @property
+    def pdmodel(self) -> Path:
+        """The program."""
+        ...
+
+    @property
+    def pdiparams(self) -> Path:
+        """The parameters."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelPair:
+    """The two files of a Paddle model, for callers without a row in the zoo."""
+
+    pdmodel: Path
+    pdiparams: Path
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """What opt is asked for.
+
+    ``place`` names the kernels; ``fp16`` takes ARM's half-precision kernels where opt has them (needs ARMv8.2);
+    ``weight_bits`` stores the weights as integers that the runtime turns back into floats when it loads them.
+    """
+
+    place: Place = "arm"
+    fp16: bool = False
+    weight_bits: Literal[8, 16] | None = None
+
+    def __post_init__(self) -> None:
+        if self.place not in _PLACE_IN_FILE:
+            raise KitError(f"unknown place {self.place!r}", hint=f"use one of: {', '.join(_PLACE_IN_FILE)}")
+        if self.weight_bits not in (None, 8, 16):
+            raise KitError(f"weights of {self.weight_bits} bits do not exist in Paddle Lite", hint="use 8 or 16")
+        if self.fp16 and self.place == "x86":
+            raise KitError("Paddle Lite has no fp16 kernels for x86", hint="leave fp16 off, or convert for arm")
+        if self.fp16 and self.weight_bits is not None:
+            raise KitError(
+                f"fp16 kernels on {self.weight_bits}-bit weights answer NaN everywhere on the ARM engine",
+                hint="choose one of the two",
+            )
+
+    @property
+    def label(self) -> str:
+        """The options in a few characters, fit for file names: ``arm-fp32``, ``arm-weight_int8``, ``opencl-fp16``."""
+        weights = f"weight_int{self.weight_bits}" if self.weight_bits else None
+        return f"{_PLACE_IN_FILE[self.place]}-{weights or ('fp16' if self.fp16 else 'fp32')}"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted file.
+
+    ``opt_version`` is the one of paddlelite's wheel (``2.14rc0``); ``ops`` counts the operators of the whole file,
+    feed and fetch included; ``place`` and ``precision`` are read from the file; ``log`` holds opt's last lines.
+    """
+
+    path: Path
+    sha256: str
+    nbytes: int
+    opt_version: str
+    place: str
+    precision: str
+    ops: int
+    seconds: float
+    log: tuple[str, ...]
+
+
+def convert(
+    model: ModelPaths, options: ConvertOptions, out: Path, *, env: ToolEnv, timeout_s: float = 300.0
+) -> Conversion:
+    """Convert ``model`` to ``out`` with opt; equal inputs give equal bytes.
+
+    The file is canonical (see ``model_opt.nb``), was read back strictly, and has the place, precision and version
+    that were asked for; only then it takes its place. Raises ``OptError`` with opt's own last lines when opt aborts,
+    exits, is ended by a signal, runs out of time or writes something else, and ``KitError`` for a damaged model.
+    """
+    begin = time.perf_counter()
+    _check_files(model)
+    with disk_faults("convert the model", out), tempfile.TemporaryDirectory(prefix="edge-kit-opt-") as name:
+        folder = Path(name)
+        _lay_out(model, folder, env)
+        log = _run_opt(model, options, folder, env, timeout_s)
+        data = canonicalise((folder / "model.nb").read_bytes())
+        found = _read_back(model, data, options, env, log)
+        write_atomic(out, data)
+    return Conversion(
+        path=out,
+        sha256=sha256_bytes(data),
+        nbytes=len(data),
+        opt_version=env.opt_version,
+        place=place_of(found),
+        precision=precision_of(found),
+        ops=sum(1 for _ in found.all_ops()),
+        seconds=time.perf_counter() - begin,
+        log=log,
+    )
+
+
+def _check_files(model: ModelPaths) -> None:
+    for path, what in ((model.pdmodel, "program"), (model.pdiparams, "parameters")):
+        if not path.is_file():
+            raise OptError(
+                f"the model's {what} file does not exist", path=path, hint="check the path, or fetch it again"
+            )
+        if path.stat().st_size == 0:
+            raise OptError(f"the model's {what} file is empty", path=path, hint="fetch or export the model again")
+
+
+def _lay_out(model: ModelPaths, folder: Path, env: ToolEnv) -> None:
+    """Put the model into ``folder`` under plain names, so that opt never meets a strange path.
+
+    The files are read and checked first: opt ignores that a program cannot be parsed to its end and converts the
+    part it got.
+    """
+    from model_opt.paddle_model import PaddleModelError, read_model, with_swish_beta, write_model
+
+    try:
+        checked = read_model(model.pdmodel, model.pdiparams)
+    except PaddleModelError as error:
+        raise OptError(f"opt was not started: {error.what}", path=error.path, hint=error.hint) from error
+    if env.opt_version == _WRITES_BETA:
+        write_model(with_swish_beta(checked), folder / "model.pdmodel", folder / "model.pdiparams")
+        return
+    (folder / "model.pdmodel").symlink_to(model.pdmodel.resolve())
+    (folder / "model.pdiparams").symlink_to(model.pdiparams.resolve())
+
+
+def _run_opt(
+    model: ModelPaths, options: ConvertOptions, folder: Path, env: ToolEnv, timeout_s: float
+) -> tuple[str, ...]:
+    """Run the child; return its last lines when it wrote a file, otherwise raise ``OptError`` with them."""
+    quant = f"QUANT_INT{options.weight_bits}" if options.weight_bits else None
+    job = json.dumps({"place": options.place, "fp16": options.fp16, "quant": quant})
+    command = child_command(env.python, "convert.py", env.site, job)
+    log_file = folder / "log.txt"
+    try:
+        returncode = run_limited(command, cwd=folder, log=log_file, timeout_s=timeout_s)
+    except OSError as error:
+        raise OptError(
+            f"the interpreter for opt cannot be started: {error.strerror or error}",
+            path=env.python,
+            hint="see what 'edge-kit doctor' says",
+        ) from error
+    log = last_lines(log_file.read_text(encoding="utf-8", errors="replace"))
+    if returncode == 0 and (folder / "model.nb").is_file():
+        return log
+    if returncode is None:
+        ending = f"did not finish within {timeout_s:g} s and was stopped"
+    else:
+        ending = how_it_ended(returncode) if returncode else "ended without writing a file"
+    words = "".join(f"\n    {line}" for line in log) or " nothing"
+    raise OptError(
+        f"opt {env.opt_version} {ending} while converting for {options.label}; its last words:{words}",
+        path=model.pdmodel,
+        hint=_advice(log, returncode, env),
+        returncode=returncode,
+        log=log,
+    )
+
+
+def _advice(log: tuple[str, ...], returncode: int | None, env: ToolEnv) -> str:
+    text = "\n".join(log)
+    if returncode is None:
+        return "allow more time, or look for what else keeps this machine busy"
+    if "ModuleNotFoundError" in text or "ImportError" in text:
+        return f"remove {env.site.parent} and run again: it is made anew"
+    if "No space left" in text:
+        return "free some space in the temporary folder (TMPDIR)"
+    if "not supported" in text or "no kernel" in text.lower():
+        return "the model has an operator that this place lacks: convert for another place, or simplify the model"
+    return "the two files may not belong together, or opt cannot convert this model for this place"
+
+
+def _read_back(model: ModelPaths, data: bytes, options: ConvertOptions, env: ToolEnv, log: tuple[str, ...]) -> NbModel:
+    """Read what opt wrote; raise ``OptError`` unless it is what was asked for."""
+    try:
+        found = read_nb(data)
+    except NbError as error:
+        raise OptError(
+            f"opt {env.opt_version} wrote a file that cannot be read back: {error.what}",
+            path=model.pdmodel,
+            hint="run again; if it stays so, report the model",
+            returncode=0,
+            log=log,
+        ) from error
+    place, parts = place_of(found), set(precision_of(found).split("+"))
+    faults = []
+    if normalise_version(found.opt_version) != normalise_version(env.opt_version):
+        faults.append(f"version {found.opt_version} instead of {env.opt_version}")
+    if place not in (_PLACE_IN_FILE[options.place], "host"):
+        faults.append(f"kernels for {place} instead of {_PLACE_IN_FILE[options.place]}")
+    if options.place != "opencl,arm" and options.fp16 != ("fp16" in parts):
+        faults.append("no fp16 kernel" if options.fp16 else "fp16 kernels")
+    wanted = {f"weight_int{options.weight_bits}"} if options.weight_bits else set()
+    if {part for part in parts if part.startswith("weight_")} != wanted:
+        faults.append(f"weights as {'+'.join(sorted(parts))} instead of {'+'.join(wanted) or 'floats'}")
+    if faults:
+        raise OptError(
+            f"opt {env.opt_version} wrote another file than {options.label}: {'; '.join(faults)}",
+            path=model.pdmodel,
+            hint="convert for another place or precision: this model has nothing that opt could convert so",
+            returncode=0,
+            log=log,
+        )
+    return found

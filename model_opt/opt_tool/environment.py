@@ -1,0 +1,228 @@
+"""The isolated environment that Paddle Lite's opt and its x86 engine run in: found or made once, then remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from model_opt.files import write_atomic
+from model_opt.opt_tool.errors import ToolError
+from model_opt.opt_tool.interpreters import (
+    GROUPS,
+    SETTING,
+    Candidate,
+    Verdict,
+    candidates,
+    examine,
+    named,
+    on_disk,
+    what_to_install,
+)
+from model_opt.opt_tool.pins import PINS, ToolPins
+from model_opt.opt_tool.process import child_command, child_environment, how_it_ended, last_lines
+from model_opt.resources import cache_dir
+from model_opt.store import disk_faults, locked, staged_folder
+
+_LOAD_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class ToolEnv:
+    """An interpreter and the folder with paddlelite and numpy for it.
+
+    ``python_version`` is the interpreter's (``3.7.16``), ``opt_version`` that of paddlelite's wheel (``2.14rc0``).
+    """
+
+    python: Path
+    python_version: str
+    opt_version: str
+    site: Path
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What ``edge-kit doctor`` shows: every candidate with its verdict, the one that would be used, what to do.
+
+    ``env`` is the ready environment; it is None while the wheels of ``chosen`` are not yet unpacked.
+    """
+
+    tried: tuple[Verdict, ...]
+    chosen: Verdict | None
+    env: ToolEnv | None
+    hint: str | None
+
+
+def find_tool(*, offline: bool = False) -> ToolEnv:
+    """Return the environment for opt; find the interpreter and unpack the pinned wheels at the first call.
+
+    The result is remembered in the cache folder and holds until an interpreter appears, goes or changes. ``offline``
+    forbids downloads of wheels and interpreters. Raises ``ToolError`` when no interpreter fits, naming each that was
+    tried and why it failed, and what ``fetch_wheel`` raises when a wheel cannot be had.
+    """
+    key = _state_key()
+    remembered = _recall(key)
+    if remembered is not None:
+        return remembered
+    tried: list[Verdict] = []
+    for candidate in _distinct(candidates(install=not offline)):
+        verdict, pins = examine(candidate)
+        if pins is not None and candidate.path is not None:
+            site = _unpacked(pins, offline=offline)
+            fault = _load_fault(candidate.path, site)
+            if fault is None:
+                env = ToolEnv(candidate.path, str(verdict.python_version), pins.opt_version, site)
+                # uv may have installed the interpreter just now, so the state is read again.
+                _remember(_state_key(), env)
+                return env
+            verdict = Verdict(candidate.source, candidate.path, False, fault, verdict.python_version)
+        tried.append(verdict)
+    raise _nothing_found(tried)
+
+
+def diagnose() -> Diagnosis:
+    """Try every candidate afresh, without downloading or changing anything; never raises for what it finds."""
+    tried: list[Verdict] = []
+    chosen: Verdict | None = None
+    env: ToolEnv | None = None
+    for candidate in _distinct(candidates(install=False)):
+        verdict, pins = examine(candidate)
+        if pins is not None and candidate.path is not None and (site := _site(pins)).is_dir():
+            fault = _load_fault(candidate.path, site)
+            if fault is not None:
+                verdict = Verdict(candidate.source, candidate.path, False, fault, verdict.python_version)
+            elif chosen is None:
+                env = ToolEnv(candidate.path, str(verdict.python_version), pins.opt_version, site)
+        if verdict.ok and chosen is None:
+            chosen = verdict
+        tried.append(verdict)
+    return Diagnosis(tuple(tried), chosen, env, None if chosen else what_to_install())
+
+
+def _distinct(found: Iterable[Candidate]) -> Iterable[Candidate]:
+    """Drop later names of an interpreter already seen."""
+    seen: set[Path] = set()
+    for candidate in found:
+        if candidate.path is None or candidate.path not in seen:
+            yield candidate
+        if candidate.path is not None:
+            seen.add(candidate.path)
+
+
+def _nothing_found(tried: list[Verdict]) -> ToolError:
+    lines = "".join(f"\n  - {verdict}" for verdict in tried) or "\n  - no python3.7 to python3.10 on PATH or in pyenv"
+    what = f"no Python interpreter here can run Paddle Lite's opt; tried:{lines}"
+    if os.environ.get(SETTING):
+        return ToolError(what, hint=f"unset {SETTING}, or point it at a CPython 3.7", tried=tried)
+    return ToolError(what, hint=what_to_install(), tried=tried)
+
+
+# --- the folder with the wheels
+
+
+def _site(pins: ToolPins) -> Path:
+    return cache_dir() / "tools" / pins.key / "site"
+
+
+def _unpacked(pins: ToolPins, *, offline: bool) -> Path:
+    """Return the folder with the pinned wheels unpacked, whole; make it if it is not there."""
+    site = _site(pins)
+    if site.is_dir():
+        return site
+    from model_opt.wheels import fetch_wheel, unpack_wheel
+
+    with locked(site.parent):
+        if site.is_dir():
+            return site
+        wheels = [fetch_wheel(pin, offline=offline) for pin in (pins.opt, pins.numpy)]
+        with disk_faults("unpack paddlelite", site.parent), staged_folder(site.parent) as staging:
+            target = staging / "site"
+            target.mkdir()
+            for wheel in wheels:
+                _merge(unpack_wheel(wheel, staging / "wheel"), target)
+    return site
+
+
+def _merge(wheel: Path, site: Path) -> None:
+    """Move an unpacked wheel into ``site`` as an installer would; its scripts are not needed."""
+    for data in list(wheel.glob("*.data")):
+        for library in ("purelib", "platlib"):
+            if (data / library).is_dir():
+                _merge(data / library, site)
+        shutil.rmtree(data)
+    for item in list(wheel.iterdir()):
+        item.rename(site / item.name)
+    wheel.rmdir()
+
+
+def _load_fault(python: Path, site: Path) -> str | None:
+    """Return why paddlelite does not load from ``site``, or None when it does."""
+    try:
+        done = subprocess.run(
+            child_command(python, "check.py", site),
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_LOAD_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"paddlelite cannot be loaded: {error}"
+    if done.returncode == 0:
+        return None
+    last = last_lines(done.stdout + "\n" + done.stderr, 1)
+    words = last[0] if last else how_it_ended(done.returncode)
+    return f"paddlelite does not load from {site}: {words} (if files are missing there, remove the folder)"
+
+
+# --- what was found the last time
+
+
+def _memory() -> Path:
+    return cache_dir() / "tools" / "found.json"
+
+
+def _state_key() -> str:
+    """Return a sum of all that the choice depends on and that is cheap to look at: settings, files on disk, pins."""
+    by_user = named()
+    versions = [version for group in GROUPS for version in group]
+    found = [by_user] if by_user else [candidate for version in versions for candidate in on_disk(version)]
+    state: list[object] = [shutil.which("uv")]
+    state += [[candidate.source, str(candidate.path), _identity(candidate.path)] for candidate in found]
+    state += [pins.key for pins in PINS.values()]
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()
+
+
+def _identity(path: Path | None) -> list[int]:
+    """Return size, time of change and inode of what ``path`` leads to; they differ once it was replaced."""
+    try:
+        stat = path.stat() if path is not None else None
+    except OSError:
+        stat = None
+    return [] if stat is None else [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+def _recall(key: str) -> ToolEnv | None:
+    """Return the remembered environment if nothing it rests on has changed."""
+    try:
+        note = json.loads(_memory().read_bytes())
+        env = ToolEnv(Path(note["python"]), note["python_version"], note["opt_version"], Path(note["site"]))
+        whole = note["key"] == key and note["identity"] == _identity(env.python) and env.site.is_dir()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no note, or one that cannot be read: look again
+    return env if whole else None
+
+
+def _remember(key: str, env: ToolEnv) -> None:
+    note = {name: str(value) for name, value in asdict(env).items()}
+    text = json.dumps({**note, "key": key, "identity": _identity(env.python)}, indent=1)
+    with suppress(OSError):  # a read-only cache is fine, only slower
+        write_atomic(_memory(), text.encode())

@@ -1,0 +1,36 @@
+"""Paddle inference models. In: ``.pdmodel`` and ``.pdiparams``. Out: values that graph passes work on, and files again.
+
+Needs neither paddlepaddle nor protobuf; ``PaddleModelError`` for what cannot be trusted.
+"""
+
+from __future__ import annotations
+
+from model_opt.paddle_model.errors import PaddleModelError
+from model_opt.paddle_model.model import (
+    PaddleModel,
+    output_classes,
+    read_model,
+    read_program,
+    with_swish_beta,
+    write_model,
+)
+from model_opt.paddle_model.program import Attr, AttrType, AttrValue, Block, Op, Program, Var, VarKind, attr_of
+
+__all__ = [
+    "Attr",
+    "AttrType",
+    "AttrValue",
+    "Block",
+    "Op",
+    "PaddleModel",
+    "PaddleModelError",
+    "Program",
+    "Var",
+    "VarKind",
+    "attr_of",
+    "output_classes",
+    "read_model",
+    "read_program",
+    "with_swish_beta",
+    "write_model",
+]

@@ -1,0 +1,100 @@
+"""The ``.pdiparams`` stream: the parameters one after another, in the order of their sorted names, without names.
+
+Each is ``u32 version 0 | u64 LoD levels 0 | u32 tensor version 0 | i32 size of the description | TensorDesc | data``,
+little-endian.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_opt.paddle_model.errors import fault
+from model_opt.paddle_model.program import DTYPES, KINDS, Program, Var
+from model_opt.paddle_model.proto import decode_tensor, encode_tensor
+from model_opt.paddle_model.wire import Source
+
+_HEAD = struct.Struct("<IQIi")
+_MAX_RANK = 16
+_MAX_ELEMENTS = 1 << 40
+_OTHER_MODEL = "the parameters are damaged or belong to another model: keep both files of one export together"
+
+
+def decode_params(data: bytes, program: Program, path: Path | None) -> dict[str, NDArray[Any]]:
+    """Return the parameters of ``program`` by name, as read-only views into ``data``.
+
+    Raises ``PaddleModelError`` when the stream is truncated, too long, or does not fit the declared variables.
+    """
+    source = Source(data, path)
+    declared = declared_params(program)
+    params: dict[str, NDArray[Any]] = {}
+    at = 0
+    for name in sorted(declared):
+        begin = at
+        params[name], at = _tensor(source, at, name)
+        check_fits(declared[name], params[name], path, begin)
+    if at != len(data):
+        found = f"{len(data) - at} more bytes"
+        fault("parameters", f"the end after {len(params)}", found, path=path, offset=at, hint=_OTHER_MODEL)
+    return params
+
+
+def encode_params(params: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return the stream of parameters. Raises ``ValueError`` for an array type that Paddle does not have."""
+    pieces: list[bytes] = []
+    for name in sorted(params):
+        array = params[name]
+        kind = KINDS.get(array.dtype)
+        if kind is None:
+            raise ValueError(f"parameter {name!r} has the type {array.dtype}, which Paddle lacks")
+        description = encode_tensor(kind, array.shape)
+        pieces += [_HEAD.pack(0, 0, 0, len(description)), description, array.tobytes()]
+    return b"".join(pieces)
+
+
+def declared_params(program: Program) -> dict[str, Var]:
+    """Return the variables that need a parameter, by name."""
+    return {var.name: var for block in program.blocks for var in block.vars if var.is_param}
+
+
+def check_fits(var: Var, array: NDArray[Any], path: Path | None, offset: int | None = None) -> None:
+    """Raise ``PaddleModelError`` unless the array has the type and the sizes that its variable declares."""
+    declared = None if var.data_type is None else DTYPES.get(var.data_type)
+    dims = var.dims or ()
+    same = len(dims) == array.ndim and all(a in (-1, b) for a, b in zip(dims, array.shape, strict=True))
+    if declared != array.dtype or not same:
+        expected, found = f"{declared} {list(dims)}", f"{array.dtype} {list(array.shape)}"
+        fault(f"parameter {var.name!r}", expected, found, path=path, offset=offset, hint=_OTHER_MODEL)
+
+
+def _tensor(source: Source, at: int, name: str) -> tuple[NDArray[Any], int]:
+    """Return the tensor at ``at`` and the position behind it."""
+    what = f"parameter {name!r}"
+    if len(source.data) - at < _HEAD.size:
+        found = f"{len(source.data) - at} bytes"
+        fault(what, f"{_HEAD.size} bytes", found, path=source.path, offset=at, hint=_OTHER_MODEL)
+    version, lod_levels, tensor_version, size = _HEAD.unpack_from(source.data, at)
+    if (version, lod_levels, tensor_version) != (0, 0, 0):
+        found = f"{version}, {lod_levels}, {tensor_version}"
+        source.fail(at, what, "version 0, no LoD, tensor version 0", found)
+    start = at + _HEAD.size
+    if not 0 <= size <= len(source.data) - start:
+        source.fail(at, what, f"a description of at most {len(source.data) - start} bytes", f"{size}")
+    data_type, dims, _ = decode_tensor(source, (start, start + size))
+    dtype = DTYPES.get(data_type)
+    if dtype is None:
+        source.fail(start, what, "a known element type", f"{data_type}")
+    # The product without zeros too: numpy refuses an empty array whose other sizes pass its address space.
+    if len(dims) > _MAX_RANK or min(dims, default=0) < 0 or math.prod(max(d, 1) for d in dims) > _MAX_ELEMENTS:
+        source.fail(start, what, f"at most {_MAX_RANK} sizes of 0 or more", f"{list(dims[:_MAX_RANK])}")
+    count = math.prod(dims)
+    begin = start + size
+    if count * dtype.itemsize > len(source.data) - begin:
+        source.fail(begin, what, f"{count * dtype.itemsize} bytes", f"{len(source.data) - begin}")
+    return np.frombuffer(source.data, dtype, count, begin).reshape(dims), begin + count * dtype.itemsize

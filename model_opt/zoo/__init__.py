@@ -1,0 +1,31 @@
+"""The model zoo. In: rows of ``configs/models.yaml``, or the path of a user's own model.
+
+Out: ``ModelFiles``, checked files in the cache (or where the user has them) and what a caller must know of them.
+"""
+
+from __future__ import annotations
+
+from model_opt.zoo.fetching import FileVerdict, fetch, verify
+from model_opt.zoo.files import Kind, ModelFiles, Progress, SourceUnavailable, ZooError
+from model_opt.zoo.own import open_model, with_dictionary
+from model_opt.zoo.rows import DictionaryRow, FolderSource, Row, UrlSource, WheelSource, Zoo, load_zoo
+
+__all__ = [
+    "DictionaryRow",
+    "FileVerdict",
+    "FolderSource",
+    "Kind",
+    "ModelFiles",
+    "Progress",
+    "Row",
+    "SourceUnavailable",
+    "UrlSource",
+    "WheelSource",
+    "Zoo",
+    "ZooError",
+    "fetch",
+    "load_zoo",
+    "open_model",
+    "verify",
+    "with_dictionary",
+]

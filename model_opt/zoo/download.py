@@ -1,0 +1,233 @@
+"""One file from an http(s) address: resumed after a break, retried with pauses, never taken for whole too early."""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model_opt.errors import KitError
+from model_opt.files import sha256_file, write_atomic
+from model_opt.store import ChecksumError, disk_faults
+from model_opt.zoo.files import Progress, SourceUnavailable, ZooError
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How patient a download is. Times in seconds; the pause doubles after each failed attempt."""
+
+    attempts: int = 4
+    pause: float = 0.5
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+    max_bytes: int = 2 << 30
+
+
+POLICY = Policy()
+
+
+class _Transient(Exception):
+    """A fault that a new attempt may not meet; ``fresh`` says that it must start from the first byte."""
+
+    def __init__(self, what: str, *, fresh: bool = False) -> None:
+        self.fresh = fresh
+        super().__init__(what)
+
+
+@dataclass(frozen=True)
+class _Partial:
+    """What is on the disk of an earlier attempt, and how to ask for the rest of the same file."""
+
+    size: int = 0
+    total: int | None = None
+    validator: str | None = None
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    expected: str | None = None,
+    label: str = "",
+    progress: Progress | None = None,
+    policy: Policy | None = None,
+) -> str:
+    """Bring ``url`` to ``target`` and return its SHA-256. The caller holds the lock of ``target``.
+
+    What a broken attempt leaves stays in ``<target>.part`` and is resumed (Range, If-Range; RFC 9110 section 14), by
+    a later call too. A resumed file with another sum than ``expected`` is fetched once more from its first byte.
+
+    Raises ``SourceUnavailable`` when the server does not deliver, ``ChecksumError`` when the sum is not
+    ``expected``, ``ZooError`` for a file that is too large, ``KitError`` when the disk does not take it.
+    """
+    policy = policy or POLICY
+    task = _Task(url, target, label or url, progress or _silent, policy, pinned=expected is not None)
+    with disk_faults(f"store the download of {url}", target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        resumed = _deliver(task)
+        found = sha256_file(task.part)
+        if expected is not None and found != expected and resumed:
+            task.discard()
+            _deliver(task)
+            found = sha256_file(task.part)
+        if expected is not None and found != expected:
+            task.discard()
+            raise ChecksumError(
+                f"the download of {url}",
+                expected,
+                found,
+                hint="the file behind the address has changed: if you trust the new one, remove the entry of this "
+                "address from models.lock.json in the cache (or mend the pinned sum) and start again",
+            )
+        task.part.replace(target)
+        task.notes.unlink(missing_ok=True)
+    return found
+
+
+def _silent(label: str, done: int, total: int | None) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    url: str
+    target: Path
+    label: str
+    progress: Progress
+    policy: Policy
+    pinned: bool
+
+    @property
+    def part(self) -> Path:
+        return self.target.with_name(self.target.name + ".part")
+
+    @property
+    def notes(self) -> Path:
+        return self.target.with_name(self.target.name + ".part.json")
+
+    def discard(self) -> None:
+        self.part.unlink(missing_ok=True)
+        self.notes.unlink(missing_ok=True)
+
+    def partial(self) -> _Partial:
+        """Return what may be resumed: without a validator only a file whose sum will be checked anyway."""
+        try:
+            notes = json.loads(self.notes.read_bytes())
+            size = self.part.stat().st_size
+            known = _Partial(size, notes["total"], notes["validator"])
+            usable = notes["url"] == self.url and (known.validator is not None or self.pinned) and size > 0
+        except (OSError, ValueError, KeyError, TypeError):
+            return _Partial()
+        return known if usable else _Partial()
+
+
+def _deliver(task: _Task) -> bool:
+    """Make ``task.part`` whole; return whether some of it was resumed."""
+    resumed, reason = False, ""
+    for attempt in range(task.policy.attempts):
+        if attempt:
+            time.sleep(task.policy.pause * 2 ** (attempt - 1))
+        partial = task.partial()
+        resumed = resumed or partial.size > 0
+        if partial.size and partial.size == partial.total:
+            return resumed
+        try:
+            with _space_guard(task):
+                _attempt(task, partial)
+            return resumed
+        except _Transient as error:
+            reason = str(error)
+            if error.fresh:
+                task.discard()
+    raise SourceUnavailable(
+        f"cannot download {task.url}: {reason} ({task.policy.attempts} attempts)",
+        hint="check the network and the proxy settings, then start again: the download goes on where it broke off",
+    )
+
+
+@contextmanager
+def _space_guard(task: _Task) -> Iterator[None]:
+    """Give the space back when the disk is full: a partial file would keep everything else from working."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            task.discard()
+        raise
+
+
+def _attempt(task: _Task, partial: _Partial) -> None:
+    """Ask once for the file, or for the rest of it, and write what comes."""
+    import httpx
+
+    policy = task.policy
+    headers = {"Accept-Encoding": "identity"}  # the bytes as they are stored, so that lengths and ranges hold
+    if partial.size:
+        headers["Range"] = f"bytes={partial.size}-"
+        if partial.validator is not None:
+            headers["If-Range"] = partial.validator
+    timeout = httpx.Timeout(policy.read_timeout, connect=policy.connect_timeout)
+    try:
+        with httpx.stream("GET", task.url, headers=headers, timeout=timeout, follow_redirects=True) as response:
+            if task.url.startswith("https:") and response.url.scheme != "https":
+                raise ZooError(f"{task.url} redirects to an address without encryption: {response.url}")
+            _receive(task, partial, response)
+    except httpx.TooManyRedirects as error:
+        raise SourceUnavailable(f"{task.url} redirects without end", hint="check the address") from error
+    except httpx.InvalidURL as error:
+        raise SourceUnavailable(f"cannot download {task.url}: {error}", hint="check the address") from error
+    except httpx.RequestError as error:
+        raise _Transient(str(error) or type(error).__name__) from error
+
+
+def _receive(task: _Task, partial: _Partial, response: httpx.Response) -> None:
+    offset, total = _place(task, partial, response)
+    if total is not None and total > task.policy.max_bytes:
+        raise _too_large(task)
+    etag, date = response.headers.get("ETag"), response.headers.get("Last-Modified")
+    # A weak ETag must not be used for a range (RFC 9110 section 13.1.5).
+    validator = etag if etag and not etag.startswith("W/") else date
+    write_atomic(task.notes, json.dumps({"url": task.url, "total": total, "validator": validator}).encode())
+    done = offset
+    with task.part.open("ab" if offset else "wb") as file:
+        for block in response.iter_raw():  # as they come: a chunk size would hold bytes back when the line breaks
+            done += len(block)
+            if done > task.policy.max_bytes:
+                raise _too_large(task)
+            file.write(block)
+            task.progress(task.label, done, total)
+    if total is not None and done != total:
+        raise _Transient(f"{done} of {total} bytes came", fresh=done > total)
+
+
+def _place(task: _Task, partial: _Partial, response: httpx.Response) -> tuple[int, int | None]:
+    """Return the offset of the answer's first byte in the file, and the whole file's length where it is told."""
+    status = response.status_code
+    if status == 200:
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdigit() else None
+    if status == 206 and partial.size:
+        match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", "").strip())
+        start, _, total = (int(group) for group in match.groups()) if match else (-1, -1, -1)
+        if start != partial.size or partial.total not in (None, total):
+            raise _Transient("the server sent another part than asked for", fresh=True)
+        return start, total
+    if status in (206, 416):
+        raise _Transient(f"HTTP {status}: the server's file has changed", fresh=True)
+    if status in (408, 425, 429) or status >= 500:
+        raise _Transient(f"HTTP {status}")
+    raise SourceUnavailable(f"cannot download {task.url}: HTTP {status}", hint="check the address")
+
+
+def _too_large(task: _Task) -> KitError:
+    task.discard()
+    return ZooError(f"{task.url} is larger than {task.policy.max_bytes >> 20} MiB, which no model here is; refused")

@@ -1,0 +1,61 @@
+"""What the zoo hands out, and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from model_opt.errors import KitError
+from model_opt.files import sha256_bytes
+
+Kind = Literal["det", "rec", "cls"]
+KINDS: tuple[Kind, ...] = ("det", "rec", "cls")
+
+PDMODEL = "inference.pdmodel"
+PDIPARAMS = "inference.pdiparams"
+INFERENCE_YML = "inference.yml"
+DICTIONARY = "dictionary"
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as ``progress(label, done, total)`` in bytes; ``total`` is None while it is unknown."""
+
+
+class ZooError(KitError):
+    """A model, a row of the zoo or an archive that cannot be used as it is."""
+
+
+class SourceUnavailable(ZooError):
+    """One source of a model cannot be reached now; the next one may do."""
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A Paddle inference model on this disk, its sums checked.
+
+    ``input_shape`` is NCHW with -1 where a size is free. ``sha256`` has the keys ``inference.pdmodel``,
+    ``inference.pdiparams`` and, where there is one, ``dictionary``. ``classes`` is the last size of the output, None
+    where it is free. ``source`` says where the files came from.
+    """
+
+    name: str
+    kind: Kind
+    pdmodel: Path
+    pdiparams: Path
+    dictionary: Path | None
+    input_name: str
+    input_shape: tuple[int, ...]
+    sha256: Mapping[str, str] = field(hash=False)
+    classes: int | None = None
+    source: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """A SHA-256 over the files' sums: two models share it only when all their files are equal."""
+        return fingerprint_of(self.sha256)
+
+
+def fingerprint_of(sums: Mapping[str, str]) -> str:
+    """Return one SHA-256 for a set of named sums."""
+    return sha256_bytes("".join(f"{name} {sums[name]}\n" for name in sorted(sums)).encode())

@@ -1,0 +1,135 @@
+"""What a model's program says of itself, and whether that fits its kind, its row and its dictionary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_opt.zoo.files import KINDS, PDMODEL, Kind, ZooError
+from model_opt.zoo.rows import Row
+
+OUTPUT_RANK: dict[Kind, int] = {"det": 4, "rec": 3, "cls": 2}
+"""Sizes of the first output: a map [N, 1, H, W], steps [N, T, classes], classes [N, classes]."""
+
+EXTRA_CLASSES = 2
+"""Classes of a recogniser beside its characters: the blank and the space."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """Input and first output of a program; -1 is a free size, ``output_shape`` is empty when it is not stated."""
+
+    input_name: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+
+    @property
+    def classes(self) -> int | None:
+        """The last size of the output, None where it is free."""
+        return self.output_shape[-1] if self.output_shape and self.output_shape[-1] > 0 else None
+
+
+def read_interface(pdmodel: Path, pdiparams: Path) -> Interface:
+    """Read both files whole and return the interface.
+
+    Raises ``ZooError`` for an empty file and for a program without exactly one input, ``PaddleModelError`` for files
+    that are damaged or don't belong together.
+    """
+    from model_opt.paddle_model import read_model
+
+    for path in (pdmodel, pdiparams):
+        if path.is_file() and path.stat().st_size == 0:
+            raise ZooError("the file is empty (0 bytes)", path=path, hint="export or download the model again")
+    main = read_model(pdmodel, pdiparams).program.main
+    variables = main.var_map()
+    inputs = [op.output_names[0] for op in main.ops if op.type == "feed" and op.output_names]
+    fetches = [op for op in main.ops if op.type == "fetch" and op.input_names]
+    if len(inputs) != 1 or not fetches:
+        raise ZooError(
+            f"the program has {len(inputs)} inputs and {len(fetches)} outputs; one image goes in, one tensor comes out",
+            path=pdmodel,
+            hint="give an exported inference model of a detector, recogniser or classifier",
+        )
+    first = min(fetches, key=lambda op: _number(op.attr("col", 0)))
+    given, made = variables.get(inputs[0]), variables.get(first.input_names[0])
+    return Interface(
+        inputs[0],
+        tuple(given.dims) if given is not None and given.dims else (),
+        tuple(made.dims) if made is not None and made.dims else (),
+    )
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def check_kind(interface: Interface, kind: Kind, pdmodel: Path) -> None:
+    """Raise ``ZooError`` when the program cannot be a model of ``kind``."""
+    shape, output = interface.input_shape, interface.output_shape
+    if len(shape) != 4 or shape[1] not in (-1, 3):
+        raise ZooError(
+            f"the input {interface.input_name!r} is {list(shape)}, and a {kind} model takes [N, 3, H, W]", path=pdmodel
+        )
+    fits = len(output) in (0, OUTPUT_RANK[kind]) and not (kind == "det" and output and output[1] not in (-1, 1))
+    if not fits:
+        like = [other for other in KINDS if OUTPUT_RANK[other] == len(output) and other != kind]
+        raise ZooError(
+            f"the output is {list(output)}, which is not that of a {kind} model"
+            + (f" but of {like[0]}" if like else ""),
+            path=pdmodel,
+            hint="check which model was given for what",
+        )
+
+
+def check_row(interface: Interface, row: Row, pdmodel: Path) -> None:
+    """Raise ``ZooError`` when the program is not what the zoo says of it."""
+    check_kind(interface, row.kind, pdmodel)
+    said = (row.input_name, list(row.input_shape))
+    found = (interface.input_name, list(interface.input_shape))
+    clash = any(a > 0 and b > 0 and a != b for a, b in zip(said[1], found[1], strict=True))
+    if said[0] != found[0] or clash:
+        raise ZooError(
+            f"{row.name}: the program's input is {found[0]} {found[1]}, the list of models says {said[0]} {said[1]}",
+            path=pdmodel,
+            hint=f"this {PDMODEL} is of another model: check the source",
+        )
+    if row.classes is not None and interface.classes not in (None, row.classes):
+        raise ZooError(
+            f"{row.name}: the program has {interface.classes} classes, the list of models says {row.classes}",
+            path=pdmodel,
+            hint=f"this {PDMODEL} is of another model: check the source",
+        )
+
+
+def count_characters(dictionary: Path) -> int:
+    """Return how many characters a dictionary holds: its lines, the end of the last one not counted as another.
+
+    Raises ``ZooError`` when it cannot be read as UTF-8 or is empty.
+    """
+    try:
+        text = dictionary.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ZooError(
+            f"cannot read the dictionary: {error.strerror}", path=dictionary, hint="check the path and its rights"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ZooError(
+            f"the dictionary is not UTF-8 (byte {error.start})", path=dictionary, hint="save it as UTF-8"
+        ) from error
+    lines = text.split("\n")
+    count = len(lines) - (lines[-1] == "")
+    if count == 0:
+        raise ZooError("the dictionary is empty", path=dictionary, hint="give the one the model was trained with")
+    return count
+
+
+def check_dictionary(dictionary: Path, classes: int | None) -> None:
+    """Raise ``ZooError`` when a dictionary does not fit a recogniser of ``classes`` classes (None: not stated)."""
+    characters = count_characters(dictionary)
+    if classes is not None and characters + EXTRA_CLASSES != classes:
+        raise ZooError(
+            f"the dictionary holds {characters:,} characters, which with space and blank makes "
+            f"{characters + EXTRA_CLASSES:,} classes, and the model has {classes:,}",
+            path=dictionary,
+            hint="give the dictionary that the model was trained with (one character a line, use_space_char on)",
+        )

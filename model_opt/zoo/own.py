@@ -1,0 +1,130 @@
+"""A user's own model: a folder or tar with ``inference.pdmodel`` and ``inference.pdiparams``, used as it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from model_opt.files import sha256_bytes, sha256_file, write_atomic
+from model_opt.resources import cache_dir
+from model_opt.store import disk_faults, known_sum, locked, staged_folder
+from model_opt.zoo.archive import PIR_PROGRAM, extract_model, pir_error
+from model_opt.zoo.files import DICTIONARY, INFERENCE_YML, PDIPARAMS, PDMODEL, Kind, ModelFiles, ZooError
+from model_opt.zoo.inspect import check_dictionary, check_kind, read_interface
+
+NEEDED = f"give the folder or tar of an exported inference model: {PDMODEL} and {PDIPARAMS}"
+
+SUMS_FILE = "sums.json"
+
+
+def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> ModelFiles:
+    """Return the files of a user's own model, read whole and checked against ``kind``.
+
+    ``path`` is a folder, used in place, or a tar (plain, gz, bz2, xz), unpacked once into the cache by its sum. A
+    recogniser's dictionary is ``dictionary``, else the one in PaddleX's ``inference.yml`` beside the model, else None.
+
+    Raises ``ZooError`` for a path without a model, a model of Paddle 3's new format, a model of another kind and a
+    dictionary that does not fit the classes; ``PaddleModelError`` for damaged files.
+    """
+    path = Path(path)
+    with disk_faults("read the model", path):
+        if not path.exists():
+            raise ZooError("there is no such model", path=path, hint=NEEDED)
+        folder = path if path.is_dir() else _unpacked(path)
+        require_model_files(folder)
+        interface = read_interface(folder / PDMODEL, folder / PDIPARAMS)
+        check_kind(interface, kind, path)
+        sums = {file: sha256_file(folder / file) for file in (PDMODEL, PDIPARAMS)}
+    files = ModelFiles(
+        name=path.resolve().name.split(".tar")[0].removesuffix(".tgz"),
+        kind=kind,
+        pdmodel=folder / PDMODEL,
+        pdiparams=folder / PDIPARAMS,
+        dictionary=None,
+        input_name=interface.input_name,
+        input_shape=interface.input_shape,
+        sha256=sums,
+        classes=interface.classes,
+        source=str(path),
+    )
+    if dictionary is None and kind == "rec":
+        dictionary = _dictionary_of_yml(folder / INFERENCE_YML)
+    return files if dictionary is None else with_dictionary(files, dictionary)
+
+
+def with_dictionary(files: ModelFiles, dictionary: Path) -> ModelFiles:
+    """Return ``files`` with another dictionary, its sum and so another fingerprint.
+
+    Raises ``ZooError`` when the model is no recogniser, or the dictionary is unreadable or does not fit its classes.
+    """
+    if files.kind != "rec":
+        raise ZooError(f"a {files.kind} model has no dictionary", path=dictionary, hint="leave the dictionary out")
+    check_dictionary(dictionary, files.classes)
+    sums = {**files.sha256, DICTIONARY: sha256_file(dictionary)}
+    return dataclasses.replace(files, dictionary=dictionary, sha256=sums)
+
+
+def require_model_files(folder: Path) -> None:
+    """Raise ``ZooError`` unless ``folder`` holds both model files; what it holds instead decides the hint."""
+    missing = [name for name in (PDMODEL, PDIPARAMS) if not (folder / name).is_file()]
+    if not missing:
+        return
+    if PDMODEL in missing and (folder / PIR_PROGRAM).is_file():
+        raise pir_error(folder)
+    listed = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "nothing"
+    raise ZooError(f"the folder holds no {' and no '.join(missing)}; it holds {listed}", path=folder, hint=NEEDED)
+
+
+def _unpacked(archive: Path) -> Path:
+    """Return the folder of the cache with the archive's model, unpacked at the first call."""
+    if archive.suffix in (".pdmodel", ".pdiparams", ".json", ".onnx", ".nb"):
+        raise ZooError("this is a single file of a model", path=archive, hint=NEEDED)
+    folder = cache_dir() / "models" / "own" / sha256_file(archive)[:32]
+    if not _whole(folder):
+        with locked(folder), disk_faults("unpack the model", folder):
+            if not _whole(folder):
+                with staged_folder(folder) as staging:
+                    names = extract_model(archive, staging, required=(PDMODEL, PDIPARAMS), optional=(INFERENCE_YML,))
+                    sums = {name: sha256_file(staging / name) for name in names}
+                    (staging / SUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
+    return folder
+
+
+def _whole(folder: Path) -> bool:
+    """Whether an unpacked model is in the cache with the sums it had when it was unpacked."""
+    try:
+        sums = json.loads((folder / SUMS_FILE).read_bytes())
+        return all(known_sum(folder / name) == digest for name, digest in sums.items())
+    except (FileNotFoundError, ValueError, AttributeError):
+        return False
+
+
+def _dictionary_of_yml(path: Path) -> Path | None:
+    """Return the characters of a PaddleX ``inference.yml`` as a dictionary file in the cache, None without any."""
+    if not path.is_file():
+        return None
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        document: Any = yaml.load(path.read_bytes(), Loader=loader)  # both loaders are the safe ones
+    except (OSError, yaml.YAMLError, ValueError) as error:
+        raise ZooError(
+            f"cannot read the model's {INFERENCE_YML}: {error}", path=path, hint="export it again"
+        ) from error
+    post = document.get("PostProcess") if isinstance(document, dict) else None
+    characters = post.get("character_dict") if isinstance(post, dict) else None
+    if characters is None:
+        return None
+    if not isinstance(characters, list) or not all(isinstance(c, str) and "\n" not in c for c in characters):
+        raise ZooError(
+            "character_dict is not a list of characters", path=path, hint="name the dictionary with --rec-dict"
+        )
+    data = "".join(f"{character}\n" for character in characters).encode()
+    target = cache_dir() / "models" / "own" / f"dict-{sha256_bytes(data)[:32]}.txt"
+    with disk_faults("store the dictionary", target):
+        if not target.is_file() or target.read_bytes() != data:
+            write_atomic(target, data)
+    return target

@@ -1,0 +1,50 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _shared(name: str) -> Path:
+    folder = ROOT.parent / "shared" / name
+    if folder.is_dir():
+        return folder
+    reason = f"needs the regression data {name!r} beside the checkout, which a user's clone lacks"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of shared regression data; skipped without it, a failure in CI."""
+    return _shared("images").parent
+
+
+@pytest.fixture(scope="session")
+def mobile_det():
+    """Files of the pinned mobile detector."""
+    from model_opt.zoo import fetch
+
+    return fetch("PP-OCRv4_mobile_det")
+
+
+@pytest.fixture(scope="session")
+def mobile_rec():
+    """Files of the pinned mobile recogniser."""
+    from model_opt.zoo import fetch
+
+    return fetch("PP-OCRv4_mobile_rec")
+
+
+@pytest.fixture(scope="session")
+def mobile_cls():
+    """Files of the pinned angle classifier."""
+    from model_opt.zoo import fetch
+
+    return fetch("ch_ppocr_mobile_v2.0_cls")

@@ -1,0 +1,149 @@
+"""The command line as scripts and people meet it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def run(*args, cwd=ROOT, **env):
+    command = [sys.executable, "-m", "edge_kit.cli", *map(str, args)]
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+    )
+
+
+def check_error(done, *words):
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+@pytest.fixture
+def page(tmp_path):
+    path = tmp_path / "page.png"
+    source = ROOT / "configs" / "regression" / "street_sign.png"
+    path.write_bytes(source.read_bytes())
+    return path
+
+
+def test_ocr_writes_one_json_line_per_image_and_a_picture(page, tmp_path):
+    out = tmp_path / "out"
+    done = run("ocr", page, "--engine", "onnx", "--json", tmp_path / "r.jsonl", "--save", out)
+    assert done.returncode == 0, done.stderr
+    (line,) = (tmp_path / "r.jsonl").read_text().splitlines()
+    result = json.loads(line)
+    assert result["input_path"] == str(page)
+    assert result["rec_texts"][0] == "人民北路"
+    assert len(result["dt_polys"]) == len(result["rec_texts"]) == len(result["rec_scores"]) == len(result["dt_scores"])
+    assert np.array(result["dt_polys"]).shape == (2, 4, 2)
+    assert cv2.imread(str(out / "page.png")).shape == (224, 896, 3)
+
+
+def test_a_pipe_gets_plain_lines_and_no_progress(page):
+    done = run("ocr", page, "--engine", "onnx")
+    assert done.stderr == ""
+    assert next(line.split("\t")[3] for line in done.stdout.splitlines()) == "人民北路"
+
+
+def test_a_folder_with_a_bad_file_is_read_on_and_ends_with_one(page):
+    (page.parent / "broken.png").write_bytes(b"\x89PNG nonsense")
+    done = run("ocr", page.parent, "--engine", "onnx", "--json", "-")
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert "broken.png" in done.stderr
+    assert "1 images read, 1 could not be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_lone_bad_file_is_bad_input(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"nonsense")
+    check_error(run("ocr", tmp_path / "broken.png", "--engine", "onnx"), "broken.png", "next:")
+    check_error(run("ocr", tmp_path / "absent.png", "--engine", "onnx"), "absent.png", "No such file")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--engine", "tflite"], ["tflite", "server, lite_x86, onnx"]),
+        (["--engine", "onnx", "--device", "gpu:0"], ["gpu:0", "CPUExecutionProvider"]),
+        (["--engine", "lite_x86", "--device", "gpu:0"], ["gpu:0"]),
+        (["--engine", "server", "--device", "npu"], ["npu"]),
+        (["--det-model", "no-such-model"], ["no-such-model"]),
+        (["--rec-model", "./absent-folder"], ["absent-folder"]),
+        (["--spec", "pp-ocrv9"], ["pp-ocrv9", "pp-ocrv4"]),
+        (["--pipeline", "absent.yaml"], ["absent.yaml"]),
+    ],
+)
+def test_bad_options_say_what_is_allowed(page, options, words):
+    check_error(run("ocr", page, *options), *words)
+
+
+def test_a_pipeline_file_chooses_engine_and_models(page, tmp_path):
+    done = run("config", "export", "--save", tmp_path / "ocr.yaml")
+    assert done.returncode == 0
+    path = tmp_path / "ocr.yaml"
+    path.write_text(path.read_text().replace("engine: server", "engine: onnx"))
+    done = run("ocr", page, "--pipeline", path, "--json", "-")
+    assert json.loads(done.stdout)["rec_texts"][0] == "人民北路"
+
+
+def test_inspect_prints_json_that_scripts_can_read(tmp_path, shared_dir):
+    done = run("inspect", shared_dir / "lite_golden" / "det_fp32.nb", "--json")
+    summary = json.loads(done.stdout)
+    assert (summary["place"], summary["precision"], summary["ops"]) == ("arm", "fp32", 243)
+    people = run("inspect", shared_dir / "lite_golden" / "det_fp32.nb")
+    assert "depthwise_conv2d" in people.stdout
+
+
+def test_inspect_refuses_what_is_no_nb_file(tmp_path):
+    path = tmp_path / "model.nb"
+    path.write_bytes(b"hello")
+    check_error(run("inspect", path), "model.nb")
+    check_error(run("inspect", tmp_path / "absent.nb"), "absent.nb")
+
+
+def test_devices_and_models_are_listed():
+    assert {"generic-arm64", "rk3399", "x86"} <= {
+        row["name"] for row in json.loads(run("devices", "list", "--json").stdout)
+    }
+    assert "PP-OCRv4_mobile_det" in run("models", "list").stdout
+    assert "reason" in run("devices", "show", "rk3399").stdout.lower()
+    check_error(run("devices", "show", "toaster"), "toaster", "rk3399")
+    check_error(run("models", "fetch", "no-such-model"), "no-such-model", "PP-OCRv4_mobile_det")
+
+
+def test_doctor_reports_what_is_there():
+    done = run("doctor", "--json")
+    findings = {f["what"]: f for f in json.loads(done.stdout)["findings"]}
+    assert findings["opencv-python"]["found"] == "4.11.0.86"
+    assert done.returncode == (0 if all(f["ok"] for f in findings.values()) else 1)
+
+
+def test_offline_without_a_cache_says_what_to_do(page, tmp_path):
+    done = run("ocr", page, "--engine", "onnx", "--offline", EDGE_KIT_CACHE=str(tmp_path / "empty"))
+    check_error(done, "offline", "next:")
+
+
+def test_unknown_commands_and_missing_arguments_are_usage_errors():
+    assert run("frobnicate").returncode == 2
+    assert run("ocr").returncode == 2
+
+
+def test_the_reader_of_a_pipe_may_leave(page):
+    command = f"{sys.executable} -m edge_kit.cli models list --json | head -1"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,109 @@
+"""Device profiles: complete, with reasons, and fit for what they claim."""
+
+import json
+
+import jsonschema
+import pytest
+import yaml
+
+from edge_kit.devices import (
+    DeviceError,
+    ModelEntry,
+    check_fit,
+    default_profile,
+    list_profiles,
+    load_profile,
+    runtime_config,
+)
+from edge_kit.spec import profile as spec_profile
+from edge_kit.stages.request import targets
+from edge_kit.verify.gates import load_gates
+from model_opt.resources import config_dir
+
+MODELS = {role: ModelEntry(f"models/{role}.nb", "0" * 64, "fp32") for role in ("det", "rec")}
+
+
+def render(profile, recipe="fp32"):
+    return runtime_config(profile, spec_profile="pp-ocrv4", models=MODELS, opt_version="2.14rc0", recipe=recipe)
+
+
+def own(tmp_path, change):
+    document = yaml.safe_load((config_dir() / "devices" / "rk3399.yaml").read_text())
+    change(document["settings"])
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_the_promised_profiles_exist():
+    names = {profile.name for profile in list_profiles()}
+    assert {"generic-arm64", "arm64-fp16", "rk3399", "raspberry-pi-4", "armv7", "x86"} <= names
+    assert {"arm64-opencl-adreno", "arm64-opencl-mali"} <= names
+
+
+@pytest.mark.parametrize("profile", list_profiles(), ids=lambda p: p.name)
+def test_every_profile_makes_a_valid_configuration_with_a_reason_for_each_value(profile):
+    config = json.loads(render(profile))
+    jsonschema.validate(config, json.loads((config_dir() / "runtime_config.schema.json").read_text()))
+    for key in ("threads", "power_mode", "engine", "limit_side_len", "fp16", "opencl", "abi", "recipe", "warm_up"):
+        assert len(config["reasons"][key]) > 20, key
+    assert config["limit_side_len"] == spec_profile().detection.limit_side_len
+    assert profile.target in targets()
+
+
+def test_every_target_has_a_default_that_fits_its_own_recipe():
+    for target in targets():
+        chosen = default_profile(target)
+        check_fit(chosen, target, str(chosen.value("recipe")))
+
+
+def test_every_recipe_has_gates():
+    assert {recipe for p in list_profiles() for recipe in p.recipes} <= {row.name for row in load_gates()}
+
+
+def test_the_same_profile_gives_the_same_bytes():
+    assert render(load_profile("rk3399")) == render(load_profile("rk3399"))
+
+
+def test_a_core_without_fp16_refuses_the_recipe_and_says_what_fits():
+    with pytest.raises(DeviceError) as caught:
+        check_fit(load_profile("rk3399"), "arm64", "fp16")
+    assert "weight_int8" in str(caught.value)
+
+
+def test_a_profile_of_another_target_is_refused():
+    with pytest.raises(DeviceError, match="is for target armv7"):
+        check_fit(load_profile("armv7"), "arm64", "fp32")
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(DeviceError) as caught:
+        load_profile("toaster")
+    assert "rk3399" in str(caught.value)
+    with pytest.raises(DeviceError, match="unknown target"):
+        default_profile("riscv")
+
+
+def test_a_users_own_profile_is_read_by_path(tmp_path):
+    path = own(tmp_path, lambda s: s["threads"].update(value=6))
+    assert load_profile(str(path)).value("threads") == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: s["threads"].update(value="many"), "settings.threads.value"),
+        (lambda s: s["power_mode"].update(value="TURBO"), "TURBO"),
+        (lambda s: s["threads"].pop("reason"), "reason"),
+        (lambda s: s.pop("engine"), "engine"),
+        (lambda s: s["recipe"].update(value="fp16"), "not among"),
+    ],
+)
+def test_a_bad_profile_names_the_key(tmp_path, change, words):
+    with pytest.raises(DeviceError, match=words):
+        load_profile(str(own(tmp_path, change)))
+
+
+def test_a_missing_profile_file_is_an_error(tmp_path):
+    with pytest.raises(DeviceError, match="cannot read"):
+        load_profile(str(tmp_path / "absent.yaml"))

@@ -1,0 +1,199 @@
+"""The main job from request to bundle, on real models."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge_kit.build.manifest import check_bundle, read_manifest
+from edge_kit.stages import verification
+from edge_kit.stages.job import GatesFailed, build_bundle
+from edge_kit.stages.request import BuildRequest, convert_options
+from edge_kit.verify.regression import regression_set
+from model_opt.errors import KitError
+from model_opt.nb import inspect_nb, read_nb
+from model_opt.resources import cache_dir
+
+ROOT = Path(__file__).resolve().parents[3]
+REQUEST = BuildRequest(
+    target="arm64",
+    recipe="fp32",
+    device_profile=None,
+    det_model=None,
+    rec_model=None,
+    rec_dict=None,
+    images=None,
+    out=Path("unset"),
+    offline=False,
+    jobs=2,
+    allow_failed_gates=False,
+)
+
+
+@pytest.fixture(scope="session")
+def shared_downloads():
+    """Folders of the cache that hold downloads, so that a clean cache need not fetch them again."""
+    from model_opt.opt_tool import find_tool
+    from model_opt.zoo import fetch
+
+    find_tool()
+    fetch("PP-OCRv4_mobile_det")
+    fetch("PP-OCRv4_mobile_rec")
+    return cache_dir()
+
+
+@pytest.fixture
+def clean_cache(shared_downloads, tmp_path, monkeypatch):
+    """A cache without a single result, but with the downloads."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for name in ("wheels", "tools", "models"):
+        (cache / name).symlink_to(shared_downloads / name)
+    monkeypatch.setenv("EDGE_KIT_CACHE", str(cache))
+    return cache
+
+
+@pytest.fixture
+def two_images(monkeypatch):
+    """Verification on two small images, for tests that are not about its result."""
+    few = tuple(image for image in regression_set() if image.name in {"street_sign.png", "empty.png"})
+    monkeypatch.setattr(verification, "regression_set", lambda: few)
+
+
+def build(out, events=None, **changes):
+    return build_bundle(replace(REQUEST, out=out, **changes), events.append if events is not None else lambda _: None)
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.usefixtures("two_images")
+def test_two_builds_from_clean_caches_are_byte_identical(clean_cache, tmp_path):
+    build(tmp_path / "one")
+    shutil.rmtree(clean_cache / "stages")
+    shutil.rmtree(clean_cache / "lite_x86")
+    build(tmp_path / "elsewhere" / "two", jobs=1)
+    assert contents(tmp_path / "one") == contents(tmp_path / "elsewhere" / "two")
+
+
+@pytest.mark.usefixtures("clean_cache", "two_images")
+def test_an_unchanged_build_runs_no_stage_and_writes_nothing(tmp_path):
+    events = []
+    assert build(tmp_path / "b").changed
+    stamp = (tmp_path / "b" / "manifest.json").stat().st_mtime_ns
+    assert not build(tmp_path / "b", events).changed
+    assert (events[-1].ran, events[-1].cached, events[-1].ok) == (0, 7, True)
+    assert (tmp_path / "b" / "manifest.json").stat().st_mtime_ns == stamp
+
+
+@pytest.mark.usefixtures("clean_cache", "two_images")
+def test_the_manifest_says_what_the_bundle_holds(tmp_path):
+    written = build(tmp_path / "b")
+    assert all(verdict.status == "ok" for verdict in check_bundle(written.folder))
+    manifest = read_manifest(written.folder / "manifest.json")
+    for role in ("det", "rec"):
+        summary = inspect_nb(read_nb(written.folder / "models" / f"{role}.nb"))
+        stated = manifest.models[role]
+        assert (stated["ops"], stated["io_copy"], stated["nb"]) == (summary.ops, 0, f"models/{role}.nb")
+        assert (summary.place, summary.precision, summary.canonical) == ("arm", "fp32", True)
+    assert manifest.verification["passed"] is True
+    assert manifest.tools["paddlelite"] == manifest.models["det"]["opt_version"]
+    assert manifest.created_from["det/inference.pdiparams"]["sha256"].startswith("49ee815e")
+    config = json.loads((written.folder / "runtime_config.json").read_text())
+    assert config["models"]["det"]["sha256"] == manifest.files["models/det.nb"].sha256
+    assert "street_sign.png" in (written.folder / "report.html").read_text()
+
+
+def test_the_whole_regression_set_passes_the_fp32_gates(clean_cache, tmp_path):
+    command = [sys.executable, "-m", "edge_kit.cli", "build", "--target", "arm64", "--out", tmp_path / "b", "--json"]
+    done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[-1]["event"] == "build_finished"
+    assert events[-1]["ok"]
+    manifest = read_manifest(tmp_path / "b" / "manifest.json")
+    assert manifest.verification["images"] == len(regression_set())
+    assert manifest.verification["counts"]["lines"] > 40
+    verify = [sys.executable, "-m", "edge_kit.cli", "verify", str(tmp_path / "b")]
+    assert subprocess.run(verify, cwd=ROOT, capture_output=True, check=False).returncode == 0
+    (tmp_path / "b" / "labels.txt").write_text("changed")
+    assert subprocess.run(verify, cwd=ROOT, capture_output=True, check=False).returncode == 1
+
+
+@pytest.mark.usefixtures("clean_cache", "two_images")
+def test_a_failed_gate_keeps_the_old_bundle_and_shows_the_report(tmp_path, monkeypatch):
+    before = contents(build(tmp_path / "b").folder)
+    gates = tmp_path / "gates.yaml"
+    shipped = verification.apply_gates
+
+    def stricter(metrics, recipe):
+        return tuple(
+            replace(gate, passed=False) if gate.name == "det_max_abs" else gate for gate in shipped(metrics, recipe)
+        )
+
+    monkeypatch.setattr(verification, "apply_gates", stricter)
+    monkeypatch.setattr(verification, "code_fingerprint", lambda *_: "stricter")
+    with pytest.raises(GatesFailed, match=r"det_max_abs is .*, limit") as caught:
+        build(tmp_path / "b")
+    assert "allow-failed-gates" in str(caught.value)
+    assert contents(tmp_path / "b") == before
+    assert (tmp_path / "b.failed-report.html").stat().st_size > 10_000
+    assert build(tmp_path / "b", allow_failed_gates=True).manifest.verification["passed"] is False
+    assert not gates.exists()
+
+
+@pytest.mark.usefixtures("clean_cache", "two_images")
+def test_a_users_own_models_and_images_go_the_same_way(tmp_path, mobile_det, mobile_rec):
+    for files, name in ((mobile_det, "my_det"), (mobile_rec, "my_rec")):
+        (tmp_path / name).mkdir()
+        shutil.copy(files.pdmodel, tmp_path / name / "inference.pdmodel")
+        shutil.copy(files.pdiparams, tmp_path / name / "inference.pdiparams")
+    (tmp_path / "photos").mkdir()
+    shutil.copy(ROOT / "configs" / "regression" / "grey.png", tmp_path / "photos" / "mine.png")
+    own = {
+        "det_model": str(tmp_path / "my_det"),
+        "rec_model": str(tmp_path / "my_rec"),
+        "rec_dict": mobile_rec.dictionary,
+        "images": tmp_path / "photos",
+    }
+    manifest = build(tmp_path / "b", **own).manifest
+    assert manifest.verification["images"] == 3
+    assert str(tmp_path) not in (tmp_path / "b" / "manifest.json").read_text()
+    short = tmp_path / "short.txt"
+    short.write_text("\n".join(mobile_rec.dictionary.read_text().split("\n")[:5000]) + "\n")
+    with pytest.raises(KitError, match=r"500\d.*6625|6625.*500\d"):
+        build(tmp_path / "c", **{**own, "rec_dict": short})
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"target": "toaster"}, "toaster"),
+        ({"recipe": "int4"}, "int4"),
+        ({"recipe": "fp16"}, "ARMv8.2"),
+        ({"device_profile": "no-such-phone"}, "no-such-phone"),
+        ({"det_model": "no-such-model"}, "no-such-model"),
+        ({"images": Path("absent-folder")}, "absent-folder"),
+        ({"rec_model": "./absent.tar"}, "absent.tar"),
+    ],
+)
+def test_bad_requests_are_refused_before_any_work(tmp_path, changes, words):
+    events = []
+    with pytest.raises(KitError) as caught:
+        build(tmp_path / "b", events, **changes)
+    assert words in str(caught.value)
+    assert not any(event.__class__.__name__ == "StageFinished" and event.stage != "tool" for event in events)
+    assert not (tmp_path / "b").exists()
+
+
+def test_every_target_and_recipe_has_its_options():
+    assert convert_options("arm64", "weight_int8").weight_bits == 8
+    assert convert_options("arm64-opencl", "fp32").place == "opencl,arm"
+    assert convert_options("arm64-fp16", "fp16").fp16
+    assert convert_options("x86", "weight_int16").place == "x86"

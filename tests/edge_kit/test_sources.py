@@ -1,0 +1,71 @@
+"""What a user may give as input, and what each form becomes."""
+
+import functools
+import http.server
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_kit.ocr.image import ImageError
+from edge_kit.sources import expand
+from model_opt.errors import KitError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.png", "a.jpg", "C.PNG"):
+        cv2.imwrite(str(tmp_path / name), np.full((6, 7, 3), 9, np.uint8))
+    (tmp_path / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+@pytest.fixture
+def address(folder):
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    handler.log_message = lambda *a: None
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def test_a_folder_gives_its_images_by_name(folder):
+    assert [s.input_path.rsplit("/")[-1] for s in expand(folder)] == ["C.PNG", "a.jpg", "b.png"]
+
+
+def test_arrays_dicts_and_lists_are_taken_apart(folder):
+    image = np.zeros((5, 5, 3), np.uint8)
+    sources = list(expand([image, {"img": image}, {"img": str(folder / "a.jpg")}, (folder / "b.png",), str(folder)]))
+    assert [s.input_path is None for s in sources] == [True, True, False, False, False, False, False]
+    assert all(s.load().ndim == 3 for s in sources)
+
+
+def test_an_image_behind_an_address_is_read(address):
+    (source,) = expand(address + "/a.jpg")
+    assert source.load().shape == (6, 7, 3)
+
+
+def test_a_missing_address_names_it(address):
+    (source,) = expand(address + "/absent.png")
+    with pytest.raises(KitError, match="404"):
+        source.load()
+
+
+def test_a_large_download_is_refused(address, monkeypatch):
+    monkeypatch.setattr("edge_kit.sources.MAX_DOWNLOAD", 20)
+    (source,) = expand(address + "/b.png")
+    with pytest.raises(KitError, match="larger than"):
+        source.load()
+
+
+@pytest.mark.parametrize("value", [3, None, b"bytes", {"image": 1}])
+def test_other_types_are_refused_with_what_is_allowed(value):
+    with pytest.raises(ImageError):
+        list(expand(value))
+
+
+def test_a_folder_without_images_is_an_error(tmp_path):
+    with pytest.raises(ImageError, match="no image files"):
+        list(expand(tmp_path))

@@ -1,0 +1,210 @@
+"""A user's own model: what is taken, and what is said of everything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from zoo_samples import CHARACTERS, model_bytes, sums_of, tar_bytes, write_dictionary, write_sample
+
+from model_opt.errors import KitError
+from model_opt.files import sha256_file
+from model_opt.paddle_model import PaddleModelError
+from model_opt.zoo import ZooError, fetch, open_model, with_dictionary
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("EDGE_KIT_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def det(tmp_path: Path) -> Path:
+    return write_sample(tmp_path / "my_det")
+
+
+@pytest.fixture
+def rec(tmp_path: Path) -> Path:
+    return write_sample(tmp_path / "my_rec", "rec", input_shape=(-1, 3, 48, -1))
+
+
+def test_a_folder_is_used_in_place(cache: Path, det: Path):
+    files = open_model(det, "det")
+    assert (files.name, files.kind, files.dictionary, files.classes) == ("my_det", "det", None, None)
+    assert (files.pdmodel, files.pdiparams) == (det / "inference.pdmodel", det / "inference.pdiparams")
+    assert (files.input_name, files.input_shape) == ("x", (-1, 3, -1, -1))
+    assert files.sha256 == sums_of(det)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(("suffix", "mode"), [(".tar", "w"), (".tar.gz", "w:gz"), (".tgz", "w:gz")])
+def test_a_tar_is_unpacked_once_into_the_cache(cache: Path, tmp_path: Path, det: Path, suffix: str, mode: str):
+    archive = tmp_path / f"packed{suffix}"
+    archive.write_bytes(tar_bytes(model_bytes(det), top="my_det/", mode=mode))
+    files = open_model(archive, "det")
+    assert files.name == "packed"
+    assert files.fingerprint == open_model(det, "det").fingerprint
+    assert files.pdmodel.is_relative_to(cache)
+    before = files.pdmodel.stat().st_mtime_ns
+    assert open_model(archive, "det") == files
+    assert files.pdmodel.stat().st_mtime_ns == before
+    files.pdiparams.write_bytes(b"damaged in the cache")
+    assert open_model(archive, "det") == files
+
+
+def test_the_official_models_pass_as_own_models(mobile_det, mobile_rec, mobile_cls):
+    """The folder of the cache holds just what a user's folder would."""
+    for files in (mobile_det, mobile_rec, mobile_cls):
+        own = open_model(files.pdmodel.parent, files.kind, dictionary=files.dictionary)
+        assert own.fingerprint == files.fingerprint
+        assert (own.input_name, own.input_shape, own.classes) == (files.input_name, files.input_shape, files.classes)
+
+
+def test_a_dictionary_must_fit_and_the_error_says_both_numbers(cache, tmp_path: Path, rec: Path, mobile_rec):
+    files = open_model(rec, "rec", dictionary=write_dictionary(tmp_path / "keys.txt"))
+    assert files.dictionary == tmp_path / "keys.txt"
+    assert files.sha256["dictionary"] == sha256_file(tmp_path / "keys.txt")
+    with pytest.raises(ZooError, match=r"6,623 characters, .* makes 6,625 classes, and the model has 10") as caught:
+        open_model(rec, "rec", dictionary=mobile_rec.dictionary)
+    assert str(mobile_rec.dictionary) in str(caught.value)
+    short = write_dictionary(tmp_path / "short.txt", CHARACTERS[:-1])
+    with pytest.raises(ZooError, match=r"7 characters, .* makes 9 classes, and the model has 10"):
+        open_model(rec, "rec", dictionary=short)
+    with pytest.raises(ZooError, match=r"8 characters, .* makes 10 classes, and the model has 6,625"):
+        with_dictionary(mobile_rec, tmp_path / "keys.txt")
+
+
+def test_another_dictionary_is_another_fingerprint(tmp_path: Path, rec: Path):
+    first = open_model(rec, "rec", dictionary=write_dictionary(tmp_path / "a.txt"))
+    second = with_dictionary(first, write_dictionary(tmp_path / "b.txt", reversed(CHARACTERS)))
+    assert second.dictionary == tmp_path / "b.txt"
+    assert len({first.fingerprint, second.fingerprint, open_model(rec, "rec").fingerprint}) == 3
+
+
+def test_the_last_line_counts_with_or_without_its_end(tmp_path: Path, rec: Path):
+    (tmp_path / "open.txt").write_text("\n".join(CHARACTERS), encoding="utf-8")
+    assert open_model(rec, "rec", dictionary=tmp_path / "open.txt").dictionary is not None
+    (tmp_path / "crlf.txt").write_bytes("\r\n".join(CHARACTERS).encode())
+    assert open_model(rec, "rec", dictionary=tmp_path / "crlf.txt").dictionary is not None
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"", "is empty"), ("\u4e2d\n".encode("gbk"), "not UTF-8"), (None, "cannot read the dictionary")],
+)
+def test_a_dictionary_that_is_none_is_said(tmp_path: Path, rec: Path, data: bytes | None, words: str):
+    if data is not None:
+        (tmp_path / "keys.txt").write_bytes(data)
+    with pytest.raises(ZooError, match=words):
+        open_model(rec, "rec", dictionary=tmp_path / "keys.txt")
+
+
+def test_a_detector_with_a_dictionary_is_refused(tmp_path: Path, det: Path):
+    with pytest.raises(ZooError, match="a det model has no dictionary"):
+        open_model(det, "det", dictionary=write_dictionary(tmp_path / "keys.txt"))
+
+
+def test_the_dictionary_of_inference_yml_is_taken(cache: Path, rec: Path):
+    post = {"PostProcess": {"name": "CTCLabelDecode", "character_dict": list(CHARACTERS)}}
+    (rec / "inference.yml").write_text(yaml.safe_dump(post))
+    files = open_model(rec, "rec")
+    assert files.dictionary is not None
+    assert files.dictionary.read_text(encoding="utf-8").splitlines() == list(CHARACTERS)
+    assert open_model(rec, "rec") == files
+    (rec / "inference.yml").write_text(yaml.safe_dump({"PostProcess": {"character_dict": ["a", 1]}}))
+    with pytest.raises(ZooError, match="not a list of characters"):
+        open_model(rec, "rec")
+    (rec / "inference.yml").write_text("a: [")
+    with pytest.raises(ZooError, match=r"cannot read the model's inference\.yml"):
+        open_model(rec, "rec")
+    (rec / "inference.yml").write_text("Global: {}")
+    assert open_model(rec, "rec").dictionary is None
+
+
+def test_inference_yml_comes_out_of_a_tar_too(cache: Path, tmp_path: Path, rec: Path):
+    post = {"PostProcess": {"character_dict": list(CHARACTERS)}}
+    packed = {**model_bytes(rec), "inference.yml": yaml.safe_dump(post).encode()}
+    (tmp_path / "m.tar").write_bytes(tar_bytes(packed, top="m/"))
+    assert open_model(tmp_path / "m.tar", "rec").sha256.keys() == {
+        "inference.pdmodel",
+        "inference.pdiparams",
+        "dictionary",
+    }
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_new_format_is_named_with_the_export_flag(cache: Path, tmp_path: Path, packed: bool):
+    folder = tmp_path / "pir"
+    folder.mkdir()
+    for name in ("inference.json", "inference.pdiparams", "inference.yml"):
+        (folder / name).write_bytes(b"{}")
+    path = folder
+    if packed:
+        path = tmp_path / "pir.tar"
+        path.write_bytes(tar_bytes(model_bytes(folder), top="pir/"))
+    with pytest.raises(ZooError, match=r"inference\.json") as caught:
+        open_model(path, "det")
+    for word in ("Global.export_with_pir=False", "FLAGS_enable_pir_api=0", str(path)):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["det", "rec", "cls"])
+def test_a_model_of_another_kind_is_refused(tmp_path: Path, kind: str):
+    for other in {"det", "rec", "cls"} - {kind}:
+        folder = write_sample(tmp_path / other, other)
+        with pytest.raises(ZooError, match=f"not that of a {kind} model but of {other}"):
+            open_model(folder, kind)
+
+
+def test_a_model_that_takes_no_image_is_refused(tmp_path: Path):
+    for shape in ((-1, 80), (-1, 1, -1, -1)):
+        with pytest.raises(ZooError, match=r"takes \[N, 3, H, W\]"):
+            open_model(write_sample(tmp_path / "m", input_shape=shape), "det")
+
+
+def test_a_path_without_a_model_is_said_with_what_is_there(cache: Path, tmp_path: Path, det: Path):
+    with pytest.raises(ZooError, match="no such model"):
+        open_model(tmp_path / "nothing", "det")
+    with pytest.raises(ZooError, match=r"no inference\.pdmodel and no inference\.pdiparams; it holds my_det"):
+        open_model(tmp_path, "det")
+    with pytest.raises(ZooError, match="single file of a model"):
+        open_model(det / "inference.pdmodel", "det")
+    (det / "inference.pdiparams").unlink()
+    with pytest.raises(ZooError, match=r"no inference\.pdiparams; it holds inference\.pdmodel"):
+        open_model(det, "det")
+    (tmp_path / "notes.tar").write_text("not a tar at all")
+    with pytest.raises(ZooError, match="cannot read the archive"):
+        open_model(tmp_path / "notes.tar", "det")
+    assert not list(cache.rglob("inference*"))
+
+
+@pytest.mark.parametrize("name", ["inference.pdmodel", "inference.pdiparams"])
+def test_empty_and_truncated_files_are_errors_that_name_the_file(det: Path, name: str):
+    whole = (det / name).read_bytes()
+    (det / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PaddleModelError, match=r".") as caught:
+        open_model(det, "det")
+    assert str(det / name) in str(caught.value)
+    (det / name).write_bytes(b"")
+    with pytest.raises(ZooError, match="empty") as caught:
+        open_model(det, "det")
+    assert str(det / name) in str(caught.value)
+
+
+def test_a_model_that_may_not_be_read_is_said_with_the_path(det: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(KitError, match="Permission denied") as caught:
+        open_model(det, "det")
+    assert str(det) in str(caught.value)
+    assert "permissions" in str(caught.value)
+
+
+def test_an_unknown_name_is_not_taken_for_a_path(cache: Path):
+    with pytest.raises(ZooError, match="unknown model"):
+        fetch("no/such/model")

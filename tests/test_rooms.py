@@ -1,0 +1,54 @@
+"""The rooms of the project: who may import whom, and where constants and output may stand."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_import_contracts_hold():
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+def test_help_needs_none_of_the_heavy_packages():
+    code = (
+        "import sys\n"
+        "sys.argv = ['edge-kit', '--help']\n"
+        "from edge_kit.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'paddle', 'onnxruntime', 'cv2', 'PIL', 'numpy', 'jinja2', 'yaml', 'httpx', 'jsonschema'}\n"
+        "print('loaded:', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("loaded: []")
+
+
+def test_constants_of_the_specification_stand_only_in_its_file():
+    """No module of the pipeline holds a number with a fraction, save 1/2-like ones that no rule defines."""
+    found = []
+    for path in sorted((ROOT / "edge_kit" / "ocr").glob("*.py")):
+        if path.name == "draw.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, float) and node.value not in (0.0, 1.0, 2.0):
+                found.append(f"{path.name}:{node.lineno}: {node.value}")
+    assert found == []
+
+
+def test_no_machine_path_or_registry_host_is_committed():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
+    hosts = ["py" + "pi.org", "python" + "hosted", "repo1." + "maven", "registry." + "npmjs", "deb." + "debian.org"]
+    folders = ["/wo" + "rk/", "/ro" + "ot/"]
+    found = []
+    for name in filter(None, listed):
+        path = ROOT / name.decode()
+        if not path.is_file() or path.suffix in {".png", ".nb", ".jpg", ".lock"}:
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found += [f"{name.decode()}: {word}" for word in hosts + folders if word in text]
+    assert found == []
