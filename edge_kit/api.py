@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -84,28 +85,26 @@ class Pipeline:
     def _assemble(self) -> OcrPipeline:
         settings = self.settings
         rules = _rules(settings)
-        det, rec = det_files(settings), rec_files(settings)
-        dictionary = rec.dictionary
-        if dictionary is None:
-            raise KitError("the recogniser has no dictionary", path=rec.pdmodel, hint="name it with --rec-dict")
+        parts = _parts(settings)
         classify = None
         if rules.classifier.enabled:
             classifier = _model_files(settings.cls_model, "cls", None, settings)
-            classify = self._engine(classifier, settings.device, 1).run
-        det_device, rec_device = (
-            settings.det_device or settings.device,
-            settings.rec_device or settings.device,
-        )
+            classify = self._keep(_maker(settings, classifier)(self._options(settings.device, 1))).run
+        det_device = settings.det_device or settings.device
+        rec_device = settings.rec_device or settings.device
         lines = _line_workers(settings, rec_device)
+        one_line = self._options(rec_device, settings.cores // lines)
         runs = Runs(
-            detect=self._engine(det, det_device, settings.cores).run,
-            recognise=tuple(self._engine(rec, rec_device, settings.cores // lines).run for _ in range(lines)),
+            detect=self._keep(parts.det(self._options(det_device, settings.cores))).run,
+            recognise=tuple(self._keep(parts.rec(one_line)).run for _ in range(lines)),
             classify=classify,
         )
-        return OcrPipeline(rules, runs, load_characters(dictionary, rules.ctc))
+        return OcrPipeline(rules, runs, load_characters(parts.dictionary, rules.ctc))
 
-    def _engine(self, model: ModelFiles, device: str, threads: int) -> Engine:
-        engine = create_engine(self.settings.engine, model, EngineOptions(device, max(threads, 1)))
+    def _options(self, device: str, threads: int) -> EngineOptions:
+        return EngineOptions(device, max(threads, 1), self.settings.offline)
+
+    def _keep(self, engine: Engine) -> Engine:
         self._engines.append(engine)
         return engine
 
@@ -115,16 +114,49 @@ def create_pipeline(
 ) -> Pipeline:
     """Return a pipeline: ``"ocr"`` for the default one, or the path of a pipeline file (YAML).
 
-    ``engine`` is ``server``, ``lite_x86`` or ``onnx``; ``device`` is ``cpu`` or ``gpu:0``; further settings are the
-    fields of ``edge_kit.settings.PipelineSettings`` and override the file's. Raises ``KitError`` on a bad setting,
-    a model that cannot be had, or an engine that cannot be made.
+    ``engine`` is ``nb``, ``server``, ``lite_x86`` or ``onnx``; ``device`` is ``cpu`` or ``gpu:0``; further settings
+    are the fields of ``edge_kit.settings.PipelineSettings`` and override the file's. Raises ``KitError`` on a bad
+    setting, a model that cannot be had, or an engine that cannot be made.
     """
     given = {**settings, "engine": engine, "device": device}
     given = {key: value for key, value in given.items() if value is not None}
-    from_mapping(given)
-    if str(pipeline).lower() == "ocr":
-        return Pipeline(from_mapping(given))
-    return Pipeline(load_settings(Path(pipeline), **given))
+    chosen = from_mapping(given) if str(pipeline).lower() == "ocr" else load_settings(Path(pipeline), **given)
+    return Pipeline(chosen if chosen.bundle is None else _with_bundle(chosen, given))
+
+
+def _with_bundle(settings: PipelineSettings, given: Mapping[str, Any]) -> PipelineSettings:
+    """Return the settings with those of the bundle where the user gave none."""
+    from edge_kit.bundle import bundle_settings
+
+    stated = bundle_settings(Path(str(settings.bundle)), settings.engine)
+    return replace(settings, **{key: value for key, value in stated.items() if key not in given})
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """How to make the engines of a pipeline, and what its recogniser's classes mean."""
+
+    det: Callable[[EngineOptions], Engine]
+    rec: Callable[[EngineOptions], Engine]
+    dictionary: Path
+
+
+def _parts(settings: PipelineSettings) -> _Parts:
+    """Return the parts: a bundle's own files for engine ``nb``, else models by name or path."""
+    if settings.bundle is not None and settings.engine == "nb":
+        from edge_kit.bundle import bundle_files
+        from edge_kit.engines.nb import NbEngine
+
+        files = bundle_files(Path(settings.bundle))
+        return _Parts(partial(NbEngine, files.det), partial(NbEngine, files.rec), files.labels)
+    det, rec = det_files(settings), rec_files(settings)
+    if rec.dictionary is None:
+        raise KitError("the recogniser has no dictionary", path=rec.pdmodel, hint="name it with --rec-dict")
+    return _Parts(_maker(settings, det), _maker(settings, rec), rec.dictionary)
+
+
+def _maker(settings: PipelineSettings, model: ModelFiles) -> Callable[[EngineOptions], Engine]:
+    return partial(create_engine, settings.engine, model)
 
 
 def det_files(settings: PipelineSettings) -> ModelFiles:

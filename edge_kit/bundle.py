@@ -2,22 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_kit.build.manifest import MANIFEST_NAME, read_manifest
-from edge_kit.stages.recheck import source_model
+from edge_kit.build.manifest import MANIFEST_NAME, Manifest, check_bundle, read_manifest
+from model_opt.errors import KitError
+from model_opt.zoo import load_zoo
 
 
-def bundle_settings(bundle: Path) -> dict[str, Any]:
-    """Return the pipeline settings that a bundle stands for: its source models and its specification profile.
+def bundle_settings(bundle: Path, engine: str) -> dict[str, Any]:
+    """Return the pipeline settings that a bundle stands for: its files for engine ``nb``, for others its sources.
 
-    Raises ``KitError`` for a folder without a manifest and for a bundle of a user's own model.
+    Raises ``KitError`` for a folder without a manifest and, with another engine than ``nb``, for a bundle of a
+    user's own model.
     """
     manifest = read_manifest(bundle / MANIFEST_NAME)
     chosen = manifest.created_from.get("ocr_spec", {}).get("profile")
+    found: dict[str, Any] = {"spec": str(chosen) if chosen else None}
+    if engine == "nb":
+        return found
     return {
+        **found,
         "det_model": source_model(manifest, "det", bundle),
         "rec_model": source_model(manifest, "rec", bundle),
-        "spec": str(chosen) if chosen else None,
     }
+
+
+@dataclass(frozen=True)
+class BundleFiles:
+    """The files of a bundle that a pipeline reads."""
+
+    det: Path
+    rec: Path
+    labels: Path
+
+
+def bundle_files(bundle: Path) -> BundleFiles:
+    """Return the files of a bundle; ``KitError`` when one is not what the manifest says."""
+    bad = [verdict for verdict in check_bundle(bundle) if verdict.status != "ok"]
+    if bad:
+        raise KitError(
+            f"{len(bad)} files of the bundle are not what its manifest says; the first is {bad[0].status}",
+            path=bundle / bad[0].path,
+            hint="build the bundle again",
+        )
+    return BundleFiles(bundle / "models" / "det.nb", bundle / "models" / "rec.nb", bundle / "labels.txt")
+
+
+def source_model(manifest: Manifest, role: str, bundle: Path) -> str:
+    """Return the zoo's name of the model that ``role`` was made from; ``KitError`` for a user's own model."""
+    name = str(manifest.created_from.get(f"{role}/inference.pdmodel", {}).get("model", ""))
+    if name in load_zoo().names:
+        return name
+    raise KitError(
+        f"the bundle's {role} model {name!r} is not one of the pinned models, so its source cannot be fetched again",
+        path=bundle / MANIFEST_NAME,
+        hint=f"build again with --{role}-model, or give that option with the model's folder to 'edge-kit ocr'",
+    )

@@ -21,10 +21,11 @@ class PipelineSettings:
     """What a pipeline is made of.
 
     ``det_model`` and ``rec_model`` are names of ``configs/models.yaml`` or paths of a user's own model;
-    ``rec_dict`` is that model's dictionary. ``spec`` names a specification profile.
+    ``rec_dict`` is that model's dictionary. ``spec`` names a specification profile. With engine ``nb`` and a
+    ``bundle``, the bundle's own files and dictionary are used.
     """
 
-    engine: str = "server"
+    engine: str = "nb"
     device: str = "cpu"
     det_device: str | None = None
     rec_device: str | None = None
@@ -37,6 +38,7 @@ class PipelineSettings:
     spec: str | None = None
     threads: int | None = None
     offline: bool = False
+    bundle: str | None = None
 
     @property
     def cores(self) -> int:
@@ -92,7 +94,7 @@ def _relative_to(settings: PipelineSettings, origin: Path | None) -> PipelineSet
     if origin is None:
         return settings
     changes: dict[str, Any] = {}
-    for key in ("det_model", "rec_model", "rec_dict", "cls_model"):
+    for key in ("det_model", "rec_model", "rec_dict", "cls_model", "bundle"):
         value = getattr(settings, key)
         if value is not None and (origin.parent / value).exists():
             changes[key] = str((origin.parent / value).resolve())

@@ -77,7 +77,7 @@ def build(
 @app.command()
 def ocr(
     paths: Annotated[list[str], typer.Argument(help="Images, folders or http(s) addresses.", metavar="PATH…")],
-    engine: Annotated[str | None, typer.Option(help="server, lite_x86 or onnx (default: server).")] = None,
+    engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86 or onnx (default: nb).")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
     pipeline: Annotated[Path | None, typer.Option(help="A pipeline file (YAML).")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, gpu:0 … where the engine has it.")] = None,

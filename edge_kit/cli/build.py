@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def run_verify(bundle: Path, *, images: Path | None, offline: bool) -> int:
     out.print(f"{len(verdicts)} files are what the manifest says")
     with _listener(False) as listen:
         found = recheck(bundle, images, offline, listen)
-    out.print(_gates(found))
+    for drawn in _gates(found):
+        out.print(drawn)
     return 0 if found["passed"] else 1
 
 
@@ -103,15 +104,27 @@ def _print_summary(folder: Path, manifest: Manifest, changed: bool) -> None:
     rows = [(name, size(total.bytes), total.sha256[:16]) for name, total in sorted(manifest.files.items())]
     rows.append((MANIFEST_NAME, size((folder / MANIFEST_NAME).stat().st_size), ""))
     out.print(table(("file", "size", "sha256"), rows, f"{folder}{'' if changed else ' (unchanged)'}"))
-    out.print(_gates(manifest.verification))
+    for drawn in _gates(manifest.verification):
+        out.print(drawn)
     for model in manifest.models.values():
         assert isinstance(model, dict)
         for warning in model["warnings"]:
             out.print(f"note: {model['nb']}: {warning}", markup=False)
 
 
-def _gates(verification: Mapping[str, Any]) -> Any:
-    title = f"{verification['candidate']} against {verification['reference']} on {verification['images']} images"
+def _gates(verification: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the table of the shipped files' gates, that of the oracle's, and what is not proven."""
+    against = f"against {verification['reference']} on {verification['images']} images"
+    oracle = verification["oracle"]
+    yield _gate_table(f"the bundle's own files by {verification['candidate']}, {against}", verification["gates"])
+    yield _gate_table(f"the unquantised models by {oracle['candidate']}, {against}", oracle["gates"])
+    if verification["not_proven"]:
+        yield f"NOT PROVEN: {verification['not_proven']}"
+    elif not verification["passed"]:
+        yield "NOT PROVEN: some gates failed and were allowed to (--allow-failed-gates)"
+
+
+def _gate_table(title: str, gates: Sequence[Mapping[str, Any]]) -> Any:
     rows = [
         (
             "passed" if g["passed"] else "FAILED",
@@ -119,6 +132,6 @@ def _gates(verification: Mapping[str, Any]) -> Any:
             "not finite" if g["value"] is None else g["value"],
             g["limit"],
         )
-        for g in verification["gates"]
+        for g in gates
     ]
     return table(("gate", "metric", "value", "limit"), rows, title)

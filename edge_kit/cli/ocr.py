@@ -39,9 +39,7 @@ def run_ocr(request: OcrRequest) -> int:
 
     settings = dict(request.settings)
     if request.bundle is not None:
-        from edge_kit.bundle import bundle_settings
-
-        settings = {**bundle_settings(request.bundle), **settings}
+        settings["bundle"] = str(request.bundle)
     results: list[OcrResult] = []
     failed: list[KitError] = []
     quiet = not sys.stderr.isatty()

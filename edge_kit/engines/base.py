@@ -43,10 +43,11 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What a caller may ask of an engine: the device (``cpu``, ``gpu:0``) and the threads of one run."""
+    """What a caller may ask of an engine: the device (``cpu``, ``gpu:0``), the threads of one run, no downloads."""
 
     device: str = "cpu"
     threads: int = 1
+    offline: bool = False
 
 
 def check_input(x: Float32Array, *, engine: str) -> Float32Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_kit.engines.base import Engine, EngineError, EngineOptions
 from model_opt.zoo import ModelFiles
 
-ENGINES = ("server", "lite_x86", "onnx")
+ENGINES = ("nb", "server", "lite_x86", "onnx")
 
 
 def create_engine(name: str, model: ModelFiles, options: EngineOptions) -> Engine:
@@ -13,14 +13,20 @@ def create_engine(name: str, model: ModelFiles, options: EngineOptions) -> Engin
 
     Raises ``EngineError`` for an unknown name (listing the known ones), a device the engine lacks, or a bad model.
     """
+    if name == "nb":
+        from edge_kit.engines.nb import NbEngine
+        from model_opt.opt_tool import ConvertOptions, converted, find_tool
+
+        return NbEngine(converted(model, ConvertOptions(), find_tool(offline=options.offline)), options)
     if name == "server":
         from edge_kit.engines.server import ServerEngine
 
         return ServerEngine(model, options)
     if name == "lite_x86":
         from edge_kit.engines.lite_x86 import LiteX86Engine
+        from model_opt.opt_tool import find_tool
 
-        return LiteX86Engine(model, options)
+        return LiteX86Engine(model, options, env=find_tool(offline=options.offline))
     if name == "onnx":
         from edge_kit.engines.onnx import OnnxEngine, export_onnx
 

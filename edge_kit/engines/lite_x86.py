@@ -13,10 +13,9 @@ from edge_kit.engines.base import (
     check_output,
     refuse_device,
 )
-from model_opt.nb import NbError, guard_place, guard_version, inspect_nb, read_nb
-from model_opt.opt_tool import ConvertOptions, ToolEnv, convert, find_tool
+from model_opt.nb import guard_place, guard_version, inspect_nb, read_nb
+from model_opt.opt_tool import ConvertOptions, ToolEnv, converted, find_tool
 from model_opt.opt_tool.worker import LiteWorker, WorkerFault
-from model_opt.resources import cache_dir
 from model_opt.zoo import ModelFiles
 
 
@@ -42,7 +41,7 @@ class LiteX86Engine:
         """
         _refuse_other_devices(options)
         env = env or find_tool()
-        path = _converted(model, env)
+        path = converted(model, ConvertOptions(place="x86"), env)
         self._setup(path, _guarded(path, env), env, timeout_s)
 
     @classmethod
@@ -112,17 +111,6 @@ class LiteX86Engine:
 
 def _refuse_other_devices(options: EngineOptions) -> None:
     refuse_device(options.device, engine="lite_x86", reason="Paddle Lite's x86 kernels run on the CPU only")
-
-
-def _converted(model: ModelFiles, env: ToolEnv) -> Path:
-    """Return ``model`` converted for x86, from the cache unless it is missing or damaged."""
-    options = ConvertOptions(place="x86")
-    path = cache_dir() / "lite_x86" / f"{model.fingerprint[:32]}-{env.opt_version}-{options.label}.nb"
-    try:
-        _guarded(path, env)
-    except NbError:
-        convert(model, options, path, env=env)
-    return path
 
 
 def _guarded(path: Path, env: ToolEnv) -> int | None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_kit.build.cache import default_cache
+from edge_kit.build.cache import Facts, default_cache
 from edge_kit.build.events import OnEvent
-from edge_kit.build.graph import run_stages
+from edge_kit.build.graph import Stage, StageContext, run_stages
 from edge_kit.build.manifest import MANIFEST_NAME, Manifest, read_manifest
+from edge_kit.bundle import source_model
 from edge_kit.spec import profile
 from edge_kit.stages.models import fetch_stage
 from edge_kit.stages.request import ROLES, BuildRequest, Role
 from edge_kit.stages.verification import images_of, verify_stage
 from model_opt.errors import KitError
+from model_opt.files import sha256_file
 from model_opt.opt_tool import find_tool
-from model_opt.zoo import load_zoo
 
 
 def recheck(bundle: Path, images: Path | None, offline: bool, on_event: OnEvent) -> Mapping[str, Any]:
@@ -42,6 +44,7 @@ def recheck(bundle: Path, images: Path | None, offline: bool, on_event: OnEvent)
     chosen = manifest.created_from.get("ocr_spec", {}).get("profile")
     stages = [
         *(fetch_stage(role, request) for role in ROLES),
+        *(_bundled_stage(role, bundle) for role in ROLES),
         verify_stage(request, profile(str(chosen) if chosen else None), images_of(images), find_tool(offline=offline)),
     ]
     cache = default_cache()
@@ -52,16 +55,15 @@ def recheck(bundle: Path, images: Path | None, offline: bool, on_event: OnEvent)
         return results["verify"].facts
 
 
-def source_model(manifest: Manifest, role: Role, bundle: Path) -> str:
-    """Return the zoo's name of the model that ``role`` was made from; ``KitError`` for a user's own model."""
-    name = str(manifest.created_from.get(f"{role}/inference.pdmodel", {}).get("model", ""))
-    if name in load_zoo().names:
-        return name
-    raise KitError(
-        f"the bundle's {role} model {name!r} is not one of the pinned models, so its source cannot be fetched again",
-        path=bundle / MANIFEST_NAME,
-        hint=f"build again with --{role}-model, or give that option with the model's folder to 'edge-kit ocr'",
-    )
+def _bundled_stage(role: Role, bundle: Path) -> Stage:
+    """Return a stage that stands for ``convert-<role>`` and brings in the bundle's own file."""
+    path = bundle / "models" / f"{role}.nb"
+
+    def run(context: StageContext) -> Facts:
+        shutil.copyfile(path, context.out / f"{role}.nb")
+        return {}
+
+    return Stage(f"convert-{role}", run, needs=(f"fetch-{role}",), key={"file": sha256_file(path)})
 
 
 def _same_sources(manifest: Manifest, role: Role, found: Mapping[str, str], bundle: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,26 +43,31 @@ class _Reference:
 
 def verify_pipelines(
     reference: OcrPipeline,
-    candidate: OcrPipeline,
+    candidates: Mapping[str, OcrPipeline],
     images: Sequence[Named],
     progress: Callable[[float, str], None],
-) -> Verified:
-    """Compare ``candidate`` with ``reference`` on ``images``; ``progress(fraction, message)`` before each.
+) -> dict[str, Verified]:
+    """Compare each of ``candidates`` with ``reference`` on ``images``; ``progress(fraction, message)`` before each.
 
     Detectors see the same input tensor, recognisers the same lines (those of the reference's boxes); texts and boxes
-    are compared end to end. The reference works one image ahead of the candidate. Raises ``KitError`` when an image
+    are compared end to end. The reference works one image ahead of the candidates. Raises ``KitError`` when an image
     cannot be read or an engine fails.
     """
-    rows: list[ImageComparison] = []
-    kept: list[tuple[ImageRun, ImageRun]] = []
+    rows: dict[str, list[ImageComparison]] = {name: [] for name in candidates}
+    runs: dict[str, list[tuple[ImageRun, ImageRun]]] = {name: [] for name in candidates}
     threshold = reference.profile.db.thresh
-    for made in _ahead(reference, images):
-        progress(len(rows) / len(images), made.run.name)
-        other = _candidate_run(candidate, made)
-        rows.extend(compare_runs([made.run], [other], mask_threshold=threshold).images)
-        kept.append((_slim(made.run), _slim(other)))
+    for position, made in enumerate(_ahead(reference, images)):
+        for name, pipeline in candidates.items():
+            progress(position / len(images), f"{made.run.name} ({name})")
+            other = _candidate_run(pipeline, made)
+            rows[name].extend(compare_runs([made.run], [other], mask_threshold=threshold).images)
+            runs[name].append((_slim(made.run), _slim(other)))
+    return {name: _verified(rows[name], runs[name]) for name in candidates}
+
+
+def _verified(rows: Sequence[ImageComparison], runs: Sequence[tuple[ImageRun, ImageRun]]) -> Verified:
     comparison = Comparison(tuple(rows), sum((row.measures for row in rows), start=Measures()))
-    return Verified(comparison, tuple(a for a, _ in kept), tuple(b for _, b in kept))
+    return Verified(comparison, tuple(a for a, _ in runs), tuple(b for _, b in runs))
 
 
 def _ahead(pipeline: OcrPipeline, images: Sequence[Named]) -> Iterator[_Reference]:

@@ -6,6 +6,7 @@ words. ``find_tool`` finds or makes the environment; ``diagnose`` says what a ma
 
 from __future__ import annotations
 
+from model_opt.opt_tool.cached import converted
 from model_opt.opt_tool.convert import Conversion, ConvertOptions, ModelPair, ModelPaths, Place, convert
 from model_opt.opt_tool.environment import Diagnosis, ToolEnv, diagnose, find_tool
 from model_opt.opt_tool.errors import OptError, ToolError
@@ -27,6 +28,7 @@ __all__ = [
     "ToolError",
     "Verdict",
     "convert",
+    "converted",
     "diagnose",
     "find_tool",
 ]

@@ -78,7 +78,7 @@ def test_a_lone_bad_file_is_bad_input(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--engine", "tflite"], ["tflite", "server, lite_x86, onnx"]),
+        (["--engine", "tflite"], ["tflite", "nb, server, lite_x86, onnx"]),
         (["--engine", "onnx", "--device", "gpu:0"], ["gpu:0", "CPUExecutionProvider"]),
         (["--engine", "lite_x86", "--device", "gpu:0"], ["gpu:0"]),
         (["--engine", "server", "--device", "npu"], ["npu"]),
@@ -96,7 +96,7 @@ def test_a_pipeline_file_chooses_engine_and_models(page, tmp_path):
     done = run("config", "export", "--save", tmp_path / "ocr.yaml")
     assert done.returncode == 0
     path = tmp_path / "ocr.yaml"
-    path.write_text(path.read_text().replace("engine: server", "engine: onnx"))
+    path.write_text(path.read_text().replace("engine: nb", "engine: onnx"))
     done = run("ocr", page, "--pipeline", path, "--json", "-")
     assert json.loads(done.stdout)["rec_texts"][0] == "人民北路"
 

@@ -276,7 +276,7 @@ def test_channels_that_the_model_lacks_are_refused(make_engine, mobile_det, chan
 def test_a_damaged_conversion_in_the_cache_is_made_again(make_engine, mobile_cls, env, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path))
     make_engine(mobile_cls)
-    (path,) = (tmp_path / "lite_x86").glob("*.nb")
+    (path,) = (tmp_path / "converted").glob("*.nb")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     assert make_engine(mobile_cls).run(text_tensor(48, 192)).shape == (1, 2)

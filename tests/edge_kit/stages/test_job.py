@@ -76,7 +76,7 @@ def contents(folder):
 def test_two_builds_from_clean_caches_are_byte_identical(clean_cache, tmp_path):
     build(tmp_path / "one")
     shutil.rmtree(clean_cache / "stages")
-    shutil.rmtree(clean_cache / "lite_x86")
+    shutil.rmtree(clean_cache / "converted")
     build(tmp_path / "elsewhere" / "two", jobs=1)
     assert contents(tmp_path / "one") == contents(tmp_path / "elsewhere" / "two")
 

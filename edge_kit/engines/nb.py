@@ -1,0 +1,93 @@
+"""The nb engine: the very ``.nb`` file that ships, translated to ONNX and run by ONNX Runtime on any machine."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_kit.engines.base import (
+    EngineError,
+    EngineOptions,
+    Float32Array,
+    check_input,
+    check_output,
+    refuse_device,
+)
+from edge_kit.engines.onnx import make_session
+from model_opt.nb import read_nb
+from model_opt.nb.to_onnx import to_onnx
+
+
+class NbEngine:
+    """One fp32 or weight-only ``.nb`` file for ARM or OpenCL; runs from several threads at once are allowed.
+
+    One session serves every height and width. The result does not depend on ``EngineOptions.threads``.
+    """
+
+    name = "nb"
+
+    def __init__(self, path: Path, options: EngineOptions) -> None:
+        """Read and translate ``path``.
+
+        Raises ``NbError`` for a damaged file, one for x86, one whose kernels compute in fp16 or int8, and for an
+        operator that is not known; ``EngineError`` for a device other than the CPU.
+        """
+        refuse_device(options.device, engine=self.name, reason="it emulates the kernels of a phone's CPU")
+        self._path = path
+        self._session = _session(path, options)
+        source = self._session.get_inputs()[0]
+        self._input, self._shape = source.name, tuple(source.shape)
+
+    def run(self, x: Float32Array) -> Float32Array:
+        """Run the model on float32 NCHW and return its first output; see ``Engine.run``."""
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
+        x = check_input(x, engine=self.name)
+        session = self._session
+        if session is None:
+            raise EngineError("the engine was closed", path=self._path)
+        self._check_shape(x)
+        try:
+            y = session.run(None, {self._input: x})[0]
+        except (Fail, InvalidArgument, RuntimeException) as error:
+            raise EngineError(
+                f"the model does not run on an input of {list(x.shape)}: {error}",
+                path=self._path,
+                hint="check the size of the input: the detector needs multiples of 32",
+            ) from error
+        return check_output(np.asarray(y, dtype=np.float32), engine=self.name, model=self._path)
+
+    def _check_shape(self, x: Float32Array) -> None:
+        """Refuse an input that differs from the model's in a side that the model fixes."""
+        fits = len(self._shape) == x.ndim and all(
+            not isinstance(wanted, int) or wanted == size for wanted, size in zip(self._shape, x.shape, strict=True)
+        )
+        if not fits:
+            shown = ", ".join(str(size) if isinstance(size, int) else "any" for size in self._shape)
+            raise EngineError(
+                f"the model takes inputs of [{shown}], got {list(x.shape)}",
+                path=self._path,
+                hint="run images one at a time, in the size that the model was made for",
+            )
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def _session(path: Path, options: EngineOptions) -> Any:
+    """Return an ONNX Runtime session on the translation of ``path``.
+
+    It is made anew each time (some hundredths of a second), so there is no cache that could be out of date.
+    """
+    data = to_onnx(read_nb(path))
+    with tempfile.TemporaryDirectory(prefix="edge-kit-nb-") as folder:
+        target = Path(folder) / "model.onnx"
+        target.write_bytes(data)
+        try:
+            return make_session(target, options)
+        except EngineError as error:
+            raise EngineError(error.what, path=path, hint=error.hint) from error

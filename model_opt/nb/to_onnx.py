@@ -1,0 +1,23 @@
+"""A ``.nb`` file as an ONNX model that computes the same in ONNX Runtime and in OpenCV's DNN module."""
+
+from __future__ import annotations
+
+from model_opt.nb.translate import encode_model, fold, translate
+from model_opt.nb.types import NbModel
+
+OPSET = 17
+"""The first with LayerNormalization; OpenCV 4.11 reads it."""
+
+_IR_VERSION = 8
+
+
+def to_onnx(model: NbModel) -> bytes:
+    """Return the ONNX file of an fp32 or weight-only model for ARM or OpenCL.
+
+    The batch is 1, height and width are free where the file leaves them free. The graph holds no Shape and no
+    Squeeze: what the program computes from shapes stands in it as constants. The same model gives the same bytes.
+    Raises ``NbError`` for an operator, kernel or attribute that is not known, and for fp16 and static int8 kernels.
+    """
+    graph = fold(translate(model))
+    producer = ("edge-kit", f"opt {model.opt_version}")
+    return encode_model(graph, opset=OPSET, ir_version=_IR_VERSION, producer=producer)

@@ -1,0 +1,76 @@
+"""``softmax``, ``layer_norm``, ``batch_norm``."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from model_opt.nb.translate.dims import known, show
+from model_opt.nb.translate.reshape import axis_of
+from model_opt.nb.translate.state import Float32Array, State
+from model_opt.nb.translate.view import OpView
+
+
+def softmax(op: OpView, state: State) -> None:
+    """``softmax`` along ``axis``."""
+    x = state.tensor(op, "X")
+    axis = axis_of(op, op.integer("axis", -1), len(x.shape))
+    op.must("eleminate_success", False)
+    op.must("data_format", "AnyLayout", "NCHW", "")
+    state.bind(op, "Out", state.emit(op, "Softmax", [x.name], x.shape, op.output("Out"), axis=axis))
+
+
+def layer_norm(op: OpView, state: State) -> None:
+    """``layer_norm`` over the sides from ``begin_norm_axis`` on; mean and variance are not given out."""
+    x = state.tensor(op, "X")
+    begin = op.integer("begin_norm_axis")
+    if not 1 <= begin < len(x.shape):
+        op.fail(f"a norm from side {begin} on of {len(x.shape)} dimensions")
+    sides = known(x.shape[begin:])
+    if sides is None:
+        op.fail(f"a norm over {show(x.shape[begin:])}, whose size only a run knows")
+    epsilon = op.real("epsilon")
+    if not epsilon > 0:
+        op.fail(f"an epsilon of {epsilon:g}")
+    near = op.output("Y")
+    inputs = [x.name, state.constant_like(_weights(op, state, "Scale", sides), f"{near}/scale").name]
+    if op.arguments("Bias"):
+        inputs.append(state.constant_like(_weights(op, state, "Bias", sides), f"{near}/bias").name)
+    y = state.emit(op, "LayerNormalization", inputs, x.shape, near, axis=begin - len(x.shape), epsilon=epsilon)
+    state.spoil(op, "Mean", "Variance")
+    state.bind(op, "Y", y)
+
+
+def _weights(op: OpView, state: State, slot: str, sides: tuple[int, ...]) -> Float32Array:
+    data = state.constant_tensor(op, slot)
+    if data.size != math.prod(sides):
+        op.fail(f"{data.size} values of {slot!r} for a norm over {show(sides)}")
+    return data.reshape(sides)
+
+
+def batch_norm(op: OpView, state: State) -> None:
+    """``batch_norm`` with the statistics of training: a factor and a summand for each channel."""
+    x = state.tensor(op, "X")
+    names = ("Scale", "Bias", "Mean", "Variance")
+    scale, bias, mean, variance = (state.constant_tensor(op, name).reshape(-1) for name in names)
+    channels = x.shape[1] if len(x.shape) > 1 else None
+    if any(data.size != channels for data in (scale, bias, mean, variance)):
+        op.fail(f"an input of {show(x.shape)} for {scale.size} channels")
+    op.must("data_layout", "NCHW")
+    op.must("use_global_stats", True, False)
+    op.must("trainable_statistics", False)
+    op.must("fuse_with_relu", False)
+    op.ignore("momentum")
+    with np.errstate(all="ignore"):
+        factor = scale / np.sqrt(variance + np.float32(op.real("epsilon")))
+        summand = bias - mean * factor
+    if not (np.isfinite(factor).all() and np.isfinite(summand).all()):
+        op.fail("a variance below zero")
+    near, tail = op.output("Y"), (1,) * (len(x.shape) - 2)
+    y = x
+    for onnx, data in (("Mul", factor), ("Add", summand)):
+        constant = state.constant_like(data.reshape(-1, *tail), f"{near}/{onnx}")
+        y = state.emit(op, onnx, [y.name, constant.name], x.shape, near)
+    state.spoil(op, "MeanOut", "VarianceOut", "SavedMean", "SavedVariance", "ReserveSpace")
+    state.bind(op, "Y", y)
