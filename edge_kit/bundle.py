@@ -58,5 +58,5 @@ def source_model(manifest: Manifest, role: str, bundle: Path) -> str:
     raise KitError(
         f"the bundle's {role} model {name!r} is not one of the pinned models, so its source cannot be fetched again",
         path=bundle / MANIFEST_NAME,
-        hint=f"build again with --{role}-model, or give that option with the model's folder to 'edge-kit ocr'",
+        hint=f"give the model's folder or tar with --{role}-model",
     )

@@ -113,23 +113,32 @@ def ocr(
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     images: Annotated[Path | None, typer.Option(help="A folder of your own images to verify on as well.")] = None,
+    det_model: DetModel = None,
+    rec_model: RecModel = None,
+    rec_dict: RecDict = None,
     offline: Offline = False,
 ) -> None:
-    """Check every sum of a bundle and run its gates again."""
-    from edge_kit.cli.build import run_verify
+    """Check every sum of a bundle and run its gates again.
 
-    raise typer.Exit(run_verify(bundle, images=images, offline=offline))
+    A bundle of your own models needs them again (--det-model, --rec-model, --rec-dict): they are the reference.
+    """
+    from edge_kit.cli.build import run_verify
+    from edge_kit.stages.recheck import Sources
+
+    sources = Sources(det_model, rec_model, rec_dict, images, offline)
+    raise typer.Exit(run_verify(bundle, sources))
 
 
 @app.command()
 def inspect(
     file: Annotated[Path, typer.Argument(help="A Paddle Lite .nb file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    onnx: Annotated[Path | None, typer.Option(help="Also write the file's translation to ONNX here.")] = None,
 ) -> None:
     """Show what is in a .nb file: version, place, ops, kernels, parameters, warnings."""
     from edge_kit.cli.inspect import run_inspect
 
-    run_inspect(file, as_json=as_json)
+    run_inspect(file, as_json=as_json, onnx=onnx)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -27,6 +27,9 @@ from edge_kit.build.manifest import MANIFEST_NAME, Manifest, check_bundle
 from edge_kit.cli.render import console, size, table
 from edge_kit.stages.request import BuildRequest
 
+if TYPE_CHECKING:
+    from edge_kit.stages.recheck import Sources
+
 
 def run_build(request: BuildRequest, *, json_events: bool) -> int:
     """Build a bundle; print events as JSON lines, or progress on a terminal and a summary."""
@@ -39,7 +42,7 @@ def run_build(request: BuildRequest, *, json_events: bool) -> int:
     return 0
 
 
-def run_verify(bundle: Path, *, images: Path | None, offline: bool) -> int:
+def run_verify(bundle: Path, sources: Sources) -> int:
     """Check every sum of a bundle, then run its gates again; return 1 when something does not hold."""
     from edge_kit.stages.recheck import recheck
 
@@ -51,7 +54,7 @@ def run_verify(bundle: Path, *, images: Path | None, offline: bool) -> int:
         return 1
     out.print(f"{len(verdicts)} files are what the manifest says")
     with _listener(False) as listen:
-        found = recheck(bundle, images, offline, listen)
+        found = recheck(bundle, sources, listen)
     for drawn in _gates(found):
         out.print(drawn)
     return 0 if found["passed"] else 1

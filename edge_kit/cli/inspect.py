@@ -5,13 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_kit.cli.render import console, size, table, write_json
+from model_opt.files import write_atomic
 from model_opt.nb import NbSummary, inspect_nb, read_nb
 from model_opt.opt_tool import PINS, PREFERRED
 
 
-def run_inspect(file: Path, *, as_json: bool) -> None:
-    """Print the summary of a ``.nb`` file, as tables or as JSON."""
-    summary = inspect_nb(read_nb(file), pinned_opt=PINS[PREFERRED[0]].opt_version)
+def run_inspect(file: Path, *, as_json: bool, onnx: Path | None) -> None:
+    """Print the summary of a ``.nb`` file, as tables or as JSON; write its translation to ``onnx`` if that is given."""
+    model = read_nb(file)
+    summary = inspect_nb(model, pinned_opt=PINS[PREFERRED[0]].opt_version)
+    if onnx is not None:
+        from model_opt.nb.to_onnx import to_onnx
+
+        write_atomic(onnx, to_onnx(model))
     if as_json:
         write_json(summary.to_json())
     else:

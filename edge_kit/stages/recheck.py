@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,31 +22,44 @@ from model_opt.files import sha256_file
 from model_opt.opt_tool import find_tool
 
 
-def recheck(bundle: Path, images: Path | None, offline: bool, on_event: OnEvent) -> Mapping[str, Any]:
-    """Verify the models a bundle was made from again and return the verification's facts.
+@dataclass(frozen=True)
+class Sources:
+    """What a user gives beside the bundle: own models it was made from, own images, whether to download."""
 
-    The models must be rows of the zoo, with the very sums that the manifest holds; a user's own model is refused with
-    a hint to build again. Raises ``KitError`` for a bundle that cannot be used.
+    det_model: str | None = None
+    rec_model: str | None = None
+    rec_dict: Path | None = None
+    images: Path | None = None
+    offline: bool = False
+
+
+def recheck(bundle: Path, sources: Sources, on_event: OnEvent) -> Mapping[str, Any]:
+    """Verify a bundle's own files again, against the models it was made from, and return the verification's facts.
+
+    Those models are rows of the zoo, or given by the user, with the very sums that the manifest holds. Raises
+    ``KitError`` for a bundle that cannot be used and for other models than the bundle's.
     """
     manifest = read_manifest(bundle / MANIFEST_NAME)
     request = BuildRequest(
         target=manifest.target,
         recipe=manifest.recipe,
         device_profile=manifest.device_profile,
-        det_model=source_model(manifest, "det", bundle),
-        rec_model=source_model(manifest, "rec", bundle),
-        rec_dict=None,
-        images=images,
+        det_model=sources.det_model or source_model(manifest, "det", bundle),
+        rec_model=sources.rec_model or source_model(manifest, "rec", bundle),
+        rec_dict=sources.rec_dict,
+        images=sources.images,
         out=bundle,
-        offline=offline,
+        offline=sources.offline,
         jobs=1,
         allow_failed_gates=True,
     )
     chosen = manifest.created_from.get("ocr_spec", {}).get("profile")
+    rules = profile(str(chosen) if chosen else None)
+    tool = find_tool(offline=sources.offline)
     stages = [
         *(fetch_stage(role, request) for role in ROLES),
         *(_bundled_stage(role, bundle) for role in ROLES),
-        verify_stage(request, profile(str(chosen) if chosen else None), images_of(images), find_tool(offline=offline)),
+        verify_stage(request, rules, images_of(sources.images), tool),
     ]
     cache = default_cache()
     with cache.in_use():
@@ -71,7 +85,7 @@ def _same_sources(manifest: Manifest, role: Role, found: Mapping[str, str], bund
         stated = manifest.created_from.get(f"{role}/{name}", {}).get("sha256")
         if stated != total:
             raise KitError(
-                f"the bundle was made from {role}/{name} with sha256 {stated}, the pinned one has {total}",
+                f"the bundle was made from {role}/{name} with sha256 {stated}, the one here has {total}",
                 path=bundle / MANIFEST_NAME,
-                hint="build the bundle again, or use the kit that made it",
+                hint="give the model that the bundle was made from, or build it again",
             )

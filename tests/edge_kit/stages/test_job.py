@@ -12,6 +12,7 @@ import pytest
 from edge_kit.build.manifest import check_bundle, read_manifest
 from edge_kit.stages import verification
 from edge_kit.stages.job import GatesFailed, build_bundle
+from edge_kit.stages.recheck import Sources, recheck
 from edge_kit.stages.request import BuildRequest, convert_options
 from edge_kit.verify.regression import regression_set
 from model_opt.errors import KitError
@@ -164,6 +165,10 @@ def test_a_users_own_models_and_images_go_the_same_way(tmp_path, mobile_det, mob
     manifest = build(tmp_path / "b", **own).manifest
     assert manifest.verification["images"] == 3
     assert str(tmp_path) not in (tmp_path / "b" / "manifest.json").read_text()
+    with pytest.raises(KitError, match="--det-model"):
+        recheck(tmp_path / "b", Sources(), lambda _: None)
+    mine = Sources(own["det_model"], own["rec_model"], own["rec_dict"], own["images"])
+    assert recheck(tmp_path / "b", mine, lambda _: None)["passed"]
     short = tmp_path / "short.txt"
     short.write_text("\n".join(mobile_rec.dictionary.read_text().split("\n")[:5000]) + "\n")
     with pytest.raises(KitError, match=r"5,002 classes, and the model has 6,625"):
