@@ -16,7 +16,7 @@ from edge_kit.engines.factory import create_engine
 from edge_kit.ocr.image import Image
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
-from edge_kit.ocr.result import OcrResult
+from edge_kit.ocr.result import Names, OcrResult, stem_of
 from edge_kit.settings import PipelineSettings, from_mapping, load_settings, looks_like_path
 from edge_kit.sources import Source, expand
 from edge_kit.spec import profile
@@ -41,7 +41,7 @@ class Pipeline:
         """Yield one ``OcrResult`` for each image in ``x``.
 
         ``x`` is an ndarray (BGR uint8), a path, an http(s) URL, a folder, ``{"img": …}`` or a list of these. The next
-        image is decoded while one is read. Raises ``ImageError`` at the first image that cannot be read.
+        image is decoded while one is read. Raises ``KitError`` at the first image that cannot be read.
         """
         for source, outcome in self.predict_each(x):
             if isinstance(outcome, KitError):
@@ -50,21 +50,30 @@ class Pipeline:
             yield outcome
 
     def predict_each(self, x: Any) -> Iterator[tuple[Source, OcrResult | KitError]]:
-        """Yield each source with its result, or with the error that kept it from being read, and go on."""
+        """Yield each source with its result, or with the error that kept it from being read, and go on.
+
+        Each result of one call is saved under its own name in a folder: the input's, numbered from the second on.
+        """
         with ThreadPoolExecutor(1, "edge-kit-decode") as decoder:
             sources = expand(x)
             upcoming = next(sources, None)
             pending = None if upcoming is None else decoder.submit(_load, upcoming)
+            names = Names()
             while upcoming is not None and pending is not None:
                 source, loaded = upcoming, pending.result()
+                name = names.unused(stem_of(source.input_path))
                 upcoming = next(sources, None)
                 pending = None if upcoming is None else decoder.submit(_load, upcoming)
                 if isinstance(loaded, KitError):
                     yield source, loaded
                     continue
                 image, seconds = loaded
-                result = self.ocr.read(image, source.input_path)
-                yield source, replace(result, timings={"decode": seconds, **result.timings})
+                try:
+                    result = self.ocr.read(image, source.input_path)
+                except KitError as error:
+                    yield source, error
+                    continue
+                yield source, replace(result, name=name, timings={"decode": seconds, **result.timings})
 
     def close(self) -> None:
         """Free the engines; calling it twice is harmless."""

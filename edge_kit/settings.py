@@ -14,6 +14,7 @@ from model_opt.errors import KitError
 DEFAULT_DET = "PP-OCRv4_mobile_det"
 DEFAULT_REC = "PP-OCRv4_mobile_rec"
 DEFAULT_CLS = "ch_ppocr_mobile_v2.0_cls"
+MAX_THREADS = 256
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,7 @@ def from_mapping(values: Mapping[str, Any], origin: Path | None = None) -> Pipel
 
     Raises ``KitError`` for an unknown key (listing the known ones) or a value of the wrong type.
     """
-    known = {field.name: str(field.type) for field in fields(PipelineSettings)}
-    for key, value in values.items():
-        if key not in known:
-            raise KitError(f"unknown setting {key!r}", path=origin, hint=f"known: {', '.join(known)}")
-        _check_type(key, value, known[key], origin)
-    settings = replace(PipelineSettings(), **dict(values))
-    if settings.rec_batch_size != 1:
-        raise KitError(
-            f"rec_batch_size is {settings.rec_batch_size}, and only 1 gives the server's text",
-            path=origin,
-            hint="leave it out: lines run side by side in several sessions instead",
-        )
-    return _relative_to(settings, origin)
+    return _relative_to(replace(PipelineSettings(), **_checked(values, origin)), origin)
 
 
 def load_settings(path: Path, **overrides: Any) -> PipelineSettings:
@@ -76,8 +65,28 @@ def load_settings(path: Path, **overrides: Any) -> PipelineSettings:
     document = read_yaml(path)
     if not isinstance(document, dict):
         raise KitError("a pipeline file holds 'key: value' lines", path=path, hint="see 'edge-kit config export'")
-    settings = from_mapping(document, path)
-    return replace(settings, **{k: v for k, v in overrides.items() if v is not None})
+    given = {key: value for key, value in overrides.items() if value is not None}
+    return replace(from_mapping(document, path), **_checked(given, None))
+
+
+def _checked(values: Mapping[str, Any], origin: Path | None) -> dict[str, Any]:
+    """Return ``values`` with paths as text; raise for an unknown key, a wrong type or a number out of bounds."""
+    known = {field.name: str(field.type) for field in fields(PipelineSettings)}
+    plain: dict[str, Any] = {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+    for key, value in plain.items():
+        if key not in known:
+            raise KitError(f"unknown setting {key!r}", path=origin, hint=f"known: {', '.join(known)}")
+        _check_type(key, value, known[key], origin)
+    if plain.get("rec_batch_size", 1) != 1:
+        raise KitError(
+            f"rec_batch_size is {plain['rec_batch_size']}, and only 1 gives the server's text",
+            path=origin,
+            hint="leave it out: lines run side by side in several sessions instead",
+        )
+    threads = plain.get("threads")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise KitError(f"setting 'threads' must be from 1 to {MAX_THREADS}, not {threads}", path=origin)
+    return plain
 
 
 def _check_type(key: str, value: Any, annotation: str, origin: Path | None) -> None:

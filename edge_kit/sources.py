@@ -22,9 +22,13 @@ class Source:
 
     input_path: str | None
     array: Any = None
+    error: KitError | None = None
+    """Why nothing can be read here: told when it is loaded, so that a batch goes on with the others."""
 
     def load(self) -> Image:
-        """Return the BGR image; raise ``ImageError`` when it cannot be read."""
+        """Return the BGR image; raise ``KitError`` when it cannot be read."""
+        if self.error is not None:
+            raise self.error
         if self.array is not None:
             return as_image(np.asarray(self.array), self.input_path or "array")
         if self.input_path is None:
@@ -37,16 +41,15 @@ class Source:
 def expand(inputs: Any) -> Iterator[Source]:
     """Yield the sources in ``inputs``: an ndarray, a path, an http(s) URL, a folder, ``{"img": …}`` or a list of these.
 
-    A folder yields its image files in the order of their names, sub-folders left out. Raises ``ImageError`` for a
-    path that does not exist, a folder without images, or another type.
+    A folder yields its image files in the order of their names, sub-folders left out. A path that does not exist and
+    a folder without images give a source that cannot be loaded; another type raises ``ImageError`` at once.
     """
     if isinstance(inputs, np.ndarray):
         yield Source(None, inputs)
     elif isinstance(inputs, Mapping):
         if "img" not in inputs:
             raise ImageError(f"a dict input needs the key 'img'; it has {sorted(map(str, inputs))}")
-        for source in expand(inputs["img"]):
-            yield Source(inputs.get("input_path", source.input_path), source.array)
+        yield from expand(inputs["img"])
     elif isinstance(inputs, str | Path):
         yield from _expand_path(str(inputs))
     elif isinstance(inputs, Sequence) and not isinstance(inputs, bytes):
@@ -70,15 +73,16 @@ def _expand_path(text: str) -> Iterator[Source]:
         return
     path = Path(text)
     if not path.is_dir():
-        # A missing file is reported when it is loaded, so that a batch can go on with the others.
         yield Source(text)
         return
     try:
         files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
     except OSError as error:
-        raise ImageError(f"cannot list the folder: {error.strerror}", path=path) from error
+        yield Source(text, error=ImageError(f"cannot list the folder: {error.strerror}", path=path))
+        return
     if not files:
-        raise ImageError("the folder holds no image files", path=path, hint=f"known: {' '.join(sorted(SUFFIXES))}")
+        hint = f"known: {' '.join(sorted(SUFFIXES))}"
+        yield Source(text, error=ImageError("the folder holds no image files", path=path, hint=hint))
     for file in files:
         yield Source(str(file))
 

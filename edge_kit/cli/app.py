@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Annotated
 import typer
 
 from model_opt.errors import KitError
+
+LIBRARIES_HINT = "on Debian: apt-get install libgl1 libglib2.0-0 libgomp1"
 
 app = typer.Typer(
     name="edge-kit",
@@ -209,8 +212,14 @@ def config_export(
 
 def main() -> None:
     """Run the command line; a fault the user can act on ends with code 2 and no traceback."""
+    # OpenCV's own notes on a bad file say less than the error that follows.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # JSON and texts are UTF-8 whatever the locale; a file name that is no UTF-8 must not stop the output.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        app()
+        app(prog_name="edge-kit")
     except KitError as error:
         _complain(error)
         sys.exit(2)
@@ -221,8 +230,11 @@ def main() -> None:
         # The reader of our output went away (`| head`): end quietly, and keep Python from flushing into it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except ImportError as error:
+        _complain(KitError(f"a library does not load: {error}", hint=f"{LIBRARIES_HINT}; see 'edge-kit doctor'"))
+        sys.exit(2)
     except OSError as error:
-        _complain(KitError(error.strerror or str(error), path=error.filename))
+        _complain(KitError(error.strerror or str(error), path=error.filename2 or error.filename))
         sys.exit(2)
 
 

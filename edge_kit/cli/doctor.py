@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from edge_kit import __version__
 from edge_kit.cli.render import console, table, write_json
 from model_opt.opt_tool import Diagnosis, diagnose
 from model_opt.resources import cache_dir
+
+LIBRARIES = {"libGL.so.1": "libgl1", "libglib-2.0.so.0": "libglib2.0-0", "libgomp.so.1": "libgomp1"}
+"""Shared libraries that OpenCV and Paddle load, and the Debian packages that hold them."""
 
 PACKAGES = ("numpy", "opencv-python", "pyclipper", "onnxruntime", "paddlepaddle", "paddle2onnx", "pillow")
 
@@ -28,7 +32,7 @@ class Finding:
 def run_doctor(*, as_json: bool) -> int:
     """Print what was found; return 1 when something that a build needs is missing."""
     tool = diagnose()
-    findings = [*_machine(), *_packages(), _tool(tool)]
+    findings = [*_machine(), *_libraries(), *_packages(), _tool(tool)]
     if as_json:
         tried = [{"source": t.source, "path": str(t.path), "ok": t.ok, "reason": t.reason} for t in tool.tried]
         write_json({"findings": [vars(f) for f in findings], "interpreters_tried": tried})
@@ -51,6 +55,17 @@ def _machine() -> list[Finding]:
         Finding("system", fits, f"{platform.system()} {platform.machine()}", hint),
         Finding("cache", True, str(cache_dir()), "EDGE_KIT_CACHE chooses another folder"),
     ]
+
+
+def _libraries() -> list[Finding]:
+    found = []
+    for name, package in LIBRARIES.items():
+        try:
+            ctypes.CDLL(name)
+            found.append(Finding(name, True, "loads"))
+        except OSError as error:
+            found.append(Finding(name, False, str(error), f"apt-get install {package}"))
+    return found
 
 
 def _packages() -> list[Finding]:

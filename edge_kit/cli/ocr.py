@@ -5,19 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from edge_kit.settings import PipelineSettings
 from model_opt.errors import KitError
 from model_opt.files import write_atomic
+
+if TYPE_CHECKING:
+    from edge_kit.ocr.result import OcrResult
 
 
 @dataclass(frozen=True)
@@ -35,39 +39,40 @@ class OcrRequest:
 def run_ocr(request: OcrRequest) -> int:
     """Read all images; return 0, or 1 when some of several could not be read. A lone bad image is an error."""
     from edge_kit.api import create_pipeline
-    from edge_kit.ocr.result import OcrResult
 
+    _check_outputs(request)
     settings = dict(request.settings)
     if request.bundle is not None:
         settings["bundle"] = str(request.bundle)
-    results: list[OcrResult] = []
-    failed: list[KitError] = []
-    quiet = not sys.stderr.isatty()
     spinner = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
         console=Console(stderr=True),
-        disable=quiet,
+        disable=not sys.stderr.isatty(),
     )
+    done = 0
+    failed: list[tuple[str | None, KitError]] = []
     with ExitStack() as stack:
         task = stack.enter_context(spinner).add_task("loading models")
         pipeline = stack.enter_context(create_pipeline(request.pipeline or "ocr", **settings))
+        output = _Output(request.json_file)
         for source, outcome in pipeline.predict_each(list(request.paths)):
             spinner.update(task, description=f"read {source.input_path}")
             if isinstance(outcome, KitError):
-                failed.append(outcome)
+                failed.append((source.input_path, outcome))
                 continue
-            results.append(outcome)
+            done += 1
+            output.add(outcome)
             if request.save is not None:
-                outcome.save_to_img(_folder(request.save))
-    if failed and len(failed) == 1 and not results:
-        raise failed[0]
-    _write_results(results, request.json_file)
-    for error in failed:
+                outcome.save_to_img(request.save)
+    if [path for path, _ in failed] == list(request.paths[:1]) and len(request.paths) == 1:
+        raise failed[0][1]
+    output.finish()
+    for _, error in failed:
         sys.stderr.write(f"edge-kit: skipped: {error}\n")
     if failed:
-        sys.stderr.write(f"edge-kit: {len(results)} images read, {len(failed)} could not be read\n")
+        sys.stderr.write(f"edge-kit: {done} images read, {len(failed)} could not be read\n")
     return 1 if failed else 0
 
 
@@ -83,44 +88,63 @@ def run_config_export(save: Path | None) -> None:
         write_atomic(save, text.encode())
 
 
-def _folder(path: Path) -> Path:
-    if path.exists() and not path.is_dir():
-        raise KitError("--save names a file, and a folder is needed", path=path)
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+def _check_outputs(request: OcrRequest) -> None:
+    """Refuse places that cannot be written to before any work is done, and make the folder for pictures."""
+    if request.json_file not in (None, "-") and Path(str(request.json_file)).is_dir():
+        raise KitError("--json names a folder, and a file is needed", path=request.json_file)
+    if request.save is None:
+        return
+    if request.save.exists() and not request.save.is_dir():
+        raise KitError("--save names a file, and a folder is needed", path=request.save)
+    request.save.mkdir(parents=True, exist_ok=True)
 
 
-def _write_results(results: list[Any], json_file: str | None) -> None:
-    """Write JSON lines where asked; otherwise a table on a terminal, or plain tab-separated lines in a pipe."""
-    if json_file is not None:
-        lines = "".join(result.to_json() + "\n" for result in results)
-        if json_file == "-":
-            sys.stdout.write(lines)
+class _Output:
+    """Where results go: into a pipe as they come; into a file and a terminal's table at the end, pictures left out."""
+
+    def __init__(self, json_file: str | None) -> None:
+        self._json_file = json_file
+        self._in_pipe = not sys.stdout.isatty() and json_file in (None, "-")
+        self._kept: list[OcrResult] = []
+
+    def add(self, result: OcrResult) -> None:
+        """Write one result, or keep what will be written of it: decoded images would fill the memory."""
+        if self._in_pipe:
+            sys.stdout.write(_plain(result) if self._json_file is None else result.to_json() + "\n")
+            sys.stdout.flush()
+        else:
+            self._kept.append(dataclasses.replace(result, image=result.image[:0].copy()))
+
+    def finish(self) -> None:
+        """Write JSON lines where asked, and otherwise a table."""
+        if self._in_pipe:
             return
-        write_atomic(Path(json_file), lines.encode())
-    if sys.stdout.isatty():
-        Console().print(_table(results))
-    elif json_file is None:
-        _plain(results, sys.stdout)
+        if self._json_file is not None:
+            lines = "".join(result.to_json() + "\n" for result in self._kept)
+            if self._json_file == "-":
+                sys.stdout.write(lines)
+                return
+            write_atomic(Path(self._json_file), lines.encode())
+        if sys.stdout.isatty():
+            Console().print(_table(self._kept))
 
 
-def _table(results: list[Any]) -> Table:
+def _table(results: Sequence[OcrResult]) -> Table:
     table = Table("image", "line", "text", "score", "box")
     for result in results:
-        name = result.input_path or "array"
+        name = escape(result.input_path or "array")
         if not result.rec_texts:
             table.add_row(name, "-", "[dim]no text found[/dim]", "", "")
         for i, text in enumerate(result.rec_texts):
             corners = " ".join(f"{x},{y}" for x, y in result.dt_polys[i].tolist())
-            table.add_row(
-                name if i == 0 else "", str(i + 1), text.replace("[", r"\["), f"{result.rec_scores[i]:.3f}", corners
-            )
+            table.add_row(name if i == 0 else "", str(i + 1), escape(text), f"{result.rec_scores[i]:.3f}", corners)
         table.add_section()
     return table
 
 
-def _plain(results: list[Any], stream: TextIO) -> None:
-    for result in results:
-        for i, text in enumerate(result.rec_texts):
-            box = json.dumps(result.dt_polys[i].tolist(), separators=(",", ":"))
-            stream.write(f"{result.input_path}\t{result.rec_scores[i]:.4f}\t{box}\t{text}\n")
+def _plain(result: OcrResult) -> str:
+    """Return one line a text, tab-separated; a tab or line break in the file name becomes a blank."""
+    name = " ".join((result.input_path or "array").splitlines()).replace("\t", " ")
+    boxes = [json.dumps(box, separators=(",", ":")) for box in result.dt_polys.tolist()]
+    rows = zip(result.rec_scores, boxes, result.rec_texts, strict=True)
+    return "".join(f"{name}\t{score:.4f}\t{box}\t{text}\n" for score, box, text in rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output
+from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output, split_device
 from model_opt.files import write_atomic
 from model_opt.resources import cache_dir
 from model_opt.zoo import ModelFiles
@@ -55,13 +55,9 @@ def make_session(path: Path, options: EngineOptions) -> Any:
     settings.intra_op_num_threads = options.threads
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
-    kind, _, index = options.device.partition(":")
-    providers: dict[str, Any] = {
-        "cpu": "CPUExecutionProvider",
-        "gpu": ("CUDAExecutionProvider", {"device_id": index or "0"}),
-    }
-    wanted = providers.get(kind)
-    name = wanted if isinstance(wanted, str) else (wanted or ("",))[0]
+    kind, index = split_device(options.device, engine="onnx")
+    name = "CUDAExecutionProvider" if kind == "gpu" else "CPUExecutionProvider"
+    wanted = (name, {"device_id": str(index)}) if kind == "gpu" else name
     if name not in ort.get_available_providers():
         raise EngineError(
             f"engine onnx cannot run on device {options.device!r}: ONNX Runtime here offers only "

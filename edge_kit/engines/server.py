@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output
+from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output, split_device
 from model_opt.zoo import ModelFiles
 
 
@@ -59,9 +59,9 @@ def _make_predictor(model: ModelFiles, options: EngineOptions) -> Any:
             hint="install edge-kit with its 'server' extra, or use another --engine",
         ) from error
     config = inference.Config(str(model.pdmodel), str(model.pdiparams))
-    kind, _, index = options.device.partition(":")
+    kind, index = split_device(options.device, engine="server")
     if kind == "gpu" and paddle.is_compiled_with_cuda():
-        config.enable_use_gpu(256, int(index or 0))
+        config.enable_use_gpu(256, index)
     elif kind == "cpu":
         config.disable_gpu()
         config.set_cpu_math_library_num_threads(options.threads)

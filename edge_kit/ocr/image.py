@@ -18,7 +18,27 @@ from model_opt.errors import KitError
 Image = NDArray[np.uint8]
 """BGR, height x width x 3."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".jp2", ".ppm", ".pgm"})
+SUFFIXES = frozenset(
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".apng",
+        ".bmp",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".jp2",
+        ".ppm",
+        ".pgm",
+    }
+)
+
+MAX_FILE = 1 << 30
+"""Bytes an image file may have; more (a device file has no end) is refused before it fills the memory."""
 
 
 class ImageError(KitError):
@@ -32,9 +52,13 @@ def read_image(path: Path) -> Image:
     OpenCV (2**30).
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot read the image: {os.strerror(error.errno or 0)}", path=path) from error
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+        raise ImageError(f"cannot read the image: {reason}", path=path, hint="check the path and its rights") from error
+    if len(data) > MAX_FILE:
+        raise ImageError(f"the image file is larger than {MAX_FILE >> 20} MiB", path=path, hint="give a smaller image")
     return decode_image(data, path)
 
 

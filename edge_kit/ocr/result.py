@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ class OcrResult:
     """Seconds of each stage; ``rec_*`` summed over lines that may have run side by side; ``total`` is elapsed."""
     image: Image = field(repr=False, compare=False)
     """The decoded image, BGR, for pictures."""
+    name: str | None = field(default=None, repr=False, compare=False)
+    """Stem of the files saved in a folder, when it differs from the input's (see ``Names``)."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON types: input_path, dt_polys, dt_scores, rec_texts, rec_scores, timings."""
@@ -44,8 +47,9 @@ class OcrResult:
         }
 
     def to_json(self, *, indent: int | None = None, ensure_ascii: bool = False) -> str:
-        """Return ``to_dict`` as JSON text."""
-        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=ensure_ascii)
+        """Return ``to_dict`` as JSON text; a file name that is no UTF-8 keeps its bytes as ``\\udcXX`` escapes."""
+        text = json.dumps(self.to_dict(), indent=indent, ensure_ascii=ensure_ascii)
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def print(self, format_json: bool = True, indent: int = 4, ensure_ascii: bool = False) -> None:
         """Write the result to standard output: JSON, or one line a text when ``format_json`` is false."""
@@ -60,7 +64,7 @@ class OcrResult:
 
     def save_to_json(self, save_path: str | Path, indent: int = 4, ensure_ascii: bool = False) -> Path:
         """Write the JSON form; a folder keeps the input's name. Returns the file written."""
-        target = self._target(Path(save_path), ".json")
+        target = self._target(save_path, ".json")
         text = self.to_json(indent=indent, ensure_ascii=ensure_ascii) + "\n"
         return _write(target, text.encode())
 
@@ -71,17 +75,42 @@ class OcrResult:
         """
         from edge_kit.ocr.draw import draw_result, encode_picture
 
-        target = self._target(Path(save_path), self._image_suffix())
+        target = self._target(save_path, self._image_suffix())
         return _write(target, encode_picture(draw_result(self), target))
 
     def _image_suffix(self) -> str:
         suffix = Path(self.input_path).suffix.lower() if self.input_path else ""
         return suffix if suffix in {".jpg", ".jpeg", ".png", ".bmp", ".webp"} else ".png"
 
-    def _target(self, save_path: Path, suffix: str) -> Path:
-        is_folder = save_path.is_dir() or save_path.suffix == ""
-        stem = Path(self.input_path).stem if self.input_path else "image"
-        return save_path / f"{stem}{suffix}" if is_folder else save_path
+    def _target(self, save_path: str | Path, suffix: str) -> Path:
+        path = Path(save_path)
+        is_folder = path.is_dir() or path.suffix == "" or str(save_path).endswith("/")
+        return path / f"{self.name or stem_of(self.input_path)}{suffix}" if is_folder else path
+
+
+class Names:
+    """Gives each result of a batch its own file name: the second ``page`` becomes ``page_2``."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, int] = {}
+
+    def unused(self, stem: str) -> str:
+        """Return ``stem``, or ``stem`` with the first number that makes it new."""
+        number, name = self._taken.get(stem, 0), stem
+        while name in self._taken:
+            number += 1
+            name = f"{stem}_{number}"
+        self._taken[stem] = max(number, 1)
+        self._taken.setdefault(name, 1)
+        return name
+
+
+def stem_of(input_path: str | None) -> str:
+    """Return the file name without suffix of a path or address, ``image`` where there is none."""
+    if input_path is None:
+        return "image"
+    address = input_path.startswith(("http://", "https://"))
+    return Path(urlsplit(input_path).path if address else input_path).stem or "image"
 
 
 def _write(target: Path, data: bytes) -> Path:

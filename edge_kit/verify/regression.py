@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_kit.ocr.image import SUFFIXES
 from model_opt.errors import KitError
@@ -29,21 +30,25 @@ class RegressionImage:
 
 
 def regression_set() -> tuple[RegressionImage, ...]:
-    """Return the project's rendered images with the lines drawn on them, by name."""
+    """Return the project's rendered images with the lines drawn on them, by name.
+
+    Raises ``KitError`` when truth.json is damaged or names an image that is not there.
+    """
     folder = config_dir() / "regression"
     path = folder / "truth.json"
+    hint = "restore configs/regression, or render it with scripts/render_regression_images.py"
     try:
-        images = json.loads(path.read_text(encoding="utf-8"))["images"]
-    except (OSError, ValueError, KeyError) as error:
-        raise KitError(f"the regression set cannot be read: {error}", path=path, hint="restore configs/") from error
-    return tuple(
-        RegressionImage(
-            name,
-            folder / name,
-            tuple(TruthLine(line["text"], tuple((x, y) for x, y in line["quad"])) for line in lines),
+        document = json.loads(path.read_text(encoding="utf-8"))
+        images = tuple(
+            RegressionImage(name, folder / name, tuple(map(_truth_line, lines)))
+            for name, lines in sorted(document["images"].items())
         )
-        for name, lines in sorted(images.items())
-    )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KitError(f"the regression set cannot be read: {error!r}", path=path, hint=hint) from error
+    absent = [image.name for image in images if not image.path.is_file()]
+    if absent:
+        raise KitError(f"the regression set lacks the image {absent[0]} named in it", path=path, hint=hint)
+    return images
 
 
 def user_set(folder: Path) -> tuple[RegressionImage, ...]:
@@ -58,3 +63,10 @@ def user_set(folder: Path) -> tuple[RegressionImage, ...]:
     if not files:
         raise KitError("the folder holds no image files", path=folder, hint=f"known: {' '.join(sorted(SUFFIXES))}")
     return tuple(RegressionImage(f"own/{path.name}", path, None) for path in files)
+
+
+def _truth_line(line: dict[str, Any]) -> TruthLine:
+    corners = tuple((float(x), float(y)) for x, y in line["quad"])
+    if len(corners) != 4:
+        raise ValueError(f"a quad of {len(corners)} corners")
+    return TruthLine(str(line["text"]), corners)
