@@ -32,11 +32,15 @@ def chinese_font(*, serif: bool = False) -> Path:
 def glyph_test(font_file: Path) -> Callable[[str], bool]:
     """Return a test whether the font has a glyph for one character, blanks included.
 
-    A character without a glyph is drawn as the font's empty box; its picture is compared with that box.
+    Raises ``KitError`` when the file is not a font. A character without a glyph is drawn as the font's empty box; its
+    picture is compared with that box.
     """
     from PIL import ImageFont
 
-    font = ImageFont.truetype(str(font_file), 24)
+    try:
+        font = ImageFont.truetype(str(font_file), 24)
+    except OSError as error:
+        raise KitError(f"not a font that can be used: {error}", path=font_file) from error
 
     def picture(character: str) -> bytes:
         return bytes(font.getmask(character))

@@ -25,8 +25,14 @@ def sha256_file(path: Path) -> str:
 def write_atomic(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` so that readers see the old content or the new, never a part.
 
-    The folder is created. An ``OSError`` (full disk, read-only folder) leaves the old file as it was.
+    The folder is created. An ``OSError`` (full disk, read-only folder) leaves the old file as it was. A link stays a
+    link to the new content; a device or pipe (``/dev/stdout``) is written to, never replaced.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        path.write_bytes(data)
+        return
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)

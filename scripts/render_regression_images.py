@@ -3,7 +3,7 @@
 usage: .venv/bin/python scripts/render_regression_images.py [FOLDER]
 
 Every page is a list of lines drawn with Pillow and, where the page is turned or seen at an angle, warped by OpenCV;
-truth.json then holds each line's text and its four corners (x, y) after the warp.
+truth.json then holds each line's text and its four corners (x, y) after the warp, in the picture as it is shown.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from edge_kit.fonts import chinese_font
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 20240
+ORIENTATION_TAG = 0x0112
 
 SANS, SERIF, LATIN = "Noto Sans SC", "Noto Serif SC", "Aileron (Pillow's own)"
 
@@ -51,6 +52,11 @@ class Page:
     matrix: tuple[tuple[float, float, float], ...] | None = None
     finish: Callable[[np.ndarray], np.ndarray] | None = None
     mode: str = "RGB"
+    sheet: tuple[int, int] | None = None
+    """Width and height of what is drawn before the warp; the picture's own where None."""
+    ground: Callable[[int, int], np.ndarray] | None = None
+    """Returns what shows around a warped sheet, from height and width; the background colour where None."""
+    exif_orientation: int = 1
 
 
 def font_of(name: str, size: int) -> ImageFont.FreeTypeFont:
@@ -82,6 +88,16 @@ def camera(image: np.ndarray) -> np.ndarray:
     return np.clip(np.round(noisy), 0, 255).astype(np.uint8)
 
 
+def planks(height: int, width: int) -> np.ndarray:
+    """Return a wooden table: boards with long grain and dark gaps."""
+    random = np.random.default_rng(SEED + 2)
+    grain = random.integers(0, 60, (height // 3, width // 40), dtype=np.uint8)
+    grain = cv2.resize(grain, (width, height), interpolation=cv2.INTER_LINEAR)
+    boards = np.array([88, 110, 96, 120], np.int64)[np.arange(height) // 90 % 4][:, None] + grain
+    boards[np.arange(height) % 90 < 3] = 40
+    return np.clip(boards[:, :, None] * np.array([1.0, 0.78, 0.55]), 0, 255).astype(np.uint8)
+
+
 def speckle(image: np.ndarray) -> np.ndarray:
     """Fine noise, as from a scanner."""
     noise = np.random.default_rng(SEED + 1).normal(0, 3.0, image.shape[:2])[:, :, None]
@@ -94,15 +110,23 @@ def column(x: int, y: int, text: str, size: int, font: str = SANS) -> tuple[Line
 
 
 RECEIPT = [
-    "利民便利店",
-    "单号 20240618-0042",
-    "矿泉水 550ml",
-    "2 x 3.00",
-    "全麦面包",
-    "1 x 8.50",
-    "应付 14.50",
-    "微信支付 14.50",
-    "谢谢惠顾 欢迎再来",
+    ("利民便利店", ""),
+    ("单号 20240618-0042", ""),
+    ("矿泉水 550ml", "6.00"),
+    ("全麦面包", "8.50"),
+    ("鲜牛奶 2 盒", "15.80"),
+    ("合计 3 件", "30.30"),
+    ("微信支付", "30.30"),
+    ("谢谢惠顾 欢迎再来", ""),
+]
+TIMETABLE = [
+    ("列车时刻表", "Timetable"),
+    ("G7023 次", "上海 开往 南京南"),
+    ("08:05 发车", "09:47 到达"),
+    ("二等座 139.5 元", "一等座 219.5 元"),
+    ("D3074 次", "杭州东 开往 合肥"),
+    ("13:26 发车", "16:02 到达"),
+    ("检票口 A12", "Platform 8"),
 ]
 ARTICLE = [
     "清晨的雾气还没有散去，河边",
@@ -134,6 +158,25 @@ def rows(texts: list[str], x: int, y: int, size: int, step: int, font: str = SAN
     return tuple(Line(text, x, y + i * step, size, font, **more) for i, text in enumerate(texts))
 
 
+def receipt() -> tuple[Line, ...]:
+    """Return items at the left and prices at the right, which stand a little higher than their items."""
+    lines = []
+    for i, (item, price) in enumerate(RECEIPT):
+        lines.append(Line(item, 40, 30 + i * 58, 28))
+        if price:
+            lines.append(Line(price, 280, 30 + i * 58, 28))
+    return tuple(lines)
+
+
+def timetable() -> tuple[Line, ...]:
+    """Return two columns over a picture that is larger than the detector's limit."""
+    return tuple(
+        Line(text, 90 + 580 * column, 80 + i * 120, 60 if i == 0 else 46, SERIF if i == 0 else SANS)
+        for i, row in enumerate(TIMETABLE)
+        for column, text in enumerate(row)
+    )
+
+
 def pages() -> list[Page]:
     """Return every page of the set."""
     white, night = (245, 245, 240), (16, 16, 20)
@@ -147,7 +190,7 @@ def pages() -> list[Page]:
         Line("2号线 往浦东机场", 60, 200, 34),
     )
     return [
-        Page("receipt.png", 400, 520, rows(RECEIPT, 40, 30, 28, 52), (252, 252, 250)),
+        Page("receipt.png", 400, 520, receipt(), (250, 247, 240)),
         Page("article_serif.png", 480, 360, rows(ARTICLE, 36, 34, 30, 50, SERIF), (250, 247, 240)),
         Page("english.png", 480, 320, rows(ENGLISH, 36, 30, 30, 54, LATIN)),
         Page("street_sign.png", 448, 224, sign, (20, 70, 150)),
@@ -159,10 +202,13 @@ def pages() -> list[Page]:
         Page(
             "photo.jpg", 480, 352, label, (226, 220, 205),
             seen_from([[40, 60], [452, 22], [470, 330], [14, 300]], 420, 280), camera,
+            sheet=(420, 280), ground=planks, exif_orientation=6,
         ),
+        Page("large.png", 1280, 960, timetable()),
         Page("dense_small.png", 560, 256, rows(DENSE, 24, 20, 20, 38)),
         Page("white_on_black.png", 448, 256, rows(poster, 36, 26, 32, 54, colour=white), night),
         Page("alpha.png", 384, 160, rows(["透明背景的图片", "Transparent PNG 8"], 30, 28, 34, 60), mode="RGBA"),
+        Page("tiny.png", 38, 24, (Line("出口", 4, 4, 15),)),
         Page("grey.png", 384, 160, rows(scan, 30, 28, 34, 60, SERIF), finish=speckle, mode="L"),
     ]  # fmt: skip
 
@@ -173,18 +219,27 @@ def corners_of(line: Line) -> np.ndarray:
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64) + np.array([line.x, line.y])
 
 
+def warp(pixels: np.ndarray, page: Page) -> np.ndarray:
+    """Return the sheet as it lies in the picture, with the ground around it."""
+    matrix, size = np.array(page.matrix), (page.width, page.height)
+    seen = cv2.warpPerspective(
+        pixels, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT, borderValue=page.background
+    )
+    if page.ground is None:
+        return seen
+    paper = cv2.warpPerspective(np.full(pixels.shape[:2], 255, np.uint8), matrix, size)[:, :, None].astype(np.int64)
+    return ((seen * paper + page.ground(page.height, page.width) * (255 - paper)) // 255).astype(np.uint8)
+
+
 def draw(page: Page) -> Image.Image:
     """Return the finished picture of a page."""
-    picture = Image.new("RGB", (page.width, page.height), page.background)
+    picture = Image.new("RGB", page.sheet or (page.width, page.height), page.background)
     pen = ImageDraw.Draw(picture)
     for line in page.lines:
         pen.text((line.x, line.y), line.text, fill=line.colour, font=font_of(line.font, line.size), anchor="lt")
     pixels = np.asarray(picture)
     if page.matrix is not None:
-        pixels = cv2.warpPerspective(
-            pixels, np.array(page.matrix), (page.width, page.height),
-            flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT, borderValue=page.background,
-        )  # fmt: skip
+        pixels = warp(pixels, page)
     if page.finish is not None:
         pixels = page.finish(pixels)
     finished = Image.fromarray(pixels).convert(page.mode)
@@ -216,16 +271,29 @@ def columns(lines: tuple[Line, ...]) -> list[list[Line]]:
     return groups
 
 
+def save(page: Page, path: Path) -> None:
+    """Write a page; with an EXIF orientation of 6 the pixels lie on their side, as a phone held upright stores them."""
+    picture = draw(page)
+    if page.name.endswith(".png"):
+        picture.save(path, optimize=True)
+        return
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = page.exif_orientation
+    if page.exif_orientation == 6:
+        picture = picture.transpose(Image.Transpose.ROTATE_90)
+    picture.save(path, quality=88, exif=exif)
+
+
 def main() -> None:
     """Write all pictures and truth.json."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "configs" / "regression"
     folder.mkdir(parents=True, exist_ok=True)
     truth = {}
     for page in pages():
-        options = {"quality": 88} if page.name.endswith(".jpg") else {"optimize": True}
-        draw(page).save(folder / page.name, **options)
+        save(page, folder / page.name)
         truth[page.name] = truth_of(page)
-    document = {"made_with": {"pillow": PIL.__version__, "opencv": cv2.__version__}, "images": truth}
+    made_with = {"pillow": PIL.__version__, "opencv": cv2.__version__, "numpy": np.__version__}
+    document = {"made_with": made_with, "images": truth}
     (folder / "truth.json").write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_kit.spec.load import SpecError, check_schema, read_yaml
 from model_opt.errors import KitError
@@ -20,6 +21,14 @@ DEFAULTS: Mapping[str, str] = {
     "x86": "x86",
 }
 """The profile of each target where the user names none."""
+
+_ABIS: Mapping[str, str] = {
+    "arm64": "arm64-v8a",
+    "arm64-fp16": "arm64-v8a",
+    "arm64-opencl": "arm64-v8a",
+    "armv7": "armeabi-v7a",
+    "x86": "x86_64",
+}
 
 
 class DeviceError(KitError):
@@ -46,13 +55,17 @@ class DeviceProfile:
 
     def value(self, key: str) -> SettingValue:
         """Return the value of ``key``; ``KeyError`` for a key that no profile has."""
-        return next(setting.value for setting in self.settings if setting.key == key)
+        return {setting.key: setting.value for setting in self.settings}[key]
 
     @property
     def recipes(self) -> tuple[str, ...]:
         """The recipes that the device can run."""
         value = self.value("recipes")
         return value if isinstance(value, tuple) else (str(value),)
+
+    def reason(self, key: str) -> str:
+        """Return why ``key`` has its value; ``KeyError`` for a key that no profile has."""
+        return {setting.key: setting.reason for setting in self.settings}[key]
 
 
 def list_profiles() -> tuple[DeviceProfile, ...]:
@@ -65,14 +78,13 @@ def load_profile(name: str) -> DeviceProfile:
 
     Raises ``DeviceError`` that lists the known names, or names the key of the file that is wrong and what it may be.
     """
-    own = Path(name)
-    if own.suffix in {".yaml", ".yml"} or "/" in name:
-        return _read(own)
-    path = config_dir() / "devices" / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
-        raise DeviceError(f"unknown device profile {name!r}", hint=f"use one of: {known}; or the path of your own")
-    return _read(path)
+    known = {path.stem: path for path in (config_dir() / "devices").glob("*.yaml")}
+    if name in known:
+        return _read(known[name])
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        return _read(Path(name))
+    names = ", ".join(sorted(known))
+    raise DeviceError(f"unknown device profile {name!r}", hint=f"use one of: {names}; or the path of your own")
 
 
 def default_profile(target: str) -> DeviceProfile:
@@ -91,9 +103,8 @@ def check_fit(profile: DeviceProfile, target: str, recipe: str) -> None:
             hint=f"use --target {profile.target}, or one of the profiles for {target}: {fitting}",
         )
     if recipe not in profile.recipes:
-        reason = next(s.reason for s in profile.settings if s.key == "recipes")
         raise DeviceError(
-            f"device profile {profile.name!r} cannot run recipe {recipe!r}: {reason}",
+            f"device profile {profile.name!r} cannot run recipe {recipe!r}: {profile.reason('recipes')}",
             hint=f"use one of its recipes: {', '.join(profile.recipes)}",
         )
 
@@ -104,15 +115,40 @@ def _read(path: Path) -> DeviceProfile:
         check_schema(document, config_dir() / "devices" / "schema.json", path)
     except SpecError as error:
         raise DeviceError(error.what, path=error.path, hint=error.hint) from error
-    settings = tuple(
-        Setting(key, tuple(row["value"]) if isinstance(row["value"], list) else row["value"], row["reason"])
-        for key, row in document["settings"].items()
-    )
+    settings = tuple(Setting(key, _value(row["value"]), row["reason"]) for key, row in document["settings"].items())
     profile = DeviceProfile(path.stem, document["description"], document["target"], settings)
-    if profile.value("recipe") not in profile.recipes:
-        raise DeviceError(
-            f"settings.recipe: {profile.value('recipe')} is not among settings.recipes",
-            path=path,
-            hint=f"use one of: {', '.join(profile.recipes)}",
-        )
+    for what, remedy in _contradictions(profile):
+        raise DeviceError(what, path=path, hint=remedy)
     return profile
+
+
+def _value(raw: Any) -> SettingValue:
+    """Return a value as the profile holds it; 4.0 counts as an integer to JSON Schema, and becomes one."""
+    if isinstance(raw, list):
+        return tuple(map(str, raw))
+    if isinstance(raw, float):
+        return int(raw)
+    if isinstance(raw, bool | int):
+        return raw
+    return str(raw)
+
+
+def _contradictions(profile: DeviceProfile) -> Iterator[tuple[str, str]]:
+    """Yield settings that cannot hold together, each with what to do about it."""
+    target, recipes = profile.target, ", ".join(profile.recipes)
+    abi, recipe, fp16, opencl = (profile.value(key) for key in ("abi", "recipe", "fp16", "opencl"))
+    if abi != _ABIS[target]:
+        yield f"settings.abi: {abi} is not the ABI of target {target}", f"use {_ABIS[target]}, or another target"
+    if recipe not in profile.recipes:
+        yield f"settings.recipe: {recipe} is not among settings.recipes", f"use one of: {recipes}"
+    if opencl != (target == "arm64-opencl"):
+        yield (
+            f"settings.opencl: {str(opencl).lower()} does not fit target {target}",
+            "the files of target arm64-opencl run on the GPU, those of every other target do not",
+        )
+    if target == "arm64-fp16" and not fp16:
+        yield "settings.fp16: false does not fit target arm64-fp16", "use target arm64, or set it to true"
+    if "fp16" in profile.recipes and target != "arm64-fp16":
+        yield f"settings.recipes: fp16 cannot be built for target {target}", "leave it out, or use target arm64-fp16"
+    if opencl and profile.recipes != ("fp32",):
+        yield f"settings.recipes: {recipes} for the GPU, which takes only fp32", "use [fp32]"

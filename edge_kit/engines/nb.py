@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -37,7 +35,8 @@ class NbEngine:
         """
         refuse_device(options.device, engine=self.name, reason="it emulates the kernels of a phone's CPU")
         self._path = path
-        self._session = _session(path, options)
+        # Made anew each time (some hundredths of a second), so there is no cache that could be out of date.
+        self._session = make_session(to_onnx(read_nb(path)), options, path)
         source = self._session.get_inputs()[0]
         self._input, self._shape = source.name, tuple(source.shape)
 
@@ -76,18 +75,3 @@ class NbEngine:
     def close(self) -> None:
         """Free the session."""
         self._session = None
-
-
-def _session(path: Path, options: EngineOptions) -> Any:
-    """Return an ONNX Runtime session on the translation of ``path``.
-
-    It is made anew each time (some hundredths of a second), so there is no cache that could be out of date.
-    """
-    data = to_onnx(read_nb(path))
-    with tempfile.TemporaryDirectory(prefix="edge-kit-nb-") as folder:
-        target = Path(folder) / "model.onnx"
-        target.write_bytes(data)
-        try:
-            return make_session(target, options)
-        except EngineError as error:
-            raise EngineError(error.what, path=path, hint=error.hint) from error

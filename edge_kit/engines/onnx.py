@@ -22,7 +22,7 @@ class OnnxEngine:
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         self._path = path
-        self._session = make_session(path, options)
+        self._session = make_session(path, options, path)
         self._input = self._session.get_inputs()[0].name
 
     def run(self, x: Float32Array) -> Float32Array:
@@ -43,8 +43,8 @@ class OnnxEngine:
         self._session = None
 
 
-def make_session(path: Path, options: EngineOptions) -> Any:
-    """Create an ONNX Runtime session on the device and threads asked for.
+def make_session(model: Path | bytes, options: EngineOptions, origin: Path) -> Any:
+    """Create an ONNX Runtime session for a file or its bytes; ``origin`` names the model in errors.
 
     Raises ``EngineError`` for a device that the installed ONNX Runtime lacks and for a file it cannot load.
     """
@@ -65,9 +65,9 @@ def make_session(path: Path, options: EngineOptions) -> Any:
             hint="use --device cpu",
         )
     try:
-        return ort.InferenceSession(str(path), settings, providers=[wanted])
+        return ort.InferenceSession(str(model) if isinstance(model, Path) else model, settings, providers=[wanted])
     except (Fail, InvalidGraph, InvalidProtobuf, NoSuchFile) as error:
-        raise EngineError(f"ONNX Runtime cannot load the model: {error}", path=path) from error
+        raise EngineError(f"ONNX Runtime cannot load the model: {error}", path=origin) from error
 
 
 def export_onnx(model: ModelFiles) -> Path:

@@ -25,3 +25,11 @@ def test_a_missing_package_is_an_error_with_its_name(monkeypatch):
     with pytest.raises(KitError, match="missing") as caught:
         fonts.chinese_font()
     assert "pylopdf-fonts-zh-cn" in str(caught.value)
+
+
+def test_a_file_that_is_no_font_is_an_error(tmp_path):
+    path = tmp_path / "font.otf"
+    path.write_bytes(b"OTTO and nothing more")
+    with pytest.raises(KitError, match="not a font") as caught:
+        fonts.missing_glyphs("字", path)
+    assert caught.value.path == str(path)

@@ -66,6 +66,7 @@ def test_other_types_are_refused_with_what_is_allowed(value):
         list(expand(value))
 
 
-def test_a_folder_without_images_is_an_error(tmp_path):
+def test_a_folder_without_images_is_an_error_when_it_is_loaded(tmp_path):
+    (source,) = expand(tmp_path)
     with pytest.raises(ImageError, match="no image files"):
-        list(expand(tmp_path))
+        source.load()

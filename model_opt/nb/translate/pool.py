@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from model_opt.nb.translate.conv import Window, pair, read_pads, same_pads
-from model_opt.nb.translate.dims import Dim, DimError, Sym, known, show
+from model_opt.nb.translate.dims import LARGEST, Dim, DimError, Sym, known, show
 from model_opt.nb.translate.proto import Attr
 from model_opt.nb.translate.state import State, Tensor
 from model_opt.nb.translate.view import OpView
@@ -155,19 +155,22 @@ def _target(op: OpView, state: State, x: Tensor) -> tuple[Sequence[Dim], tuple[i
     listed, single = op.arguments("SizeTensor"), op.arguments("OutSize")
     scales = op.floats("scale", ()) if op.desc.type.endswith("_v2") else (op.real("scale", 0.0),)
     fixed = (op.integer("out_h", -1), op.integer("out_w", -1))
+    by_scale = bool(scales) and min(scales) > 0
     if listed or single:
         sizes = state.sizes(op, listed or single)
-        if len(sizes) != 2:
-            op.fail(f"an output of {len(sizes)} sizes")
+        if len(sizes) != 2 or (single and by_scale and op.desc.type == "nearest_interp_v2"):
+            op.fail(f"an output of {len(sizes)} sizes, with factors {list(scales)}")
         return _fixed(op, x, sizes)
-    if scales and min(scales) > 0:
-        return _scaled(op, state, x, scales if len(scales) == 2 else (scales[0], scales[0]))
+    if by_scale:
+        if len(scales) != 2 and op.desc.type.endswith("_v2"):
+            op.fail(f"factors {list(scales)}, two are expected")
+        return _scaled(op, state, x, (scales[0], scales[-1]))
     return _fixed(op, x, fixed)
 
 
 def _fixed(op: OpView, x: Tensor, sizes: Sequence[Dim]) -> tuple[Sequence[Dim], None]:
     numbers = known((*sizes, *x.shape))
-    if numbers is None or min(numbers) < 1:
+    if numbers is None or not 1 <= min(numbers) <= max(numbers) <= LARGEST:
         op.fail(f"an output of {show(sizes)} for an input of {show(x.shape)}: sizes that only a run knows")
     return sizes, None
 
@@ -182,9 +185,10 @@ def _scaled(
         except DimError as error:
             op.fail(f"an input of {show(x.shape)} enlarged by {whole}: {error}")
         return sides, (whole[0], whole[1])
-    sizes: list[Dim] = []
-    for size, scale in zip(x.shape[2:], scales, strict=True):
-        if isinstance(size, Sym):
-            op.fail(f"a factor of {scale:g} for an input of {show(x.shape)}: a size that only a run knows")
-        sizes.append(int(np.float32(size) * np.float32(scale)))
-    return _fixed(op, x, sizes)
+    sizes = known(x.shape[2:])
+    if sizes is None or op.desc.type == "nearest_interp_v2":
+        # the nearest kernel steps by 1 / scale, not by the ratio of the sizes
+        op.fail(f"factors {list(scales)} for an input of {show(x.shape)}, whole ones are known")
+    with np.errstate(over="ignore"):
+        grown = [float(np.float32(size) * np.float32(scale)) for size, scale in zip(sizes, scales, strict=True)]
+    return _fixed(op, x, [int(min(size, LARGEST + 1)) for size in grown])

@@ -90,9 +90,11 @@ class OpView:
         return tuple(int(item) for item in value)  # type: ignore[union-attr]
 
     def floats(self, name: str, default: tuple[float, ...] | None = None) -> tuple[float, ...]:
-        """Return a list of floats."""
-        value = self._attr(name, (AttrType.FLOATS,), default)
-        return tuple(float(item) for item in value)  # type: ignore[union-attr]
+        """Return a list of floats, which must be finite."""
+        values = tuple(float(item) for item in self._attr(name, (AttrType.FLOATS,), default))  # type: ignore[union-attr]
+        if not all(abs(item) < float("inf") for item in values):
+            self.fail(f"the attribute {name!r} is {list(values)}")
+        return values
 
     def must(self, name: str, *allowed: AttrValue) -> None:
         """Raise unless the attribute is absent or has one of the values that mean nothing special."""
