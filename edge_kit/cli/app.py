@@ -55,9 +55,12 @@ def build(
     allow_failed_gates: Annotated[
         bool, typer.Option("--allow-failed-gates", help="Write the bundle even if a gate fails; the manifest says so.")
     ] = False,
+    optimise: Annotated[
+        bool, typer.Option("--optimise/--no-optimise", help="Rewrite the program into fewer operators first.")
+    ] = True,
     json_events: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:
-    """Fetch, convert, verify, configure and report: one bundle with proof."""
+    """Fetch, optimise, convert, verify, configure and report: one bundle with proof."""
     from edge_kit.cli.build import run_build
     from edge_kit.stages.request import BuildRequest
 
@@ -73,6 +76,7 @@ def build(
         offline=offline,
         jobs=jobs,
         allow_failed_gates=allow_failed_gates,
+        optimise=optimise,
     )
     raise typer.Exit(run_build(request, json_events=json_events))
 
@@ -214,10 +218,7 @@ def main() -> None:
     """Run the command line; a fault the user can act on ends with code 2 and no traceback."""
     # OpenCV's own notes on a bad file say less than the error that follows.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # JSON and texts are UTF-8 whatever the locale; a file name that is no UTF-8 must not stop the output.
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    _prepare_streams()
     try:
         app(prog_name="edge-kit")
     except KitError as error:
@@ -236,6 +237,16 @@ def main() -> None:
     except OSError as error:
         _complain(KitError(error.strerror or str(error), path=error.filename2 or error.filename))
         sys.exit(2)
+
+
+def _prepare_streams() -> None:
+    """Make output UTF-8 whatever the locale, never stopped by a file name that is no UTF-8, and always there."""
+    # Python has None for a stream that the caller closed (`>&-`).
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _complain(error: KitError) -> None:

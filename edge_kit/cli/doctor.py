@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import sys
 from dataclasses import dataclass
@@ -53,8 +54,17 @@ def _machine() -> list[Finding]:
         Finding("edge-kit", True, __version__),
         Finding("Python", (3, 10) <= sys.version_info[:2] <= (3, 12), python, "use CPython 3.10-3.12"),
         Finding("system", fits, f"{platform.system()} {platform.machine()}", hint),
-        Finding("cache", True, str(cache_dir()), "EDGE_KIT_CACHE chooses another folder"),
+        _cache(),
     ]
+
+
+def _cache() -> Finding:
+    """Look whether the cache, or the nearest folder above it that exists, can be written to."""
+    folder = cache_dir()
+    existing = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    fits = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    found = str(folder) if fits else f"{folder} cannot be written to"
+    return Finding("cache", fits, found, "EDGE_KIT_CACHE chooses another folder")
 
 
 def _libraries() -> list[Finding]:

@@ -18,7 +18,6 @@ from rich.table import Table
 
 from edge_kit.settings import PipelineSettings
 from model_opt.errors import KitError
-from model_opt.files import write_atomic
 
 if TYPE_CHECKING:
     from edge_kit.ocr.result import OcrResult
@@ -80,12 +79,14 @@ def run_config_export(save: Path | None) -> None:
     """Write a pipeline file with the default settings, to ``save`` or standard output."""
     import yaml
 
+    from edge_kit.ocr.result import write_output
+
     text = "# Settings of an edge-kit pipeline; paths are relative to this file. Lines left out keep these defaults.\n"
     text += yaml.safe_dump(dataclasses.asdict(PipelineSettings()), sort_keys=False)
     if save is None:
         sys.stdout.write(text)
     else:
-        write_atomic(save, text.encode())
+        write_output(save, text.encode())
 
 
 def _check_outputs(request: OcrRequest) -> None:
@@ -117,6 +118,8 @@ class _Output:
 
     def finish(self) -> None:
         """Write JSON lines where asked, and otherwise a table."""
+        from edge_kit.ocr.result import write_output
+
         if self._in_pipe:
             return
         if self._json_file is not None:
@@ -124,7 +127,7 @@ class _Output:
             if self._json_file == "-":
                 sys.stdout.write(lines)
                 return
-            write_atomic(Path(self._json_file), lines.encode())
+            write_output(Path(self._json_file), lines.encode())
         if sys.stdout.isatty():
             Console().print(_table(self._kept))
 

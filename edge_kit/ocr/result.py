@@ -66,7 +66,7 @@ class OcrResult:
         """Write the JSON form; a folder keeps the input's name. Returns the file written."""
         target = self._target(save_path, ".json")
         text = self.to_json(indent=indent, ensure_ascii=ensure_ascii) + "\n"
-        return _write(target, text.encode())
+        return write_output(target, text.encode())
 
     def save_to_img(self, save_path: str | Path) -> Path:
         """Write the picture with boxes and texts side by side; a folder keeps the input's name.
@@ -76,7 +76,7 @@ class OcrResult:
         from edge_kit.ocr.draw import draw_result, encode_picture
 
         target = self._target(save_path, self._image_suffix())
-        return _write(target, encode_picture(draw_result(self), target))
+        return write_output(target, encode_picture(draw_result(self), target))
 
     def _image_suffix(self) -> str:
         suffix = Path(self.input_path).suffix.lower() if self.input_path else ""
@@ -113,7 +113,8 @@ def stem_of(input_path: str | None) -> str:
     return Path(urlsplit(input_path).path if address else input_path).stem or "image"
 
 
-def _write(target: Path, data: bytes) -> Path:
+def write_output(target: Path, data: bytes) -> Path:
+    """Write a file that a user asked for and return it; ``KitError`` when its place cannot be written to."""
     try:
         write_atomic(target, data)
     except OSError as error:

@@ -181,8 +181,8 @@ def layout(
             target=request.target,
             recipe=request.recipe,
             device_profile=device.name,
-            created_from=_created_from(results, profile),
-            models={role: _model_facts(results[f"convert-{role}"].facts) for role in ROLES},
+            created_from=_created_from(results, profile, device),
+            models={role: _model_facts(results, role) for role in ROLES},
             verification=verification,
             tools=dict(tools),
         )
@@ -191,7 +191,9 @@ def layout(
     return lay_out
 
 
-def _created_from(results: Mapping[str, StageResult], profile: Profile) -> dict[str, dict[str, Any]]:
+def _created_from(
+    results: Mapping[str, StageResult], profile: Profile, device: DeviceProfile
+) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for role in ROLES:
         result = results[f"fetch-{role}"]
@@ -199,12 +201,16 @@ def _created_from(results: Mapping[str, StageResult], profile: Profile) -> dict[
             found[f"{role}/{name}"] = {"sha256": total.sha256, "bytes": total.bytes, "model": result.facts["name"]}
     spec = export_json(load_spec())
     found["ocr_spec"] = {"sha256": sha256_bytes(spec), "bytes": len(spec), "profile": profile.name}
+    found["device_profile"] = {"sha256": sha256_bytes(repr(device).encode()), "name": device.name}
     found["gates"] = {"sha256": sha256_file(config_dir() / "gates.yaml")}
     return found
 
 
-def _model_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {**facts, "nb": f"models/{facts['nb']}"}
+def _model_facts(results: Mapping[str, StageResult], role: str) -> dict[str, Any]:
+    """Return what the manifest says of a model: the converted file, and what the passes did before."""
+    facts: Mapping[str, Any] = results[f"convert-{role}"].facts
+    optimised = results.get(f"optimise-{role}")
+    return {**facts, "nb": f"models/{facts['nb']}", "optimised": dict(optimised.facts) if optimised else None}
 
 
 def _list(value: object) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -11,10 +12,10 @@ from edge_kit.build.cache import StageResult, default_cache
 from edge_kit.build.events import OnEvent, StageFinished, StageStarted
 from edge_kit.build.make import BundlePlan, make_bundle
 from edge_kit.build.output import WrittenBundle, check_target
-from edge_kit.devices import check_fit, default_profile, load_profile
-from edge_kit.spec import profile
+from edge_kit.devices import DeviceProfile, check_fit, default_profile, load_profile
+from edge_kit.spec import Profile, profile
 from edge_kit.stages.delivery import REPORT, configure_stage, layout, report_stage
-from edge_kit.stages.models import convert_stage, fetch_stage
+from edge_kit.stages.models import convert_stage, fetch_stage, optimise_stage
 from edge_kit.stages.request import ROLES, BuildRequest, convert_options
 from edge_kit.stages.verification import PACKAGES, images_of, verify_stage
 from model_opt.errors import KitError
@@ -37,14 +38,16 @@ def build_bundle(request: BuildRequest, on_event: OnEvent) -> WrittenBundle:
     check_fit(device, request.target, request.recipe)
     check_target(request.out)
     images = images_of(request.images)
-    rules = profile()
+    rules = for_device(profile(), device)
     on_event(StageStarted("tool"))
     tool = find_tool(offline=request.offline)
     on_event(StageFinished("tool", 0.0))
     tools = {"edge-kit": __version__, "paddlelite": tool.opt_version, **{name: version(name) for name in PACKAGES}}
+    before = "optimise" if request.optimise else "fetch"
     stages = [
         *(fetch_stage(role, request) for role in ROLES),
-        *(convert_stage(role, options, tool) for role in ROLES),
+        *(optimise_stage(role) for role in ROLES if request.optimise),
+        *(convert_stage(role, options, tool, f"{before}-{role}") for role in ROLES),
         verify_stage(request, rules, images, tool),
         configure_stage(request, rules, device),
         report_stage(request, device, images, tools),
@@ -56,6 +59,12 @@ def build_bundle(request: BuildRequest, on_event: OnEvent) -> WrittenBundle:
         return plan(results)
 
     return make_bundle(stages, judged, request.out, cache=default_cache(), jobs=request.jobs, on_event=on_event)
+
+
+def for_device(rules: Profile, device: DeviceProfile) -> Profile:
+    """Return the rules with the device's largest side: what is verified is what the device will do."""
+    limit = device.value("limit_side_len")
+    return replace(rules, detection=replace(rules.detection, limit_side_len=int(str(limit))))
 
 
 def _refuse_failed_gates(request: BuildRequest, results: Mapping[str, StageResult]) -> None:

@@ -14,10 +14,12 @@ from edge_kit.stages.request import BuildRequest, Role
 from model_opt.errors import KitError
 from model_opt.files import sha256_file
 from model_opt.nb import inspect_nb, read_nb
-from model_opt.opt_tool import ConvertOptions, ToolEnv, convert
+from model_opt.opt_tool import ConvertOptions, ModelPair, ToolEnv, convert
+from model_opt.paddle_model import read_model, write_model
+from model_opt.passes import optimise
 from model_opt.zoo import ModelFiles, fetch, load_zoo, open_model, with_dictionary
 
-DICTIONARY = "dict.txt"
+PROGRAM, PARAMETERS, DICTIONARY = "inference.pdmodel", "inference.pdiparams", "dict.txt"
 
 
 def given_model(request: BuildRequest, role: Role) -> ModelFiles | None:
@@ -46,8 +48,8 @@ def fetch_stage(role: Role, request: BuildRequest) -> Stage:
             files = with_dictionary(files, request.rec_dict)
         if role == "rec" and files.dictionary is None:
             raise KitError("the recogniser has no dictionary", path=files.pdmodel, hint="name it with --rec-dict")
-        shutil.copyfile(files.pdmodel, context.out / "inference.pdmodel")
-        shutil.copyfile(files.pdiparams, context.out / "inference.pdiparams")
+        shutil.copyfile(files.pdmodel, context.out / PROGRAM)
+        shutil.copyfile(files.pdiparams, context.out / PARAMETERS)
         if files.dictionary is not None:
             shutil.copyfile(files.dictionary, context.out / DICTIONARY)
         return {"name": files.name, "source": files.source}
@@ -55,9 +57,27 @@ def fetch_stage(role: Role, request: BuildRequest) -> Stage:
     return Stage(f"fetch-{role}", run, key=key)
 
 
-def convert_stage(role: Role, options: ConvertOptions, tool: ToolEnv) -> Stage:
-    """Return the stage that converts the fetched model to a canonical ``.nb`` file."""
-    source = f"fetch-{role}"
+def optimise_stage(role: Role) -> Stage:
+    """Return the stage that rewrites the fetched model's program into one with fewer operators, same results."""
+    key = {"code": code_fingerprint("model_opt.passes", "model_opt.paddle_model")}
+
+    def run(context: StageContext) -> Facts:
+        files = fetched(context.inputs, role)
+        context.progress(None, "passes")
+        model, reports = optimise(read_model(files.pdmodel, files.pdiparams))
+        write_model(model, context.out / PROGRAM, context.out / PARAMETERS)
+        return {
+            "ops_before": reports[0].ops_before,
+            "ops_after": reports[-1].ops_after,
+            "passes": {f"{i:02d} {r.name}": dict(r.done) for i, r in enumerate(reports) if r.changed},
+            "left": sum(len(report.left) for report in reports),
+        }
+
+    return Stage(f"optimise-{role}", run, needs=(f"fetch-{role}",), key=key)
+
+
+def convert_stage(role: Role, options: ConvertOptions, tool: ToolEnv, source: str) -> Stage:
+    """Return the stage that converts the model left by stage ``source`` to a canonical ``.nb`` file."""
     key = {
         "options": options.label,
         "opt": tool.opt_version,
@@ -69,7 +89,8 @@ def convert_stage(role: Role, options: ConvertOptions, tool: ToolEnv) -> Stage:
     def run(context: StageContext) -> Facts:
         context.progress(None, f"opt {tool.opt_version}, {options.label}")
         target = context.out / f"{role}.nb"
-        done = convert(fetched(context.inputs, role), options, target, env=tool)
+        folder = context.inputs[source]
+        done = convert(ModelPair(folder / PROGRAM, folder / PARAMETERS), options, target, env=tool)
         summary = inspect_nb(read_nb(target), pinned_opt=tool.opt_version)
         return {
             "nb": target.name,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ def recheck(bundle: Path, sources: Sources, on_event: OnEvent) -> Mapping[str, A
     )
     chosen = manifest.created_from.get("ocr_spec", {}).get("profile")
     rules = profile(str(chosen) if chosen else None)
+    limit = json.loads((bundle / "runtime_config.json").read_bytes())["limit_side_len"]
+    rules = replace(rules, detection=replace(rules.detection, limit_side_len=limit))
     tool = find_tool(offline=sources.offline)
     stages = [
         *(fetch_stage(role, request) for role in ROLES),

@@ -44,6 +44,7 @@ class BuildRequest:
     offline: bool
     jobs: int
     allow_failed_gates: bool
+    optimise: bool = True
 
     def model(self, role: Role) -> str:
         """Return the name or path of the model for ``role``."""

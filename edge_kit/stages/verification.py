@@ -60,7 +60,7 @@ def verify_stage(request: BuildRequest, profile: Profile, images: Sequence[Named
     key = {
         "images": sha256_bytes(sums.encode()),
         "spec": sha256_bytes(export_json(load_spec())),
-        "profile": profile.name,
+        "profile": repr(profile),
         "gates": sha256_file(config_dir() / "gates.yaml"),
         "recipe": request.recipe,
         "opt": tool.opt_version,

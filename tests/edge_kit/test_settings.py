@@ -51,3 +51,12 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(KitError):
         load_settings(path)
+
+
+def test_arguments_are_checked_beside_a_file_too(tmp_path):
+    path = tmp_path / "ocr.yaml"
+    path.write_text("engine: onnx\n")
+    for wrong in ({"enginee": "onnx"}, {"threads": 0}, {"threads": 100_000}, {"rec_batch_size": 6}):
+        with pytest.raises(KitError):
+            load_settings(path, **wrong)
+    assert load_settings(path, det_model=tmp_path).det_model == str(tmp_path)

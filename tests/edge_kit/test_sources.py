@@ -70,3 +70,16 @@ def test_a_folder_without_images_is_an_error_when_it_is_loaded(tmp_path):
     (source,) = expand(tmp_path)
     with pytest.raises(ImageError, match="no image files"):
         source.load()
+
+
+def test_an_empty_folder_does_not_end_a_batch(folder, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("empty")
+    sources = list(expand([str(folder / "a.jpg"), str(empty), str(folder / "b.png")]))
+    assert [s.error is None for s in sources] == [True, False, True]
+
+
+def test_a_file_without_an_end_is_refused(monkeypatch):
+    monkeypatch.setattr("edge_kit.ocr.image.MAX_FILE", 1000)
+    (source,) = expand("/dev/zero")
+    with pytest.raises(ImageError, match="larger than"):
+        source.load()

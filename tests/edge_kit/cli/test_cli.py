@@ -147,3 +147,42 @@ def test_the_reader_of_a_pipe_may_leave(page):
     command = f"{sys.executable} -m edge_kit.cli models list --json | head -1"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
+
+
+def test_pages_of_one_name_do_not_overwrite_one_another(page, tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "page.png").write_bytes(page.read_bytes())
+    done = run("ocr", *folders, "--engine", "onnx", "--save", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["page.png", "page_2.png"]
+
+
+def test_output_is_utf8_whatever_the_locale_and_the_file_names(page, tmp_path):
+    odd = tmp_path / "odd\udcff"
+    odd.mkdir()
+    (odd / "p.png").write_bytes(page.read_bytes())
+    for target in ("-", tmp_path / "r.jsonl"):
+        done = run("ocr", odd, "--engine", "onnx", "--json", target, PYTHONIOENCODING="ascii")
+        assert done.returncode == 0, done.stderr
+        text = done.stdout if target == "-" else target.read_text(encoding="utf-8")
+        assert json.loads(text)["rec_texts"][0] == "人民北路"
+
+
+def test_places_that_cannot_be_written_to_are_refused_before_any_work(page, tmp_path):
+    check_error(run("ocr", page, "--json", tmp_path), "--json names a folder")
+    check_error(run("ocr", page, "--save", page), "--save names a file")
+
+
+def test_a_device_that_no_engine_knows_is_refused(page):
+    for engine in ("onnx", "server"):
+        for device in ("cpu:3", "gpu:x"):
+            check_error(run("ocr", page, "--engine", engine, "--device", device), device, "--device cpu")
+
+
+def test_doctor_says_when_the_cache_cannot_be_written_to():
+    done = run("doctor", "--json", EDGE_KIT_CACHE="/dev/null/cache")
+    findings = {f["what"]: f for f in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 1
+    assert not findings["cache"]["ok"]

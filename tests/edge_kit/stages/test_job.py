@@ -88,7 +88,7 @@ def test_an_unchanged_build_runs_no_stage_and_writes_nothing(tmp_path):
     assert build(tmp_path / "b").changed
     stamp = (tmp_path / "b" / "manifest.json").stat().st_mtime_ns
     assert not build(tmp_path / "b", events).changed
-    assert (events[-1].ran, events[-1].cached, events[-1].ok) == (0, 7, True)
+    assert (events[-1].ran, events[-1].cached, events[-1].ok) == (0, 9, True)
     assert (tmp_path / "b" / "manifest.json").stat().st_mtime_ns == stamp
 
 
@@ -102,12 +102,33 @@ def test_the_manifest_says_what_the_bundle_holds(tmp_path):
         stated = manifest.models[role]
         assert (stated["ops"], stated["io_copy"], stated["nb"]) == (summary.ops, 0, f"models/{role}.nb")
         assert (summary.place, summary.precision, summary.canonical) == ("arm", "fp32", True)
+        assert stated["ops"] <= 130
+        assert stated["optimised"]["ops_after"] < stated["optimised"]["ops_before"]
     assert manifest.verification["passed"] is True
     assert manifest.tools["paddlelite"] == manifest.models["det"]["opt_version"]
     assert manifest.created_from["det/inference.pdiparams"]["sha256"].startswith("49ee815e")
     config = json.loads((written.folder / "runtime_config.json").read_text())
     assert config["models"]["det"]["sha256"] == manifest.files["models/det.nb"].sha256
     assert "street_sign.png" in (written.folder / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("clean_cache")
+def test_a_device_with_a_smaller_limit_is_verified_at_that_limit(tmp_path, monkeypatch):
+    text = (ROOT / "configs" / "devices" / "rk3399.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(text.replace("value: 960", "value: 320"))
+    few = tuple(image for image in regression_set() if image.name == "street_sign.png")
+    monkeypatch.setattr(verification, "regression_set", lambda: few)
+    at_960 = build(tmp_path / "a").manifest
+    at_320 = build(tmp_path / "b", device_profile=str(tmp_path / "mine.yaml")).manifest
+    values = [m.verification["counts"]["det_values"] for m in (at_960, at_320)]
+    assert values == [448 * 224, 320 * 160]
+    assert recheck(tmp_path / "b", Sources(), lambda _: None)["counts"]["det_values"] == 320 * 160
+
+
+@pytest.mark.usefixtures("clean_cache", "two_images")
+def test_without_the_passes_the_program_is_converted_as_it_is(tmp_path):
+    models = build(tmp_path / "b", optimise=False).manifest.models
+    assert (models["det"]["ops"], models["rec"]["ops"], models["det"]["optimised"]) == (243, 266, None)
 
 
 def test_the_whole_regression_set_passes_the_fp32_gates(clean_cache, tmp_path):

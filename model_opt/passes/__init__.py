@@ -1,0 +1,12 @@
+"""Rewrites of a Paddle program that keep its results. In: a ``PaddleModel``. Out: a faster one, and reports.
+
+Each pass is a function ``(PaddleModel) -> (PaddleModel, PassReport)`` that may run twice without harm; ``optimise``
+runs them all. What a pass does not know, it leaves.
+"""
+
+from __future__ import annotations
+
+from model_opt.passes.report import Left, PassReport
+from model_opt.passes.table import PASSES, Pass, optimise
+
+__all__ = ["PASSES", "Left", "Pass", "PassReport", "optimise"]

@@ -1,0 +1,14 @@
+"""Take out operators whose results nothing reads, and the variables and parameters that only they used."""
+
+from __future__ import annotations
+
+from model_opt.paddle_model import PaddleModel
+from model_opt.passes.draft import Draft
+from model_opt.passes.report import PassReport
+
+
+def dead_code(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+    """Remove what no output depends on. Operators that act on the outside or run other blocks always stay."""
+    draft = Draft(model, "dead_code")
+    draft.sweep()
+    return draft.finish()

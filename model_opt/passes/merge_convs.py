@@ -1,0 +1,51 @@
+"""Make one convolution of a convolution and the 1x1 convolution behind it, where that saves multiplications."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from model_opt.paddle_model import PaddleModel
+from model_opt.passes.absorb import rewrite_conv
+from model_opt.passes.draft import Draft
+from model_opt.passes.ops import Conv, conv_at
+from model_opt.passes.pool_first import product
+from model_opt.passes.report import PassReport
+
+
+def merge_convs(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+    """Merge conv -> 1x1 conv without anything between; a bottleneck that saves work stays."""
+    draft = Draft(model, "merge_convs")
+    while _merge_one(draft):
+        pass
+    return draft.finish()
+
+
+def _merge_one(draft: Draft) -> bool:
+    for op in draft.ops:
+        first = conv_at(draft, op)
+        reader = None if first is None else draft.only_consumer(first.out)
+        second = None if reader is None else conv_at(draft, reader)
+        if first is None or second is None or first.transposed or first.groups != 1 or not second.pointwise:
+            continue
+        if not _saves(first, second):
+            draft.leave(second.out, "two convolutions multiply less than one would")
+            continue
+        _merge(draft, first, second)
+        return True
+    return False
+
+
+def _saves(first: Conv, second: Conv) -> bool:
+    taps = int(first.weight[0].size)
+    return second.channels * taps <= first.channels * (taps + second.channels)
+
+
+def _merge(draft: Draft, first: Conv, second: Conv) -> None:
+    weight, bias = product(first, second)
+    draft.replace(second.op)
+    if first.adder is not None:
+        draft.replace(first.adder)
+    made = first.op.with_output("Output", second.op.output("Output"))
+    draft.replace(first.op, made)
+    rewrite_conv(draft, dataclasses.replace(second, op=made), weight, bias)
+    draft.note("conv and 1x1 conv")

@@ -1,0 +1,46 @@
+"""What a pass says of its work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from model_opt.paddle_model import PaddleModel
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Something the pass knows but could not change: the output of the operator it is about, and the reason."""
+
+    where: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassReport:
+    """One run of one pass: operators of the main block before and after, what it did how often, what it left."""
+
+    name: str
+    ops_before: int
+    ops_after: int
+    done: tuple[tuple[str, int], ...] = ()
+    left: tuple[Left, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """True when the pass changed anything."""
+        return bool(self.done)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the report as plain dicts, lists, strings and numbers."""
+        return {
+            "name": self.name,
+            "ops_before": self.ops_before,
+            "ops_after": self.ops_after,
+            "done": dict(self.done),
+            "left": [{"where": left.where, "why": left.why} for left in self.left],
+        }
+
+
+def op_count(model: PaddleModel) -> int:
+    """Return the number of operators in the main block, ``feed`` and ``fetch`` included."""
+    return len(model.program.main.ops)

@@ -1,0 +1,112 @@
+"""Turn targets of reshapes that are computed while the model runs into constants, where one holds for every input.
+
+The recogniser asks for the width of a tensor and puts it into the target of a reshape. Since that width is the side
+the tensor has anyway, 0 (copy) and -1 (what is left) say the same without computing anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from model_opt.paddle_model import AttrType, Op, PaddleModel
+from model_opt.passes.draft import Draft
+from model_opt.passes.ops import ints, number
+from model_opt.passes.report import PassReport
+from model_opt.passes.shapes import Side, Sides, encode, infer_shapes, resolve
+
+_INTEGERS = (2, 3)
+"""Paddle's numbers of the element types int32 and int64."""
+
+_RESHAPES = ("squeeze2", "flatten_contiguous_range")
+
+
+def shape_constants(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+    """Make reshapes constant; write ``squeeze2`` and ``flatten_contiguous_range`` as reshapes too."""
+    draft = Draft(model, "shape_constants")
+    while _one(draft):
+        pass
+    return draft.finish()
+
+
+def _one(draft: Draft) -> bool:
+    shapes = infer_shapes(draft)
+    for op in draft.ops:
+        if op.type == "reshape2" and (op.inputs.get("ShapeTensor") or op.inputs.get("Shape")):
+            target = _target(draft, op, shapes)
+        elif op.type in _RESHAPES and len(op.inputs.get("X", ())) == 1:
+            target = shapes.get(op.output("Out"))
+        else:
+            continue
+        x = shapes.get(op.input("X"))
+        constant = None if target is None or x is None else encode(target, x)
+        if constant is None:
+            draft.leave(op.output("Out"), "no constant holds for every input, or the shape cannot be followed")
+            continue
+        draft.replace(op, _reshape(op, constant))
+        draft.note(f"{op.type} constant" if op.type == "reshape2" else f"{op.type} as reshape2")
+        return True
+    return False
+
+
+def _reshape(op: Op, target: tuple[int, ...]) -> Op:
+    made = dataclasses.replace(op, type="reshape2", inputs={"X": op.inputs["X"]})
+    for name in ("axes", "start_axis", "stop_axis"):
+        made = made.without_attr(name)
+    return made.with_attr("shape", target, AttrType.INTS)
+
+
+def _target(draft: Draft, op: Op, shapes: Mapping[str, Sides]) -> Sides | None:
+    x = shapes.get(op.input("X"))
+    if x is None:
+        return None
+    if op.inputs.get("ShapeTensor"):
+        parts = [_value(draft, name, shapes) for name in op.inputs["ShapeTensor"]]
+        if any(part is None or len(part) != 1 for part in parts):
+            return None
+        sides: Sides = tuple(part[0] for part in parts if part is not None)
+    else:
+        whole = _value(draft, op.input("Shape"), shapes)
+        if whole is None:
+            return None
+        sides = whole
+    return resolve(sides, x)
+
+
+def _value(draft: Draft, name: str, shapes: Mapping[str, Sides]) -> Sides | None:
+    """Return the elements of a tensor that holds sizes, symbols where they are free."""
+    constant = draft.param(name)
+    if constant is not None:
+        return tuple(int(item) for item in constant.reshape(-1)) if constant.dtype.kind in "iu" else None
+    op = draft.producer(name)
+    if op is None:
+        return None
+    if op.type == "shape":
+        return shapes.get(op.input("Input"))
+    if op.type in ("cast", "assign"):
+        return _value(draft, op.input("X"), shapes)
+    if op.type == "fill_constant":
+        return _filled(op)
+    if op.type == "concat":
+        parts = [_value(draft, part, shapes) for part in op.inputs.get("X", ())]
+        known = [part for part in parts if part is not None]
+        return tuple(side for part in known for side in part) if len(known) == len(parts) else None
+    if op.type == "slice":
+        return _sliced(op, _value(draft, op.input("Input"), shapes))
+    return None
+
+
+def _filled(op: Op) -> Sides | None:
+    shape = ints(op, "shape")
+    if any(op.inputs.values()) or shape is None or len(shape) > 1 or op.attr("dtype") not in _INTEGERS:
+        return None
+    return (int(number(op, "value", 0.0)),) * (shape[0] if shape else 1)
+
+
+def _sliced(op: Op, whole: Sides | None) -> Sides | None:
+    axes, starts, ends = (ints(op, key) for key in ("axes", "starts", "ends"))
+    tensors = ("StartsTensor", "EndsTensor", "StartsTensorList", "EndsTensorList")
+    if whole is None or axes != (0,) or starts is None or ends is None or any(op.inputs.get(key) for key in tensors):
+        return None
+    part: tuple[Side, ...] = whole[starts[0] : ends[0]]
+    return part

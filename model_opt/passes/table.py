@@ -1,0 +1,47 @@
+"""The passes in the order they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from model_opt.paddle_model import PaddleModel
+from model_opt.passes.constant_folding import constant_folding
+from model_opt.passes.dead_code import dead_code
+from model_opt.passes.fold_affine import fold_affine
+from model_opt.passes.fold_batch_norm import fold_batch_norm
+from model_opt.passes.gates import gates
+from model_opt.passes.heads import heads
+from model_opt.passes.identity import identity
+from model_opt.passes.merge_convs import merge_convs
+from model_opt.passes.operand_order import operand_order
+from model_opt.passes.pool_first import pool_first
+from model_opt.passes.report import PassReport
+from model_opt.passes.shape_constants import shape_constants
+from model_opt.passes.training_ops import training_ops
+
+Pass = Callable[[PaddleModel], tuple[PaddleModel, PassReport]]
+
+PASSES: tuple[Pass, ...] = (
+    dead_code,
+    training_ops,
+    shape_constants,
+    constant_folding,
+    identity,
+    fold_batch_norm,
+    fold_affine,
+    gates,
+    merge_convs,
+    pool_first,
+    heads,
+    operand_order,
+    dead_code,
+)
+
+
+def optimise(model: PaddleModel) -> tuple[PaddleModel, tuple[PassReport, ...]]:
+    """Run every pass of ``PASSES`` in order; return the new model and one report for each."""
+    reports = []
+    for each in PASSES:
+        model, report = each(model)
+        reports.append(report)
+    return model, tuple(reports)
