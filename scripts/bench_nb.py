@@ -45,9 +45,8 @@ def main() -> None:
             least = {kind: min(least[kind], seconds(engine, x)) for kind, engine in engines.items()}
         ms = {kind: value * 1000 for kind, value in least.items()}
         shown = " | ".join(f"{ms[kind]:.1f}" for kind in engines)
-        print(
-            f"| {name} {'x'.join(map(str, shape[2:]))} | {shown} | {ms['onnx'] / ms['nb']:.2f} | {ms['lite_x86'] / ms['nb']:.2f} |"
-        )
+        ratios = f"{ms['onnx'] / ms['nb']:.2f} | {ms['lite_x86'] / ms['nb']:.2f}"
+        print(f"| {name} {'x'.join(map(str, shape[2:]))} | {shown} | {ratios} |")
         for engine in engines.values():
             engine.close()
     tool = find_tool()
