@@ -191,9 +191,10 @@ def _model_files(name: str, kind: Any, dictionary: str | None, settings: Pipelin
 def _line_workers(settings: PipelineSettings, device: str) -> int:
     """Return how many recogniser sessions share the lines: one for each core, one alone on another device.
 
-    Paddle Lite's worker keeps a predictor for every width, so a second worker would double its memory.
+    Paddle Lite's worker keeps a predictor for every width, so a second worker would double its memory; Paddle
+    Inference runs one predictor at a time in a process.
     """
-    single = device != "cpu" or settings.engine == "lite_x86"
+    single = device != "cpu" or settings.engine in ("lite_x86", "server")
     return 1 if single else min(settings.cores, 8)
 
 

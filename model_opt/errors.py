@@ -8,8 +8,11 @@ from pathlib import Path
 class KitError(Exception):
     """A fault the user can act on: what happened, which file, what to do next.
 
-    The command line prints the three parts and exits with code 2; nothing else catches it.
+    The command line prints the three parts and exits with ``exit_code``; nothing else catches it.
     """
+
+    exit_code = 2
+    """What the command line ends with."""
 
     def __init__(self, what: str, *, path: str | Path | None = None, hint: str | None = None) -> None:
         self.what = what

@@ -223,7 +223,7 @@ def main() -> None:
         app(prog_name="edge-kit")
     except KitError as error:
         _complain(error)
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("edge-kit: interrupted\n")
         sys.exit(130)

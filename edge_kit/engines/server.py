@@ -10,21 +10,24 @@ import numpy as np
 from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output, split_device
 from model_opt.zoo import ModelFiles
 
+_ALLOCATOR = threading.Lock()
+"""Held while a predictor runs and gives memory back: all predictors of a process share one allocator, and a crash was
+seen once when one freed while another ran."""
+
 
 class ServerEngine:
-    """Paddle Inference on a model's ``.pdmodel`` and ``.pdiparams``; one run at a time."""
+    """Paddle Inference on a model's ``.pdmodel`` and ``.pdiparams``; one run at a time in the whole process."""
 
     name = "server"
 
     def __init__(self, model: ModelFiles, options: EngineOptions) -> None:
         self._model = model
         self._predictor = _make_predictor(model, options)
-        self._lock = threading.Lock()
 
     def run(self, x: Float32Array) -> Float32Array:
         """Run the model on float32 NCHW and return its first output; see ``Engine.run``."""
         x = check_input(x, engine=self.name)
-        with self._lock:
+        with _ALLOCATOR:
             if self._predictor is None:
                 raise EngineError("the engine was closed", path=self._model.pdmodel)
             source = self._predictor.get_input_handle(self._predictor.get_input_names()[0])

@@ -26,6 +26,8 @@ from model_opt.opt_tool import find_tool
 class GatesFailed(KitError):
     """The candidate does not read what the reference reads, by the limits of its recipe."""
 
+    exit_code = 1
+
 
 def build_bundle(request: BuildRequest, on_event: OnEvent) -> WrittenBundle:
     """Run the whole job and return the bundle.
