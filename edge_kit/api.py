@@ -154,10 +154,10 @@ def _parts(settings: PipelineSettings) -> _Parts:
     """Return the parts: a bundle's own files for engine ``nb``, else models by name or path."""
     if settings.bundle is not None and settings.engine == "nb":
         from edge_kit.bundle import bundle_files
-        from edge_kit.engines.nb import NbEngine
+        from edge_kit.engines.nb import open_nb
 
         files = bundle_files(Path(settings.bundle))
-        return _Parts(partial(NbEngine, files.det), partial(NbEngine, files.rec), files.labels)
+        return _Parts(partial(open_nb, files.det), partial(open_nb, files.rec), files.labels)
     det, rec = det_files(settings), rec_files(settings)
     if rec.dictionary is None:
         raise KitError("the recogniser has no dictionary", path=rec.pdmodel, hint="name it with --rec-dict")

@@ -149,6 +149,21 @@ def inspect(
 
 
 @app.command()
+def emulate(
+    model: Annotated[Path, typer.Argument(help="A Paddle Lite .nb file for ARM.")],
+    source: Annotated[Path, typer.Option("--input", help="The input tensor: a .npy file, float32.")],
+    target: Annotated[Path, typer.Option("--output", help="Where to write the output tensor (.npy).")],
+    precision: Annotated[
+        str, typer.Option(help="fast: ONNX Runtime, for fp32 and integer weights; exact: fp16 and int8 kernels, slow.")
+    ] = "fast",
+) -> None:
+    """Run an ARM .nb file on this machine and write what the device would answer."""
+    from edge_kit.cli.emulate import run_emulate
+
+    run_emulate(model, source, target, precision)
+
+
+@app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show what this machine has, what is missing, and how to get it."""
     from edge_kit.cli.doctor import run_doctor

@@ -15,7 +15,8 @@ from edge_kit.engines.base import (
     refuse_device,
 )
 from edge_kit.engines.onnx import make_session
-from model_opt.nb import read_nb
+from model_opt.nb import inspect_nb, place_of, precision_of, read_nb
+from model_opt.nb.exact import run_exact
 from model_opt.nb.to_onnx import to_onnx
 
 
@@ -75,3 +76,39 @@ class NbEngine:
     def close(self) -> None:
         """Free the session."""
         self._session = None
+
+
+class ExactNbEngine:
+    """One fp16 or static int8 ``.nb`` file for ARM, computed value by value as the ARM kernels do; on numpy, slow."""
+
+    name = "nb (exact)"
+
+    def __init__(self, path: Path, options: EngineOptions) -> None:
+        """Read ``path``; raises ``NbError`` for a damaged file and ``EngineError`` for a device other than the CPU."""
+        refuse_device(options.device, engine=self.name, reason="it emulates the kernels of a phone's CPU")
+        self._path = path
+        self._model = read_nb(path)
+        self._input = inspect_nb(self._model).inputs[0].name
+
+    def run(self, x: Float32Array) -> Float32Array:
+        """Run the model on float32 NCHW and return its first output; see ``Engine.run``."""
+        return check_output(self.compute(x), engine=self.name, model=self._path)
+
+    def compute(self, x: Float32Array) -> Float32Array:
+        """Return what ``run`` returns, but with the NaN and infinite values that the device would show.
+
+        Raises ``NbError`` for an operator, kernel or shape that is not known.
+        """
+        x = check_input(x, engine=self.name)
+        (first, *_) = run_exact(self._model, {self._input: x}).values()
+        return np.asarray(first, dtype=np.float32)
+
+    def close(self) -> None:
+        """Nothing is held beside the file's bytes."""
+
+
+def open_nb(path: Path, options: EngineOptions) -> NbEngine | ExactNbEngine:
+    """Return the engine for an ARM or OpenCL ``.nb`` file: exact for ARM's fp16 and int8 kernels, else by ONNX."""
+    model = read_nb(path)
+    exact = place_of(model) == "arm" and precision_of(model) in ("fp16", "int8")
+    return ExactNbEngine(path, options) if exact else NbEngine(path, options)

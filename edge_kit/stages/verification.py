@@ -14,7 +14,7 @@ from edge_kit.build.fingerprint import code_fingerprint
 from edge_kit.build.graph import Stage, StageContext
 from edge_kit.engines.base import Engine, EngineOptions
 from edge_kit.engines.lite_x86 import LiteX86Engine
-from edge_kit.engines.nb import NbEngine
+from edge_kit.engines.nb import open_nb
 from edge_kit.engines.server import ServerEngine
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
@@ -89,7 +89,7 @@ def _why_not(context: StageContext) -> str | None:
     for role in ROLES:
         model = read_nb(_shipped(context, role))
         if place_of(model) == "arm" and precision_of(model) == "fp16":
-            return "fp16 kernels of ARM are not emulated yet, so nothing proves these files"
+            return "opt 2.14's fp16 kernels of sigmoid and swish are not emulated yet, so nothing proves these files"
     return None
 
 
@@ -100,7 +100,7 @@ def _engines(context: StageContext, tool: ToolEnv) -> dict[str, MakeEngine]:
 
     def shipped(role: Role) -> Engine:
         path = _shipped(context, role)
-        return LiteX86Engine.from_nb(path, options, env=tool) if on_x86 else NbEngine(path, options)
+        return LiteX86Engine.from_nb(path, options, env=tool) if on_x86 else open_nb(path, options)
 
     return {
         REFERENCE: lambda role: ServerEngine(fetched(context.inputs, role), options),

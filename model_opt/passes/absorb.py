@@ -12,7 +12,7 @@ import numpy as np
 
 from model_opt.paddle_model import Op
 from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Affine, Conv, Float64Array, add_op, affine, conv_at, ints, is_quantised, number
+from model_opt.passes.ops import Affine, Conv, Float64Array, add_op, conv_at, ints, is_quantised, number
 
 _PASSES_ALL = ("assign", "nearest_interp", "nearest_interp_v2")
 
@@ -171,8 +171,3 @@ def rewrite_conv(draft: Draft, conv: Conv, weight: Float64Array, bias: Float64Ar
         draft.replace(op, fresh.with_output("Output", raw), add_op(raw, held, out, 1))
     else:
         draft.replace(op, fresh)
-
-
-def factor(value: float) -> Affine:
-    """Return the map that multiplies by a number."""
-    return affine(value)

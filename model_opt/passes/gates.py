@@ -1,11 +1,12 @@
 """Make channel gates (squeeze and excitation) cheaper.
 
 A gate is conv -> hard_sigmoid -> times x. ``hard_sigmoid(u) = relu6(6 slope u + 6 offset) / 6``, and relu6 is fused
-into a convolution everywhere while hard_sigmoid is not, so the factor and the offset go into the convolution in front.
-The sixth goes where nothing sees it: into the convolutions that read the product, or into the one that makes x.
+into a convolution everywhere while hard_sigmoid is not, so the factor and the offset go into the convolution in front,
+and the sixth into the convolutions that read the product.
 
-A gate with a shortcut, x + x h, is x (1 + h): the addition over the whole image becomes one over a value for each
-channel, and x / 6 times (6 + relu6(..)) needs no other factor.
+A gate with a shortcut, x + x h, is x (1 + h): one addition over a value for each channel instead of over the image.
+It keeps its hard_sigmoid: a factor of 6 on x would have to go through the averages over x, whose rounding (engines
+add up tens of thousands of numbers in float32) then moves the detector's output by more than the fold is worth.
 """
 
 from __future__ import annotations
@@ -15,51 +16,46 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_opt.paddle_model import AttrType, Op, PaddleModel
-from model_opt.passes.absorb import Plan, apply, factor, plan, rewrite_conv
+from model_opt.passes.absorb import apply, plan, rewrite_conv
 from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, add_op, conv_before, number, plain_binary
+from model_opt.passes.ops import Conv, add_op, affine, conv_before, is_quantised, number, plain_binary
 from model_opt.passes.report import PassReport
 
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """``product = x * hard_sigmoid(conv)``, and with a shortcut ``total = x + product``."""
+    """``product = x * sigmoid``; with a shortcut ``total = x + product``."""
 
-    conv: Conv
     sigmoid: Op
     product: Op
     x: str
     total: Op | None
 
-    @property
-    def out(self) -> str:
-        return (self.total or self.product).output("Out")
-
 
 def gates(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
-    """Turn hard_sigmoid gates into relu6 gates; one that cannot place the factor is left with the reason."""
+    """Turn gates into relu6 gates and shortcuts around gates into 1 + h; what cannot is left with the reason."""
     draft = Draft(model, "gates")
     for op in draft.each("hard_sigmoid"):
         gate = _gate_at(draft, op)
         if gate is None:
             continue
-        reason = _add_gate(draft, gate) if gate.total is not None else _plain_gate(draft, gate)
-        if reason is not None:
-            draft.leave(gate.out, reason)
+        if gate.total is not None:
+            _raise(draft, gate, gate.total)
+        else:
+            _bound(draft, gate)
     return draft.finish()
 
 
 def _gate_at(draft: Draft, sigmoid: Op) -> _Gate | None:
-    conv = conv_before(draft, sigmoid.input("X"))
-    product = draft.only_consumer(sigmoid.output("Out"))
-    if conv is None or draft.only_consumer(conv.out) is not sigmoid or number(sigmoid, "slope", 0.2) <= 0:
+    value = sigmoid.output("Out")
+    product = draft.only_consumer(value)
+    if product is None or product.type != "elementwise_mul" or not plain_binary(product) or is_quantised(sigmoid):
         return None
-    if product is None or product.type != "elementwise_mul" or not plain_binary(product):
+    x = product.input("Y") if product.input("X") == value else product.input("X")
+    shapes = [draft.dims(name) for name in (x, value, product.output("Out"))]
+    if draft.param(x) is not None or any(dims is None or len(dims) != 4 for dims in shapes):
         return None
-    others = [name for name in product.input_names if name != sigmoid.output("Out")]
-    if len(others) != 1 or draft.param(others[0]) is not None or product.attr("axis", -1) not in (-1, 0):
-        return None
-    return _Gate(conv, sigmoid, product, others[0], _shortcut(draft, product, others[0]))
+    return _Gate(sigmoid, product, x, _shortcut(draft, product, x))
 
 
 def _shortcut(draft: Draft, product: Op, x: str) -> Op | None:
@@ -69,59 +65,37 @@ def _shortcut(draft: Draft, product: Op, x: str) -> Op | None:
     return total if sorted(total.input_names) == sorted((x, product.output("Out"))) else None
 
 
-def _plain_gate(draft: Draft, gate: _Gate) -> str | None:
-    behind = plan(draft, gate.out, factor(1 / 6))
-    if behind.possible:
-        _relu6(draft, gate)
-        apply(draft, behind)
-    else:
-        readers = [op for op in draft.consumers(gate.x) or () if op is not gate.product]
-        around = plan(draft, gate.x, factor(6), tuple(readers)) if readers else Plan()
-        maker = conv_before(draft, gate.x)
-        if maker is None or not around.possible or draft.consumers(gate.x) is None:
-            return "; ".join(dict.fromkeys((*behind.reasons, *around.reasons)))
-        _relu6(draft, gate)
-        _shrink(draft, maker, around)
-    draft.note("gate by relu6")
-    return None
-
-
-def _add_gate(draft: Draft, gate: _Gate) -> str | None:
-    readers = [op for op in draft.consumers(gate.x) or () if op not in (gate.product, gate.total)]
-    around = plan(draft, gate.x, factor(6), tuple(readers)) if readers else Plan()
-    maker = conv_before(draft, gate.x)
-    if maker is None or draft.consumers(gate.x) is None or gate.total is None:
-        return "what it gates is not made by a convolution"
-    if not around.possible:
-        return "; ".join(dict.fromkeys(around.reasons))
-    bounded = _relu6(draft, gate)
-    _shrink(draft, maker, around)
-    raised = draft.new_var(bounded, draft.dims(bounded), bounded)
-    six = draft.set_param(f"{bounded}.six", np.full(1, 6, np.float32))
-    product = next(op for op in draft.ops if op.output_names == gate.product.output_names)
-    total = next(op for op in draft.ops if op.output_names == gate.total.output_names)
-    draft.replace(total)
+def _raise(draft: Draft, gate: _Gate, total: Op) -> None:
+    """Write x + x h as x (1 + h)."""
+    value = gate.sigmoid.output("Out")
+    raised = draft.new_var(value, draft.dims(value), value)
+    one = draft.set_param(f"{value}.one", np.ones(1, np.float32))
     inputs = {"X": (gate.x,), "Y": (raised,)}
-    made = Op("elementwise_mul", inputs, {"Out": (gate.out,)}).with_attr("axis", -1, AttrType.INT)
-    draft.replace(product, add_op(bounded, six, raised, -1), made)
-    draft.note("gate with shortcut by relu6")
-    return None
+    product = Op("elementwise_mul", inputs, total.outputs).with_attr("axis", -1, AttrType.INT)
+    draft.replace(total, add_op(value, one, raised, -1), product)
+    draft.replace(gate.product)
+    draft.note("shortcut into the gate")
 
 
-def _relu6(draft: Draft, gate: _Gate) -> str:
-    """Put relu6, with the factor and offset in its convolution, in the place of the hard_sigmoid."""
-    slope, offset = number(gate.sigmoid, "slope", 0.2), number(gate.sigmoid, "offset", 0.5)
-    conv = gate.conv
+def _bound(draft: Draft, gate: _Gate) -> None:
+    """Write the gate with relu6, its factor and offset in the convolution in front."""
+    source, out = gate.sigmoid.input("X"), gate.product.output("Out")
+    conv, slope = conv_before(draft, source), number(gate.sigmoid, "slope", 0.2)
+    if conv is None or draft.only_consumer(source) is not gate.sigmoid or slope <= 0:
+        draft.leave(out, "what stands in front of hard_sigmoid is not a convolution for it alone")
+        return
+    behind = plan(draft, out, affine(1 / 6))
+    if not behind.possible:
+        draft.leave(out, "; ".join(dict.fromkeys(behind.reasons)))
+        return
+    _relu6(draft, gate.sigmoid, conv, slope)
+    apply(draft, behind)
+    draft.note("gate by relu6")
+
+
+def _relu6(draft: Draft, sigmoid: Op, conv: Conv, slope: float) -> None:
     bias = np.zeros(conv.channels) if conv.bias is None else conv.bias.astype(np.float64)
-    out = gate.sigmoid.output("Out")
-    relu6 = Op("relu6", {"X": gate.sigmoid.inputs["X"]}, {"Out": (out,)}).with_attr("threshold", 6.0, AttrType.FLOAT)
-    draft.replace(gate.sigmoid, relu6)
+    made = Op("relu6", {"X": sigmoid.inputs["X"]}, {"Out": sigmoid.outputs["Out"]})
+    draft.replace(sigmoid, made.with_attr("threshold", 6.0, AttrType.FLOAT))
+    offset = number(sigmoid, "offset", 0.5)
     rewrite_conv(draft, conv, conv.weight.astype(np.float64) * (6 * slope), bias * (6 * slope) + 6 * offset)
-    return out
-
-
-def _shrink(draft: Draft, maker: Conv, around: Plan) -> None:
-    """Divide what ``maker`` makes by six and let its other readers take that back."""
-    bias = np.zeros(maker.channels) if maker.bias is None else maker.bias.astype(np.float64)
-    rewrite_conv(draft, maker, maker.weight.astype(np.float64) / 6, bias / 6)
-    apply(draft, around)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from model_opt.paddle_model import PaddleModel
 from model_opt.passes.absorb import rewrite_conv
 from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, conv_at
-from model_opt.passes.pool_first import product
+from model_opt.passes.ops import Conv, Float64Array, conv_at
 from model_opt.passes.report import PassReport
 
 
@@ -41,7 +42,7 @@ def _saves(first: Conv, second: Conv) -> bool:
 
 
 def _merge(draft: Draft, first: Conv, second: Conv) -> None:
-    weight, bias = product(first, second)
+    weight, bias = _product(first, second)
     draft.replace(second.op)
     if first.adder is not None:
         draft.replace(first.adder)
@@ -49,3 +50,13 @@ def _merge(draft: Draft, first: Conv, second: Conv) -> None:
     draft.replace(first.op, made)
     rewrite_conv(draft, dataclasses.replace(second, op=made), weight, bias)
     draft.note("conv and 1x1 conv")
+
+
+def _product(first: Conv, second: Conv) -> tuple[Float64Array, Float64Array]:
+    """Return the weight and bias of the one convolution that two are, the second being 1x1."""
+    left = second.weight.astype(np.float64)[:, :, 0, 0]
+    weight = np.einsum("om,miyx->oiyx", left, first.weight.astype(np.float64))
+    bias = np.zeros(second.channels) if second.bias is None else second.bias.astype(np.float64)
+    if first.bias is not None:
+        bias = bias + left @ first.bias.astype(np.float64)
+    return weight, bias

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
+from typing import Any
 
 from model_opt.paddle_model import Op
 from model_opt.passes.draft import Draft
@@ -220,7 +221,7 @@ def _squeeze(op: Op, x: Sides) -> Sides | None:
 
 
 def _upscaled(op: Op, x: Sides) -> Sides | None:
-    factors = op.attr("scale")
+    factors: Any = op.attr("scale")
     if len(x) != 4 or not isinstance(factors, tuple) or len(factors) != 2 or op.inputs.get("OutSize"):
         return None
     if op.inputs.get("SizeTensor") or op.inputs.get("Scale") or op.attr("data_layout", "NCHW") != "NCHW":

@@ -14,7 +14,6 @@ from model_opt.passes.heads import heads
 from model_opt.passes.identity import identity
 from model_opt.passes.merge_convs import merge_convs
 from model_opt.passes.operand_order import operand_order
-from model_opt.passes.pool_first import pool_first
 from model_opt.passes.report import PassReport
 from model_opt.passes.shape_constants import shape_constants
 from model_opt.passes.training_ops import training_ops
@@ -31,7 +30,6 @@ PASSES: tuple[Pass, ...] = (
     fold_affine,
     gates,
     merge_convs,
-    pool_first,
     heads,
     operand_order,
     dead_code,

@@ -14,8 +14,9 @@ _BACKWARD, _OPTIMISE, _LR = 1, 2, 16
 def training_ops(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
     """Remove dropout that is in test mode (or turn it into its constant factor), and operators marked as training."""
     draft = Draft(model, "training_ops")
+    needed = {name for op in draft.ops if not _is_training(op) for name in op.input_names}
     for op in draft.ops:
-        if _is_training(op):
+        if _is_training(op) and not needed.intersection(op.output_names):
             draft.replace(op)
             draft.note(op.type)
     for op in draft.each("dropout"):

@@ -116,6 +116,30 @@ def test_inspect_refuses_what_is_no_nb_file(tmp_path):
     check_error(run("inspect", tmp_path / "absent.nb"), "absent.nb")
 
 
+def test_emulate_answers_as_the_arm_engine_did(shared_dir, tmp_path):
+    golden = shared_dir / "lite_golden"
+    with np.load(golden / "cls_text_48x192.npz") as found:
+        np.save(tmp_path / "x.npy", found["input"])
+        expected = found["out_fp32"]
+    done = run("emulate", golden / "cls_fp32.nb", "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy")
+    assert "0 of 2 values NaN" in done.stdout, done.stderr
+    assert np.abs(np.load(tmp_path / "y.npy") - expected).max() < 1e-6
+
+
+def test_emulate_counts_the_nan_of_a_phone(shared_dir, tmp_path):
+    golden = shared_dir / "lite_golden" / "micro" / "conv3x3s1_winograd_overflow"
+    with np.load(f"{golden}.npz") as found:
+        np.save(tmp_path / "x.npy", found["input"])
+        bad = ~np.isfinite(found["out_fp16"])
+    options = ["--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy", "--precision"]
+    assert run("emulate", f"{golden}.fp16.nb", *options, "exact").returncode == 0
+    assert (np.isfinite(np.load(tmp_path / "y.npy")) != bad).mean() > 0.99
+    check_error(run("emulate", f"{golden}.fp16.nb", *options, "fast"), "fp16")
+    check_error(run("emulate", f"{golden}.fp16.nb", *options, "best"), "exact, fast")
+    (tmp_path / "x.npy").write_bytes(b"nonsense")
+    check_error(run("emulate", f"{golden}.fp16.nb", *options, "exact"), "x.npy")
+
+
 def test_devices_and_models_are_listed():
     assert {"generic-arm64", "rk3399", "x86"} <= {
         row["name"] for row in json.loads(run("devices", "list", "--json").stdout)

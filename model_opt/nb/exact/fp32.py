@@ -1,0 +1,167 @@
+"""The fp32 kernels between the int8 and fp16 ones. Sums run in float64 and are rounded once: ARM's own order differs
+from any host's, and this lies in the middle of what the orders can give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import erf, sqrt
+
+import numpy as np
+
+from model_opt.nb.exact.elementwise import aligned
+from model_opt.nb.exact.state import Array, Float32, Values
+from model_opt.nb.exact.window import channelwise, check_channels, read_window, rows
+from model_opt.nb.translate.view import OpView
+
+_erf = np.frompyfunc(erf, 1, 1)
+
+
+def _f32(values: Array) -> Float32:
+    return np.asarray(values, dtype=np.float32)
+
+
+def unary(compute: Callable[[OpView, Float32], Array]) -> Callable[[OpView, Values], None]:
+    """Return the kernel that applies ``compute`` to X."""
+
+    def kernel(op: OpView, values: Values) -> None:
+        values.put(op, "Out", _f32(compute(op, values.one(op, "X", np.float32))))
+
+    return kernel
+
+
+def relu(_: OpView, x: Float32) -> Array:
+    """max(x, 0)."""
+    return np.maximum(x, np.float32(0))
+
+
+def sigmoid(_: OpView, x: Float32) -> Array:
+    """1 / (1 + exp(-x))."""
+    return np.asarray(1 / (1 + np.exp(-x.astype(np.float64))))
+
+
+def swish(op: OpView, x: Float32) -> Array:
+    """x / (1 + exp(-beta x))."""
+    wide = x.astype(np.float64)
+    return np.asarray(wide / (1 + np.exp(-op.real("beta") * wide)))
+
+
+def gelu(op: OpView, x: Float32) -> Array:
+    """x / 2 (1 + erf(x / sqrt 2))."""
+    op.must("approximate", False)
+    wide = x.astype(np.float64)
+    return np.asarray(0.5 * wide * (1 + _erf(wide / sqrt(2)).astype(np.float64)))
+
+
+def hard_sigmoid(op: OpView, x: Float32) -> Array:
+    """min(max(slope x + offset, 0), 1)."""
+    return np.clip(x * np.float32(op.real("slope")) + np.float32(op.real("offset")), 0, 1)
+
+
+def hard_swish(op: OpView, x: Float32) -> Array:
+    """min(max(x + offset, 0), threshold) * x / scale."""
+    gate = np.clip(x + np.float32(op.real("offset")), np.float32(0), np.float32(op.real("threshold")))
+    return gate * x * (np.float32(1) / np.float32(op.real("scale")))
+
+
+def scale(op: OpView, x: Float32) -> Array:
+    """x * scale + bias."""
+    op.must("bias_after_scale", True)
+    op.must("activation_type", "")
+    return x * np.float32(op.real("scale")) + np.float32(op.real("bias"))
+
+
+def add(op: OpView, values: Values) -> None:
+    """X + Y."""
+    x, y = aligned(op, values, np.float32)
+    values.put(op, "Out", x + y)
+
+
+def mul(op: OpView, values: Values) -> None:
+    """X * Y."""
+    x, y = aligned(op, values, np.float32)
+    values.put(op, "Out", x * y)
+
+
+def add_relu(op: OpView, values: Values) -> None:
+    """max(X + Y, 0)."""
+    if op.text("act_type") != "relu":
+        op.fail(f"the activation {op.text('act_type')!r}")
+    x, y = aligned(op, values, np.float32)
+    values.put(op, "Out", np.maximum(x + y, np.float32(0)))
+
+
+def layer_norm(op: OpView, values: Values) -> None:
+    """(x - mean) / sqrt(variance + epsilon) * Scale + Bias over the sides from begin_norm_axis on."""
+    x = values.one(op, "X", np.float32)
+    axis = op.integer("begin_norm_axis")
+    rows_ = x.astype(np.float64).reshape(int(np.prod(x.shape[:axis])), -1)
+    mean = rows_.mean(axis=1, keepdims=True)
+    variance = ((rows_ - mean) ** 2).mean(axis=1, keepdims=True)
+    y = (rows_ - mean) / np.sqrt(variance + op.real("epsilon"))
+    gain, shift = values.optional(op, "Scale", np.float32), values.optional(op, "Bias", np.float32)
+    y = y * (1 if gain is None else gain.reshape(1, -1)) + (0 if shift is None else shift.reshape(1, -1))
+    values.put(op, "Y", _f32(y.reshape(x.shape)))
+    op.outputs("Mean")
+    op.outputs("Variance")
+
+
+def conv_transpose(op: OpView, values: Values) -> None:
+    """Transposed convolution without overlap handling beyond plain sums, + Bias, then relu when fused."""
+    x, weights = values.one(op, "Input", np.float32), values.one(op, "Filter", np.float32)
+    columns, bias, relu_fused = transposed_parts(op, values, x, weights)
+    y = columns + (0 if bias is None else channelwise(bias.astype(np.float64)))
+    values.put(op, "Output", _f32(np.maximum(y, 0) if relu_fused else y))
+
+
+def transposed_parts(op: OpView, values: Values, x: Array, weights: Array) -> tuple[Array, Array | None, bool]:
+    """Return the transposed convolution in float64, the bias and whether relu is fused.
+
+    Only windows that do not overlap (stride = kernel, no pads) are known: the only ones the models have.
+    """
+    window = read_window(op, x, weights)
+    op.must("output_padding", ())
+    op.must("output_size", ())
+    op.must("fuse_activation", "")
+    op.ignore("fuse_alpha", "fuse_beta")
+    if window.kernel != window.strides or any(window.pads) or window.groups != 1:
+        op.fail(f"a transposed convolution with kernel {window.kernel}, strides {window.strides}, pads {window.pads}")
+    n, channels, height, width = x.shape
+    if channels != weights.shape[0]:
+        op.fail(f"an input of {channels} channels for a filter of shape {list(weights.shape)}")
+    flat = weights.astype(np.float64).reshape(channels, -1).T @ x.astype(np.float64).reshape(n, channels, -1)
+    blocks = flat.reshape(n, weights.shape[1], *window.kernel, height, width).transpose(0, 1, 4, 2, 5, 3)
+    y = blocks.reshape(n, weights.shape[1], height * window.kernel[0], width * window.kernel[1])
+    return y, values.optional(op, "Bias", x.dtype.type), relu_of(op)
+
+
+def relu_of(op: OpView) -> bool:
+    """Return whether relu is fused into a convolution; ``NbError`` for another activation."""
+    relu_fused = op.flag("fuse_relu", False)
+    if not op.flag("with_act", relu_fused):
+        op.ignore("act_type")
+        return False
+    op.must("act_type", "relu")
+    return True
+
+
+def pool2d(op: OpView, values: Values) -> None:
+    """Average over everything: the one pool that stays fp32."""
+    x = values.one(op, "X", np.float32)
+    if not op.flag("global_pooling") or op.text("pooling_type") != "avg":
+        op.fail("an fp32 pool other than the global average")
+    op.must("adaptive", False)
+    op.ignore("ceil_mode", "exclusive", "padding_algorithm", "paddings", "ksize", "strides", "data_format")
+    values.put(op, "Out", _f32(x.astype(np.float64).mean(axis=(2, 3), keepdims=True)))
+
+
+def conv(op: OpView, values: Values) -> None:
+    """Convolution in float64, + Bias, then relu when fused."""
+    x, weights = values.one(op, "Input", np.float32), values.one(op, "Filter", np.float32)
+    window = read_window(op, x, weights)
+    check_channels(op, x, weights, window)
+    matrix, size = rows(op, x.astype(np.float64), window)
+    flat = weights.astype(np.float64).reshape(window.groups, weights.shape[0] // window.groups, -1)
+    y = (flat @ matrix).reshape(x.shape[0], weights.shape[0], *size)
+    bias = values.optional(op, "Bias", np.float32)
+    y = y + (0 if bias is None else channelwise(bias.astype(np.float64)))
+    values.put(op, "Output", _f32(np.maximum(y, 0) if relu_of(op) else y))

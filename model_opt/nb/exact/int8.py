@@ -1,0 +1,93 @@
+"""Static int8: ``calib`` from fp32, and convolutions that end in fp32 or in int8 again.
+
+Products are summed in int32, so order and algorithm (gemm, direct, Winograd) cannot show; here they are summed in
+float64, which holds every such sum exactly. What rounds is the end: one fused multiply-add in float32 by the scale of
+the channel, then half away from zero and a limit of +-127 (``gemm_prepacked_int8.cc``, ``type_trans.cc``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_opt.nb.exact.state import Array, Float32, Float64, Values
+from model_opt.nb.exact.window import channelwise, check_channels, read_window, rows
+from model_opt.nb.translate.view import OpView
+
+_MOST = 127
+
+
+def quantise(values: Float32) -> NDArray[np.int8]:
+    """Round half away from zero and limit to +-127, as ``fcvtas`` does; NaN becomes -127, as ``bif`` does."""
+    wide = values.astype(np.float64)
+    rounded = np.trunc(wide + np.copysign(0.5, wide))
+    limited = np.where(rounded >= -_MOST, np.minimum(rounded, _MOST), -_MOST)
+    return limited.astype(np.int8)
+
+
+def fp32_to_int8(op: OpView, values: Values) -> None:
+    """``calib``: multiply by the reciprocal of the scale in float32, then round."""
+    x = values.one(op, "Input", np.float32)
+    scale = op.real("scale")
+    if scale <= 0:
+        op.fail(f"the attribute 'scale' is {scale}")
+    values.put(op, "Out", quantise(x * (np.float32(1) / np.float32(scale))))
+
+
+def int8_to_fp32(op: OpView, values: Values) -> None:
+    """``calib``: multiply by the scale in float32."""
+    x = values.one(op, "Input", np.int8)
+    values.put(op, "Out", x.astype(np.float32) * np.float32(op.real("scale")))
+
+
+def _scale(op: OpView, name: str, count: int) -> Float32:
+    scales = np.array(op.floats(name), dtype=np.float32)
+    if len(scales) not in (1, count):
+        op.fail(f"the attribute {name!r} has {len(scales)} values for {count} channels")
+    return np.broadcast_to(scales, (count,))
+
+
+def _sums(op: OpView, x: Array, weights: Array) -> Float64:
+    """Return the exact integer convolution (n, c, h, w)."""
+    window = read_window(op, x, weights)
+    check_channels(op, x, weights, window)
+    matrix, size = rows(op, x.astype(np.float64), window)
+    flat = weights.astype(np.float64).reshape(window.groups, weights.shape[0] // window.groups, -1)
+    return (flat @ matrix).reshape(x.shape[0], weights.shape[0], *size)
+
+
+def _relu_fused(op: OpView) -> bool:
+    relu = op.flag("fuse_relu", False)
+    if not op.flag("with_act", relu):
+        return False
+    op.must("act_type", "relu")
+    return True
+
+
+def _convolve(op: OpView, values: Values, out_scale: np.float32) -> Float32:
+    """Return the convolution in units of ``out_scale``, with bias and activation, rounded to float32 once."""
+    op.must("enable_int8", True)
+    op.must("bit_length", 8)
+    op.must("fuse_activation", "")
+    op.ignore("fuse_alpha", "fuse_beta")
+    weights = values.one(op, "Filter", np.int8)
+    sums = _sums(op, values.one(op, "Input", np.int8), weights)
+    channels = weights.shape[0]
+    scales = _scale(op, "Filter0_scale", channels) * _scale(op, "Input0_scale", 1)[0] / out_scale
+    bias = values.optional(op, "Bias", np.float32)
+    offset = np.zeros(channels, np.float32) if bias is None else bias.reshape(channels) / out_scale
+    y = sums * channelwise(scales.astype(np.float64)) + channelwise(offset.astype(np.float64))
+    if _relu_fused(op):
+        y = np.maximum(y, 0)
+    return np.asarray(y, dtype=np.float32)
+
+
+def conv_fp32_out(op: OpView, values: Values) -> None:
+    """``conv2d`` and ``depthwise_conv2d`` from int8 to fp32."""
+    values.put(op, "Output", _convolve(op, values, np.float32(1)))
+
+
+def conv_int8_out(op: OpView, values: Values) -> None:
+    """``conv2d`` and ``depthwise_conv2d`` from int8 to int8."""
+    scale = _scale(op, "Output0_scale", 1)[0]
+    values.put(op, "Output", quantise(_convolve(op, values, scale)))
