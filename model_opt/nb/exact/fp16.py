@@ -303,11 +303,8 @@ def pool2d(op: OpView, values: Values) -> None:
     if kind == "avg" and not everything and kernel == (3, 3):
         op.fail("a 3x3 average: its own kernel is not known")
     view = patches(op, x, Window((kernel[0], kernel[1]), (strides[0], strides[1]), (0, 0, 0, 0), 1))
-    if kind == "max":
-        y = view.max(axis=(4, 5))
-    else:
-        y = _global_average(x) if everything else _average(view)
-    _write(op, values, "Out", y)
+    average = _global_average(x) if everything else _average(view)
+    _write(op, values, "Out", view.max(axis=(4, 5)) if kind == "max" else average)
 
 
 def matmul_v2(op: OpView, values: Values) -> None:
