@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge_kit.devices.profiles import DeviceError, DeviceProfile, check_fit
+from edge_kit.spec import profile as specified
 from edge_kit.spec.load import SpecError, check_schema
 from model_opt.resources import config_dir
 
@@ -28,17 +29,20 @@ def runtime_config(
 
     It comes from ``configs/templates/runtime_config.json.j2`` and is checked against
     ``configs/runtime_config.schema.json``; ``DeviceError`` when the template does not give what the schema states, or
-    when the device cannot run ``recipe``.
+    when the device cannot run ``recipe``. Where the profile's largest side is not that of the specification's profile
+    ``spec_profile``, its reason says so, whatever the profile's file says; ``SpecError`` when there is no such profile.
     """
     import jinja2
 
     check_fit(profile, profile.target, recipe)
+    specified_limit = specified(spec_profile).detection.limit_side_len
     path = config_dir() / "templates" / "runtime_config.json.j2"
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False)
     try:
         text = environment.from_string(path.read_text(encoding="utf-8")).render(
             profile=profile,
             spec_profile=spec_profile,
+            specified_limit=specified_limit,
             models={role: dataclasses.asdict(entry) for role, entry in models.items()},
             opt_version=opt_version,
             recipe=recipe,

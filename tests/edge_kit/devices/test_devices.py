@@ -16,6 +16,7 @@ from edge_kit.devices import (
     runtime_config,
 )
 from edge_kit.spec import profile as spec_profile
+from edge_kit.spec.load import SpecError
 from edge_kit.stages.request import targets
 from edge_kit.verify.gates import load_gates
 from model_opt.resources import config_dir
@@ -87,6 +88,29 @@ def test_another_recipe_than_the_default_has_its_own_reason():
     assert config["recipe"] == "weight_int8"
     assert profile.reason("recipes") in config["reasons"]["recipe"]
     assert profile.reason("recipe") not in config["reasons"]["recipe"]
+
+
+@pytest.mark.parametrize("limit", [640, 1280])
+def test_another_limit_than_the_servers_is_told_with_both_numbers(tmp_path, limit):
+    """Also where the user changed the number and left the old reason beside it."""
+    profile = load_profile(str(own(tmp_path, lambda s: s["limit_side_len"].update(value=limit))))
+    config = json.loads(render(profile))
+    told = config["reasons"]["limit_side_len"]
+    assert config["limit_side_len"] == limit
+    assert told.startswith(f"Departs from the specification, which says {spec_profile().detection.limit_side_len}:")
+    assert told.endswith(profile.reason("limit_side_len"))
+
+
+def test_the_servers_own_limit_departs_from_nothing():
+    profile = load_profile("rk3399")
+    assert json.loads(render(profile))["reasons"]["limit_side_len"] == profile.reason("limit_side_len")
+
+
+def test_no_configuration_is_written_for_an_unknown_specification():
+    with pytest.raises(SpecError, match="paddlex-v4"):
+        runtime_config(
+            load_profile("rk3399"), spec_profile="pp-ocrv9", models=MODELS, opt_version="2.14rc0", recipe="fp32"
+        )
 
 
 def test_quotes_and_chinese_in_a_users_reason_survive(tmp_path):

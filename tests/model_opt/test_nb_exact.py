@@ -1,0 +1,172 @@
+"""The exact emulation against the real ARM engine: single kernels, cut models, whole models."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_opt.nb import NbError, NbModel, read_nb
+from model_opt.nb.exact import FP16_MAX, overflow_check, run_exact
+from model_opt.nb.exact.half import fma, matmul, rounded
+from model_opt.nb.exact.int8 import quantise
+
+INT8 = (
+    "int8_chain_1x1_dw_1x1", "int8_chain_hard_swish", "int8_conv1x1", "int8_conv1x1_hard_swish", "int8_conv1x1_relu",
+    "int8_conv3x3s1", "int8_conv3x3s2", "int8_conv3x3s2_first", "int8_dw3x3s1", "int8_dw3x3s2", "int8_dw5x5s1",
+    "int8_dw5x5s2",
+)  # fmt: skip
+FP16 = (
+    "add_scalar_mul_scalar", "concat", "conv1x1", "conv1x1_hard_swish", "conv1x1_large", "conv1x3",
+    "conv3x3s1_winograd", "conv3x3s1_winograd_large", "conv3x3s1_winograd_relu", "conv3x3s2", "conv3x3s2_first",
+    "conv_transpose2x2", "dw3x3s1", "dw3x3s2", "dw3x3s2x1", "dw5x5s1", "dw5x5s2", "fc", "hard_sigmoid", "hard_swish",
+    "matmul_qk", "mul_channel", "nearest_x2", "nearest_x8", "pool_avg_3x2", "pool_avg_global", "pool_max_2x2", "relu",
+)  # fmt: skip
+# Kernels that opt leaves in fp32, or whose exponential is a polynomial here and a library function there.
+NEARLY = ("gelu", "layer_norm", "sigmoid", "softmax", "swish")
+
+
+def _golden(shared_dir: Path) -> Path:
+    return shared_dir / "lite_golden"
+
+
+def _run(model: NbModel, x: np.ndarray) -> np.ndarray:
+    (name,) = [op.outputs["Out"][0] for op in model.ops if op.type == "feed"]
+    (y,) = run_exact(model, {name: x}).values()
+    return y
+
+
+def _micro(shared_dir: Path, name: str, precision: str) -> tuple[np.ndarray, np.ndarray]:
+    folder = _golden(shared_dir) / "micro"
+    with np.load(folder / f"{name}.npz") as file:
+        return _run(read_nb(folder / f"{name}.{precision}.nb"), file["input"]), file[f"out_{precision}"]
+
+
+def _step(values: np.ndarray) -> float:
+    return float(np.spacing(np.abs(values[np.isfinite(values)]).max().astype(np.float16)))
+
+
+@pytest.mark.parametrize("name", INT8)
+def test_static_int8_kernel_equals_the_engine(shared_dir, name):
+    ours, theirs = _micro(shared_dir, name, "static_int8")
+    assert np.abs(ours - theirs).max() <= 1e-6 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("name", FP16)
+def test_fp16_kernel_equals_the_engine_bit_for_bit(shared_dir, name):
+    ours, theirs = _micro(shared_dir, name, "fp16")
+    np.testing.assert_array_equal(np.isfinite(ours), np.isfinite(theirs))
+    finite = np.isfinite(theirs)
+    np.testing.assert_array_equal(ours[finite], theirs[finite].astype(np.float32))
+
+
+@pytest.mark.parametrize("name", NEARLY)
+def test_fp16_kernel_with_an_exponential_is_within_one_step(shared_dir, name):
+    ours, theirs = _micro(shared_dir, name, "fp16")
+    assert np.abs(ours - theirs.astype(np.float32)).max() <= _step(theirs)
+
+
+@pytest.mark.parametrize("name", ["conv3x3s1_winograd_large", "conv3x3s1_winograd_overflow"])
+def test_every_value_that_winograd_overflows_is_predicted(shared_dir, name):
+    ours, theirs = _micro(shared_dir, name, "fp16")
+    assert not np.isfinite(theirs).all()
+    np.testing.assert_array_equal(np.isfinite(ours), np.isfinite(theirs))
+
+
+def test_whole_static_int8_detector_equals_the_engine(shared_dir):
+    folder = _golden(shared_dir)
+    with np.load(folder / "det_text_320x320.npz") as given:
+        ours = _run(read_nb(folder / "det_static_int8.nb"), given["input"])
+    with np.load(folder / "det_static_int8_text_320x320.npz") as file:
+        theirs = file["out_static_int8"]
+    assert np.count_nonzero((ours > 0.3) != (theirs > 0.3)) == 0
+    assert np.abs(ours - theirs).max() <= 1e-5
+
+
+def test_whole_fp16_detector_is_nan_where_the_engine_is(shared_dir):
+    folder = _golden(shared_dir)
+    with np.load(folder / "det_text_320x320.npz") as file:
+        ours, theirs = _run(read_nb(folder / "det_fp16.nb"), file["input"]), file["out_fp16"].astype(np.float32)
+    assert np.isnan(theirs).any()
+    np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
+    finite = np.isfinite(theirs)
+    assert np.mean(np.abs(ours[finite] - theirs[finite]) <= 0.02) >= 0.998
+
+
+def test_whole_fp16_recogniser_reads_the_same_text_with_the_engine_s_probabilities(shared_dir):
+    folder = _golden(shared_dir)
+    with np.load(folder / "rec_text_48x320.npz") as file:
+        ours, theirs = _run(read_nb(folder / "rec_fp16.nb"), file["input"]), file["out_fp16"].astype(np.float32)
+    np.testing.assert_array_equal(ours.argmax(axis=-1), theirs.argmax(axis=-1))
+    assert np.abs(ours - theirs).max() <= 0.02
+
+
+def test_overflow_check_names_the_one_layer_that_overflows(shared_dir):
+    folder = _golden(shared_dir)
+    model = read_nb(folder / "det_fp16.nb")
+    with np.load(folder / "det_text_320x320.npz") as file:
+        (found,) = overflow_check(model, {"x": file["input"]})
+    assert (found.filter, found.algorithm) == ("conv2d_159.w_0", "F(4,3)")
+    assert 1900 < found.max_input < 2000
+    assert found.max_transformed > FP16_MAX > found.max_output
+
+
+def test_overflow_check_is_silent_where_the_engine_stays_finite(shared_dir):
+    folder = _golden(shared_dir) / "micro"
+    with np.load(folder / "conv3x3s1_winograd.npz") as file:
+        assert np.isfinite(file["out_fp16"]).all()
+        assert overflow_check(read_nb(folder / "conv3x3s1_winograd.fp16.nb"), {"x": file["input"]}) == ()
+
+
+def test_quantise_rounds_half_away_from_zero_and_keeps_minus_128_out():
+    values = np.array([0.5, -0.5, 1.5, -2.5, 126.5, 300, -128, -1e9, 0.49999997], np.float32)
+    assert quantise(values).tolist() == [1, -1, 2, -3, 127, 127, -127, -127, 0]
+
+
+def test_matmul_rounds_after_every_product_in_order():
+    rng = np.random.default_rng(7)
+    a, b = (rounded(rng.normal(size=shape).astype(np.float32)) for shape in ((5, 40), (40, 9)))
+    b[:, 0] = rounded(b[:, 0] * np.float32(2.0**-18))  # subnormal sums
+    expected = np.zeros((5, 9), np.float32)
+    for k in range(40):
+        expected = fma(expected, a[:, k : k + 1], b[k])
+    np.testing.assert_array_equal(matmul(a, b), expected)
+
+
+def test_matmul_overflows_to_infinity():
+    big = np.full((1, 4), 400, np.float32)
+    with np.errstate(over="ignore"):
+        assert matmul(big, big.T).item() == np.inf
+
+
+def _one_op(shared_dir: Path, **changes: object) -> tuple[NbModel, np.ndarray]:
+    folder = _golden(shared_dir) / "micro"
+    model = read_nb(folder / "relu.fp16.nb")
+    ops = tuple(dataclasses.replace(op, **changes) if op.type == "relu" else op for op in model.ops)
+    with np.load(folder / "relu.npz") as file:
+        return dataclasses.replace(model, blocks=(dataclasses.replace(model.blocks[0], ops=ops),)), file["input"]
+
+
+def test_an_unknown_operator_is_named(shared_dir):
+    model, x = _one_op(shared_dir, type="quantum_relu")
+    with pytest.raises(NbError, match=r"quantum_relu.*not known"):
+        _run(model, x)
+
+
+def test_an_unknown_attribute_is_named(shared_dir):
+    model, _ = _one_op(shared_dir)
+    relu = next(op for op in model.ops if op.type == "relu")
+    like = next(op for op in model.ops if op.type == "feed")
+    attrs = {**relu.attrs, "slant": 3}
+    model, x = _one_op(shared_dir, attrs=attrs, attr_types={**relu.attr_types, "slant": like.attr_types["col"]})
+    with pytest.raises(NbError, match="slant"):
+        _run(model, x)
+
+
+@pytest.mark.parametrize("given", [{}, {"x": np.zeros((1, 2), np.float32)}, {"y": np.zeros((1, 2), np.float32)}])
+def test_inputs_that_do_not_fit_are_refused(shared_dir, given):
+    model = read_nb(_golden(shared_dir) / "micro" / "conv1x1.fp16.nb")
+    with pytest.raises(NbError, match="input"):
+        run_exact(model, given)
