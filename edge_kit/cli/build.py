@@ -117,10 +117,10 @@ def _print_summary(folder: Path, manifest: Manifest, changed: bool) -> None:
 
 def _gates(verification: Mapping[str, Any]) -> Iterator[Any]:
     """Yield the table of the shipped files' gates, that of the oracle's, and what is not proven."""
-    against = f"against {verification['reference']} on {verification['images']} images"
-    oracle = verification["oracle"]
-    yield _gate_table(f"the bundle's own files by {verification['candidate']}, {against}", verification["gates"])
-    yield _gate_table(f"the unquantised models by {oracle['candidate']}, {against}", oracle["gates"])
+    oracle, reference = verification["oracle"], verification["reference"]
+    for what, judged in (("the bundle's own files", verification), ("the unquantised models", oracle)):
+        title = f"{what} by {judged['candidate']}, against {reference} on {judged['images']} images"
+        yield _gate_table(title, judged["gates"])
     if verification["not_proven"]:
         yield f"NOT PROVEN: {verification['not_proven']}"
     elif not verification["passed"]:

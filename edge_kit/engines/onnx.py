@@ -55,6 +55,7 @@ def make_session(model: Path | bytes, options: EngineOptions, origin: Path) -> A
     settings.intra_op_num_threads = options.threads
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
+    settings.enable_cpu_mem_arena = not options.frugal
     kind, index = split_device(options.device, engine="onnx")
     name = "CUDAExecutionProvider" if kind == "gpu" else "CPUExecutionProvider"
     wanted = (name, {"device_id": str(index)}) if kind == "gpu" else name

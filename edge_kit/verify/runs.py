@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,18 +45,24 @@ def verify_pipelines(
     candidates: Mapping[str, OcrPipeline],
     images: Sequence[Named],
     progress: Callable[[float, str], None],
+    max_pixels: Mapping[str, int] | None = None,
 ) -> dict[str, Verified]:
     """Compare each of ``candidates`` with ``reference`` on ``images``; ``progress(fraction, message)`` before each.
 
     Detectors see the same input tensor, recognisers the same lines (those of the reference's boxes); texts and boxes
-    are compared end to end. The reference works one image ahead of the candidates. Raises ``KitError`` when an image
-    cannot be read or an engine fails.
+    are compared end to end. A candidate named in ``max_pixels`` is left out on images whose detector input has more
+    pixels than that. Raises ``KitError`` when an image cannot be read or an engine fails.
     """
     rows: dict[str, list[ImageComparison]] = {name: [] for name in candidates}
     runs: dict[str, list[tuple[ImageRun, ImageRun]]] = {name: [] for name in candidates}
     threshold = reference.profile.db.thresh
-    for position, made in enumerate(_ahead(reference, images)):
+    for position, image in enumerate(images):
+        # One engine after the other: two at once on a large page would take twice the memory.
+        made = _reference_run(reference, image)
         for name, pipeline in candidates.items():
+            pixels = made.detection.prob_map.size
+            if pixels > (max_pixels or {}).get(name, pixels):
+                continue
             progress(position / len(images), f"{made.run.name} ({name})")
             other = _candidate_run(pipeline, made)
             rows[name].extend(compare_runs([made.run], [other], mask_threshold=threshold).images)
@@ -68,17 +73,6 @@ def verify_pipelines(
 def _verified(rows: Sequence[ImageComparison], runs: Sequence[tuple[ImageRun, ImageRun]]) -> Verified:
     comparison = Comparison(tuple(rows), sum((row.measures for row in rows), start=Measures()))
     return Verified(comparison, tuple(a for a, _ in runs), tuple(b for _, b in runs))
-
-
-def _ahead(pipeline: OcrPipeline, images: Sequence[Named]) -> Iterator[_Reference]:
-    """Yield the reference's answers, each computed while the one before is being compared."""
-    with ThreadPoolExecutor(1, "edge-kit-reference") as worker:
-        pending = [worker.submit(_reference_run, pipeline, image) for image in images[:1]]
-        for position in range(len(images)):
-            made = pending.pop().result()
-            if position + 1 < len(images):
-                pending.append(worker.submit(_reference_run, pipeline, images[position + 1]))
-            yield made
 
 
 def _reference_run(pipeline: OcrPipeline, named: Named) -> _Reference:
