@@ -163,6 +163,25 @@ def emulate(
     run_emulate(model, source, target, precision)
 
 
+@app.command("legacy-report")
+def legacy_report(
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Images or folders (default: the regression set).", metavar="[IMAGE…]")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="nb, server, lite_x86 or onnx.")] = "onnx",
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write all figures to this file (- for standard output).")
+    ] = None,
+) -> None:
+    """Replay the mistakes of device demos and show what each costs in boxes and texts.
+
+    One mistake keeps state between images, so the order of the images counts.
+    """
+    from edge_kit.cli.legacy import run_legacy_report
+
+    raise typer.Exit(run_legacy_report(tuple(paths or ()), engine, json_file))
+
+
 @app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show what this machine has, what is missing, and how to get it."""

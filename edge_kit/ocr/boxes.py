@@ -30,6 +30,16 @@ def tidy_boxes(
     boxes: Boxes, scores: NDArray[np.float64], height: int, width: int, rules: BoxRules
 ) -> tuple[Boxes, NDArray[np.float64]]:
     """Order, clip and filter boxes, then bring them and their scores into reading order."""
+    kept, kept_scores = clean_boxes(boxes, scores, height, width, rules)
+    order = reading_order(kept, rules)
+    tidy = np.array([kept[i] for i in order], np.float32).reshape(-1, 4, 2)
+    return tidy, np.array([kept_scores[i] for i in order], np.float64)
+
+
+def clean_boxes(
+    boxes: Boxes, scores: NDArray[np.float64], height: int, width: int, rules: BoxRules
+) -> tuple[list[NDArray[np.float32]], list[float]]:
+    """Order the corners of each box, clip them to the image and drop small boxes; the boxes keep their order."""
     margin = 1 if rules.clip == "last_pixel" else 0
     kept: list[NDArray[np.float32]] = []
     kept_scores: list[float] = []
@@ -41,9 +51,7 @@ def tidy_boxes(
             continue
         kept.append(ordered)
         kept_scores.append(float(score))
-    order = reading_order(kept, rules)
-    tidy = np.array([kept[i] for i in order], np.float32).reshape(-1, 4, 2)
-    return tidy, np.array([kept_scores[i] for i in order], np.float64)
+    return kept, kept_scores
 
 
 def reading_order(quads: list[NDArray[np.float32]], rules: BoxRules) -> list[int]:

@@ -17,22 +17,34 @@ def crop_line(image: Image, quad: NDArray[np.float32], rules: CropRules) -> Imag
 
     Width and height are the longer of the opposite sides, truncated, at least one pixel.
     """
-    corners = quad if rules.shape == "quad" else min_area_quad(quad.astype(np.int32))[0]
-    width = max(int(max(_length(corners[0], corners[1]), _length(corners[2], corners[3]))), 1)
-    height = max(int(max(_length(corners[0], corners[3]), _length(corners[1], corners[2]))), 1)
+    corners = line_corners(quad, rules)
+    width = max(int(max(length(corners[0], corners[1]), length(corners[2], corners[3]))), 1)
+    height = max(int(max(length(corners[0], corners[3]), length(corners[1], corners[2]))), 1)
+    line = warp(image, corners, (width, height), CV_INTERPOLATION[rules.interpolation], cv2.BORDER_REPLICATE)
+    return turn_tall(line, rules)
+
+
+def line_corners(quad: NDArray[np.float32], rules: CropRules) -> NDArray[np.float32]:
+    """Return the corners that a line is cut by: those of the quad, or of the smallest rectangle around it."""
+    return quad if rules.shape == "quad" else min_area_quad(quad.astype(np.int32))[0]
+
+
+def warp(image: Image, corners: NDArray[np.float32], size: tuple[int, int], flags: int, border: int) -> Image:
+    """Return the quad in ``corners`` drawn as a rectangle of ``size`` (width, height); OpenCV's flags and border."""
+    width, height = size
     upright = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     matrix = cv2.getPerspectiveTransform(np.ascontiguousarray(corners, np.float32), upright)
-    line = cv2.warpPerspective(
-        image,
-        matrix,
-        (width, height),
-        borderMode=cv2.BORDER_REPLICATE,
-        flags=CV_INTERPOLATION[rules.interpolation],
-    )
+    return np.asarray(cv2.warpPerspective(image, matrix, size, borderMode=border, flags=flags), dtype=np.uint8)
+
+
+def turn_tall(line: Image, rules: CropRules) -> Image:
+    """Return a line from ``rotate_ratio`` times as high as wide turned counter-clockwise, another as it is."""
+    height, width = line.shape[:2]
     if height / width >= rules.rotate_ratio:
         line = np.rot90(line)
     return np.ascontiguousarray(line, dtype=np.uint8)
 
 
-def _length(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def length(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the distance of two corners in pixels."""
     return float(np.linalg.norm(a - b))

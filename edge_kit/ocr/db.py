@@ -6,6 +6,8 @@ form that the server's post-processing gives it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pyclipper
@@ -16,14 +18,19 @@ from edge_kit.spec.model import DbPost
 
 Quad = NDArray[np.float32]
 """Four points (x, y), shape [4, 2]."""
+Points = NDArray[np.int32] | NDArray[np.float32]
+Grow = Callable[[Quad, DbPost], Points | None]
+"""Turns a rectangle around shrunk text into points around the whole text; None drops the box."""
 
 
 def text_mask(prob_map: Float32Array, rules: DbPost) -> NDArray[np.uint8]:
     """Return the mask [h, w] of 0 and 1: probabilities above the threshold, compared as floats."""
-    mask = (prob_map > np.float32(rules.thresh)).astype(np.uint8)
-    if rules.use_dilation:
-        mask = np.asarray(cv2.dilate(mask, np.ones((2, 2), np.uint8)), dtype=np.uint8)
-    return mask
+    return dilated((prob_map > np.float32(rules.thresh)).astype(np.uint8), rules)
+
+
+def dilated(mask: NDArray[np.uint8], rules: DbPost) -> NDArray[np.uint8]:
+    """Return the mask grown by a 2x2 kernel if so ruled, else as it is."""
+    return np.asarray(cv2.dilate(mask, np.ones((2, 2), np.uint8)), dtype=np.uint8) if rules.use_dilation else mask
 
 
 def boxes_from_map(
@@ -33,20 +40,33 @@ def boxes_from_map(
 
     ``prob_map`` is float32 [h, w]. Coordinates are whole numbers, clipped to [0, side].
     """
-    contours, _ = cv2.findContours(text_mask(prob_map, rules) * 255, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-    found: list[tuple[Quad, float]] = []
-    for contour in contours[: rules.max_candidates]:
-        scored = _box_of_contour(prob_map, np.asarray(contour), rules)
-        if scored is not None:
-            found.append(scored)
+    boxes, scores = boxes_of_mask(prob_map, text_mask(prob_map, rules), rules)
     map_height, map_width = prob_map.shape
-    boxes = np.array([box for box, _ in found], np.float32).reshape(-1, 4, 2)
     boxes[:, :, 0] = np.clip(np.round(boxes[:, :, 0] / map_width * width), 0, width)
     boxes[:, :, 1] = np.clip(np.round(boxes[:, :, 1] / map_height * height), 0, height)
+    return boxes, scores
+
+
+def boxes_of_mask(
+    prob_map: Float32Array, mask: NDArray[np.uint8], rules: DbPost, grow: Grow | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return boxes [n, 4, 2] in pixels of the map, in the order of their contours, and their scores [n].
+
+    ``grow`` takes the place of ``unclip``.
+    """
+    contours, _ = cv2.findContours(mask * 255, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    found: list[tuple[Quad, float]] = []
+    for contour in contours[: rules.max_candidates]:
+        scored = _box_of_contour(prob_map, np.asarray(contour), rules, grow or unclip)
+        if scored is not None:
+            found.append(scored)
+    boxes = np.array([box for box, _ in found], np.float32).reshape(-1, 4, 2)
     return boxes, np.array([score for _, score in found], np.float64)
 
 
-def _box_of_contour(prob_map: Float32Array, contour: NDArray[np.int32], rules: DbPost) -> tuple[Quad, float] | None:
+def _box_of_contour(
+    prob_map: Float32Array, contour: NDArray[np.int32], rules: DbPost, grow: Grow
+) -> tuple[Quad, float] | None:
     """Return the grown rectangle around a contour and its score, or None when a rule drops it."""
     rectangle, short_side = min_area_quad(contour)
     if short_side < rules.min_short_side:
@@ -55,14 +75,14 @@ def _box_of_contour(prob_map: Float32Array, contour: NDArray[np.int32], rules: D
     score = mean_inside(prob_map, outline)
     if rules.box_thresh > score:
         return None
-    grown = unclip(rectangle, rules)
+    grown = grow(rectangle, rules)
     if grown is None:
         return None
     box, short_side = min_area_quad(grown)
     return None if short_side < rules.min_unclipped_short_side else (box, score)
 
 
-def min_area_quad(points: NDArray[np.int32]) -> tuple[Quad, float]:
+def min_area_quad(points: Points) -> tuple[Quad, float]:
     """Return the corners of the smallest rectangle around ``points`` and its shorter side.
 
     The corners are ordered by x; of the left pair the upper comes first and the lower last, of the right pair the

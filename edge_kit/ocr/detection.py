@@ -14,18 +14,23 @@ def input_size(height: int, width: int, rules: DetectionInput) -> tuple[int, int
 
     Python's ``round`` takes ties to the even number, as the server's code does.
     """
-    limit = rules.limit_side_len
-    ratio = 1.0
-    if rules.limit_type == "max" and max(height, width) > limit:
-        ratio = limit / max(height, width)
-    elif rules.limit_type == "min" and min(height, width) < limit:
-        ratio = limit / min(height, width)
+    ratio = limit_ratio(height, width, rules)
     multiple = rules.side_multiple
 
     def side(length: int) -> int:
         return max(round(int(length * ratio) / multiple) * multiple, rules.min_side)
 
     return side(height), side(width)
+
+
+def limit_ratio(height: int, width: int, rules: DetectionInput) -> float:
+    """Return the factor that brings the limited side to its limit, 1 where it needs none."""
+    limit = rules.limit_side_len
+    if rules.limit_type == "max" and max(height, width) > limit:
+        return limit / max(height, width)
+    if rules.limit_type == "min" and min(height, width) < limit:
+        return limit / min(height, width)
+    return 1.0
 
 
 def pad_small(image: Image, rules: DetectionInput) -> Image:
@@ -41,7 +46,12 @@ def pad_small(image: Image, rules: DetectionInput) -> Image:
 def detection_input(image: Image, rules: DetectionInput) -> Float32Array:
     """Return the detector's input tensor, float32 [1, 3, h, w], for a BGR image."""
     padded = pad_small(image, rules)
-    height, width = input_size(padded.shape[0], padded.shape[1], rules)
-    resized = resize(padded, width, height, rules.interpolation)
+    return sized_input(padded, input_size(padded.shape[0], padded.shape[1], rules), rules)
+
+
+def sized_input(image: Image, size: tuple[int, int], rules: DetectionInput) -> Float32Array:
+    """Return a BGR image as a tensor, float32 [1, 3, h, w], resized to ``size`` (height, width)."""
+    height, width = size
+    resized = resize(image, width, height, rules.interpolation)
     planes = normalise(resized, rules.divisor, rules.mean, rules.std, rules.channel_order)
     return planes[np.newaxis]

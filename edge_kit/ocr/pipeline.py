@@ -62,8 +62,8 @@ class OcrPipeline:
 
     def __init__(self, profile: Profile, runs: Runs, characters: Sequence[str]) -> None:
         self.profile = profile
-        self._runs = runs
-        self._characters = tuple(characters)
+        self.runs = runs
+        self.characters = tuple(characters)
         self._pool = ThreadPoolExecutor(len(runs.recognise), "edge-kit-line")
         self._idle: SimpleQueue[Run] = SimpleQueue()
         for run in runs.recognise:
@@ -82,7 +82,7 @@ class OcrPipeline:
         for stage, spent in zip(("rec_pre", "rec", "rec_post"), _sum_seconds(lines), strict=True):
             seconds[stage] = spent
         seconds["total"] = time.perf_counter() - begin
-        kept = [i for i, line in enumerate(lines) if line.score >= self.profile.result.drop_score]
+        kept = [i for i, line in enumerate(lines) if self.keeps(line)]
         return OcrResult(
             input_path=input_path,
             dt_polys=detection.dt_polys[kept].astype(np.int32),
@@ -97,18 +97,34 @@ class OcrPipeline:
         """Return the probability map and the boxes of an image; stage times are added to ``seconds`` if given."""
         seconds = {} if seconds is None else seconds
         with _timed(seconds, "det_pre"):
-            tensor = detection_input(image, self.profile.detection)
+            tensor = self.det_input(image)
         with _timed(seconds, "det"):
-            prob_map = self._runs.detect(tensor)[0, 0]
+            prob_map = self.runs.detect(tensor)[0, 0]
         with _timed(seconds, "det_post"):
             height, width = image.shape[:2]
-            boxes, scores = boxes_from_map(prob_map, width, height, self.profile.db)
-            boxes, scores = tidy_boxes(boxes, scores, height, width, self.profile.boxes)
+            boxes, scores = self.find_boxes(prob_map, height, width)
         return Detection(prob_map, boxes, scores)
+
+    def det_input(self, image: Image) -> Float32Array:
+        """Return the detector's input tensor for an image."""
+        return detection_input(image, self.profile.detection)
+
+    def find_boxes(self, prob_map: Float32Array, height: int, width: int) -> tuple[Boxes, NDArray[np.float64]]:
+        """Return the boxes of a probability map in reading order, in pixels of the image, and their scores."""
+        boxes, scores = boxes_from_map(prob_map, width, height, self.profile.db)
+        return tidy_boxes(boxes, scores, height, width, self.profile.boxes)
+
+    def cut_line(self, image: Image, box: NDArray[np.float32]) -> Image:
+        """Return the upright line inside a box."""
+        return crop_line(image, box, self.profile.crop)
+
+    def keeps(self, line: Line) -> bool:
+        """Return whether a line is part of the result."""
+        return line.score >= self.profile.result.drop_score
 
     def recognise(self, image: Image, boxes: Boxes) -> list[Line]:
         """Return one ``Line`` for each box, in the order of ``boxes``, dropped ones included."""
-        if len(boxes) <= 1 or len(self._runs.recognise) == 1:
+        if len(boxes) <= 1 or len(self.runs.recognise) == 1:
             return [self._recognise_one(image, box) for box in boxes]
         # The longest lines first: the threads then end at about the same time.
         longest_first = sorted(range(len(boxes)), key=lambda i: -_aspect(boxes[i]))
@@ -117,10 +133,10 @@ class OcrPipeline:
 
     def line_input(self, image: Image, box: NDArray[np.float32]) -> Float32Array:
         """Return the recogniser's input tensor for the line in ``box``, turned by the classifier if enabled."""
-        line = crop_line(image, box, self.profile.crop)
-        if self.profile.classifier.enabled and self._runs.classify is not None:
+        line = self.cut_line(image, box)
+        if self.profile.classifier.enabled and self.runs.classify is not None:
             rules = self.profile.classifier
-            line = turn_line(line, self._runs.classify(classifier_input(line, rules)), rules)
+            line = turn_line(line, self.runs.classify(classifier_input(line, rules)), rules)
         return recognition_input(line, self.profile.recognition)
 
     def probabilities(self, tensor: Float32Array) -> Float32Array:
@@ -130,7 +146,7 @@ class OcrPipeline:
 
     def decode(self, probabilities: Float32Array) -> tuple[str, float]:
         """Return text and score of one line's recogniser output."""
-        return ctc_decode(probabilities, self._characters, self.profile.ctc)
+        return ctc_decode(probabilities, self.characters, self.profile.ctc)
 
     def _recognise_one(self, image: Image, box: NDArray[np.float32]) -> Line:
         times = [time.perf_counter()]

@@ -210,3 +210,22 @@ def test_doctor_says_when_the_cache_cannot_be_written_to():
     findings = {f["what"]: f for f in json.loads(done.stdout)["findings"]}
     assert done.returncode == 1
     assert not findings["cache"]["ok"]
+
+
+def test_legacy_report_prints_a_row_for_each_mistake(page, tmp_path):
+    done = run("legacy-report", page, "--json", tmp_path / "legacy.json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "legacy.json").read_text())
+    assert (report["base_profile"], report["engine"], report["images"]) == ("pp-ocrv4", "onnx", ["page.png"])
+    assert report["base"]["images_changed"] == []
+    assert {row for profile in report["profiles"] for row in profile["rows"]} == set(range(1, 22))
+    assert all(profile["title"] in done.stdout for profile in report["profiles"])
+    (squashed,) = (profile for profile in report["profiles"] if profile["profile"] == "legacy-squash")
+    assert squashed["images_changed"] == ["page.png"]
+
+
+def test_legacy_report_refuses_what_it_cannot_read(page, tmp_path):
+    check_error(run("legacy-report", tmp_path / "absent.png"), "absent.png", "No such file")
+    check_error(run("legacy-report", page, "--json", tmp_path), "--json names a folder")
+    check_error(run("legacy-report", page, "--engine", "tflite"), "tflite")
+    check_error(run("legacy-report", "http://127.0.0.1:9/page.png"), "reads files and folders")
