@@ -8,7 +8,7 @@ from model_opt.nb.types import NbModel
 OPSET = 17
 """The first with LayerNormalization; OpenCV 4.11 reads it."""
 
-_IR_VERSION = 8
+IR_VERSION = 8
 
 
 def to_onnx(model: NbModel) -> bytes:
@@ -20,4 +20,4 @@ def to_onnx(model: NbModel) -> bytes:
     """
     graph = fold(translate(model))
     producer = ("edge-kit", f"opt {model.opt_version}")
-    return encode_model(graph, opset=OPSET, ir_version=_IR_VERSION, producer=producer)
+    return encode_model(graph, opset=OPSET, ir_version=IR_VERSION, producer=producer)

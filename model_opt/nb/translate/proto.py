@@ -39,7 +39,8 @@ class Graph:
     nodes: tuple[Node, ...]
     constants: Mapping[str, NDArray[Any]]
     inputs: tuple[tuple[str, Shape], ...]
-    outputs: tuple[tuple[str, Shape], ...]
+    outputs: tuple[tuple[str, Shape | None], ...]
+    """None: the shape is left to the reader of the file."""
 
 
 def encode_model(graph: Graph, *, opset: int, ir_version: int, producer: tuple[str, str]) -> bytes:
@@ -99,7 +100,9 @@ def _tensor(name: str, data: NDArray[Any]) -> bytes:
     return encode([*_ints(1, data.shape), *put_int(2, _TENSOR_TYPES[data.dtype]), put_text(8, name), put_bytes(9, raw)])
 
 
-def _value_info(name: str, shape: Shape) -> bytes:
+def _value_info(name: str, shape: Shape | None) -> bytes:
+    if shape is None:
+        return encode([put_text(1, name), put_bytes(2, encode([put_bytes(1, encode(put_int(1, _FLOAT)))]))])
     sizes = [encode(put_int(1, dim) if isinstance(dim, int) else []) for dim in shape]
     dims = encode([put_bytes(1, size) for size in sizes])
     tensor = encode([*put_int(1, _FLOAT), put_bytes(2, dims)])
