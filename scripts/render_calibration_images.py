@@ -1,0 +1,182 @@
+"""Render the calibration images of configs/calibration: the same script gives the same bytes.
+
+usage: .venv/bin/python scripts/render_calibration_images.py [FOLDER]
+
+Quantisation looks at these pages and at no other; nothing is ever judged on them. They are put together by chance from
+a fixed seed: words, prices and codes in three fonts on paper, photographs' light, wood and screens, from strong to
+faint contrast, straight, turned and seen at an angle, sharp, blurred, noisy and compressed.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+from render_regression_images import LATIN, ROOT, SANS, SERIF, Line, Page, draw, font_of, seen_from, turn
+
+SEED = 71_933
+PAGES = 28
+
+
+def read_words() -> dict[str, list[str]]:
+    """Return the words to draw, by kind."""
+    kinds: dict[str, list[str]] = {}
+    for line in (Path(__file__).parent / "calibration_words.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            kinds[line.strip("[]")] = found = []
+        elif not line.startswith("#"):
+            found += line.split()
+    return kinds
+
+
+WORDS = read_words()
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a page looks like: paper and ink (RGB), and what a camera makes of it."""
+
+    paper: tuple[int, int, int]
+    ink: tuple[int, int, int]
+    blur: float
+    noise: float
+    shade: float
+    quality: int
+
+
+def phrase(random: np.random.Generator) -> tuple[str, str]:
+    """Return a line of text and its font."""
+
+    def pick(kind: str) -> str:
+        return WORDS[kind][random.integers(len(WORDS[kind]))]
+
+    kind = random.integers(8)
+    font = SERIF if random.random() < 0.4 else SANS
+    if kind == 0:
+        return f"{pick('english')} {pick('english')} {pick('english').lower()}", LATIN
+    if kind == 1:
+        return f"{pick('english').upper()} {random.integers(10, 9999)}", LATIN if random.random() < 0.5 else font
+    if kind == 2:
+        return f"{pick('nouns')}{pick('nouns')} ¥{random.integers(1, 900)}.{random.integers(10, 99)}", font
+    if kind == 3:
+        return (
+            f"{random.integers(2001, 2031)}-{random.integers(10, 13)}-{random.integers(10, 29)} {pick('nouns')}",
+            font,
+        )
+    if kind == 4:
+        return f"{pick('nouns')}：{pick('nouns')}、{pick('nouns')}（{random.integers(1, 99)}）", font
+    if kind == 5:
+        return f"No.{random.integers(100, 99999)} {pick('english')} {random.integers(1, 100)}%", LATIN
+    if kind == 6:
+        return "".join(chr(c) for c in rare(random, random.integers(4, 12))), font
+    return f"{pick('verbs')}{pick('nouns')}{pick('tails')}，{pick('verbs')}{pick('nouns')}", font
+
+
+def rare(random: np.random.Generator, count: int) -> list[int]:
+    """Return code points of GB 2312's first level, each as likely as the other: the words above use few characters."""
+    found = []
+    while len(found) < count:
+        pair = bytes([random.integers(0xB0, 0xD7), random.integers(0xA1, 0xFE)])
+        try:
+            found.append(ord(pair.decode("gb2312")))
+        except UnicodeDecodeError:  # the last row of the level is not full
+            continue
+    return found
+
+
+def look(random: np.random.Generator, page: int) -> Look:
+    """Return paper and ink: every third page is faint, every fifth is light on dark."""
+    dark = page % 5 == 4
+    contrast = random.integers(22, 60) if page % 3 == 2 else random.integers(90, 200)
+    base = random.integers(15, 70, 3) if dark else random.integers(185, 256, 3)
+    tint = random.integers(-14, 15, 3)
+    ink = base + (contrast if dark else -contrast) + tint
+    rgb = [tuple(int(v) for v in np.clip(side, 0, 255)) for side in (base, ink)]
+    soft, noisy = random.random() < 0.45, random.random() < 0.5
+    return Look(
+        rgb[0], rgb[1],
+        blur=float(random.uniform(0.5, 1.3)) if soft else 0.0,
+        noise=float(random.uniform(1.5, 7.0)) if noisy else 0.0,
+        shade=float(random.uniform(0.6, 1.0)),
+        quality=int(random.integers(60, 96)),
+    )  # fmt: skip
+
+
+def fill(random: np.random.Generator, width: int, height: int, ink: tuple[int, int, int]) -> tuple[Line, ...]:
+    """Return lines from the top to the bottom of a page, in one or two columns."""
+    lines: list[Line] = []
+    y, columns = int(random.integers(14, 50)), int(random.integers(1, 3))
+    step = width // columns
+    while True:
+        size = int(random.choice([14, 16, 18, 20, 24, 28, 32, 40, 52]))
+        if y + size > height - 12:
+            return tuple(lines)
+        for column in range(columns):
+            text, font = phrase(random)
+            x = column * step + int(random.integers(12, 40))
+            while len(text) > 2 and x + font_of(font, size).getlength(text) > (column + 1) * step - 8:
+                text = text[:-1]
+            lines.append(Line(text.strip(), x, y, size, font, ink))
+        y += int(size * random.uniform(1.25, 2.4))
+
+
+def clutter(seed: int, height: int, width: int) -> np.ndarray:
+    """Return soft coloured patches, as the surroundings of a photograph."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(20, 235, (max(height // 60, 2), max(width // 60, 2), 3), dtype=np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def develop(image: np.ndarray, given: Look, seed: int) -> np.ndarray:
+    """Return the page as a camera or a scanner sees it."""
+    random = np.random.default_rng(seed)
+    seen = image.astype(np.float64) * np.linspace(given.shade, 1.0, image.shape[1])[None, :, None]
+    if given.blur:
+        seen = cv2.GaussianBlur(seen, (0, 0), given.blur)
+    seen = seen + random.normal(0, given.noise, image.shape) if given.noise else seen
+    return np.clip(np.round(seen), 0, 255).astype(np.uint8)
+
+
+def page(number: int) -> tuple[Page, Look]:
+    """Return one page of the set and its look."""
+    random = np.random.default_rng([SEED, number])
+    width, height = int(random.integers(10, 27)) * 32, int(random.integers(7, 22)) * 32
+    given = look(random, number)
+    lines = fill(random, width, height, given.ink)
+    kind, matrix = number % 4, None
+    if kind == 1:
+        matrix = turn(float(random.uniform(-12, 12)), width, height)
+    if kind == 3:
+        shift = random.uniform(0.0, 0.1, (4, 2)) * [[1, 1], [-1, 1], [-1, -1], [1, -1]]
+        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) + shift
+        matrix = seen_from((corners * [width, height]).tolist(), width, height)
+
+    def ground(height: int, width: int) -> np.ndarray:
+        return clutter(SEED + number, height, width)
+
+    def finish(image: np.ndarray) -> np.ndarray:
+        return develop(image, given, SEED + 1000 + number)
+
+    name = f"page_{number:02d}.jpg"
+    return Page(name, width, height, lines, given.paper, matrix, finish, ground=ground if matrix else None), given
+
+
+def main() -> None:
+    """Write all pictures."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "configs" / "calibration"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(PAGES):
+        made, given = page(number)
+        picture: Image.Image = draw(made)
+        data = io.BytesIO()
+        picture.save(data, "JPEG", quality=given.quality)
+        (folder / made.name).write_bytes(data.getvalue())
+
+
+if __name__ == "__main__":
+    main()
