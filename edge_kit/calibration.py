@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_kit.ocr.image import SUFFIXES, read_image
-from edge_kit.ocr.pipeline import OcrPipeline
+from edge_kit.ocr.pipeline import OcrPipeline, Runs
+from edge_kit.ocr.tensor import Float32Array, Run
+from edge_kit.spec import Profile
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
-Float32Array = NDArray[np.float32]
 Progress = Callable[[float | None, str], None]
 
 _HINT = "give a folder of twenty or more pictures with text, like those that the device will see"
@@ -44,13 +42,15 @@ def calibration_images(folder: Path | None) -> tuple[Path, ...]:
 
 
 def calibration_inputs(
-    images: Sequence[Path], pipeline: OcrPipeline, most_lines: int, progress: Progress
+    images: Sequence[Path], detect: Run, rules: Profile, most_lines: int, progress: Progress
 ) -> CalibrationInputs:
-    """Return what det and rec see of the images, lines cut by the boxes that ``pipeline``'s detector finds.
+    """Return what det and rec see of the images by ``rules``, lines cut by the boxes of the detector ``detect``.
 
     Of more than ``most_lines`` lines, as many are taken at equal steps through all. Raises ``KitError`` for an image
     that cannot be read, and when no line is found on any image.
     """
+    # The pipeline cuts lines; its recogniser is never asked.
+    pipeline = OcrPipeline(rules, Runs(detect, (detect,)), ())
     det: list[Float32Array] = []
     rec: list[Float32Array] = []
     for position, path in enumerate(images):
@@ -58,9 +58,12 @@ def calibration_inputs(
         image = read_image(path)
         det.append(pipeline.det_input(image))
         rec += [pipeline.line_input(image, box) for box in pipeline.detect(image).dt_polys]
+    pipeline.close()
     if not rec:
         raise KitError(
-            f"the detector finds no text on any of {len(images)} calibration images", path=images[0].parent, hint=_HINT
+            f"the detector finds no text on any of the {len(images)} calibration images",
+            path=images[0].parent,
+            hint=_HINT,
         )
     if len(rec) > most_lines:
         rec = [rec[i * len(rec) // most_lines] for i in range(most_lines)]

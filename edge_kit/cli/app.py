@@ -37,18 +37,22 @@ RecModel = Annotated[
 RecDict = Annotated[
     Path | None, typer.Option("--rec-dict", help="Dictionary of your own recogniser, one character a line.")
 ]
+Calibration = Annotated[
+    Path | None, typer.Option(help="A folder of your own images to calibrate on, in place of the kit's.")
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Use the cache only; never download.")]
 
 
 @app.command()
 def build(
     target: Annotated[str, typer.Option(help="What to build for: arm64, arm64-fp16, arm64-opencl, armv7 or x86.")],
-    recipe: Annotated[str, typer.Option(help="fp32, weight_int16, weight_int8 or fp16.")] = "fp32",
+    recipe: Annotated[str, typer.Option(help="A name of 'recipes list', or auto: the smallest that passes.")] = "fp32",
     device_profile: Annotated[str | None, typer.Option(help="A name of 'devices list', or a profile file.")] = None,
     det_model: DetModel = None,
     rec_model: RecModel = None,
     rec_dict: RecDict = None,
     images: Annotated[Path | None, typer.Option(help="A folder of your own images to verify on as well.")] = None,
+    calibration: Calibration = None,
     out: Annotated[Path | None, typer.Option(help="Output folder (default: build/<target>).")] = None,
     offline: Offline = False,
     jobs: Annotated[int, typer.Option(min=1, help="Stages that may run at once.")] = 2,
@@ -77,6 +81,7 @@ def build(
         jobs=jobs,
         allow_failed_gates=allow_failed_gates,
         optimise=optimise,
+        calibration=calibration,
     )
     raise typer.Exit(run_build(request, json_events=json_events))
 

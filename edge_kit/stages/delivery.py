@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge_kit.build.cache import Facts, StageResult
+from edge_kit.build.files import Json
 from edge_kit.build.fingerprint import code_fingerprint
 from edge_kit.build.graph import Stage, StageContext
 from edge_kit.build.make import BundlePlan
@@ -166,15 +167,20 @@ def _config_rows(config: Mapping[str, Any]) -> tuple[ConfigRow, ...]:
 
 
 def layout(
-    request: BuildRequest, profile: Profile, device: DeviceProfile, tools: Mapping[str, str]
+    request: BuildRequest, profile: Profile, device: DeviceProfile, tools: Mapping[str, str], chosen_by: Json = None
 ) -> Callable[[Mapping[str, StageResult]], BundlePlan]:
-    """Return the function that lays out the bundle from the stages' results."""
+    """Return the function that lays out the bundle from the stages' results.
+
+    ``chosen_by`` says how the recipe was chosen when the user did not.
+    """
 
     def lay_out(results: Mapping[str, StageResult]) -> BundlePlan:
         files = {f"models/{role}.nb": results[f"convert-{role}"].sealed(f"{role}.nb") for role in ROLES}
         files |= {name: results["configure"].sealed(name) for name in (RUNTIME, SPEC, LABELS)}
         files[REPORT] = results["report"].sealed(REPORT)
         verification = dict(results["verify"].facts)
+        if chosen_by is not None:
+            verification["chosen_by"] = chosen_by
         if not verification["passed"]:
             verification["allowed_to_fail"] = request.allow_failed_gates
         manifest = Manifest(
@@ -207,10 +213,13 @@ def _created_from(
 
 
 def _model_facts(results: Mapping[str, StageResult], role: str) -> dict[str, Any]:
-    """Return what the manifest says of a model: the converted file, and what the passes did before."""
+    """Return what the manifest says of a model: the converted file, and what was done to it before."""
     facts: Mapping[str, Any] = results[f"convert-{role}"].facts
-    optimised = results.get(f"optimise-{role}")
-    return {**facts, "nb": f"models/{facts['nb']}", "optimised": dict(optimised.facts) if optimised else None}
+    before = {
+        word: dict(results[name].facts) if name in results else None
+        for word, name in (("optimised", f"optimise-{role}"), ("quantised", f"quantise-{role}"))
+    }
+    return {**facts, "nb": f"models/{facts['nb']}", **before}
 
 
 def _list(value: object) -> list[Any]:

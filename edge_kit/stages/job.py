@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from edge_kit import __version__
 from edge_kit.build.cache import StageResult, default_cache
 from edge_kit.build.events import OnEvent, StageFinished, StageStarted
+from edge_kit.build.files import Json
+from edge_kit.build.graph import Stage
 from edge_kit.build.make import BundlePlan, make_bundle
 from edge_kit.build.output import WrittenBundle, check_target
+from edge_kit.calibration import calibration_images
 from edge_kit.devices import DeviceProfile, check_fit, default_profile, load_profile
+from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
 from edge_kit.spec import Profile, profile
 from edge_kit.stages.delivery import REPORT, configure_stage, layout, report_stage
 from edge_kit.stages.models import convert_stage, fetch_stage, optimise_stage
-from edge_kit.stages.request import ROLES, BuildRequest, convert_options
+from edge_kit.stages.quantisation import quantise_stage
+from edge_kit.stages.request import ROLES, BuildRequest, check_recipe, place_of_target
 from edge_kit.stages.verification import PACKAGES, images_of, verify_stage
 from model_opt.errors import KitError
 from model_opt.files import write_atomic
-from model_opt.opt_tool import find_tool
+from model_opt.opt_tool import ToolEnv, find_tool
 
 
 class GatesFailed(KitError):
@@ -35,9 +41,19 @@ def build_bundle(request: BuildRequest, on_event: OnEvent) -> WrittenBundle:
     Bad options are refused before any work. Raises ``GatesFailed`` when a gate fails and the request does not allow
     it; the report then stands beside the output as ``<out>.failed-report.html``, and an old bundle stays as it was.
     """
-    options = convert_options(request.target, request.recipe)
+    recipes = load_recipes()
+    place_of_target(request.target)
     device = load_profile(request.device_profile) if request.device_profile else default_profile(request.target)
-    check_fit(device, request.target, request.recipe)
+    if request.recipe == AUTO:
+        return _smallest_that_passes(request, device, recipes, on_event)
+    return _build(request, recipes.row(request.recipe), device, on_event)
+
+
+def _build(
+    request: BuildRequest, recipe: Recipe, device: DeviceProfile, on_event: OnEvent, chosen_by: Json = None
+) -> WrittenBundle:
+    check_recipe(recipe, request.target)
+    check_fit(device, request.target, recipe.name)
     check_target(request.out)
     images = images_of(request.images)
     rules = for_device(profile(), device)
@@ -45,22 +61,68 @@ def build_bundle(request: BuildRequest, on_event: OnEvent) -> WrittenBundle:
     tool = find_tool(offline=request.offline)
     on_event(StageFinished("tool", 0.0))
     tools = {"edge-kit": __version__, "paddlelite": tool.opt_version, **{name: version(name) for name in PACKAGES}}
-    before = "optimise" if request.optimise else "fetch"
     stages = [
-        *(fetch_stage(role, request) for role in ROLES),
-        *(optimise_stage(role) for role in ROLES if request.optimise),
-        *(convert_stage(role, options, tool, f"{before}-{role}") for role in ROLES),
+        *_model_stages(request, recipe, rules, tool),
         verify_stage(request, rules, images, tool),
         configure_stage(request, rules, device),
         report_stage(request, device, images, tools),
     ]
-    plan = layout(request, rules, device, tools)
+    plan = layout(request, rules, device, tools, chosen_by)
 
     def judged(results: Mapping[str, StageResult]) -> BundlePlan:
         _refuse_failed_gates(request, results)
         return plan(results)
 
     return make_bundle(stages, judged, request.out, cache=default_cache(), jobs=request.jobs, on_event=on_event)
+
+
+def _model_stages(request: BuildRequest, recipe: Recipe, rules: Profile, tool: ToolEnv) -> Iterator[Stage]:
+    """Yield fetch, optimise, quantise (where the recipe asks for it) and convert for each model."""
+    before = "optimise" if request.optimise else "fetch"
+    looked_at = calibration_images(request.calibration) if recipe.needs_calibration else ()
+    for role in ROLES:
+        model = recipe.model(role)
+        yield fetch_stage(role, request)
+        if request.optimise:
+            yield optimise_stage(role)
+        if model.algorithm is not None:
+            yield quantise_stage(role, model, looked_at, rules, tool, before)
+        source = "quantise" if model.algorithm is not None else before
+        yield convert_stage(role, model, place_of_target(request.target), tool, f"{source}-{role}")
+
+
+def _smallest_that_passes(
+    request: BuildRequest, device: DeviceProfile, recipes: Recipes, on_event: OnEvent
+) -> WrittenBundle:
+    """Build the first recipe of ``auto`` that the device can run and whose gates pass; say why in the manifest.
+
+    Raises ``GatesFailed`` with every recipe's failures when none passes.
+    """
+    passed_over: dict[str, str] = {}
+    reports: set[Path] = set()
+    for name in recipes.auto:
+        recipe, tried = recipes.row(name), replace(request, recipe=name, allow_failed_gates=False)
+        try:
+            check_recipe(recipe, request.target)
+            check_fit(device, request.target, name)
+        except KitError as error:
+            passed_over[name] = error.what
+            continue
+        try:
+            built = _build(tried, recipe, device, on_event, {"recipe": AUTO, "passed_over": dict(passed_over)})
+        except GatesFailed as error:
+            passed_over[name] = error.what
+            reports |= {Path(error.path)} if error.path else set()
+        else:
+            # The report of a recipe that was passed over answers no question of the user's.
+            for report in reports:
+                report.unlink(missing_ok=True)
+            return built
+    told = "; ".join(f"{name}: {why}" for name, why in passed_over.items())
+    raise GatesFailed(
+        f"no recipe passes its gates for {device.name}: {told}",
+        hint="look at <out>.failed-report.html, or build one --recipe with --allow-failed-gates",
+    )
 
 
 def for_device(rules: Profile, device: DeviceProfile) -> Profile:

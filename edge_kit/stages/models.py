@@ -9,12 +9,13 @@ from pathlib import Path
 from edge_kit.build.cache import Facts
 from edge_kit.build.fingerprint import code_fingerprint
 from edge_kit.build.graph import Stage, StageContext
+from edge_kit.recipes import ModelRecipe
 from edge_kit.settings import looks_like_path
 from edge_kit.stages.request import BuildRequest, Role
 from model_opt.errors import KitError
 from model_opt.files import sha256_file
 from model_opt.nb import inspect_nb, read_nb
-from model_opt.opt_tool import ConvertOptions, ModelPair, ToolEnv, convert
+from model_opt.opt_tool import ModelPair, ToolEnv, convert
 from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import optimise
 from model_opt.zoo import ModelFiles, fetch, load_zoo, open_model, with_dictionary
@@ -76,10 +77,11 @@ def optimise_stage(role: Role) -> Stage:
     return Stage(f"optimise-{role}", run, needs=(f"fetch-{role}",), key=key)
 
 
-def convert_stage(role: Role, options: ConvertOptions, tool: ToolEnv, source: str) -> Stage:
+def convert_stage(role: Role, recipe: ModelRecipe, place: str, tool: ToolEnv, source: str) -> Stage:
     """Return the stage that converts the model left by stage ``source`` to a canonical ``.nb`` file."""
+    options = recipe.convert_options(place)
     key = {
-        "options": options.label,
+        "options": f"{options.label} {recipe.activations}",
         "opt": tool.opt_version,
         "code": code_fingerprint(
             "edge_kit.stages.models", "model_opt.opt_tool", "model_opt.nb", "model_opt.paddle_model"
@@ -92,6 +94,8 @@ def convert_stage(role: Role, options: ConvertOptions, tool: ToolEnv, source: st
         folder = context.inputs[source]
         done = convert(ModelPair(folder / PROGRAM, folder / PARAMETERS), options, target, env=tool)
         summary = inspect_nb(read_nb(target), pinned_opt=tool.opt_version)
+        if recipe.activations == "int8" and "static_int8" not in summary.precision:
+            raise KitError(f"opt made no int8 kernel of the quantised {role} model, but {summary.precision}")
         return {
             "nb": target.name,
             "opt_version": done.opt_version,

@@ -7,26 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edge_kit.recipes import Recipe
 from edge_kit.settings import DEFAULT_DET, DEFAULT_REC
 from model_opt.errors import KitError
-from model_opt.opt_tool import ConvertOptions
 
 Role = Literal["det", "rec"]
 ROLES: tuple[Role, ...] = ("det", "rec")
 
-_PLACES: Mapping[str, tuple[Literal["arm", "opencl,arm", "x86"], bool]] = {
+_PLACES: Mapping[str, tuple[str, bool]] = {
     "arm64": ("arm", False),
     "arm64-fp16": ("arm", True),
-    "arm64-opencl": ("opencl,arm", False),
+    "arm64-opencl": ("opencl", False),
     "armv7": ("arm", False),
     "x86": ("x86", False),
 }
-_WEIGHT_BITS: Mapping[str, Literal[8, 16] | None] = {
-    "fp32": None,
-    "fp16": None,
-    "weight_int16": 16,
-    "weight_int8": 8,
-}
+"""For each target: the kernels, and whether every core of it computes in fp16."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,7 @@ class BuildRequest:
     jobs: int
     allow_failed_gates: bool
     optimise: bool = True
+    calibration: Path | None = None
 
     def model(self, role: Role) -> str:
         """Return the name or path of the model for ``role``."""
@@ -57,16 +53,23 @@ def targets() -> tuple[str, ...]:
     return tuple(_PLACES)
 
 
-def convert_options(target: str, recipe: str) -> ConvertOptions:
-    """Return what opt is asked for; raise ``KitError`` for an unknown or unfit target or recipe."""
+def place_of_target(target: str) -> str:
+    """Return the kernels a target runs: arm, opencl or x86; raise ``KitError`` for an unknown target."""
     if target not in _PLACES:
         raise KitError(f"unknown target {target!r}", hint=f"use one of: {', '.join(_PLACES)}")
-    if recipe not in _WEIGHT_BITS:
-        raise KitError(f"unknown recipe {recipe!r}", hint=f"use one of: {', '.join(_WEIGHT_BITS)}")
-    place, fp16_target = _PLACES[target]
-    if recipe == "fp16" and not fp16_target:
+    return _PLACES[target][0]
+
+
+def check_recipe(recipe: Recipe, target: str) -> None:
+    """Raise ``KitError`` for an unknown target and for a recipe that it cannot run."""
+    place = place_of_target(target)
+    if place not in recipe.places:
         raise KitError(
-            f"recipe fp16 needs a target whose cores compute in fp16 (ARMv8.2), and {target} has none",
+            f"recipe {recipe.name} exists for {' and '.join(recipe.places)}, and target {target} runs on {place}",
+            hint="choose another --recipe or --target",
+        )
+    if "fp16" in (recipe.det.activations, recipe.rec.activations) and not _PLACES[target][1]:
+        raise KitError(
+            f"recipe {recipe.name} needs a target whose cores compute in fp16 (ARMv8.2), and {target} has none",
             hint="use --target arm64-fp16, or another recipe",
         )
-    return ConvertOptions(place=place, fp16=recipe == "fp16", weight_bits=_WEIGHT_BITS[recipe])

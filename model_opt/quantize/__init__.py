@@ -6,5 +6,15 @@ from __future__ import annotations
 
 from model_opt.quantize.observe import LayerView, Observation, Observer, convert_in_memory
 from model_opt.quantize.report import LayerNote, QuantReport
+from model_opt.quantize.table import ALGORITHMS, Algorithm
 
-__all__ = ["LayerNote", "LayerView", "Observation", "Observer", "QuantReport", "convert_in_memory"]
+__all__ = [
+    "ALGORITHMS",
+    "Algorithm",
+    "LayerNote",
+    "LayerView",
+    "Observation",
+    "Observer",
+    "QuantReport",
+    "convert_in_memory",
+]

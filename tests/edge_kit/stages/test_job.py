@@ -13,7 +13,7 @@ from edge_kit.build.manifest import check_bundle, read_manifest
 from edge_kit.stages import verification
 from edge_kit.stages.job import GatesFailed, build_bundle
 from edge_kit.stages.recheck import Sources, recheck
-from edge_kit.stages.request import BuildRequest, convert_options
+from edge_kit.stages.request import BuildRequest
 from edge_kit.verify.regression import regression_set
 from model_opt.errors import KitError
 from model_opt.nb import inspect_nb, read_nb
@@ -203,6 +203,7 @@ def test_a_users_own_models_and_images_go_the_same_way(tmp_path, mobile_det, mob
         ({"target": "toaster"}, "toaster"),
         ({"recipe": "int4"}, "int4"),
         ({"recipe": "fp16"}, "ARMv8.2"),
+        ({"recipe": "weight_int8", "target": "x86"}, "arm and opencl"),
         ({"device_profile": "no-such-phone"}, "no-such-phone"),
         ({"det_model": "no-such-model"}, "no-such-model"),
         ({"images": Path("absent-folder")}, "absent-folder"),
@@ -218,8 +219,20 @@ def test_bad_requests_are_refused_before_any_work(tmp_path, changes, words):
     assert not (tmp_path / "b").exists()
 
 
-def test_every_target_and_recipe_has_its_options():
-    assert convert_options("arm64", "weight_int8").weight_bits == 8
-    assert convert_options("arm64-opencl", "fp32").place == "opencl,arm"
-    assert convert_options("arm64-fp16", "fp16").fp16
-    assert convert_options("x86", "weight_int16").place == "x86"
+def test_auto_takes_the_first_recipe_that_passes_and_says_what_it_passed_over(
+    clean_cache, two_images, tmp_path, monkeypatch
+):
+    shipped = verification.apply_gates
+
+    def stricter(metrics, recipe):
+        refused = recipe == "weight_int8"
+        return tuple(replace(gate, passed=gate.passed and not refused) for gate in shipped(metrics, recipe))
+
+    monkeypatch.setattr(verification, "apply_gates", stricter)
+    manifest = build(tmp_path / "b", recipe="auto").manifest
+    assert manifest.recipe == "weight_int16"
+    chosen_by = manifest.verification["chosen_by"]
+    assert chosen_by["recipe"] == "auto"
+    assert "gates of recipe weight_int8 failed" in chosen_by["passed_over"]["weight_int8"]
+    assert "fp16" in chosen_by["passed_over"]
+    assert not list(tmp_path.glob("*.failed-report.html"))

@@ -1,0 +1,115 @@
+"""Recipes: how each model is quantised, read from ``configs/recipes.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from edge_kit.spec.load import SpecError, check_schema, read_yaml
+from model_opt.errors import KitError
+from model_opt.opt_tool import ConvertOptions
+from model_opt.quantize import ALGORITHMS
+from model_opt.resources import config_dir
+
+AUTO = "auto"
+"""Asks for the first recipe of ``Recipes.auto`` that the device can run and whose gates pass."""
+
+_PLACES: Mapping[str, Literal["arm", "opencl,arm", "x86"]] = {"arm": "arm", "opencl": "opencl,arm", "x86": "x86"}
+_WEIGHT_BITS: Mapping[str, Literal[8, 16]] = {"int8": 8, "int16": 16}
+
+
+class RecipeError(KitError):
+    """The recipes file is missing or malformed, or does not know a recipe."""
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """What a recipe does to one model. ``algorithm`` is a name of ``model_opt.quantize.ALGORITHMS`` or None."""
+
+    weights: str
+    activations: str
+    algorithm: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def convert_options(self, place: str) -> ConvertOptions:
+        """Return what opt is asked for, with kernels for ``place`` (arm, opencl or x86)."""
+        # A static int8 model says so in its own operators: opt needs no word.
+        bits = _WEIGHT_BITS.get(self.weights) if self.activations == "fp32" else None
+        return ConvertOptions(_PLACES[place], fp16=self.activations == "fp16", weight_bits=bits)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One row: what it is, when to choose it, what it costs, where it runs, and what it does to each model."""
+
+    name: str
+    description: str
+    choose: str
+    costs: str
+    places: tuple[str, ...]
+    det: ModelRecipe
+    rec: ModelRecipe
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether an algorithm of the recipe looks at calibration images."""
+        return self.det.algorithm is not None or self.rec.algorithm is not None
+
+    def model(self, role: Literal["det", "rec"]) -> ModelRecipe:
+        """Return what the recipe does to the model of ``role``."""
+        return self.det if role == "det" else self.rec
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """All recipes by name, and the order in which ``auto`` tries them."""
+
+    rows: Mapping[str, Recipe]
+    auto: tuple[str, ...]
+
+    def row(self, name: str) -> Recipe:
+        """Return a recipe; raises ``RecipeError`` that lists the known ones."""
+        if name not in self.rows:
+            raise RecipeError(f"unknown recipe {name!r}", hint=f"use one of: {', '.join((*self.rows, AUTO))}")
+        return self.rows[name]
+
+
+def load_recipes(path: Path | None = None) -> Recipes:
+    """Load the recipes from ``path`` (default: ``configs/recipes.yaml``).
+
+    Raises ``RecipeError`` naming the file, the key and what is allowed there.
+    """
+    path = path or config_dir() / "recipes.yaml"
+    try:
+        document = read_yaml(path)
+        check_schema(document, config_dir() / "recipes.schema.json", path)
+    except SpecError as error:
+        raise RecipeError(error.what, path=error.path, hint=error.hint) from error
+    rows = {name: _row(name, row, path) for name, row in document["recipes"].items()}
+    unknown = [name for name in document["auto"] if name not in rows]
+    if unknown:
+        raise RecipeError(f"auto: {unknown[0]!r} is not a recipe", path=path, hint=f"use some of: {', '.join(rows)}")
+    return Recipes(rows, tuple(document["auto"]))
+
+
+def _row(name: str, row: Mapping[str, Any], path: Path) -> Recipe:
+    models = {role: ModelRecipe(**given) for role, given in row["models"].items()}
+    for role, model in models.items():
+        if model.algorithm is None and model.options:
+            raise RecipeError(f"recipes.{name}.models.{role}: options without an algorithm", path=path)
+        if model.algorithm is not None:
+            _check_algorithm(model.algorithm, model.options, f"recipes.{name}.models.{role}", path)
+    texts = {key: row[key] for key in ("description", "choose", "costs")}
+    return Recipe(name, **texts, places=tuple(row["places"]), det=models["det"], rec=models["rec"])
+
+
+def _check_algorithm(name: str, options: Mapping[str, Any], where: str, path: Path) -> None:
+    if name not in ALGORITHMS:
+        known = ", ".join(ALGORITHMS) or "none"
+        raise RecipeError(f"{where}.algorithm: {name!r} is not known", path=path, hint=f"known are: {known}")
+    try:
+        ALGORITHMS[name].options(options)
+    except KitError as error:
+        raise RecipeError(f"{where}.options: {error.what}", path=path, hint=error.hint) from error

@@ -1,0 +1,82 @@
+"""The stages ``quantise-det`` and ``quantise-rec``: what a recipe's algorithm makes of the optimised models."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_kit.build.cache import Facts
+from edge_kit.build.fingerprint import code_fingerprint
+from edge_kit.build.graph import Stage, StageContext
+from edge_kit.calibration import calibration_inputs
+from edge_kit.engines.base import EngineOptions
+from edge_kit.engines.nb import NbEngine
+from edge_kit.ocr.tensor import Float32Array
+from edge_kit.recipes import ModelRecipe
+from edge_kit.spec import Profile
+from edge_kit.stages.models import PARAMETERS, PROGRAM
+from edge_kit.stages.request import Role
+from model_opt.errors import KitError
+from model_opt.files import sha256_bytes, sha256_file
+from model_opt.opt_tool import ConvertOptions, ModelPair, ToolEnv, convert
+from model_opt.paddle_model import read_model, write_model
+from model_opt.quantize import ALGORITHMS
+
+NOTES = "quantisation.json"
+MOST_LINES = 160
+"""Lines that the recogniser is calibrated on: more take time and change little."""
+
+
+def quantise_stage(
+    role: Role, recipe: ModelRecipe, images: Sequence[Path], rules: Profile, tool: ToolEnv, before: str
+) -> Stage:
+    """Return the stage that runs the recipe's algorithm on the model of ``<before>-<role>``.
+
+    The recogniser is calibrated on the lines that the detector finds on the calibration images, by the rules of the
+    specification; so its stage needs the detector too. Raises ``KitError`` for a recipe without an algorithm.
+    """
+    if recipe.algorithm is None:
+        raise KitError(f"the recipe has no algorithm for {role}")
+    algorithm = ALGORITHMS[recipe.algorithm]
+    options = algorithm.options(recipe.options)
+    sums = "".join(f"{sha256_file(path)} {path.name}\n" for path in images)
+    key = {
+        "algorithm": recipe.algorithm,
+        "options": repr(options),
+        "images": sha256_bytes(sums.encode()),
+        "rules": repr(rules),
+        "opt": tool.opt_version,
+        "code": code_fingerprint(
+            "edge_kit.stages.quantisation", "edge_kit.calibration", "edge_kit.ocr", "model_opt.quantize",
+            "model_opt.nb", "model_opt.paddle_model",
+        ),
+    }  # fmt: skip
+
+    def run(context: StageContext) -> Facts:
+        inputs = _inputs(role, images, rules, tool, context, before)
+        folder = context.inputs[f"{before}-{role}"]
+        model = read_model(folder / PROGRAM, folder / PARAMETERS)
+        made, report = algorithm.run(model, inputs, options, tool, context.progress)
+        write_model(made, context.out / PROGRAM, context.out / PARAMETERS)
+        (context.out / NOTES).write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+        return {"algorithm": report.algorithm, "inputs": len(inputs), "totals": dict(report.totals)}
+
+    return Stage(f"quantise-{role}", run, needs=tuple(dict.fromkeys((f"{before}-det", f"{before}-{role}"))), key=key)
+
+
+def _inputs(
+    role: Role, images: Sequence[Path], rules: Profile, tool: ToolEnv, context: StageContext, before: str
+) -> tuple[Float32Array, ...]:
+    """Return what the model of ``role`` sees of the calibration images, lines cut by the unquantised detector."""
+    folder = context.inputs[f"{before}-det"]
+    with tempfile.TemporaryDirectory(prefix="edge-kit-calibrate-") as name:
+        path = Path(name) / "det.nb"
+        convert(ModelPair(folder / PROGRAM, folder / PARAMETERS), ConvertOptions(), path, env=tool)
+        detector = NbEngine(path, EngineOptions(threads=1))
+    try:
+        found = calibration_inputs(images, detector.run, rules, MOST_LINES, context.progress)
+    finally:
+        detector.close()
+    return found.det if role == "det" else found.rec

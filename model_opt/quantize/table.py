@@ -1,0 +1,44 @@
+"""The algorithms that prepare a model for fewer bits, by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_opt.errors import KitError
+from model_opt.opt_tool import ToolEnv
+from model_opt.paddle_model import PaddleModel
+from model_opt.quantize.report import QuantReport
+
+Float32Array = NDArray[np.float32]
+Progress = Callable[[float, str], None]
+Quantise = Callable[[PaddleModel, Sequence[Float32Array], Any, ToolEnv, Progress], tuple[PaddleModel, QuantReport]]
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A function ``(model, inputs, options, env, progress) -> (model, report)`` and the class of its options."""
+
+    run: Quantise
+    options_class: type[Any]
+
+    def options(self, given: Mapping[str, Any]) -> Any:
+        """Return the options with ``given`` ones by name; raises ``KitError`` for an unknown name or a wrong type."""
+        known = {field.name: field.default for field in dataclasses.fields(self.options_class)}
+        for name, value in given.items():
+            if name not in known:
+                raise KitError(f"there is no option {name!r}", hint=f"known are: {', '.join(known)}")
+            if not isinstance(value, type(known[name])) and not (isinstance(known[name], float) and type(value) is int):
+                raise KitError(
+                    f"option {name!r} is {value!r}, a {type(known[name]).__name__} is expected",
+                    hint=f"the default is {known[name]!r}",
+                )
+        return self.options_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+
+
+ALGORITHMS: Mapping[str, Algorithm] = {}

@@ -1,0 +1,88 @@
+"""Calibration: the kit's own images are apart from every evaluation image, and bad folders are named."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_kit.calibration import calibration_images, calibration_inputs
+from edge_kit.ocr.image import read_image
+from edge_kit.spec import profile
+from edge_kit.verify.regression import regression_set
+from model_opt.errors import KitError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def thumbnail(path):
+    return cv2.resize(cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
+
+
+def assert_apart(ours, others):
+    sums = {hashlib.sha256(path.read_bytes()).hexdigest() for path in ours}
+    small = [thumbnail(path).astype(int) for path in ours]
+    for other in others:
+        assert hashlib.sha256(other.read_bytes()).hexdigest() not in sums
+        seen = thumbnail(other).astype(int)
+        nearest = min(float(np.abs(seen - one).mean()) for one in small)
+        assert nearest > 3.0, f"{other.name} looks like a calibration image"
+
+
+def test_no_regression_image_is_calibrated_on():
+    assert_apart(calibration_images(None), [image.path for image in regression_set()])
+
+
+def test_no_shared_image_is_calibrated_on(shared_dir):
+    images = sorted(path for path in (shared_dir / "images").iterdir() if path.suffix in {".jpg", ".jpeg", ".png"})
+    assert_apart(calibration_images(None), images)
+
+
+def test_rendering_again_gives_the_same_bytes(tmp_path):
+    script = ROOT / "scripts" / "render_calibration_images.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path)], cwd=ROOT, check=True)
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert made == {path.name: path.read_bytes() for path in calibration_images(None)}
+
+
+def rectangle_detector(x):
+    """A detector that finds one line in the middle of every page that is not blank."""
+    prob_map = np.zeros((1, 1, *x.shape[2:]), np.float32)
+    if np.ptp(x) > 1.0:
+        prob_map[0, 0, 10:30, 10:90] = 0.9
+    return prob_map
+
+
+def pages(folder, count, blank=False):
+    for i in range(count):
+        page = np.full((64, 128, 3), 255, np.uint8)
+        if not blank:
+            page[20:40, 10 + i :] = 0
+        cv2.imwrite(str(folder / f"{i}.png"), page)
+    return calibration_images(folder)
+
+
+def test_both_models_see_what_the_specification_makes_of_the_images(tmp_path):
+    found = calibration_inputs(pages(tmp_path, 3), rectangle_detector, profile(), 2, lambda *_: None)
+    assert [x.shape for x in found.det] == [(1, 3, 64, 128)] * 3
+    assert [x.shape for x in found.rec] == [(1, 3, 48, 320)] * 2
+
+
+def test_blank_images_are_refused(tmp_path):
+    with pytest.raises(KitError, match="no text on any of the 2") as caught:
+        calibration_inputs(pages(tmp_path, 2, blank=True), rectangle_detector, profile(), 9, lambda *_: None)
+    assert "twenty or more" in str(caught.value)
+
+
+def test_bad_folders_are_named(tmp_path):
+    with pytest.raises(KitError, match="absent"):
+        calibration_images(tmp_path / "absent")
+    with pytest.raises(KitError, match="holds no image"):
+        calibration_images(tmp_path)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(KitError) as caught:
+        calibration_inputs(calibration_images(tmp_path), rectangle_detector, profile(), 9, lambda *_: None)
+    assert caught.value.path == str(tmp_path / "broken.png")
