@@ -23,9 +23,11 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="The pinned models: list, fetch, verify.")
 devices_app = typer.Typer(no_args_is_help=True, help="Device profiles: list, show.")
+recipes_app = typer.Typer(no_args_is_help=True, help="Recipes, the ways to make models smaller: list.")
 config_app = typer.Typer(no_args_is_help=True, help="Configuration files: export.")
 app.add_typer(models_app, name="models")
 app.add_typer(devices_app, name="devices")
+app.add_typer(recipes_app, name="recipes")
 app.add_typer(config_app, name="config")
 
 DetModel = Annotated[
@@ -84,6 +86,47 @@ def build(
         calibration=calibration,
     )
     raise typer.Exit(run_build(request, json_events=json_events))
+
+
+@app.command()
+def quantize(
+    recipe: Annotated[str, typer.Option(help="A name of 'recipes list'.")],
+    target: Annotated[str, typer.Option(help="What the file is for; see 'build'.")] = "arm64",
+    det_model: DetModel = None,
+    rec_model: RecModel = None,
+    rec_dict: RecDict = None,
+    images: Annotated[Path | None, typer.Option(help="A folder of your own images to verify on as well.")] = None,
+    calibration: Calibration = None,
+    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("build/quantized"),
+    offline: Offline = False,
+    allow_failed_gates: Annotated[
+        bool, typer.Option("--allow-failed-gates", help="Write the files even if a gate fails.")
+    ] = False,
+) -> None:
+    """Quantise one model by a recipe and judge it by the recipe's gates; both when neither --det-model nor --rec-model.
+
+    The model of the other role stays in fp32 meanwhile.
+    """
+    from edge_kit.cli.quantize import run_quantize
+    from edge_kit.stages.request import ROLES, BuildRequest
+
+    given = {"det": det_model, "rec": rec_model}
+    roles = [role for role in ROLES if given[role]] or list(ROLES)
+    request = BuildRequest(
+        target=target,
+        recipe=recipe,
+        device_profile=None,
+        det_model=det_model,
+        rec_model=rec_model,
+        rec_dict=rec_dict,
+        images=images,
+        out=out,
+        offline=offline,
+        jobs=2,
+        allow_failed_gates=allow_failed_gates,
+        calibration=calibration,
+    )
+    raise typer.Exit(run_quantize(request, roles))
 
 
 @app.command()
@@ -241,6 +284,14 @@ def devices_show(
     from edge_kit.cli.devices import run_show
 
     run_show(name, as_json=as_json)
+
+
+@recipes_app.command("list")
+def recipes_list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the recipes: what each is, when to choose it, what it costs."""
+    from edge_kit.cli.quantize import run_list
+
+    run_list(as_json=as_json)
 
 
 @config_app.command("export")

@@ -35,7 +35,7 @@ def run_build(request: BuildRequest, *, json_events: bool) -> int:
     """Build a bundle; print events as JSON lines, or progress on a terminal and a summary."""
     from edge_kit.stages.job import build_bundle
 
-    with _listener(json_events) as listen:
+    with listener(json_events) as listen:
         written = build_bundle(request, listen)
     if not json_events:
         _print_summary(written.folder, written.manifest, written.changed)
@@ -53,7 +53,7 @@ def run_verify(bundle: Path, sources: Sources) -> int:
         out.print(table(("state", "file"), bad, f"{len(bad)} of {len(verdicts)} files are not what the manifest says"))
         return 1
     out.print(f"{len(verdicts)} files are what the manifest says")
-    with _listener(False) as listen:
+    with listener(False) as listen:
         found = recheck(bundle, sources, listen)
     for drawn in _gates(found):
         out.print(drawn)
@@ -61,7 +61,7 @@ def run_verify(bundle: Path, sources: Sources) -> int:
 
 
 @contextmanager
-def _listener(json_events: bool) -> Iterator[OnEvent]:
+def listener(json_events: bool) -> Iterator[OnEvent]:
     """Give what listens to a build: JSON lines, a progress display on a terminal, or nothing in a pipe."""
     if json_events:
         yield lambda event: print(json.dumps(event_to_json(event), ensure_ascii=False), flush=True)
@@ -120,14 +120,15 @@ def _gates(verification: Mapping[str, Any]) -> Iterator[Any]:
     oracle, reference = verification["oracle"], verification["reference"]
     for what, judged in (("the bundle's own files", verification), ("the unquantised models", oracle)):
         title = f"{what} by {judged['candidate']}, against {reference} on {judged['images']} images"
-        yield _gate_table(title, judged["gates"])
+        yield gate_table(title, judged["gates"])
     if verification["not_proven"]:
         yield f"NOT PROVEN: {verification['not_proven']}"
     elif not verification["passed"]:
         yield "NOT PROVEN: some gates failed and were allowed to (--allow-failed-gates)"
 
 
-def _gate_table(title: str, gates: Sequence[Mapping[str, Any]]) -> Any:
+def gate_table(title: str, gates: Sequence[Mapping[str, Any]]) -> Any:
+    """Return the table of gates, each with its number and its limit."""
     rows = [
         (
             "passed" if g["passed"] else "FAILED",

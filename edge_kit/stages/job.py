@@ -12,21 +12,18 @@ from edge_kit import __version__
 from edge_kit.build.cache import StageResult, default_cache
 from edge_kit.build.events import OnEvent, StageFinished, StageStarted
 from edge_kit.build.files import Json
-from edge_kit.build.graph import Stage
 from edge_kit.build.make import BundlePlan, make_bundle
 from edge_kit.build.output import WrittenBundle, check_target
-from edge_kit.calibration import calibration_images
 from edge_kit.devices import DeviceProfile, check_fit, default_profile, load_profile
 from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
 from edge_kit.spec import Profile, profile
 from edge_kit.stages.delivery import REPORT, configure_stage, layout, report_stage
-from edge_kit.stages.models import convert_stage, fetch_stage, optimise_stage
-from edge_kit.stages.quantisation import quantise_stage
-from edge_kit.stages.request import ROLES, BuildRequest, check_recipe, place_of_target
+from edge_kit.stages.quantisation import model_stages
+from edge_kit.stages.request import BuildRequest, check_recipe, place_of_target
 from edge_kit.stages.verification import PACKAGES, images_of, verify_stage
 from model_opt.errors import KitError
 from model_opt.files import write_atomic
-from model_opt.opt_tool import ToolEnv, find_tool
+from model_opt.opt_tool import find_tool
 
 
 class GatesFailed(KitError):
@@ -62,7 +59,7 @@ def _build(
     on_event(StageFinished("tool", 0.0))
     tools = {"edge-kit": __version__, "paddlelite": tool.opt_version, **{name: version(name) for name in PACKAGES}}
     stages = [
-        *_model_stages(request, recipe, rules, tool),
+        *model_stages(request, recipe, rules, tool),
         verify_stage(request, rules, images, tool),
         configure_stage(request, rules, device),
         report_stage(request, device, images, tools),
@@ -74,21 +71,6 @@ def _build(
         return plan(results)
 
     return make_bundle(stages, judged, request.out, cache=default_cache(), jobs=request.jobs, on_event=on_event)
-
-
-def _model_stages(request: BuildRequest, recipe: Recipe, rules: Profile, tool: ToolEnv) -> Iterator[Stage]:
-    """Yield fetch, optimise, quantise (where the recipe asks for it) and convert for each model."""
-    before = "optimise" if request.optimise else "fetch"
-    looked_at = calibration_images(request.calibration) if recipe.needs_calibration else ()
-    for role in ROLES:
-        model = recipe.model(role)
-        yield fetch_stage(role, request)
-        if request.optimise:
-            yield optimise_stage(role)
-        if model.algorithm is not None:
-            yield quantise_stage(role, model, looked_at, rules, tool, before)
-        source = "quantise" if model.algorithm is not None else before
-        yield convert_stage(role, model, place_of_target(request.target), tool, f"{source}-{role}")
 
 
 def _smallest_that_passes(

@@ -1,23 +1,23 @@
-"""The stages ``quantise-det`` and ``quantise-rec``: what a recipe's algorithm makes of the optimised models."""
+"""The stages that make a recipe's ``.nb`` files, and among them ``quantise-det`` and ``quantise-rec``."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edge_kit.build.cache import Facts
 from edge_kit.build.fingerprint import code_fingerprint
 from edge_kit.build.graph import Stage, StageContext
-from edge_kit.calibration import calibration_inputs
+from edge_kit.calibration import calibration_images, calibration_inputs
 from edge_kit.engines.base import EngineOptions
 from edge_kit.engines.nb import NbEngine
 from edge_kit.ocr.tensor import Float32Array
-from edge_kit.recipes import ModelRecipe
+from edge_kit.recipes import ModelRecipe, Recipe
 from edge_kit.spec import Profile
-from edge_kit.stages.models import PARAMETERS, PROGRAM
-from edge_kit.stages.request import Role
+from edge_kit.stages.models import PARAMETERS, PROGRAM, convert_stage, fetch_stage, optimise_stage
+from edge_kit.stages.request import ROLES, BuildRequest, Role, place_of_target
 from model_opt.errors import KitError
 from model_opt.files import sha256_bytes, sha256_file
 from model_opt.opt_tool import ConvertOptions, ModelPair, ToolEnv, convert
@@ -27,6 +27,21 @@ from model_opt.quantize import ALGORITHMS
 NOTES = "quantisation.json"
 MOST_LINES = 160
 """Lines that the recogniser is calibrated on: more take time and change little."""
+
+
+def model_stages(request: BuildRequest, recipe: Recipe, rules: Profile, tool: ToolEnv) -> Iterator[Stage]:
+    """Yield fetch, optimise, quantise (where the recipe asks for it) and convert for each model."""
+    before = "optimise" if request.optimise else "fetch"
+    looked_at = calibration_images(request.calibration) if recipe.needs_calibration else ()
+    for role in ROLES:
+        model = recipe.model(role)
+        yield fetch_stage(role, request)
+        if request.optimise:
+            yield optimise_stage(role)
+        if model.algorithm is not None:
+            yield quantise_stage(role, model, looked_at, rules, tool, before)
+        source = "quantise" if model.algorithm is not None else before
+        yield convert_stage(role, model, place_of_target(request.target), tool, f"{source}-{role}")
 
 
 def quantise_stage(

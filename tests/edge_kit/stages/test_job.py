@@ -17,7 +17,6 @@ from edge_kit.stages.request import BuildRequest
 from edge_kit.verify.regression import regression_set
 from model_opt.errors import KitError
 from model_opt.nb import inspect_nb, read_nb
-from model_opt.resources import cache_dir
 
 ROOT = Path(__file__).resolve().parents[3]
 REQUEST = BuildRequest(
@@ -33,36 +32,6 @@ REQUEST = BuildRequest(
     jobs=2,
     allow_failed_gates=False,
 )
-
-
-@pytest.fixture(scope="session")
-def shared_downloads():
-    """Folders of the cache that hold downloads, so that a clean cache need not fetch them again."""
-    from model_opt.opt_tool import find_tool
-    from model_opt.zoo import fetch
-
-    find_tool()
-    fetch("PP-OCRv4_mobile_det")
-    fetch("PP-OCRv4_mobile_rec")
-    return cache_dir()
-
-
-@pytest.fixture
-def clean_cache(shared_downloads, tmp_path, monkeypatch):
-    """A cache without a single result, but with the downloads."""
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    for name in ("wheels", "tools", "models"):
-        (cache / name).symlink_to(shared_downloads / name)
-    monkeypatch.setenv("EDGE_KIT_CACHE", str(cache))
-    return cache
-
-
-@pytest.fixture
-def two_images(monkeypatch):
-    """Verification on two small images, for tests that are not about its result."""
-    few = tuple(image for image in regression_set() if image.name in {"street_sign.png", "empty.png"})
-    monkeypatch.setattr(verification, "regression_set", lambda: few)
 
 
 def build(out, events=None, **changes):

@@ -1,0 +1,48 @@
+"""``edge-kit quantize`` and ``edge-kit recipes list``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_kit.cli.build import gate_table, listener
+from edge_kit.cli.render import console, size, table, write_json
+from edge_kit.recipes import load_recipes
+from edge_kit.stages.quantise_job import quantise_models
+from edge_kit.stages.request import BuildRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_kit.stages.request import Role
+
+
+def run_quantize(request: BuildRequest, roles: Sequence[Role]) -> int:
+    """Quantise models and print what came of it; return 1 when a gate failed and nothing was written."""
+    with listener(False) as listen:
+        done = quantise_models(request, roles, listen)
+    out = console()
+    verification = done.verification
+    title = f"recipe {request.recipe} on {' and '.join(roles)}, against {verification['reference']}"
+    out.print(gate_table(f"{title} on {verification['images']} images", verification["gates"]))
+    for file in done.files:
+        totals = ", ".join(f"{name} {value}" for name, value in file.totals.items())
+        out.print(f"{file.path}: {size(file.nbytes)}{f' ({totals})' if totals else ''}", markup=False)
+    if not done.files:
+        out.print("a gate failed, nothing was written (--allow-failed-gates writes it all the same)")
+    return 0 if verification["passed"] or done.files else 1
+
+
+def run_list(*, as_json: bool) -> None:
+    """Print every recipe with when to choose it and what it costs."""
+    recipes = load_recipes()
+    if as_json:
+        write_json(
+            {
+                name: {"description": row.description, "choose": row.choose, "costs": row.costs, "places": row.places}
+                for name, row in recipes.rows.items()
+            }
+        )
+        return
+    rows = [(name, row.description, row.choose, row.costs) for name, row in recipes.rows.items()]
+    rows.append(("auto", "the first that passes", "When the smallest is wanted.", " > ".join(recipes.auto)))
+    console().print(table(("recipe", "what it is", "choose it", "what it costs"), rows))
