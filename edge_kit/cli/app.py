@@ -197,6 +197,18 @@ def inspect(
 
 
 @app.command()
+def compare(
+    bundles: Annotated[list[Path], typer.Argument(help="Folders of bundles.", metavar="BUNDLE…")],
+    plot: Annotated[Path | None, typer.Option(help="Also draw the figures into this file (SVG).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show bundles side by side: size, operators, texts, characters, mask."""
+    from edge_kit.cli.compare import run_compare
+
+    run_compare(bundles, plot, as_json=as_json)
+
+
+@app.command()
 def emulate(
     model: Annotated[Path, typer.Argument(help="A Paddle Lite .nb file for ARM.")],
     source: Annotated[Path, typer.Option("--input", help="The input tensor: a .npy file, float32.")],
