@@ -74,8 +74,12 @@ def hard_sigmoid(op: OpView, x: Float32) -> Array:
 
 def hard_swish(op: OpView, x: Float32) -> Array:
     """(x / scale) * min(max(x + offset, 0), threshold)."""
-    gate = np.clip(rounded(x + _half(op.real("offset"))), np.float32(0), _half(op.real("threshold")))
-    return rounded(rounded(x * _half(1 / op.real("scale"))) * gate)
+    return _hard_swish(x, *map(op.real, ("offset", "scale", "threshold")))
+
+
+def _hard_swish(x: Float32, offset: float, scale: float, threshold: float) -> Float32:
+    gate = np.clip(rounded(x + _half(offset)), np.float32(0), _half(threshold))
+    return rounded(rounded(x * _half(1 / scale)) * gate)
 
 
 def scale(op: OpView, x: Float32) -> Array:
@@ -114,6 +118,17 @@ def _with_relu(op: OpView, y: Float32) -> Float32:
     return np.maximum(y, np.float32(0)) if relu_of(op) else y
 
 
+def _activated(op: OpView, y: Float32) -> Float32:
+    """Apply the activation that ``gemm_fp16.cc`` and ``gemv_fp16.cc`` fuse."""
+    fused = op.text("act_type", "") if op.flag("with_act", False) else ""
+    if fused == "relu6":
+        top = op.real("fuse_brelu_threshold")
+        return np.clip(y, np.float32(0), _half(top))
+    if fused == "hard_swish":
+        return _hard_swish(y, *map(op.real, ("hard_swish_offset", "hard_swish_scale", "hard_swish_threshold")))
+    return _with_relu(op, y)
+
+
 def conv(op: OpView, values: Values) -> None:
     """``conv2d`` and ``depthwise_conv2d``, by the algorithm that ``conv_compute.cc`` chooses."""
     x, weights = _read(op, values, "Input"), _read(op, values, "Filter")
@@ -123,8 +138,10 @@ def conv(op: OpView, values: Values) -> None:
     window = read_window(op, x, weights)
     check_channels(op, x, weights, window)
     start = np.zeros(weights.shape[0], np.float32) if bias is None else bias.reshape(-1)
-    y = _algorithm(x, weights, window)(op, x, weights, start, window)
-    _write(op, values, "Output", _with_relu(op, y))
+    algorithm = _algorithm(x, weights, window)
+    y = algorithm(op, x, weights, start, window)
+    # What the other kernels do for relu6 and hard_swish is not looked up: opt was never seen to fuse them there.
+    _write(op, values, "Output", _activated(op, y) if algorithm is _gemm else _with_relu(op, y))
 
 
 Conv = Callable[[OpView, Float32, Float32, Float32, Window], Float32]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from model_opt.nb.exact import fp16, fp32, int8, moves
+from model_opt.nb.exact import exp16, fp16, fp32, int8, moves
 from model_opt.nb.exact.state import Values
 from model_opt.nb.translate.view import OpView
 
@@ -32,6 +32,8 @@ _FP32: dict[str, Compute] = {
 
 _FP16: dict[str, Compute] = {
     "relu": fp16.unary(fp16.relu),
+    "sigmoid": fp16.unary(exp16.sigmoid),
+    "swish": fp16.unary(exp16.swish),
     "hard_sigmoid": fp16.unary(fp16.hard_sigmoid),
     "hard_swish": fp16.unary(fp16.hard_swish),
     "scale": fp16.unary(fp16.scale),
