@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -26,7 +25,8 @@ from edge_kit.verify.metrics import (
     match_boxes,
     text_agreement,
 )
-from edge_kit.verify.regression import RegressionImage, TruthLine
+from edge_kit.verify.regression import RegressionImage
+from edge_kit.verify.truth import comparable, truth_agreement
 from model_opt.errors import KitError
 
 
@@ -156,16 +156,11 @@ def cost_of(image: RegressionImage, reference: OcrResult, answer: OcrResult, spe
         moved_iou_total=math.fsum(pair.iou for pair in moved),
         other_texts=sum(differs),
         texts=text_agreement(reference.rec_texts, answer.rec_texts, lines),
-        letters=text_agreement(_comparable(reference.rec_texts), _comparable(answer.rec_texts), lines),
+        letters=text_agreement([*map(comparable, reference.rec_texts)], [*map(comparable, answer.rec_texts)], lines),
         score_loss=max([0.0, *(loss for loss in losses if not math.isnan(loss))]),
         nan_scores=sum(math.isnan(score) for score in answer.rec_scores),
-        truth=TextAgreement() if image.truth is None else _against_truth(image.truth, answer, spec.same_line),
+        truth=TextAgreement() if image.truth is None else truth_agreement(image.truth, answer, spec.same_line),
     )
-
-
-def comparable(text: str) -> str:
-    """Return a text in half-width forms and without blanks, which the recogniser gives only now and then."""
-    return "".join(unicodedata.normalize("NFKC", text).split())
 
 
 def by_height(run: Run, height: int, other: Run) -> Run:
@@ -213,14 +208,3 @@ def _attempt(demo: LegacyPipeline, image: Image) -> tuple[OcrResult, str | None]
 def _out_of_order(matching: BoxMatching) -> bool:
     order = [pair.candidate for pair in sorted(matching.pairs, key=lambda pair: pair.reference)]
     return order != sorted(order)
-
-
-def _against_truth(truth: Sequence[TruthLine], answer: OcrResult, same_line: float) -> TextAgreement:
-    quads = np.array([line.quad for line in truth], np.float64).reshape(-1, 4, 2)
-    matching = match_boxes(quads, answer.dt_polys, same_line)
-    told = _comparable([line.text for line in truth])
-    return text_agreement(told, _comparable(answer.rec_texts), matching)
-
-
-def _comparable(texts: Sequence[str]) -> list[str]:
-    return [comparable(text) for text in texts]
