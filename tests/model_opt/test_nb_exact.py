@@ -10,7 +10,7 @@ import pytest
 
 from model_opt.nb import NbError, NbModel, read_nb
 from model_opt.nb.exact import FP16_MAX, overflow_check, run_exact
-from model_opt.nb.exact.half import fma, matmul, rounded
+from model_opt.nb.exact.half import fma, gemm, matmul, rounded
 from model_opt.nb.exact.int8 import quantise
 
 INT8 = (
@@ -133,6 +133,25 @@ def test_matmul_rounds_after_every_product_in_order():
     for k in range(40):
         expected = fma(expected, a[:, k : k + 1], b[k])
     np.testing.assert_array_equal(matmul(a, b), expected)
+
+
+def test_matmul_rounds_ties_to_even():
+    # 2048 + 1 lies in the middle of two fp16 numbers, and so does 2050 + 1.
+    a, b = np.ones((1, 2), np.float32), np.array([[2048, 2050, -2048, 2.0**-14], [1, 1, -1, 2.0**-25]], np.float32)
+    assert matmul(a, b)[0].tolist() == [2048, 2052, -2048, 2.0**-14]
+
+
+def test_gemm_sums_its_last_columns_in_two_lanes():
+    rng = np.random.default_rng(8)
+    a, b = (rounded(rng.normal(size=shape).astype(np.float32)) for shape in ((3, 41), (41, 7)))
+    start = rounded(rng.normal(size=3).astype(np.float32))
+    expected = np.repeat(start[:, None], 7, axis=1)
+    lanes = np.zeros((2, 3, 3), np.float32)
+    for k in range(41):
+        expected[:, :4] = fma(expected[:, :4], a[:, k : k + 1], b[k, :4])
+        lanes[k % 2] = fma(lanes[k % 2], a[:, k : k + 1], b[k, 4:])
+    expected[:, 4:] = rounded(expected[:, 4:] + rounded(lanes[0] + lanes[1]))
+    np.testing.assert_array_equal(gemm(a, b, start), expected)
 
 
 def test_matmul_overflows_to_infinity():

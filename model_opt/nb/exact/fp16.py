@@ -9,7 +9,7 @@ import numpy as np
 from model_opt.nb.exact import taps, winograd
 from model_opt.nb.exact.elementwise import aligned
 from model_opt.nb.exact.fp32 import relu_of
-from model_opt.nb.exact.half import fma, matmul, matvec, rounded
+from model_opt.nb.exact.half import fma, gemm, matvec, rounded
 from model_opt.nb.exact.state import Array, Float32, Values
 from model_opt.nb.exact.window import (
     Window,
@@ -178,7 +178,7 @@ def _gemm(op: OpView, x: Float32, weights: Float32, start: Float32, window: Wind
     if size == (1, 1):
         products = [[matvec(flat[g], image[g, :, 0], starts[g]) for g in range(window.groups)] for image in matrix]
     else:
-        products = [[matmul(flat[g], image[g], starts[g]) for g in range(window.groups)] for image in matrix]
+        products = [[gemm(flat[g], image[g], starts[g]) for g in range(window.groups)] for image in matrix]
     y = np.array(products, dtype=np.float32)
     return y.reshape(x.shape[0], weights.shape[0], *size)
 
@@ -216,7 +216,7 @@ def conv_transpose(op: OpView, values: Values) -> None:
         op.fail(f"a transposed convolution of {list(x.shape)} by {list(weights.shape)}, {window}")
     n, channels, height, width = x.shape
     flat = weights.reshape(channels, -1).T
-    blocks = np.stack([matmul(flat, one.reshape(channels, -1)) for one in x])
+    blocks = np.stack([gemm(flat, one.reshape(channels, -1)) for one in x])
     parts = blocks.reshape(n, weights.shape[1], *window.kernel, height, width).transpose(0, 1, 4, 2, 5, 3)
     y = parts.reshape(n, weights.shape[1], height * window.kernel[0], width * window.kernel[1])
     bias = _maybe(op, values, "Bias")
@@ -332,7 +332,7 @@ def matmul_v2(op: OpView, values: Values) -> None:
     y = y.swapaxes(-1, -2) if op.flag("trans_y") else y
     if x.ndim < 2 or x.ndim != y.ndim or x.shape[:-2] != y.shape[:-2] or x.shape[-1] != y.shape[-2]:
         op.fail(f"factors of shapes {list(x.shape)} and {list(y.shape)}")
-    parts = [matmul(a, b) for a, b in zip(x.reshape(-1, *x.shape[-2:]), y.reshape(-1, *y.shape[-2:]), strict=True)]
+    parts = [gemm(a, b) for a, b in zip(x.reshape(-1, *x.shape[-2:]), y.reshape(-1, *y.shape[-2:]), strict=True)]
     _write(op, values, "Out", np.stack(parts).reshape(*x.shape[:-1], y.shape[-1]))
 
 
@@ -351,5 +351,5 @@ def fc(op: OpView, values: Values) -> None:
     if flat.shape[1] != weights.shape[0]:
         op.fail(f"an input of {list(x.shape)} for weights of {list(weights.shape)}")
     offset = np.zeros(weights.shape[1], np.float32) if bias is None else bias.reshape(-1)
-    y = matvec(weights.T, flat[0], offset)[None] if len(flat) == 1 else rounded(matmul(flat, weights) + offset)
+    y = matvec(weights.T, flat[0], offset)[None] if len(flat) == 1 else rounded(gemm(flat, weights) + offset)
     _write(op, values, "Out", y.reshape(*x.shape[:columns], weights.shape[1]))

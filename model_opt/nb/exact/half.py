@@ -10,14 +10,14 @@ import numpy as np
 
 from model_opt.nb.exact.state import Float32, Float64
 
-# Below this bound of every partial sum nothing overflows, and rounding needs no look at the exponent.
-_SAFE = 60000.0
-_BLOCK = 1 << 14
-_DROPPED = np.uint64(52 - 10)  # the bits of a float64's fraction that fp16 does not have
+# Below this, with what k roundings can add, nothing overflows, and rounding needs no look at infinity.
+_SAFE = 65504.0
+_BLOCK, _ROW = 1 << 14, 1 << 11
+_COLUMNS = 4
+_EXPONENT = np.uint64(0x7FF0_0000_0000_0000)
 _SUBNORMAL = 2.0**-14
-_ONE = np.uint64(1)
-_BELOW_HALF = np.uint64((1 << 41) - 1)
-_KEPT = np.uint64(0xFFFF_FFFF_FFFF_FFFF ^ ((1 << 42) - 1))
+# Added to a float64 and taken off again, this times the power of two below it leaves the 11 bits of fp16.
+_MAGIC = 1.5 * 2.0 ** (52 - 10)
 
 
 def rounded(values: Float32 | Float64) -> Float32:
@@ -33,22 +33,39 @@ def fma(total: Float32, x: Float32, y: Float32 | np.float32) -> Float32:
 def matmul(a: Float32, b: Float32, start: Float32 | None = None) -> Float32:
     """Return ``start + a @ b`` (m, n), summed along k in order, one rounding to fp16 for each product.
 
-    ``start`` (m) is where each row's sum begins, zero when None: the order of ``gemm_fp16.cc`` and
-    ``gemm_c8_fp16.cc``.
+    ``start`` (m) is where each row's sum begins, zero when None: the order of ``gemm_c8_fp16.cc``.
     """
     m, n = a.shape[0], b.shape[1]
     first = np.zeros(m, np.float32) if start is None else start
     bound = float((np.abs(a) @ np.abs(b)).max(initial=0)) + float(np.abs(first).max(initial=0))
-    total = np.empty((m, n), np.float32)
-    width = max(_BLOCK // m, 16)
-    wide_a, wide_b, wide_first = a.astype(np.float64), b.astype(np.float64), first.astype(np.float64)
     # Not "bound >= _SAFE": a bound that is NaN is not safe either.
-    add_products = _add_safely if bound < _SAFE else _add_checked
+    add_products = _add_safely if bound * (1 + 2.0**-11) ** a.shape[1] < _SAFE else _add_checked
+    total = np.repeat(first.astype(np.float64)[:, None], n, axis=1)
+    wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+    width = min(max(n, 1), _ROW)
+    height = max(_BLOCK // width, 1)
     for left in range(0, n, width):
-        block = np.repeat(wide_first[:, None], min(width, n - left), axis=1)
-        add_products(block, wide_a, np.ascontiguousarray(wide_b[:, left : left + width]))
-        total[:, left : left + width] = block
-    return total
+        factors = np.ascontiguousarray(wide_b[:, left : left + width])
+        for top in range(0, m, height):
+            block = np.ascontiguousarray(total[top : top + height, left : left + width])
+            add_products(block, wide_a[top : top + height], factors)
+            total[top : top + height, left : left + width] = block
+    return total.astype(np.float32)
+
+
+def gemm(a: Float32, b: Float32, start: Float32 | None = None) -> Float32:
+    """Return ``start + a @ b`` as ``gemm_prepack_8x16`` of ``gemm_fp16.cc`` does.
+
+    The last n % 4 columns are summed in two lanes, the even and the odd k, and ``start`` is added last.
+    """
+    whole = b.shape[1] // _COLUMNS * _COLUMNS
+    left = matmul(a, b[:, :whole], start)
+    if whole == b.shape[1]:
+        return left
+    even, odd = (matmul(a[:, lane::2], b[lane::2, whole:]) for lane in (0, 1))
+    right = rounded(even + odd)
+    right = right if start is None else rounded(start[:, None] + right)
+    return np.concatenate([left, right], axis=1)
 
 
 def _add_checked(total: Float64, a: Float64, b: Float64) -> None:
@@ -58,23 +75,21 @@ def _add_checked(total: Float64, a: Float64, b: Float64) -> None:
 
 
 def _add_safely(total: Float64, a: Float64, b: Float64) -> None:
-    """Add a @ b to ``total`` in place, rounding by integer arithmetic on the bits: several times faster.
+    """Add a @ b to ``total`` in place; nothing may overflow, and a zero loses its sign. Several times faster.
 
-    Subnormal fp16 numbers have fewer bits, so they take the slow way.
+    A sum is rounded by a large power of two, which depends on the sum's own exponent: the float64 addition cuts off
+    the bits that fp16 does not have, half to even, and the subtraction is exact.
     """
-    bits = total.view(np.uint64)
-    product, odd = np.empty_like(total), np.empty_like(bits)
+    bits, step = total.view(np.uint64), np.empty_like(total)
+    step_bits = step.view(np.uint64)
     for k in range(a.shape[1]):
-        np.multiply(a[:, k : k + 1], b[k], out=product)
-        np.add(total, product, out=total)
-        small = np.flatnonzero(np.abs(total) < _SUBNORMAL)
-        coarse = total.flat[small].astype(np.float16)
-        np.right_shift(bits, _DROPPED, out=odd)
-        np.bitwise_and(odd, _ONE, out=odd)
-        np.add(odd, _BELOW_HALF, out=odd)
-        np.add(bits, odd, out=bits)
-        np.bitwise_and(bits, _KEPT, out=bits)
-        total.flat[small] = coarse
+        np.multiply(a[:, k : k + 1], b[k], out=step)
+        np.add(total, step, out=total)
+        np.bitwise_and(bits, _EXPONENT, out=step_bits)
+        np.maximum(step, _SUBNORMAL, out=step)
+        np.multiply(step, _MAGIC, out=step)
+        np.add(total, step, out=total)
+        np.subtract(total, step, out=total)
 
 
 def matvec(a: Float32, x: Float32, bias: Float32) -> Float32:
