@@ -18,7 +18,7 @@ from edge_kit.spec import Profile, export_json, load_spec
 from edge_kit.stages.models import DICTIONARY
 from edge_kit.stages.request import ROLES, BuildRequest
 from edge_kit.stages.verification import REFERENCE, VERIFIED
-from edge_kit.verify.compare import Comparison, ImageComparison, Measures
+from edge_kit.verify.compare import ImageComparison
 from edge_kit.verify.gates import apply_gates
 from edge_kit.verify.report import ConfigRow, ModelRow, ReportData, render_report, report_picture
 from edge_kit.verify.runs import Named, Verified
@@ -28,7 +28,6 @@ from model_opt.resources import config_dir
 
 RUNTIME, SPEC, LABELS, REPORT = "runtime_config.json", "ocr_spec.json", "labels.txt", "report.html"
 MAX_PICTURES = 16
-NOTHING = Verified(Comparison((), Measures()), (), ())
 _CONVERTED = tuple(f"convert-{role}" for role in ROLES)
 
 
@@ -77,8 +76,7 @@ def report_stage(
     }
 
     def run(context: StageContext) -> Facts:
-        path = context.inputs["verify"] / VERIFIED
-        verified = load_verified(path.read_bytes()) if path.is_file() else NOTHING
+        verified = load_verified((context.inputs["verify"] / VERIFIED).read_bytes())
         config = json.loads((context.inputs["configure"] / RUNTIME).read_bytes())
         html = render_report(_report_data(request, device, tools, images, verified, config, context))
         (context.out / REPORT).write_text(html, encoding="utf-8")
@@ -99,7 +97,6 @@ def _report_data(
     worst = verified.comparison.worst_first
     models = tuple(_model_row(role, context.facts[f"convert-{role}"]) for role in ROLES)
     facts = context.facts["verify"]
-    unproven = [f"Not proven: {facts['not_proven']}."] if facts["not_proven"] else []
     warnings = [str(w) for role in ROLES for w in _list(context.facts[f"convert-{role}"]["warnings"])]
     return ReportData(
         target=request.target,
@@ -108,13 +105,13 @@ def _report_data(
         opt_version=str(context.facts["convert-det"]["opt_version"]),
         reference_engine=REFERENCE,
         candidate_engine=str(facts["candidate"]),
-        gates=apply_gates(verified.comparison.metrics() if verified.reference else {}, request.recipe),
+        gates=apply_gates(verified.comparison.metrics(), request.recipe),
         images=worst,
         pictures=_pictures(worst[:MAX_PICTURES], images, verified, context.progress),
         models=models,
         tools=tuple(sorted(tools.items())),
         runtime_config=_config_rows(config),
-        notes=(*unproven, "None of this was run on a phone.", _oracle_note(facts), *dict.fromkeys(warnings)),
+        notes=("None of this was run on a phone.", _oracle_note(facts), *dict.fromkeys(warnings)),
     )
 
 

@@ -87,9 +87,12 @@ def _reference_run(pipeline: OcrPipeline, named: Named) -> _Reference:
 def _candidate_run(pipeline: OcrPipeline, made: _Reference) -> ImageRun:
     detection = pipeline.detect(made.image)
     on_same_lines = [pipeline.probabilities(tensor) for tensor in made.tensors]
-    own = on_same_lines
-    if not np.array_equal(detection.dt_polys, made.detection.dt_polys):
-        own = [pipeline.probabilities(pipeline.line_input(made.image, box)) for box in detection.dt_polys]
+    # A box that both found cuts out the same line, and its output is known already.
+    known = {box.tobytes(): output for box, output in zip(made.detection.dt_polys, on_same_lines, strict=True)}
+    own = [
+        known[box.tobytes()] if box.tobytes() in known else pipeline.probabilities(pipeline.line_input(made.image, box))
+        for box in detection.dt_polys
+    ]
     return _image_run(pipeline, made.run.name, made.run.image_path, detection, own, on_same_lines)
 
 

@@ -138,6 +138,20 @@ def test_a_failed_gate_keeps_the_old_bundle_and_shows_the_report(tmp_path, monke
     assert not gates.exists()
 
 
+@pytest.mark.usefixtures("clean_cache")
+def test_the_nan_of_an_fp16_detector_fail_its_gates_by_name(tmp_path, monkeypatch):
+    few = tuple(image for image in regression_set() if image.name in {"tiny.png", "street_sign.png"})
+    monkeypatch.setattr(verification, "regression_set", lambda: few)
+    changes = {"target": "arm64-fp16", "recipe": "fp16"}
+    with pytest.raises(GatesFailed, match=r"det_non_finite is \d+\.0, limit 0\.0.*moved most: street_sign\.png"):
+        build(tmp_path / "b", **changes)
+    assert not (tmp_path / "b").exists()
+    verified = build(tmp_path / "b", allow_failed_gates=True, **changes).manifest.verification
+    assert verified["counts"]["det_candidate_non_finite"] > 1000
+    assert verified["counts"]["det_reference_non_finite"] == verified["counts"]["rec_candidate_non_finite"] == 0
+    assert verified["oracle"]["passed"]
+
+
 @pytest.mark.usefixtures("clean_cache", "two_images")
 def test_a_users_own_models_and_images_go_the_same_way(tmp_path, mobile_det, mobile_rec):
     for files, name in ((mobile_det, "my_det"), (mobile_rec, "my_rec")):
