@@ -79,7 +79,10 @@ class NbEngine:
 
 
 class ExactNbEngine:
-    """One fp16 or static int8 ``.nb`` file for ARM, computed value by value as the ARM kernels do; on numpy, slow."""
+    """One fp16 or static int8 ``.nb`` file for ARM, computed value by value as the ARM kernels do; on numpy, slow.
+
+    Runs from several threads at once are allowed.
+    """
 
     name = "nb (exact)"
 

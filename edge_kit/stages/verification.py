@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -116,7 +117,9 @@ def _compare(
 def _pipeline(make: MakeEngine, profile: Profile, characters: Sequence[str], stack: ExitStack) -> OcrPipeline:
     """Return a pipeline on engines that ``stack`` closes."""
     det, rec = make("det"), make("rec")
-    pipeline = OcrPipeline(profile, Runs(_run_of(det), (_run_of(rec),)), characters)
+    # The exact engine computes on one core, a line for some seconds, and may be run by several threads.
+    at_once = os.cpu_count() or 1 if isinstance(rec, ExactNbEngine) else 1
+    pipeline = OcrPipeline(profile, Runs(_run_of(det), (_run_of(rec),) * at_once), characters)
     for closing in (det.close, rec.close, pipeline.close):
         stack.callback(closing)
     return pipeline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,14 +87,20 @@ def _reference_run(pipeline: OcrPipeline, named: Named) -> _Reference:
 
 def _candidate_run(pipeline: OcrPipeline, made: _Reference) -> ImageRun:
     detection = pipeline.detect(made.image)
-    on_same_lines = [pipeline.probabilities(tensor) for tensor in made.tensors]
+    on_same_lines = _outputs(pipeline, made.tensors)
     # A box that both found cuts out the same line, and its output is known already.
     known = {box.tobytes(): output for box, output in zip(made.detection.dt_polys, on_same_lines, strict=True)}
-    own = [
-        known[box.tobytes()] if box.tobytes() in known else pipeline.probabilities(pipeline.line_input(made.image, box))
-        for box in detection.dt_polys
-    ]
+    moved = [box for box in detection.dt_polys if box.tobytes() not in known]
+    outputs = _outputs(pipeline, [pipeline.line_input(made.image, box) for box in moved])
+    known |= {box.tobytes(): output for box, output in zip(moved, outputs, strict=True)}
+    own = [known[box.tobytes()] for box in detection.dt_polys]
     return _image_run(pipeline, made.run.name, made.run.image_path, detection, own, on_same_lines)
+
+
+def _outputs(pipeline: OcrPipeline, tensors: Sequence[Float32Array]) -> list[Float32Array]:
+    """Return the recogniser's output for each line, as many lines at once as the pipeline has runs for."""
+    with ThreadPoolExecutor(len(pipeline.runs.recognise)) as pool:
+        return list(pool.map(pipeline.probabilities, tensors))
 
 
 def _image_run(
