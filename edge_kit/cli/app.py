@@ -223,6 +223,20 @@ def emulate(
     run_emulate(model, source, target, precision)
 
 
+@app.command()
+def overflow(
+    model: Annotated[Path, typer.Argument(help="A Paddle Lite .nb file with fp16 kernels.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Images or folders for a detector, .npy tensors for any model.", metavar="PATH…")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show which fp16 convolutions overflow on given images, and by how much; ends with 1 if any does."""
+    from edge_kit.cli.overflow import run_overflow
+
+    raise typer.Exit(run_overflow(model, paths, as_json=as_json))
+
+
 @app.command("legacy-report")
 def legacy_report(
     paths: Annotated[

@@ -21,7 +21,7 @@ def run_emulate(model: Path, source: Path, target: Path, precision: str) -> None
     value; NaN and infinite values are written as they are and counted.
     """
     options = EngineOptions()
-    x = _read(source)
+    x = read_tensor(source)
     if precision == "fast":
         y = NbEngine(model, options).run(x)
     elif precision == "exact":
@@ -36,7 +36,8 @@ def run_emulate(model: Path, source: Path, target: Path, precision: str) -> None
     sys.stdout.write(f"{target}: float32 {shape}, {bad} of {y.size} values NaN or infinite\n")
 
 
-def _read(source: Path) -> Float32Array:
+def read_tensor(source: Path) -> Float32Array:
+    """Return the float32 array in a ``.npy`` file; raises ``KitError`` for anything else."""
     hint = "write one with numpy.save: float32, [1, 3, height, width]"
     try:
         x = np.load(source, allow_pickle=False)

@@ -140,6 +140,41 @@ def test_emulate_counts_the_nan_of_a_phone(shared_dir, tmp_path):
     check_error(run("emulate", f"{golden}.fp16.nb", *options, "exact"), "x.npy")
 
 
+def test_overflow_names_the_layer_of_the_detector_that_overflows(shared_dir, page):
+    detector = shared_dir / "lite_golden" / "det_fp16.nb"
+    done = run("overflow", detector, page, "--json")
+    assert done.returncode == 1, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert (found["filter"], found["algorithm"], found["source"]) == ("conv2d_159.w_0", "F(4,3)", str(page))
+    assert found["max_transformed"] > 65504 > found["max_output"]
+    assert "conv2d_159.w_0" in run("overflow", detector, page).stdout
+
+
+def test_overflow_takes_tensors_and_keeps_the_worst(shared_dir, tmp_path):
+    golden = shared_dir / "lite_golden" / "micro"
+    with np.load(golden / "conv3x3s1_winograd.npz") as found:
+        x = found["input"]
+    for name, factor in (("small", 1), ("large", 2000), ("larger", 4000)):
+        np.save(tmp_path / f"{name}.npy", x * np.float32(factor))
+    model = golden / "conv3x3s1_winograd.fp16.nb"
+    calm = run("overflow", model, tmp_path / "small.npy")
+    assert calm.returncode == 0, calm.stderr
+    assert "on 1 inputs" in calm.stdout
+    done = run("overflow", model, *(tmp_path / f"{name}.npy" for name in ("small", "larger", "large")), "--json")
+    (found,) = json.loads(done.stdout)
+    assert found["source"].endswith("larger.npy")
+
+
+def test_overflow_refuses_what_it_cannot_judge(shared_dir, page, tmp_path):
+    golden = shared_dir / "lite_golden"
+    check_error(run("overflow", golden / "det_fp32.nb", page), "computes in fp32", "--recipe fp16")
+    check_error(run("overflow", golden / "det_fp16.nb", tmp_path / "absent.png"), "absent.png")
+    check_error(run("overflow", golden / "det_fp16.nb", tmp_path / "absent.npy"), "absent.npy")
+    np.save(tmp_path / "flat.npy", np.zeros((3, 4), np.float32))
+    check_error(run("overflow", golden / "det_fp16.nb", tmp_path / "flat.npy"), "takes float32 of shape")
+    assert run("overflow", golden / "det_fp16.nb").returncode == 2
+
+
 def test_devices_and_models_are_listed():
     assert {"generic-arm64", "rk3399", "x86"} <= {
         row["name"] for row in json.loads(run("devices", "list", "--json").stdout)
