@@ -125,6 +125,20 @@ def test_quantise_rounds_half_away_from_zero_and_keeps_minus_128_out():
     assert quantise(values).tolist() == [1, -1, 2, -3, 127, 127, -127, -127, 0]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounded_is_the_nearest_fp16_number(dtype):
+    rng = np.random.default_rng(6)
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    halves = np.sort(halves[np.isfinite(halves)]).astype(dtype)
+    between = (halves[1:] + halves[:-1]) / 2  # ties
+    spread = rng.normal(size=200_000) * 2.0 ** rng.integers(-28, 14, 200_000)
+    values = np.concatenate([halves, between, np.nextafter(between, dtype(0)), spread.astype(dtype)])
+    np.testing.assert_array_equal(rounded(values), values.astype(np.float16))
+    lost = np.array([65519, 65520, -65520, 1e30, np.inf, np.nan], dtype)
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(rounded(lost), [65504, np.inf, -np.inf, np.inf, np.inf, np.nan])
+
+
 def test_matmul_rounds_after_every_product_in_order():
     rng = np.random.default_rng(7)
     a, b = (rounded(rng.normal(size=shape).astype(np.float32)) for shape in ((5, 40), (40, 9)))

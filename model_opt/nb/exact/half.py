@@ -6,28 +6,64 @@ rounded once to fp16. (In float32 about one sum of 4,000 is rounded twice; behin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from model_opt.nb.exact.state import Float32, Float64
+from model_opt.nb.exact.state import Array, Float32, Float64
 
 # Below this, with what k roundings can add, nothing overflows, and rounding needs no look at infinity.
 _SAFE = 65504.0
-_BLOCK, _ROW = 1 << 14, 1 << 11
+_BLOCK, _ROW = 1 << 15, 1 << 10
 _COLUMNS = 4
-_EXPONENT = np.uint64(0x7FF0_0000_0000_0000)
+# What is at least this becomes infinite.
+_OVERFLOWS = 65520.0
 _SUBNORMAL = 2.0**-14
-# Added to a float64 and taken off again, this times the power of two below it leaves the 11 bits of fp16.
-_MAGIC = 1.5 * 2.0 ** (52 - 10)
+# By the bytes of a float: unsigned integers of its size, its exponent bits, and the factor that turns the power of two
+# below a value into what _round_safely adds: its last bit is then the last bit of an fp16 number.
+_FORMATS: Mapping[int, tuple[Any, Any, Any]] = {
+    4: (np.uint32, np.uint32(0x7F80_0000), np.float32(1.5 * 2.0 ** (23 - 10))),
+    8: (np.uint64, np.uint64(0x7FF0_0000_0000_0000), np.float64(1.5 * 2.0 ** (52 - 10))),
+}
 
 
 def rounded(values: Float32 | Float64) -> Float32:
-    """Round to fp16, half to even; what is beyond 65,504 becomes infinite."""
-    return values.astype(np.float16).astype(np.float32)
+    """Round to fp16, half to even; what is beyond 65,504 becomes infinite. A zero may lose its sign."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    out = np.empty(flat.shape, np.float32)
+    for left in range(0, flat.size, _BLOCK):
+        part = slice(left, left + _BLOCK)
+        out[part] = _rounded_block(flat[part].copy())
+    return out.reshape(values.shape)
 
 
 def fma(total: Float32, x: Float32, y: Float32 | np.float32) -> Float32:
-    """Return x * y + total, rounded once to fp16."""
+    """Return x * y + total, rounded once to fp16. A zero may lose its sign."""
     return rounded(x.astype(np.float64) * y + total)
+
+
+def _rounded_block(values: Array) -> Array:
+    """Round a flat array of float32 or float64 in place, and return it or a copy."""
+    if not np.abs(values).max(initial=0) < _OVERFLOWS:
+        return values.astype(np.float16)
+    step = np.empty_like(values)
+    _round_safely(values, step)
+    return values
+
+
+def _round_safely(values: Array, step: Array) -> None:
+    """Round to fp16 in place; nothing may overflow, and a zero loses its sign. ``step`` is room to work in.
+
+    A large power of two, which depends on the value's own exponent, is added and taken off: the addition cuts off
+    the bits that fp16 does not have, half to even, and the subtraction is exact.
+    """
+    integer, exponent, magic = _FORMATS[values.itemsize]
+    np.bitwise_and(values.view(integer), exponent, out=step.view(integer))
+    np.maximum(step, _SUBNORMAL, out=step)
+    np.multiply(step, magic, out=step)
+    np.add(values, step, out=values)
+    np.subtract(values, step, out=values)
 
 
 def matmul(a: Float32, b: Float32, start: Float32 | None = None) -> Float32:
@@ -75,21 +111,13 @@ def _add_checked(total: Float64, a: Float64, b: Float64) -> None:
 
 
 def _add_safely(total: Float64, a: Float64, b: Float64) -> None:
-    """Add a @ b to ``total`` in place; nothing may overflow, and a zero loses its sign. Several times faster.
-
-    A sum is rounded by a large power of two, which depends on the sum's own exponent: the float64 addition cuts off
-    the bits that fp16 does not have, half to even, and the subtraction is exact.
-    """
-    bits, step = total.view(np.uint64), np.empty_like(total)
-    step_bits = step.view(np.uint64)
+    """Add a @ b to ``total`` in place; nothing may overflow, and a zero loses its sign. Several times faster."""
+    step = np.empty_like(total)
+    columns = np.ascontiguousarray(a.T)[:, :, None]
     for k in range(a.shape[1]):
-        np.multiply(a[:, k : k + 1], b[k], out=step)
+        np.dot(columns[k], b[k : k + 1], out=step)  # exact, and faster than a product that is broadcast
         np.add(total, step, out=total)
-        np.bitwise_and(bits, _EXPONENT, out=step_bits)
-        np.maximum(step, _SUBNORMAL, out=step)
-        np.multiply(step, _MAGIC, out=step)
-        np.add(total, step, out=total)
-        np.subtract(total, step, out=total)
+        _round_safely(total, step)
 
 
 def matvec(a: Float32, x: Float32, bias: Float32) -> Float32:
