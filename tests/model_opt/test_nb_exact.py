@@ -10,8 +10,11 @@ import pytest
 
 from model_opt.nb import NbError, NbModel, read_nb
 from model_opt.nb.exact import FP16_MAX, overflow_check, run_exact
-from model_opt.nb.exact.half import fma, gemm, matmul, rounded
+from model_opt.nb.exact.half import fma, gemm, gemm_c8, matmul, rounded
 from model_opt.nb.exact.int8 import quantise
+from model_opt.nb.exact.run import run_watched
+from model_opt.nb.exact.state import Values
+from model_opt.nb.translate.view import OpView
 
 INT8 = (
     "int8_chain_1x1_dw_1x1", "int8_chain_hard_swish", "int8_conv1x1", "int8_conv1x1_hard_swish", "int8_conv1x1_relu",
@@ -83,6 +86,35 @@ def test_whole_static_int8_detector_equals_the_engine(shared_dir):
         theirs = file["out_static_int8"]
     assert np.count_nonzero((ours > 0.3) != (theirs > 0.3)) == 0
     assert np.abs(ours - theirs).max() <= 1e-5
+
+
+def _outputs_like(model: NbModel, x: np.ndarray, wanted: dict[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """Return, for each wanted array, what operators of a run wrote in its shape."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
+    before: list[str] = []
+
+    def watch(op: OpView, values: Values) -> None:
+        for written in before:
+            array = values.named(op, written)
+            for name, like in wanted.items():
+                if array.size == like.size and array.dtype == np.float16:
+                    found[name].append(array.reshape(like.shape).copy())
+        kernels = ("conv2d", "conv2d_transpose", "hard_swish", "elementwise_add", "concat")
+        before[:] = [next(iter(op.desc.outputs.values()))[0]] if op.desc.type in kernels else []
+
+    (feed,) = [op.outputs["Out"][0] for op in model.ops if op.type == "feed"]
+    run_watched(model, {feed: x}, watch)
+    return found
+
+
+@pytest.mark.parametrize(("kind", "text", "cuts"), [("det", "320x320", range(7)), ("rec", "48x320", range(5))])
+def test_inner_variables_of_the_fp16_models_equal_the_engine_bit_for_bit(shared_dir, kind, text, cuts):
+    folder = _golden(shared_dir)
+    engine = {str(cut): np.load(folder / "cuts" / f"{kind}_cut{cut}.npz")["out_fp16"] for cut in cuts}
+    with np.load(folder / f"{kind}_text_{text}.npz") as file:
+        ours = _outputs_like(read_nb(folder / f"{kind}_fp16.nb"), file["input"], engine)
+    for cut, theirs in engine.items():
+        assert any(np.array_equal(array, theirs, equal_nan=True) for array in ours[cut]), f"cut {cut}"
 
 
 def test_whole_fp16_detector_is_nan_where_the_engine_is(shared_dir):
@@ -166,6 +198,17 @@ def test_gemm_sums_its_last_columns_in_two_lanes():
         lanes[k % 2] = fma(lanes[k % 2], a[:, k : k + 1], b[k, 4:])
     expected[:, 4:] = rounded(expected[:, 4:] + rounded(lanes[0] + lanes[1]))
     np.testing.assert_array_equal(gemm(a, b, start), expected)
+
+
+def test_gemm_c8_sums_its_last_columns_in_four_lanes():
+    rng = np.random.default_rng(9)
+    a, b = (rounded(rng.normal(size=shape).astype(np.float32)) for shape in ((3, 40), (40, 6)))
+    lanes = np.zeros((4, 3, 2), np.float32)
+    for k in range(40):
+        lanes[k % 4] = fma(lanes[k % 4], a[:, k : k + 1], b[k, 4:])
+    expected = rounded(rounded(lanes[0] + lanes[1]) + rounded(lanes[2] + lanes[3]))
+    np.testing.assert_array_equal(gemm_c8(a, b)[:, 4:], expected)
+    np.testing.assert_array_equal(gemm_c8(a, b)[:, :4], matmul(a, b[:, :4]))
 
 
 def test_matmul_overflows_to_infinity():

@@ -69,7 +69,7 @@ def _round_safely(values: Array, step: Array) -> None:
 def matmul(a: Float32, b: Float32, start: Float32 | None = None) -> Float32:
     """Return ``start + a @ b`` (m, n), summed along k in order, one rounding to fp16 for each product.
 
-    ``start`` (m) is where each row's sum begins, zero when None: the order of ``gemm_c8_fp16.cc``.
+    ``start`` (m) is where each row's sum begins, zero when None.
     """
     m, n = a.shape[0], b.shape[1]
     first = np.zeros(m, np.float32) if start is None else start
@@ -102,6 +102,16 @@ def gemm(a: Float32, b: Float32, start: Float32 | None = None) -> Float32:
     right = rounded(even + odd)
     right = right if start is None else rounded(start[:, None] + right)
     return np.concatenate([left, right], axis=1)
+
+
+def gemm_c8(a: Float32, b: Float32) -> Float32:
+    """Return ``a @ b`` as ``gemm_c8_fp16.cc`` does: the last n % 4 columns are summed in four lanes along k."""
+    whole = b.shape[1] // _COLUMNS * _COLUMNS
+    left = matmul(a, b[:, :whole])
+    if whole == b.shape[1]:
+        return left
+    lanes = [matmul(a[:, lane::4], b[lane::4, whole:]) for lane in range(4)]
+    return np.concatenate([left, rounded(rounded(lanes[0] + lanes[1]) + rounded(lanes[2] + lanes[3]))], axis=1)
 
 
 def _add_checked(total: Float64, a: Float64, b: Float64) -> None:
