@@ -1,5 +1,5 @@
-"""The fp32 kernels between the int8 and fp16 ones. Sums run in float64 and are rounded once: ARM's own order differs
-from any host's, and this lies in the middle of what the orders can give."""
+"""The fp32 kernels between the int8 and fp16 ones. Sums of convolutions run in float64 and are rounded once: ARM's own
+order differs from any host's, and this lies in the middle of what the orders can give."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from model_opt.nb.exact.window import channelwise, check_channels, read_window, 
 from model_opt.nb.translate.view import OpView
 
 _erf = np.frompyfunc(erf, 1, 1)
+_NORM_BLOCK = 16
 
 
 def _f32(values: Array) -> Float32:
@@ -91,18 +92,43 @@ def add_relu(op: OpView, values: Values) -> None:
 
 
 def layer_norm(op: OpView, values: Values) -> None:
-    """(x - mean) / sqrt(variance + epsilon) * Scale + Bias over the sides from begin_norm_axis on."""
+    """(x - mean) / sqrt(variance + epsilon) * Scale + Bias over the sides from begin_norm_axis on (``norm.cc``)."""
     x = values.one(op, "X", np.float32)
     axis = op.integer("begin_norm_axis")
-    rows_ = x.astype(np.float64).reshape(int(np.prod(x.shape[:axis])), -1)
-    mean = rows_.mean(axis=1, keepdims=True)
-    variance = ((rows_ - mean) ** 2).mean(axis=1, keepdims=True)
-    y = (rows_ - mean) / np.sqrt(variance + op.real("epsilon"))
+    flat = x.reshape(int(np.prod(x.shape[:axis])), -1)
     gain, shift = values.optional(op, "Scale", np.float32), values.optional(op, "Bias", np.float32)
-    y = y * (1 if gain is None else gain.reshape(1, -1)) + (0 if shift is None else shift.reshape(1, -1))
-    values.put(op, "Y", _f32(y.reshape(x.shape)))
+    gain = np.ones(flat.shape[1], np.float32) if gain is None else gain.reshape(-1)
+    shift = np.zeros(flat.shape[1], np.float32) if shift is None else shift.reshape(-1)
+    mean, variance = _moments(flat)
+    scale = np.float32(1) / np.sqrt(np.float32(op.real("epsilon")) + variance)
+    whole = flat.shape[1] // _NORM_BLOCK * _NORM_BLOCK
+    centred = flat - mean
+    left = centred[:, :whole] * (gain[:whole] * scale) + shift[:whole]
+    right = (centred[:, whole:] * scale) * gain[whole:] + shift[whole:]
+    values.put(op, "Y", np.concatenate([left, right], axis=1).reshape(x.shape))
     op.outputs("Mean")
     op.outputs("Variance")
+
+
+def _moments(flat: Float32) -> tuple[Float32, Float32]:
+    """Return mean and variance of each row, [n, 1]: one pass in float32, in the engine's order of additions.
+
+    Four lanes, sixteen values at a time; the last size % 16 values one by one.
+    """
+    size, whole = flat.shape[1], flat.shape[1] // _NORM_BLOCK * _NORM_BLOCK
+    sums, squares = np.zeros((2, len(flat), 4), np.float32)
+    for left in range(0, whole, _NORM_BLOCK):
+        a, b, c, d = (flat[:, left + i : left + i + 4] for i in range(0, _NORM_BLOCK, 4))
+        sums = sums + (a + b) + c + d
+        for part in (a, b, c, d):
+            squares = squares + part * part
+    total, square = (((lanes[:, 0] + lanes[:, 1]) + lanes[:, 2]) + lanes[:, 3] for lanes in (sums, squares))
+    for column in flat[:, whole:].T:
+        total, square = total + column, square + column * column
+    share = np.float32(1) / np.float32(size)
+    mean = total * share
+    variance = _f32(square.astype(np.float64) * share - mean * mean)
+    return mean[:, None], variance[:, None]
 
 
 def conv_transpose(op: OpView, values: Values) -> None:
