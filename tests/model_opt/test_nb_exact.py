@@ -25,8 +25,8 @@ FP16 = (
     "add_scalar_mul_scalar", "concat", "conv1x1", "conv1x1_hard_swish", "conv1x1_large", "conv1x3",
     "conv3x3s1_winograd", "conv3x3s1_winograd_large", "conv3x3s1_winograd_relu", "conv3x3s2", "conv3x3s2_first",
     "conv_transpose2x2", "dw3x3s1", "dw3x3s2", "dw3x3s2x1", "dw5x5s1", "dw5x5s2", "fc", "hard_sigmoid", "hard_swish",
-    "layer_norm", "matmul_qk", "mul_channel", "nearest_x2", "nearest_x8", "pool_avg_3x2", "pool_avg_global", "pool_max_2x2",
-    "relu",
+    "layer_norm", "matmul_qk", "mul_channel", "nearest_x2", "nearest_x8", "pool_avg_3x2", "pool_avg_global",
+    "pool_max_2x2", "relu",
 )  # fmt: skip
 # Kernels that opt leaves in fp32, or whose exponential is a polynomial here and a library function there.
 NEARLY = ("gelu", "sigmoid", "softmax", "swish")
