@@ -8,6 +8,7 @@ import numpy as np
 
 from model_opt.nb.exact import taps, winograd
 from model_opt.nb.exact.elementwise import aligned
+from model_opt.nb.exact.exp32 import exponential, reciprocal_estimate
 from model_opt.nb.exact.fp32 import relu_of
 from model_opt.nb.exact.half import fma, gemm, matvec, rounded
 from model_opt.nb.exact.state import Array, Float32, Values
@@ -225,14 +226,6 @@ def conv_transpose(op: OpView, values: Values) -> None:
     _write(op, values, "Output", _with_relu(op, y))
 
 
-def _reciprocal_estimate(x: Float32) -> Float32:
-    """Return the 8-bit estimate of 1/x that ``FRECPE`` gives (Arm ARM, RecipEstimate), for normal positive x."""
-    mantissa, exponent = np.frexp(x)
-    scaled = np.where(np.isfinite(x), mantissa * 512, 256).astype(np.int64) * 2 + 1
-    estimate = ((1 << 19) // np.maximum(scaled, 1) + 1) // 2
-    return np.where(np.isfinite(x), np.ldexp(estimate / 256.0, -exponent), 1 / x).astype(np.float32)
-
-
 def _lane_sums(powers: Float32) -> Float32:
     """Sum (rows, size) as eight lanes, then four, then one after the other."""
     whole, size = powers.shape[1] // 8 * 8, powers.shape[1]
@@ -258,13 +251,13 @@ def softmax(op: OpView, values: Values) -> None:
     x = _read(op, values, "X")
     axis = op.integer("axis") % x.ndim
     op.ignore("data_format")
-    powers = rounded(np.exp(rounded(x - x.max(axis=axis, keepdims=True))))
+    powers = rounded(exponential(rounded(x - x.max(axis=axis, keepdims=True))))
     size = x.shape[axis]
     if axis == x.ndim - 1 and size >= 8:
         flat = powers.reshape(-1, size)
         total = _lane_sums(flat)[:, None]
         quick = size // 4 * 4
-        parts = [flat[:, :quick] * _reciprocal_estimate(total), flat[:, quick:] / total]
+        parts = [flat[:, :quick] * reciprocal_estimate(total), flat[:, quick:] / total]
         _write(op, values, "Out", np.concatenate(parts, axis=1).reshape(x.shape))
         return
     total = np.zeros_like(powers.take([0], axis=axis))

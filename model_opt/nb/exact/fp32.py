@@ -35,17 +35,6 @@ def relu(_: OpView, x: Float32) -> Array:
     return np.maximum(x, np.float32(0))
 
 
-def sigmoid(_: OpView, x: Float32) -> Array:
-    """1 / (1 + exp(-x))."""
-    return np.asarray(1 / (1 + np.exp(-x.astype(np.float64))))
-
-
-def swish(op: OpView, x: Float32) -> Array:
-    """x / (1 + exp(-beta x))."""
-    wide = x.astype(np.float64)
-    return np.asarray(wide / (1 + np.exp(-op.real("beta") * wide)))
-
-
 def gelu(op: OpView, x: Float32) -> Array:
     """x / 2 (1 + erf(x / sqrt 2))."""
     op.must("approximate", False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from model_opt.nb.exact import exp16, fp16, fp32, int8, moves
+from model_opt.nb.exact import exp16, exp32, fp16, fp32, int8, moves
 from model_opt.nb.exact.state import Values
 from model_opt.nb.translate.view import OpView
 
@@ -12,8 +12,8 @@ Compute = Callable[[OpView, Values], None]
 
 _FP32: dict[str, Compute] = {
     "relu": fp32.unary(fp32.relu),
-    "sigmoid": fp32.unary(fp32.sigmoid),
-    "swish": fp32.unary(fp32.swish),
+    "sigmoid": fp32.unary(exp32.sigmoid),
+    "swish": fp32.unary(exp32.swish),
     "gelu": fp32.unary(fp32.gelu),
     "hard_sigmoid": fp32.unary(fp32.hard_sigmoid),
     "hard_swish": fp32.unary(fp32.hard_swish),
