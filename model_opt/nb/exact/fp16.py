@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from model_opt.nb.exact import taps, winograd
+from model_opt.nb.exact.build import Build
 from model_opt.nb.exact.elementwise import aligned
 from model_opt.nb.exact.exp32 import exponential, reciprocal_estimate
 from model_opt.nb.exact.fp32 import relu_of
@@ -139,7 +141,7 @@ def conv(op: OpView, values: Values) -> None:
     window = read_window(op, x, weights)
     check_channels(op, x, weights, window)
     start = np.zeros(weights.shape[0], np.float32) if bias is None else bias.reshape(-1)
-    algorithm = _algorithm(x, weights, window)
+    algorithm = _algorithm(x, weights, window, values.build)
     y = algorithm(op, x, weights, start, window)
     # What the other kernels do for relu6 and hard_swish is not looked up: opt was never seen to fuse them there.
     _write(op, values, "Output", _activated(op, y) if algorithm is _gemm else _with_relu(op, y))
@@ -154,11 +156,11 @@ def uses_winograd(x: Array, weights: Array, window: Window) -> bool:
     return window.groups == 1 and wide and window.kernel == (3, 3) and window.strides == (1, 1)
 
 
-def _algorithm(x: Array, weights: Array, window: Window) -> Conv:
+def _algorithm(x: Array, weights: Array, window: Window, build: Build) -> Conv:
     if window.groups == x.shape[1] == weights.shape[0]:
         return _depthwise
     if uses_winograd(x, weights, window):
-        return _winograd
+        return partial(_winograd, build)
     dense = window.groups == 1 and window.kernel == (3, 3)
     if dense and window.strides == (2, 2) and weights.shape[0] * weights.shape[1] < 4 * x.shape[2] * x.shape[3]:
         return _direct
@@ -197,11 +199,11 @@ def _depthwise(op: OpView, x: Float32, weights: Float32, start: Float32, window:
     return taps.chain(total, view, flat, order)
 
 
-def _winograd(op: OpView, x: Float32, weights: Float32, start: Float32, window: Window) -> Float32:
+def _winograd(build: Build, op: OpView, x: Float32, weights: Float32, start: Float32, window: Window) -> Float32:
     """Winograd, then + bias."""
     image = padded(x, window.pads)
     height, width = image.shape[2] - 2, image.shape[3] - 2
-    y = np.stack([winograd.convolve(one, weights, height, width) for one in image])
+    y = np.stack([winograd.convolve(one, weights, height, width, build) for one in image])
     return rounded(y + channelwise(start))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from model_opt.nb.errors import NbError
+from model_opt.nb.exact.build import Build
 from model_opt.nb.exact.state import Array, Values
 from model_opt.nb.exact.table import TABLE, Compute
 from model_opt.nb.translate.view import OpView
@@ -18,20 +19,23 @@ _INPUT_HINT = "give one float32 array for each input of the model, of the shape 
 _NOTES = frozenset({"out_threshold", "Out0_threshold", "Output0_threshold"})
 
 
-def run_exact(model: NbModel, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+def run_exact(model: NbModel, inputs: Mapping[str, Array], build: Build = Build.RELEASE) -> Mapping[str, Array]:
     """Return the outputs of ``model`` by variable name, as float32, computed as Paddle Lite's ARM kernels do.
 
-    ``inputs`` maps the names of the input variables to float32 arrays. An fp16 overflow gives inf or NaN, as on the
-    phone. Raises ``NbError`` for an operator, kernel, attribute or shape that is not known, and for missing inputs.
+    ``inputs`` maps the names of the input variables to float32 arrays; ``build`` says whose sums are computed. An fp16
+    overflow gives inf or NaN, as on the phone. Raises ``NbError`` for an operator, kernel, attribute or shape that is
+    not known, and for missing inputs.
     """
-    return run_watched(model, inputs, lambda _op, _values: None)
+    return run_watched(model, inputs, lambda _op, _values: None, build)
 
 
-def run_watched(model: NbModel, inputs: Mapping[str, Array], watch: Watch) -> Mapping[str, Array]:
+def run_watched(
+    model: NbModel, inputs: Mapping[str, Array], watch: Watch, build: Build = Build.RELEASE
+) -> Mapping[str, Array]:
     """Run as ``run_exact`` does and call ``watch`` before every operator."""
     if len(model.blocks) != 1:
         raise NbError(f"the program has {len(model.blocks)} blocks; loops and branches are not known", path=model.path)
-    values = Values(model)
+    values = Values(model, build)
     _feed(model, inputs, values)
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
         for op, compute in _steps(model):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_opt.nb.exact.build import Build
 from model_opt.nb.translate.view import OpView
 from model_opt.nb.types import NbModel
 
@@ -21,9 +22,10 @@ _HALF = "_fp16"  # an attribute "<parameter>_fp16": the loader rounds this float
 class Values:
     """The tensors that exist at one point of a run, parameters included."""
 
-    __slots__ = ("_arrays", "outputs")
+    __slots__ = ("_arrays", "build", "outputs")
 
-    def __init__(self, model: NbModel) -> None:
+    def __init__(self, model: NbModel, build: Build) -> None:
+        self.build = build
         halves = {name.removesuffix(_HALF) for op in model.ops for name in op.attrs if name.endswith(_HALF)}
         self._arrays: dict[str, Array] = {}
         for name, tensor in model.params.items():

@@ -6,35 +6,48 @@ overflows from inputs of 655 on in the worst case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from model_opt.nb.exact.build import Build
 from model_opt.nb.exact.half import fma, gemm_c8, rounded
 from model_opt.nb.exact.state import Float32, Float64
 from model_opt.nb.exact.window import Number
 
 Lines = Sequence[Float32]
+OfLine = Callable[[Lines], list[Float32]]
 
 
 # The engine is compiled with -ffast-math: its compiler fuses and reorders the C++ sums. The orders below are the ones
-# that reproduce its outputs bit for bit; others leave 15 to 90 % of the values different. GCC 12 makes all of them of
-# the source but that of F(2,3)'s input, which was searched; clang 14 makes others.
+# that reproduce its outputs bit for bit, and other orders leave 15 to 90 % of the values different. GCC 12 makes all of
+# them of the source but that of F(2,3)'s input with -O3, which was searched; clang 14 makes others.
 def _line_2(s: Lines) -> list[Float32]:
     return [rounded(s[0] - s[2]), rounded(s[1] + s[2]), rounded(s[2] - s[1]), rounded(s[1] - s[3])]
 
 
-def _input_2(s: Float32) -> Float32:
+_Orders = Mapping[tuple[int, int], tuple[int, int, int, int]]
+_ONE_BY_ONE, _CROSSED = (0, 1, 3, 2), (1, 3, 0, 2)
+# By x and y of the transformed tile: where four inputs are not summed as (0 + 1) + (2 + 3), but one after the other.
+_ORDERS_2: Mapping[Build, _Orders] = {
+    Build.FAST: {(x, y): _ONE_BY_ONE for x in (0, 2, 3) for y in (0, 3)},
+    Build.RELEASE: {(0, 0): _CROSSED, (2, 0): _CROSSED, (3, 0): _CROSSED, (2, 3): _ONE_BY_ONE, (3, 3): _ONE_BY_ONE},
+}
+
+
+def _input_2(orders: _Orders, s: Float32) -> Float32:
     """Transform tiles (y, x, ...) of F(2,3) into (x, y, ...)."""
     along = [_line_2([s[y, x] for x in range(4)]) for y in range(4)]
     both = np.stack([np.stack(_line_2([along[y][x] for y in range(4)])) for x in range(4)])
-    # Column x is plus minus of two inputs; where they are subtracted, the outer rows subtract them one by one.
-    for x, (plus, minus) in {0: (0, 2), 2: (2, 1), 3: (1, 3)}.items():
-        for row, (y, other) in {0: (0, 2), 3: (1, 3)}.items():
-            both[x, row] = rounded(rounded(along[y][x] + s[other, minus]) - s[other, plus])
+    differences = {0: (0, 2), 2: (2, 1), 3: (1, 3)}
+    for (x, y), order in orders.items():
+        (plus, minus), (above, below) = differences[x], differences[y]
+        terms = (s[above, plus], -s[above, minus], -s[below, plus], s[below, minus])
+        both[x, y] = rounded(rounded(rounded(terms[order[0]] + terms[order[1]]) + terms[order[2]]) + terms[order[3]])
     return both
 
 
@@ -60,7 +73,7 @@ def _plus(total: Float32, x: Float32, factor: int) -> Float32:
     return fma(total, x, np.float32(factor))
 
 
-def _line_4(s: Lines) -> list[Float32]:
+def _line_4_fast(s: Lines) -> list[Float32]:
     even, odd = _plus(s[4], s[2], -4), _plus(-s[3], s[1], 4)
     near, far = rounded(s[4] - s[2]), rounded(rounded(s[1] - s[3]) * np.float32(2))
     return [
@@ -71,6 +84,12 @@ def _line_4(s: Lines) -> list[Float32]:
         rounded(near + far),
         _plus(_plus(s[5], s[1], 4), s[3], -5),
     ]
+
+
+def _line_4_release(s: Lines) -> list[Float32]:
+    lines = _line_4_fast(s)
+    lines[2] = _plus(rounded(_plus(s[4], s[2], -4) - s[3]), s[1], 4)
+    return lines
 
 
 def _output_line_4(s: Lines) -> list[Float32]:
@@ -84,10 +103,10 @@ def _output_line_4(s: Lines) -> list[Float32]:
     ]
 
 
-def _input_4(s: Float32) -> Float32:
+def _input_4(of_line: OfLine, s: Float32) -> Float32:
     """Transform tiles (y, x, ...) of F(4,3) along the width, then along the height, into (x, y, ...)."""
-    along = np.stack(_line_4([s[:, x] for x in range(6)]))
-    return np.stack(_line_4([along[:, y] for y in range(6)]), axis=1)
+    along = np.stack(of_line([s[:, x] for x in range(6)]))
+    return np.stack(of_line([along[:, y] for y in range(6)]), axis=1)
 
 
 def _output_4(s: Float32) -> Float32:
@@ -104,37 +123,36 @@ class Scheme:
     out: int
     tile: int
     weights: tuple[tuple[float, float, float], ...]
-    of_line: Callable[[Lines], list[Float32]]
+    of_line: OfLine
     of_input: Callable[[Float32], Float32]
     of_output: Callable[[Float32], Float32]
 
 
-_F23 = Scheme(
-    "F(2,3)", 2, 4, ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)), _line_2, _input_2, _output_2
-)  # fmt: skip
-_F43 = Scheme(
-    "F(4,3)",
-    4,
-    6,
-    (
-        (1 / 4, 0, 0),
+def _f23(build: Build) -> Scheme:
+    weights = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
+    return Scheme("F(2,3)", 2, 4, weights, _line_2, partial(_input_2, _ORDERS_2[build]), _output_2)
+
+
+def _f43(build: Build) -> Scheme:
+    weights = (
+        (1 / 4, 0.0, 0.0),
         (-1 / 6, -1 / 6, -1 / 6),
         (-1 / 6, 1 / 6, -1 / 6),
         (1 / 24, 1 / 12, 1 / 6),
         (1 / 24, -1 / 12, 1 / 6),
-        (0, 0, 1),
-    ),
-    _line_4,
-    _input_4,
-    _output_4,
-)
+        (0.0, 0.0, 1.0),
+    )
+    of_line = _line_4_fast if build is Build.FAST else _line_4_release
+    return Scheme("F(4,3)", 4, 6, weights, of_line, partial(_input_4, of_line), _output_4)
+
+
 _TILE_BLOCK = 8
 _SMALL = 16
 
 
-def scheme_of(height: int, width: int) -> Scheme:
+def scheme_of(height: int, width: int, build: Build = Build.RELEASE) -> Scheme:
     """Return the algorithm that one thread takes for an output of this size (``conv_winograd.cc``)."""
-    return _F23 if height * width // _TILE_BLOCK < _SMALL else _F43
+    return (_f23 if height * width // _TILE_BLOCK < _SMALL else _f43)(build)
 
 
 def tiles(x: NDArray[Number], scheme: Scheme, height: int, width: int) -> NDArray[Number]:
@@ -164,9 +182,9 @@ def transform_output(products: Float32, scheme: Scheme) -> Float32:
     return both.transpose(2, 3, 1, 4, 0).reshape(channels, down * scheme.out, across * scheme.out)
 
 
-def convolve(x: Float32, weights: Float32, height: int, width: int) -> Float32:
+def convolve(x: Float32, weights: Float32, height: int, width: int, build: Build) -> Float32:
     """Return the convolution (out, height, width) of one padded image, before bias and activation."""
-    scheme = scheme_of(height, width)
+    scheme = scheme_of(height, width, build)
     inputs = scheme.of_input(tiles(x, scheme, height, width))
     filters = transform_weights(weights, scheme)
     grid = inputs.shape[3:]
