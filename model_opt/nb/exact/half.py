@@ -30,26 +30,26 @@ _FORMATS: Mapping[int, tuple[Any, Any, Any]] = {
 
 def rounded(values: Float32 | Float64) -> Float32:
     """Round to fp16, half to even; what is beyond 65,504 becomes infinite. A zero may lose its sign."""
-    flat = np.ascontiguousarray(values).reshape(-1)
-    out = np.empty(flat.shape, np.float32)
-    for left in range(0, flat.size, _BLOCK):
-        part = slice(left, left + _BLOCK)
-        out[part] = _rounded_block(flat[part].copy())
-    return out.reshape(values.shape)
+    return _rounded_in_place(np.array(values, order="C"))
 
 
 def fma(total: Float32, x: Float32, y: Float32 | np.float32) -> Float32:
     """Return x * y + total, rounded once to fp16. A zero may lose its sign."""
-    return rounded(x.astype(np.float64) * y + total)
+    return _rounded_in_place(np.ascontiguousarray(x.astype(np.float64) * y + total))
 
 
-def _rounded_block(values: Array) -> Array:
-    """Round a flat array of float32 or float64 in place, and return it or a copy."""
-    if not np.abs(values).max(initial=0) < _OVERFLOWS:
-        return values.astype(np.float16)
-    step = np.empty_like(values)
-    _round_safely(values, step)
-    return values
+def _rounded_in_place(values: Array) -> Float32:
+    """Round a contiguous array of float32 or float64, which is lost, block by block."""
+    flat = values.reshape(-1)
+    step = np.empty(min(flat.size, _BLOCK), values.dtype)
+    for left in range(0, flat.size, _BLOCK):
+        block = flat[left : left + _BLOCK]
+        room = step[: block.size]
+        if np.abs(block, out=room).max() < _OVERFLOWS:
+            _round_safely(block, room)
+        else:
+            block[...] = block.astype(np.float16)
+    return values.astype(np.float32, copy=False)
 
 
 def _round_safely(values: Array, step: Array) -> None:
