@@ -242,6 +242,15 @@ def test_an_unknown_attribute_is_named(shared_dir):
         _run(model, x)
 
 
+def test_the_faulty_pool_of_later_engines_is_refused(shared_dir):
+    folder = _golden(shared_dir) / "micro"
+    model = read_nb(folder / "pool_max_2x2.fp16.nb")
+    with np.load(folder / "pool_max_2x2.npz") as file:
+        assert file["input"].shape[3] > 16
+        with pytest.raises(NbError, match="2x2 pool of stride 2"):
+            _run(dataclasses.replace(model, opt_version="v2.14-rc"), file["input"])
+
+
 @pytest.mark.parametrize("given", [{}, {"x": np.zeros((1, 2), np.float32)}, {"y": np.zeros((1, 2), np.float32)}])
 def test_inputs_that_do_not_fit_are_refused(shared_dir, given):
     model = read_nb(_golden(shared_dir) / "micro" / "conv1x1.fp16.nb")

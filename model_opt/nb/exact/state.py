@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ _HALF = "_fp16"  # an attribute "<parameter>_fp16": the loader rounds this float
 class Values:
     """The tensors that exist at one point of a run, parameters included."""
 
-    __slots__ = ("_arrays", "build", "outputs")
+    __slots__ = ("_arrays", "build", "opt_version", "outputs")
 
     def __init__(self, model: NbModel, build: Build) -> None:
         self.build = build
+        self.opt_version = tuple(map(int, re.findall(r"\d+", model.opt_version)[:2]))
+        """Major and minor number of the opt that made the file; the engine that runs it is of the same version."""
         halves = {name.removesuffix(_HALF) for op in model.ops for name in op.attrs if name.endswith(_HALF)}
         self._arrays: dict[str, Array] = {}
         for name, tensor in model.params.items():
