@@ -1,31 +1,48 @@
 #!/usr/bin/env python3
-"""Feed the ``.nb`` reader damaged files: it must answer with a model or an ``NbError``, and quickly.
+"""Feed the ``.nb`` reader and translator damaged files: they must answer or raise an ``NbError``, and quickly.
 
-    python scripts/bench_fuzz_nb.py --count 1000000 --jobs 2 FILE.nb [FILE.nb ...]
+    python scripts/bench_fuzz_nb.py --count 1000000 --jobs 2 [FILE.nb ...]
 
-Each run damages one of the files (bits, numbers, offsets, lengths, pieces cut out, doubled or moved), then reads,
-summarises and canonicalises it. What breaks the promise is written to ``--out`` and the exit code is 1. The same
-seed and count repeat the same runs. Small files (a few KB) give thousands of runs a second.
+A run damages one of the files, or of the tests' programs when none is given, in one of two ways. Bytes: bits, numbers,
+offsets, lengths, pieces cut out, doubled or moved; the file is read, summarised, canonicalised and translated to ONNX.
+Structure (``--structure``, the share of the runs): attributes, operators, kernels, names, sizes and parameters of a
+model that was read, which only the translator can notice; now and then by way of a file, and always before a finding
+counts. What breaks the promise is written to ``--out`` and the exit code is 1. The same seed, count and jobs repeat
+the same runs. Small files (a few KB) give a thousand runs a second.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import random
 import resource
+import signal
 import struct
 import sys
 import time
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "model_opt")]
 
-from model_opt.nb import NbError, canonicalise, guard_place, inspect_nb, read_nb
+from nb_mutator import mutate_model, to_bytes  # noqa: E402
+from nb_op_cases import CASES  # noqa: E402
 
-SLOW_SECONDS = 2.0
+from model_opt.nb import NbError, NbModel, canonicalise, guard_place, inspect_nb, read_nb  # noqa: E402
+from model_opt.nb.to_onnx import to_onnx  # noqa: E402
+
+SLOW_SECONDS = 2.0  # of the processor, as the machine may be busy
+HANG_SECONDS = 60
+MOST_MEMORY = 2 << 30
+MOST_GROWTH = 1 << 20
+"""Bytes that a translation may take beyond eight times its file (int8 weights become float32, opt's notes ONNX)."""
+FILE_SHARE = 0.1
+BROKEN = "BROKEN "
 NUMBERS = (0, 1, 2, 3, 4, 5, 7, 8, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC, 0xFFFFFFFF)
 
 
@@ -34,8 +51,7 @@ class Tally:
     """What a worker saw."""
 
     runs: int = 0
-    models: int = 0
-    sections: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
     failures: list[tuple[str, bytes]] = field(default_factory=list)
 
@@ -78,38 +94,78 @@ def _damage(rng: random.Random, data: bytearray) -> None:
         data[target : target + rng.choice((0, len(piece)))] = piece
 
 
-def try_one(data: bytes) -> str:
-    """Read, summarise and canonicalise; return ``model`` or the section of the ``NbError``."""
+def try_bytes(data: bytes) -> str:
+    """Read, summarise, canonicalise and translate; return ``onnx``, or the section of the ``NbError``."""
     try:
         model = read_nb(data)
         inspect_nb(model, pinned_opt="2.14rc0").to_json()
         read_nb(canonicalise(data))
-        guard_place(model, "arm")
     except NbError as error:
-        return (error.section or "guard").split(" ")[0]
-    return "model"
+        return f"reader: {(error.section or 'file').split(' ')[0]}"
+    with contextlib.suppress(NbError):
+        guard_place(model, "arm")
+    return try_model(model)
 
 
-def work(job: tuple[int, int, list[bytes]]) -> Tally:
+def try_model(model: NbModel) -> str:
+    """Translate; return ``onnx``, or ``translator`` for an ``NbError``."""
+    try:
+        made = len(to_onnx(model))
+    except NbError:
+        return "translator: refused"
+    if made > 8 * model.nbytes + MOST_GROWTH:
+        raise MemoryError(f"{made} bytes of ONNX from a file of {model.nbytes}")
+    return "translator: onnx"
+
+
+def try_structure(rng: random.Random, model: NbModel, others: list[NbModel]) -> tuple[str, bytes | None]:
+    """Try a damaged model, now and then by way of its file; a fault that no file can cause is none."""
+    damaged = mutate_model(rng, model, others)
+    if rng.random() < FILE_SHARE:
+        return _try_file(to_bytes(damaged))
+    try:
+        return try_model(damaged), None
+    except Exception:  # noqa: BLE001  does a file do the same?
+        return _try_file(to_bytes(damaged))
+
+
+def _try_file(data: bytes) -> tuple[str, bytes | None]:
+    start = time.process_time()
+    try:
+        outcome = try_bytes(data)
+    except Exception as error:  # noqa: BLE001  any other exception is what this script looks for
+        return f"{BROKEN}{type(error).__name__}: {error}", data
+    seconds = time.process_time() - start
+    return (f"{BROKEN}{seconds:.1f} s", data) if seconds > SLOW_SECONDS else (outcome, None)
+
+
+def _hung(number: int, frame: object) -> None:
+    raise TimeoutError(f"no answer for {HANG_SECONDS} s")
+
+
+def work(job: tuple[int, int, float, list[bytes]]) -> Tally:
     """Run one worker's share."""
-    seed, count, originals = job
+    seed, count, structure, originals = job
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    signal.signal(signal.SIGALRM, _hung)
+    warnings.simplefilter("error")
     rng = random.Random(seed)
+    models = [read_nb(data) for data in originals]
     tally = Tally()
     for _ in range(count):
-        data = mutate(rng, rng.choice(originals))
-        start = time.perf_counter()
-        try:
-            outcome = try_one(data)
-        except Exception as error:  # noqa: BLE001  any other exception is what this script looks for
-            tally.failures.append((f"{type(error).__name__}: {error}", data))
-            outcome = "broken promise"
-        seconds = time.perf_counter() - start
-        if seconds > SLOW_SECONDS:
-            tally.failures.append((f"{seconds:.1f} s", data))
+        at = rng.randrange(len(originals))
+        start = time.process_time()
+        signal.alarm(HANG_SECONDS)
+        if rng.random() < structure:
+            outcome, damaged = try_structure(rng, models[at], models)
+        else:
+            outcome, damaged = _try_file(mutate(rng, originals[at]))
+        signal.alarm(0)
+        if damaged is not None:
+            tally.failures.append((outcome, damaged))
         tally.runs += 1
-        tally.models += outcome == "model"
-        tally.sections[outcome] += 1
-        tally.slowest = max(tally.slowest, seconds)
+        tally.outcomes[outcome.split(" ")[0] if damaged else outcome] += 1
+        tally.slowest = max(tally.slowest, time.process_time() - start)
         if len(tally.failures) >= 20:
             break
     return tally
@@ -118,31 +174,35 @@ def work(job: tuple[int, int, list[bytes]]) -> Tally:
 def main() -> int:
     """Parse, run, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="+", type=Path, help=".nb files to start from")
+    parser.add_argument("files", nargs="*", type=Path, help=".nb files to start from (default: the tests' programs)")
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--structure", type=float, default=0.8, help="share of the runs that damage a model that was read"
+    )
     parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
     args = parser.parse_args()
-    originals = [path.read_bytes() for path in args.files]
+    originals = [path.read_bytes() for path in args.files] or [to_bytes(case.model()) for case in CASES]
     for data in originals:
         read_nb(data)
     share = -(-args.count // args.jobs)
+    shares = [(args.seed * 1000 + job, share, args.structure, originals) for job in range(args.jobs)]
     start = time.perf_counter()
     with multiprocessing.Pool(args.jobs) as pool:
-        tallies = pool.map(work, [(args.seed * 1000 + job, share, originals) for job in range(args.jobs)])
+        tallies = pool.map(work, shares)
     return report(tallies, time.perf_counter() - start, args.out)
 
 
 def report(tallies: list[Tally], seconds: float, out: Path) -> int:
     """Print the figures, write the failures, return the exit code."""
     runs = sum(tally.runs for tally in tallies)
-    sections = sum((tally.sections for tally in tallies), Counter())
+    outcomes = sum((tally.outcomes for tally in tallies), Counter())
     failures = [failure for tally in tallies for failure in tally.failures]
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"{runs} runs in {seconds:.0f} s ({runs / seconds:.0f} a second), peak memory {peak:.0f} MB")
     print(f"slowest run {max(tally.slowest for tally in tallies) * 1000:.0f} ms")
-    for name, count in sections.most_common():
+    for name, count in outcomes.most_common():
         print(f"  {count:9d}  {name}")
     for number, (what, data) in enumerate(failures):
         out.mkdir(parents=True, exist_ok=True)

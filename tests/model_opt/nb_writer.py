@@ -29,7 +29,17 @@ ATTR_SLOTS = {
     "float64s": (12, 15, "Float64"),
     "float64": (15, 14, "Float64"),
 }
-DTYPE_NUMBERS = {"bool": 0, "int16": 1, "int32": 2, "int64": 3, "float16": 4, "float32": 5, "float64": 6, "int8": 21}
+DTYPE_NUMBERS = {
+    "bool": 0,
+    "int16": 1,
+    "int32": 2,
+    "int64": 3,
+    "float16": 4,
+    "float32": 5,
+    "float64": 6,
+    "uint8": 20,
+    "int8": 21,
+}
 
 
 @dataclass

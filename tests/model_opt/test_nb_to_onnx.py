@@ -12,6 +12,7 @@ import nb_writer as nw
 import numpy as np
 import onnxruntime as ort
 import pytest
+from nb_mutator import mutate_model, to_bytes
 from nb_op_cases import CASES, HOST, Case, conv_attrs, ints, op
 
 from model_opt.nb import NbError, NbModel, read_nb
@@ -323,63 +324,41 @@ def test_the_graph_computes_no_shapes(shared_dir, name):
 # ---------------------------------------------------------------- damaged programs
 
 
-NUMBERS = (-(2**31), -2, -1, 0, 1, 2, 3, 7, 100, 65535, 2**20, 2**31 - 1)
-REALS = (0.0, -1.0, 0.5, 1e-45, 1e38, float("inf"), float("nan"))
-WORDS = ("", "relu", "hard_swish", "SAME", "VALID", "avg", "max", "nearest", "matmul")
-
-
-def changed(rng: random.Random, value: object) -> object:
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, tuple):
-        values = list(value)
-        if not values or rng.random() < 0.3:
-            return tuple(values[:-1]) if values and rng.random() < 0.5 else (*values, rng.choice(NUMBERS))
-        at = rng.randrange(len(values))
-        values[at] = changed(rng, values[at])
-        return tuple(values)
-    return rng.choice(NUMBERS if isinstance(value, int) else REALS if isinstance(value, float) else WORDS)
-
-
-def damaged(rng: random.Random, model: NbModel) -> NbModel:
-    """Return a model whose structure is whole and whose program is not: a reader cannot see it."""
-    block = model.blocks[0]
-    ops, variables = list(block.ops), list(block.vars)
-    for _ in range(rng.choice((1, 1, 2, 4))):
-        at = rng.randrange(len(ops))
-        kind, desc = rng.randrange(6), ops[at]
-        names = [name for name in desc.attrs if not name.startswith("__")]
-        if kind <= 1 and names:
-            name = rng.choice(names)
-            ops[at] = dataclasses.replace(desc, attrs={**desc.attrs, name: changed(rng, desc.attrs[name])})
-        elif kind == 2 and desc.inputs:
-            slot = rng.choice(list(desc.inputs))
-            wanted = (rng.choice(variables).name,) if rng.random() < 0.7 else ()
-            ops[at] = dataclasses.replace(desc, inputs={**desc.inputs, slot: wanted})
-        elif kind == 3 and len(ops) > 1:
-            ops.pop(at)
-        elif kind == 4:
-            ops.insert(rng.randrange(len(ops)), desc)
-        else:
-            at = next(i for i, var in enumerate(variables) if var.name == "x")
-            dims = tuple(changed(rng, variables[at].dims))
-            variables[at] = dataclasses.replace(variables[at], dims=dims)
-    return dataclasses.replace(model, blocks=(dataclasses.replace(block, ops=tuple(ops), vars=tuple(variables)),))
-
-
 @pytest.mark.filterwarnings("error")
 def test_a_damaged_program_is_translated_or_refused():
     rng = random.Random(20)
     models = [case.model() for case in CASES]
     translated: list[int] = []
     refused: list[str] = []
-    for _ in range(3000):
-        model = damaged(rng, rng.choice(models))
+    for _ in range(6000):
+        model = mutate_model(rng, rng.choice(models), models)
         try:
             translated.append(len(to_onnx(model)))
         except NbError as error:
             refused.append(error.what)
-    assert len(translated) > 300
-    assert len(refused) > 300
+    assert len(translated) > 1500
+    assert len(refused) > 1500
     assert max(translated) < 1 << 20
     assert [what for what in refused if not re.match(r"operator \d+|the program has|the parameter", what)] == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_damaged_program_survives_the_way_through_a_file():
+    rng = random.Random(21)
+    models = [case.model() for case in CASES]
+    for _ in range(300):
+        model = mutate_model(rng, rng.choice(models), models)
+        try:
+            expected = to_onnx(model)
+        except NbError as error:
+            with pytest.raises(NbError, match=re.escape(error.what)):
+                to_onnx(read_nb(to_bytes(model)))
+        else:
+            assert to_onnx(read_nb(to_bytes(model))) == expected
+
+
+def test_an_empty_parameter_is_refused_by_name():
+    add = op("elementwise_add", {"X": "x", "Y": "w"}, {"Out": "y"}, {"axis": 0})
+    case = Case("empty", [add], lambda x: x, {"w": np.zeros((0,), np.float32)})
+    with pytest.raises(NbError, match=r"operator 1 \(elementwise_add\): the parameter 'w' is empty"):
+        to_onnx(case.model())

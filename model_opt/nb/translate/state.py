@@ -58,6 +58,8 @@ class State:
             data = self._parameters.get(name)
             if data is None:
                 op.fail(f"the variable {name!r} is read before anything is written to it")
+            if not isinstance(data, Ints) and data.size == 0:
+                op.fail(f"the parameter {name!r} is empty: its shape is {show(data.shape)}")
             value = data if isinstance(data, Ints) else self.constant_like(data, name)
             self._values[name] = value
         return value
