@@ -189,10 +189,19 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="A Paddle Lite .nb file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     onnx: Annotated[Path | None, typer.Option(help="Also write the file's translation to ONNX here.")] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(metavar="BEFORE", help="Show what FILE has won against this earlier .nb file instead."),
+    ] = None,
 ) -> None:
     """Show what is in a .nb file: version, place, ops, kernels, parameters, warnings."""
-    from edge_kit.cli.inspect import run_inspect
+    from edge_kit.cli.inspect import run_compare, run_inspect
 
+    if compare is not None:
+        if onnx is not None:
+            raise KitError("--onnx and --compare are two things", hint="run inspect once with each")
+        run_compare(compare, file, as_json=as_json)
+        return
     run_inspect(file, as_json=as_json, onnx=onnx)
 
 

@@ -1,4 +1,4 @@
-"""``edge-kit inspect FILE.nb``."""
+"""``edge-kit inspect FILE.nb``, and ``edge-kit inspect --compare BEFORE.nb FILE.nb``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_kit.cli.render import console, size, table, write_json
 from model_opt.files import write_atomic
-from model_opt.nb import NbSummary, inspect_nb, read_nb
+from model_opt.nb import CountChange, NbComparison, NbSummary, compare_summaries, inspect_nb, read_nb
 from model_opt.opt_tool import PINS, PREFERRED
 
 
@@ -22,6 +22,37 @@ def run_inspect(file: Path, *, as_json: bool, onnx: Path | None) -> None:
         write_json(summary.to_json())
     else:
         _print(summary)
+
+
+def run_compare(before: Path, after: Path, *, as_json: bool) -> None:
+    """Print what has changed from one ``.nb`` file to another, as tables or as JSON."""
+    pinned = PINS[PREFERRED[0]].opt_version
+    first, second = (inspect_nb(read_nb(path), pinned_opt=pinned) for path in (before, after))
+    comparison = compare_summaries(first, second)
+    if as_json:
+        write_json(comparison.to_json())
+    else:
+        _print_comparison(comparison)
+
+
+def _print_comparison(comparison: NbComparison) -> None:
+    out = console()
+    facts = [("file", comparison.before, comparison.after, "")]
+    facts += [(fact.name, fact.before, fact.after, "changed" if fact.changed else "") for fact in comparison.facts]
+    out.print(table(("what", "before", "after", "change"), [*facts, *map(_row, comparison.totals)]))
+    out.print(table(("type", "before", "after", "change"), list(map(_row, comparison.param_bytes)), "parameter bytes"))
+    out.print(table(("op", "before", "after", "change"), list(map(_row, comparison.op_types)), "ops"))
+    changed = [row for row in comparison.kernels if row.change]
+    if changed:
+        out.print(table(("kernel", "before", "after", "change"), list(map(_row, changed)), "kernels that changed"))
+    for title, warnings in (("gone", comparison.warnings_gone), ("new", comparison.warnings_new)):
+        for warning in warnings:
+            out.print(f"warning {title}: {warning.text}", style="yellow" if title == "new" else None, markup=False)
+
+
+def _row(row: CountChange) -> tuple[str, str, str, str]:
+    share = f" ({row.change / row.before:+.1%})" if row.before and row.change else ""
+    return row.name, str(row.before), str(row.after), f"{row.change:+d}{share}" if row.change else ""
 
 
 def _print(summary: NbSummary) -> None:

@@ -6,6 +6,7 @@ In: a path or bytes. Out: a checked model, canonical bytes or a summary; ``NbErr
 from __future__ import annotations
 
 from model_opt.nb.canonical import canonicalise, is_canonical
+from model_opt.nb.compare import CountChange, FactChange, NbComparison, compare_summaries
 from model_opt.nb.errors import NbError
 from model_opt.nb.inspect import (
     NbSummary,
@@ -25,7 +26,10 @@ from model_opt.nb.types import AttrType, BlockDesc, Kernel, NbModel, NbTensor, O
 __all__ = [
     "AttrType",
     "BlockDesc",
+    "CountChange",
+    "FactChange",
     "Kernel",
+    "NbComparison",
     "NbError",
     "NbModel",
     "NbSummary",
@@ -37,6 +41,7 @@ __all__ = [
     "VarDesc",
     "VarType",
     "canonicalise",
+    "compare_summaries",
     "guard_place",
     "guard_version",
     "inspect_nb",

@@ -109,6 +109,20 @@ def test_inspect_prints_json_that_scripts_can_read(tmp_path, shared_dir):
     assert "depthwise_conv2d" in people.stdout
 
 
+def test_inspect_compares_a_file_with_an_earlier_one(shared_dir, tmp_path):
+    before, after = (shared_dir / "lite_golden" / f"det_{kind}.nb" for kind in ("fp32", "static_int8"))
+    done = run("inspect", "--compare", before, after)
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.strip("│\n ").split("│")] for line in done.stdout.splitlines()]
+    assert ["file", str(before), str(after)] in rows
+    assert ["calib", "0", "47", "+47"] in rows
+    assert ["ops", "243", "290", "+47 (+19.3%)"] in rows
+    as_json = json.loads(run("inspect", after, "--compare", before, "--json").stdout)
+    assert as_json["totals"]["ops"] == {"before": 243, "after": 290, "change": 47}
+    check_error(run("inspect", after, "--compare", tmp_path / "absent.nb"), "absent.nb")
+    check_error(run("inspect", after, "--compare", before, "--onnx", tmp_path / "y.onnx"), "--compare", "next:")
+
+
 def test_inspect_refuses_what_is_no_nb_file(tmp_path):
     path = tmp_path / "model.nb"
     path.write_bytes(b"hello")

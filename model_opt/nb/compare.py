@@ -1,0 +1,117 @@
+"""Two ``.nb`` files side by side: what a pass or a recipe has won."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from model_opt.nb.inspect import NbSummary, NbWarning
+
+
+@dataclass(frozen=True, slots=True)
+class CountChange:
+    """A number of both files: operators of a type, bytes of an element type."""
+
+    name: str
+    before: int
+    after: int
+
+    @property
+    def change(self) -> int:
+        """``after - before``."""
+        return self.after - self.before
+
+
+@dataclass(frozen=True, slots=True)
+class FactChange:
+    """A fact of both files that is no number: place, precision, version."""
+
+    name: str
+    before: str
+    after: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether the files differ in it."""
+        return self.before != self.after
+
+
+@dataclass(frozen=True, slots=True)
+class NbComparison:
+    """What ``compare_summaries`` found. Types and kernels: what changed most first, then by name."""
+
+    before: str | None
+    """The path of the first file, None when it was read from memory."""
+    after: str | None
+    facts: tuple[FactChange, ...]
+    """Place, precision, opt's version, and whether the bytes are canonical."""
+    totals: tuple[CountChange, ...]
+    """File and parameters in bytes; operators, and of them what only moves or converts data on every run."""
+    op_types: tuple[CountChange, ...]
+    """Operators by type."""
+    kernels: tuple[CountChange, ...]
+    """Operators by the kernel that opt chose."""
+    param_bytes: tuple[CountChange, ...]
+    """Bytes of the parameters by element type."""
+    warnings_gone: tuple[NbWarning, ...]
+    warnings_new: tuple[NbWarning, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the comparison as plain dicts, lists, strings and numbers."""
+        return {
+            "before": self.before,
+            "after": self.after,
+            "facts": {fact.name: {"before": fact.before, "after": fact.after} for fact in self.facts},
+            **{name: _counts_json(getattr(self, name)) for name in ("totals", "op_types", "kernels", "param_bytes")},
+            "warnings_gone": [{"code": warning.code, "text": warning.text} for warning in self.warnings_gone],
+            "warnings_new": [{"code": warning.code, "text": warning.text} for warning in self.warnings_new],
+        }
+
+
+def _counts_json(rows: tuple[CountChange, ...]) -> dict[str, dict[str, int]]:
+    return {row.name: {"before": row.before, "after": row.after, "change": row.change} for row in rows}
+
+
+def compare_summaries(before: NbSummary, after: NbSummary) -> NbComparison:
+    """Return what has changed from one file to another; both may be of any place, precision and version.
+
+    A warning is gone or new by its code: one that merely names another number is neither.
+    """
+    codes_before = {warning.code for warning in before.warnings}
+    codes_after = {warning.code for warning in after.warnings}
+    return NbComparison(
+        before=before.path,
+        after=after.path,
+        facts=(
+            FactChange("place", before.place, after.place),
+            FactChange("precision", before.precision, after.precision),
+            FactChange("opt_version", before.opt_version, after.opt_version),
+            FactChange("canonical", _yes(before.canonical), _yes(after.canonical)),
+        ),
+        totals=(
+            CountChange("bytes", before.nbytes, after.nbytes),
+            CountChange("param_bytes", before.param_bytes, after.param_bytes),
+            CountChange("ops", before.ops, after.ops),
+            CountChange("io_copy", before.io_copy, after.io_copy),
+            CountChange("calib", before.calib, after.calib),
+            CountChange("layout", before.layout, after.layout),
+        ),
+        op_types=_changes(before.op_histogram, after.op_histogram),
+        kernels=_changes(before.kernels, after.kernels),
+        param_bytes=_changes(_bytes_by_type(before), _bytes_by_type(after)),
+        warnings_gone=tuple(warning for warning in before.warnings if warning.code not in codes_after),
+        warnings_new=tuple(warning for warning in after.warnings if warning.code not in codes_before),
+    )
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _bytes_by_type(summary: NbSummary) -> Mapping[str, int]:
+    return {info.data_type: info.nbytes for info in summary.params}
+
+
+def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[CountChange, ...]:
+    rows = [CountChange(name, before.get(name, 0), after.get(name, 0)) for name in {**before, **after}]
+    return tuple(sorted(rows, key=lambda row: (-abs(row.change), row.name)))
