@@ -82,8 +82,10 @@ def read_yaml(path: Path) -> Any:
     """Return the parsed YAML file; raise ``SpecError`` with the line when it cannot be read."""
     import yaml
 
+    from model_opt.yaml_text import load_yaml
+
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpecError(f"cannot read the file: {error.strerror}", path=path) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -58,11 +58,12 @@ def recheck(bundle: Path, sources: Sources, on_event: OnEvent) -> Mapping[str, A
     rules = profile(str(chosen) if chosen else None)
     limit = json.loads((bundle / "runtime_config.json").read_bytes())["limit_side_len"]
     rules = replace(rules, detection=replace(rules.detection, limit_side_len=limit))
+    images = images_of(sources.images)
     tool = find_tool(offline=sources.offline)
     stages = [
         *(fetch_stage(role, request) for role in ROLES),
         *(_bundled_stage(role, bundle) for role in ROLES),
-        verify_stage(request, rules, images_of(sources.images), tool),
+        verify_stage(request, rules, images, tool),
     ]
     cache = default_cache()
     with cache.in_use():

@@ -21,6 +21,7 @@ from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.tensor import Run
 from edge_kit.spec import Profile, export_json, load_spec
+from edge_kit.spec import profile as specified
 from edge_kit.stages.models import DICTIONARY, fetched
 from edge_kit.stages.request import ROLES, BuildRequest, Role
 from edge_kit.verify.compare import Comparison, json_number
@@ -77,7 +78,7 @@ def verify_stage(request: BuildRequest, profile: Profile, images: Sequence[Named
         done = _compare(context, profile, images, made)
         shipped = next(name for name in made if name != REFERENCE)
         (context.out / VERIFIED).write_bytes(dump_verified(done[shipped]))
-        return _facts(request.recipe, shipped, done, len(images))
+        return {**_facts(request.recipe, shipped, done, len(images)), **_limits(profile)}
 
     needs = (*(f"fetch-{role}" for role in ROLES), *(f"convert-{role}" for role in ROLES))
     return Stage("verify", run, needs=needs, key=key)
@@ -141,6 +142,14 @@ def _facts(recipe: str, shipped: str, done: Mapping[str, Verified], images: int)
         **judged,
         "passed": bool(judged["passed"] and oracle["passed"]),
         "oracle": {"candidate": ORACLE, "recipe": "fp32", "images": len(done[ORACLE].reference), **oracle},
+    }
+
+
+def _limits(profile: Profile) -> Facts:
+    """Return the largest side that both engines worked at, and the specification's own."""
+    return {
+        "limit_side_len": profile.detection.limit_side_len,
+        "specified_limit_side_len": specified(profile.name).detection.limit_side_len,
     }
 
 

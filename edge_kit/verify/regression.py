@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_kit.ocr.image import SUFFIXES
+from edge_kit.ocr.image import SUFFIXES, ImageError, read_image
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
@@ -54,7 +54,8 @@ def regression_set() -> tuple[RegressionImage, ...]:
 def user_set(folder: Path) -> tuple[RegressionImage, ...]:
     """Return the images of a user's folder by name, as ``own/NAME``; no truth is known.
 
-    Raises ``KitError`` when the folder is missing, cannot be listed or holds no image.
+    Each is decoded once here: what cannot be read is better known before an expensive build than at its end. Raises
+    ``KitError`` when the folder is missing, cannot be listed, holds no image, or holds one that cannot be read.
     """
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in SUFFIXES)
@@ -62,7 +63,17 @@ def user_set(folder: Path) -> tuple[RegressionImage, ...]:
         raise KitError(f"cannot list the folder of images: {error.strerror}", path=folder) from error
     if not files:
         raise KitError("the folder holds no image files", path=folder, hint=f"known: {' '.join(sorted(SUFFIXES))}")
+    for path in files:
+        _check_readable(path)
     return tuple(RegressionImage(f"own/{path.name}", path, None) for path in files)
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        read_image(path)
+    except ImageError as error:
+        hint = f"mend it or take it out of the folder; {error.hint}" if error.hint else "take it out of the folder"
+        raise KitError(f"the image {path.name!r} to verify on: {error.what}", path=path, hint=hint) from error
 
 
 def _truth_line(line: dict[str, Any]) -> TruthLine:

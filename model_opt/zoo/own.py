@@ -107,10 +107,11 @@ def _dictionary_of_yml(path: Path) -> Path | None:
         return None
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    from model_opt.yaml_text import load_yaml
+
     try:
-        document: Any = yaml.load(path.read_bytes(), Loader=loader)  # both loaders are the safe ones
-    except (OSError, yaml.YAMLError, ValueError) as error:
+        document: Any = load_yaml(path.read_bytes())
+    except (OSError, yaml.YAMLError) as error:
         raise ZooError(
             f"cannot read the model's {INFERENCE_YML}: {error}", path=path, hint="export it again"
         ) from error

@@ -131,12 +131,13 @@ def load_zoo(path: Path | None = None) -> Zoo:
 def _read_yaml(path: Path) -> Any:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    from model_opt.yaml_text import load_yaml
+
     try:
-        return yaml.load(path.read_bytes(), Loader=loader)  # both loaders are the safe ones
+        return load_yaml(path.read_bytes())
     except OSError as error:
         raise ZooError(f"cannot read the list of models: {error.strerror}", path=path, hint="check the path") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except yaml.YAMLError as error:
         raise ZooError(f"the list of models is no YAML: {error}", path=path, hint="mend the file") from error
 
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from edge_kit.spec import SpecError, export_json, load_spec, profile
+from edge_kit.spec.load import read_yaml
 from model_opt.resources import config_dir
 
 
@@ -74,3 +75,12 @@ def test_a_file_that_is_not_yaml_or_missing_is_an_error(tmp_path):
         load_spec(path)
     with pytest.raises(SpecError, match="cannot read"):
         load_spec(tmp_path / "absent.yaml")
+
+
+def test_a_file_nested_beyond_reason_is_an_error_that_names_it(tmp_path):
+    path = tmp_path / "deep.yaml"
+    path.write_text("[" * 100_000)
+    with pytest.raises(SpecError, match="nested deeper than") as caught:
+        read_yaml(path)
+    assert caught.value.path == str(path)
+    assert caught.value.hint

@@ -91,6 +91,10 @@ def test_a_device_with_a_smaller_limit_is_verified_at_that_limit(tmp_path, monke
     at_320 = build(tmp_path / "b", device_profile=str(tmp_path / "mine.yaml")).manifest
     values = [m.verification["counts"]["det_values"] for m in (at_960, at_320)]
     assert values == [448 * 224, 320 * 160]
+    assert [m.verification["limit_side_len"] for m in (at_960, at_320)] == [960, 320]
+    assert at_320.verification["specified_limit_side_len"] == 960
+    reports = [(tmp_path / name / "report.html").read_text() for name in "ab"]
+    assert ["Verified at limit_side_len 320 of the device profile" in text for text in reports] == [False, True]
     assert recheck(tmp_path / "b", Sources(), lambda _: None)["counts"]["det_values"] == 320 * 160
 
 
@@ -109,6 +113,7 @@ def test_the_whole_regression_set_passes_the_fp32_gates(clean_cache, tmp_path):
     assert events[-1]["ok"]
     manifest = read_manifest(tmp_path / "b" / "manifest.json")
     assert manifest.verification["images"] == len(regression_set())
+    assert manifest.verification["limit_side_len"] == manifest.verification["specified_limit_side_len"] == 960
     assert manifest.verification["counts"]["lines"] > 40
     verify = [sys.executable, "-m", "edge_kit.cli", "verify", str(tmp_path / "b")]
     assert subprocess.run(verify, cwd=ROOT, capture_output=True, check=False).returncode == 0
@@ -200,6 +205,15 @@ def test_bad_requests_are_refused_before_any_work(tmp_path, changes, words):
     assert words in str(caught.value)
     assert not any(event.__class__.__name__ == "StageFinished" and event.stage != "tool" for event in events)
     assert not (tmp_path / "b").exists()
+
+
+def test_an_unreadable_image_of_the_user_is_named_before_any_work(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "torn.jpg").write_bytes(b"\xff\xd8\xff")
+    events = []
+    with pytest.raises(KitError, match=r"torn\.jpg"):
+        build(tmp_path / "b", events, images=tmp_path / "photos")
+    assert events == []
 
 
 def test_auto_takes_the_first_recipe_that_passes_and_says_what_it_passed_over(

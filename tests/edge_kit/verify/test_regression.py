@@ -147,9 +147,20 @@ def test_a_damaged_set_is_an_error(tmp_path, monkeypatch, content):
 
 
 def test_a_users_folder_is_taken_by_name(tmp_path):
+    picture = (FOLDER / "grey.png").read_bytes()
     for name in ("b.png", "a.JPG", "notes.txt"):
-        (tmp_path / name).write_bytes(b"x")
+        (tmp_path / name).write_bytes(picture)
     assert [(i.name, i.truth) for i in user_set(tmp_path)] == [("own/a.JPG", None), ("own/b.png", None)]
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\x89PNG\r\n\x1a\n", b"GIF89a"], ids=["empty", "text", "png", "gif"])
+def test_one_unreadable_image_of_a_users_folder_is_an_error_that_names_it(tmp_path, content):
+    (tmp_path / "a.png").write_bytes((FOLDER / "grey.png").read_bytes())
+    (tmp_path / "broken.png").write_bytes(content)
+    with pytest.raises(KitError, match=r"'broken\.png'") as caught:
+        user_set(tmp_path)
+    assert caught.value.path == str(tmp_path / "broken.png")
+    assert "take it out of the folder" in str(caught.value)
 
 
 def test_a_missing_or_empty_folder_is_an_error(tmp_path):
