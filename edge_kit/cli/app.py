@@ -44,6 +44,13 @@ Calibration = Annotated[
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Use the cache only; never download.")]
 
+DeviceSerial = Annotated[
+    str | None, typer.Option("--device", help="Serial of an Android device that adb sees; auto: the only one.")
+]
+Apk = Annotated[Path | None, typer.Option("--apk", help="The app to install (default: the bundle's own).")]
+AppReport = Annotated[Path | None, typer.Option("--report", help="Keep the app's self-test report in this file.")]
+Timeout = Annotated[float, typer.Option(min=1.0, help="Seconds that the app may take.")]
+
 
 @app.command()
 def build(
@@ -172,16 +179,42 @@ def verify(
     rec_model: RecModel = None,
     rec_dict: RecDict = None,
     offline: Offline = False,
+    device: DeviceSerial = None,
+    apk: Apk = None,
+    report: AppReport = None,
+    timeout: Timeout = 900.0,
 ) -> None:
-    """Check every sum of a bundle and run its gates again.
+    """Check every sum of a bundle and run its gates again, on this machine or by the app on a device (--device).
 
     A bundle of your own models needs them again (--det-model, --rec-model, --rec-dict): they are the reference.
     """
+    if device is not None:
+        from edge_kit.cli.device import DeviceRequest, run_device_verify
+
+        raise typer.Exit(run_device_verify(DeviceRequest(bundle, device, apk, report, timeout)))
     from edge_kit.cli.build import run_verify
     from edge_kit.stages.recheck import Sources
 
     sources = Sources(det_model, rec_model, rec_dict, images, offline)
     raise typer.Exit(run_verify(bundle, sources))
+
+
+@app.command()
+def bench(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    device: DeviceSerial = "auto",
+    apk: Apk = None,
+    threads: Annotated[str, typer.Option(help="Numbers of threads to try.")] = "1,2,4",
+    power: Annotated[str, typer.Option(help="Power modes to try.")] = "LITE_POWER_HIGH,LITE_POWER_NO_BIND",
+    save: Annotated[Path | None, typer.Option(help="Write the suggested device profile to this file.")] = None,
+    report: AppReport = None,
+    timeout: Timeout = 1800.0,
+) -> None:
+    """Measure the app on a device over threads and power modes, and suggest a device profile."""
+    from edge_kit.cli.device import DeviceRequest, parse_modes, parse_threads, run_device_bench
+
+    request = DeviceRequest(bundle, device or "auto", apk, report, timeout)
+    raise typer.Exit(run_device_bench(request, parse_threads(threads), parse_modes(power), save))
 
 
 @app.command()
