@@ -1,0 +1,120 @@
+"""``verify --device`` and ``bench --device`` as scripts and people meet them, on a recorded adb."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from edge_kit.build.manifest import Manifest
+from edge_kit.build.output import write_bundle
+from edge_kit.devices import load_profile
+
+ROOT = Path(__file__).resolve().parents[3]
+FAKE = ROOT / "tests" / "edge_kit" / "deploy" / "fake_adb.py"
+LINE = {"polygon": [1, 2, 30, 2, 30, 14, 1, 14], "box_score": 0.9, "text": "人民北路", "score": 0.99}
+
+
+def run(*args):
+    command = [sys.executable, "-m", "edge_kit.cli", *map(str, args)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=env)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    apk = tmp_path / "made.apk"
+    with zipfile.ZipFile(apk, "w") as archive:
+        document = {"engine": "nb", "images": [{"file": "sign.png", "lines": [LINE]}]}
+        archive.writestr("assets/selftest/expected.json", json.dumps(document))
+    manifest = Manifest("arm64", "fp32", "generic-arm64", {})
+    write_bundle(tmp_path / "bundle", {"edge-ocr.apk": apk.read_bytes(), "labels.txt": b"A"}, manifest)
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def report():
+    image = {
+        "name": "sign.png", "boxes": [[[1, 2], [30, 2], [30, 14], [1, 14]]], "texts": ["人民北路"], "scores": [0.99],
+        "seconds": {"total": 0.2},
+    }  # fmt: skip
+    return {
+        "report_version": 1, "app_version": "0.1.0", "engine": "opencv", "opt_version": "v2.14-rc",
+        "device": {"model": "Acme One", "abi": "arm64-v8a", "api": 34}, "bundle_recipe": "fp32",
+        "golden": [{"name": "resize", "passed": True, "detail": ""}], "images": [image], "bench": [], "errors": [],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def replay(tmp_path, monkeypatch):
+    """Let adb replay a device that writes a report."""
+    program = tmp_path / "adb"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("EDGE_KIT_ADB", str(program))
+    monkeypatch.setenv("FAKE_ADB_SCRIPT", str(tmp_path / "script.json"))
+
+    def write(report, **script):
+        (tmp_path / "device.json").write_text(json.dumps(report))
+        told = {"devices": "A1\tdevice", "looks": ["ready"], "report": str(tmp_path / "device.json"), **script}
+        (tmp_path / "script.json").write_text(json.dumps(told))
+
+    return write
+
+
+def test_a_device_that_reads_the_same_ends_with_zero(bundle, report, replay, tmp_path):
+    replay(report)
+    done = run("verify", bundle, "--device", "A1", "--report", tmp_path / "kept.json")
+    assert done.returncode == 0, done.stderr
+    assert "Acme One (arm64-v8a, API 34), engine opencv" in done.stdout
+    assert "not measured on a device: det_max_abs" in done.stdout
+    assert "golden vectors: 1 of 1 hold" in done.stdout
+    assert json.loads((tmp_path / "kept.json").read_text()) == report
+    assert done.stderr == ""
+
+
+def test_a_failed_gate_ends_with_one_and_names_the_image(bundle, report, replay):
+    report["images"][0]["texts"] = ["人民北跆"]
+    report["golden"].append({"name": "offset", "passed": False, "detail": "12.5 instead of 12.25"})
+    replay(report)
+    done = run("verify", bundle, "--device", "auto")
+    assert done.returncode == 1
+    for words in ("FAILED", "texts_equal", "differs: sign.png: 0 of 1 lines equal", "offset: 12.5 instead of 12.25"):
+        assert words in done.stdout
+    assert "NOT PROVEN on this device" in done.stdout
+
+
+def test_a_bench_suggests_a_valid_profile(bundle, report, replay, tmp_path):
+    report["bench"] = [
+        {"threads": t, "power_mode": "LITE_POWER_HIGH", "det_ms": [ms], "rec_ms": [ms], "total_ms": [2 * ms]}
+        for t, ms in ((1, 900.0), (4, 300.0))
+    ]
+    replay(report)
+    done = run("bench", bundle, "--threads", "1,4", "--power", "LITE_POWER_HIGH", "--save", tmp_path / "mine.yaml")
+    assert done.returncode == 0, done.stderr
+    assert load_profile(str(tmp_path / "mine.yaml")).value("threads") == 4
+    assert "600.0" in done.stdout
+    started = next(line for line in (tmp_path / "calls").read_text().splitlines() if "am start" in line)
+    assert "--es threads 1,4 --es power LITE_POWER_HIGH" in started
+
+
+def error(done, *words):
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    for word in (*words, "next:"):
+        assert word in done.stderr, done.stderr
+
+
+def test_bad_input_is_an_error_that_says_what_to_do(bundle, report, replay, tmp_path):
+    replay(report, devices="A1\tunauthorized")
+    error(run("verify", bundle, "--device", "A1"), "unauthorized", "allow USB debugging")
+    error(run("bench", bundle, "--threads", "0"), "--threads", "from 1 to 16")
+    error(run("bench", bundle, "--power", "TURBO"), "--power", "LITE_POWER_HIGH")
+    error(run("verify", bundle, "--device", "A1", "--apk", tmp_path / "absent.apk"), "absent.apk")
+    (bundle / "labels.txt").write_text("changed")
+    error(run("verify", bundle, "--device", "A1"), "labels.txt (changed)")
