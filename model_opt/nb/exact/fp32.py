@@ -169,8 +169,19 @@ def pool2d(op: OpView, values: Values) -> None:
     values.put(op, "Out", _f32(x.astype(np.float64).mean(axis=(2, 3), keepdims=True)))
 
 
+def _activated(op: OpView, y: Float32) -> Array:
+    """Apply the activation that is fused into a convolution."""
+    kind = op.text("act_type", "") if op.flag("with_act", False) else ""
+    if kind == "relu6":
+        return np.clip(y, np.float32(0), np.float32(op.real("fuse_brelu_threshold")))
+    if kind == "hard_swish":
+        offset, threshold, divisor = (np.float32(op.real(f"hard_swish_{n}")) for n in ("offset", "threshold", "scale"))
+        return np.clip(y + offset, np.float32(0), threshold) * y * (np.float32(1) / divisor)
+    return np.maximum(y, np.float32(0)) if relu_of(op) else y
+
+
 def conv(op: OpView, values: Values) -> None:
-    """Convolution in float64, + Bias, then relu when fused."""
+    """Convolution in float64, + Bias, rounded once, then the fused activation."""
     x, weights = values.one(op, "Input", np.float32), values.one(op, "Filter", np.float32)
     window = read_window(op, x, weights)
     check_channels(op, x, weights, window)
@@ -179,4 +190,4 @@ def conv(op: OpView, values: Values) -> None:
     y = (flat @ matrix).reshape(x.shape[0], weights.shape[0], *size)
     bias = values.optional(op, "Bias", np.float32)
     y = y + (0 if bias is None else channelwise(bias.astype(np.float64)))
-    values.put(op, "Output", _f32(np.maximum(y, 0) if relu_of(op) else y))
+    values.put(op, "Output", _f32(_activated(op, _f32(y))))

@@ -56,12 +56,22 @@ def _sums(op: OpView, x: Array, weights: Array) -> Float64:
     return (flat @ matrix).reshape(x.shape[0], weights.shape[0], *size)
 
 
-def _relu_fused(op: OpView) -> bool:
+def _activated(op: OpView, y: Float32, out_scale: np.float32) -> Float32:
+    """Apply the fused activation to values in units of ``out_scale``, in float32 as the kernels do.
+
+    hard_swish is only fused into 1x1 products; its three constants are divided by the unit of an int8 output
+    (``conv_gemmlike.cc``), then y / scale * min(max(y + offset, 0), threshold) (``gemm_prepacked_int8.cc``).
+    """
     relu = op.flag("fuse_relu", False)
     if not op.flag("with_act", relu):
-        return False
-    op.must("act_type", "relu")
-    return True
+        return y
+    if op.text("act_type") != "hard_swish":
+        op.must("act_type", "relu")
+        return np.maximum(y, np.float32(0))
+    names = ("hard_swish_scale", "hard_swish_offset", "hard_swish_threshold")
+    divisor, offset, threshold = (np.float32(op.real(name)) / out_scale for name in names)
+    gate = np.minimum(np.maximum(y + offset, np.float32(0)), threshold)
+    return np.asarray(y * (np.float32(1) / divisor) * gate, dtype=np.float32)
 
 
 def _convolve(op: OpView, values: Values, out_scale: np.float32) -> Float32:
@@ -77,9 +87,7 @@ def _convolve(op: OpView, values: Values, out_scale: np.float32) -> Float32:
     bias = values.optional(op, "Bias", np.float32)
     offset = np.zeros(channels, np.float32) if bias is None else bias.reshape(channels) / out_scale
     y = sums * channelwise(scales.astype(np.float64)) + channelwise(offset.astype(np.float64))
-    if _relu_fused(op):
-        y = np.maximum(y, 0)
-    return np.asarray(y, dtype=np.float32)
+    return _activated(op, np.asarray(y, dtype=np.float32), out_scale)
 
 
 def conv_fp32_out(op: OpView, values: Values) -> None:

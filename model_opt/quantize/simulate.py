@@ -1,0 +1,100 @@
+"""Static int8 in ONNX Runtime: the fp32 graph with rounded filters and a rounding in front of each int8 convolution.
+
+A convolution of the device that rounds its output to int8 rounds by the scale of the next one's input, so a rounding
+at every input says the same. What differs from the device is the order of float sums and a tie now and then.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_opt.errors import KitError
+from model_opt.nb import NbModel
+from model_opt.nb.to_onnx import IR_VERSION, OPSET
+from model_opt.nb.translate import Graph, Node, encode_model, translate
+from model_opt.quantize.linear_ops import MOST, Int8Layer
+
+Float32Array = NDArray[np.float32]
+
+
+class Simulator:
+    """The fp32 ``.nb`` of a model, to be run with any choice of int8 layers. One thread unless told."""
+
+    def __init__(self, model: NbModel, *, threads: int = 1) -> None:
+        """Raises ``NbError`` for a model that cannot be translated."""
+        self._graph = translate(model)
+        self._threads = threads
+
+    def compile(self, layers: Mapping[str, Int8Layer], biases: Mapping[str, Float32Array] | None = None) -> Runner:
+        """Return a runner with these layers, by the name of their filter, in int8 and with other biases, by name.
+
+        Raises ``KitError`` for a name that no convolution has.
+        """
+        return Runner(_with_biases(_quantised(self._graph, layers), biases or {}), self._threads)
+
+
+class Runner:
+    """One choice of int8 layers, ready to run."""
+
+    def __init__(self, graph: Graph, threads: int) -> None:
+        import onnxruntime as ort
+
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = threads
+        settings.inter_op_num_threads = 1
+        data = encode_model(graph, opset=OPSET, ir_version=IR_VERSION, producer=("", ""))
+        self._session: Any = ort.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
+        self._input, self._output = graph.inputs[0][0], graph.outputs[0][0]
+
+    def run(self, x: Float32Array) -> Float32Array:
+        """Return the model's first output for one input (float32 NCHW, batch 1)."""
+        return np.asarray(self._session.run([self._output], {self._input: x})[0])
+
+
+def _quantised(graph: Graph, layers: Mapping[str, Int8Layer]) -> Graph:
+    constants = dict(graph.constants)
+    rounded: dict[tuple[str, float], str] = {}
+    nodes: list[Node] = []
+    found: set[str] = set()
+    for node in graph.nodes:
+        name = node.inputs[1] if node.op == "Conv" else ""
+        if name in layers:
+            layer = layers[name]
+            found.add(name)
+            constants[name] = layer.weights * layer.scales.reshape(-1, 1, 1, 1)
+            key = (node.inputs[0], float(layer.limit))
+            if key not in rounded:
+                rounded[key] = f"{node.inputs[0]}.int8.{len(rounded)}"
+                nodes += _rounding(node.inputs[0], rounded[key], layer.limit, constants)
+            node = dataclasses.replace(node, inputs=(rounded[key], *node.inputs[1:]))
+        nodes.append(node)
+    missing = sorted(layers.keys() - found)
+    if missing:
+        raise KitError(f"no convolution has the filter {missing[0]!r}", hint="name filters of the model's convolutions")
+    return dataclasses.replace(graph, nodes=tuple(nodes), constants=constants)
+
+
+def _rounding(source: str, target: str, limit: float, constants: dict[str, NDArray[Any]]) -> list[Node]:
+    scale = np.float32(limit) / np.float32(MOST)
+    named = {"scale": scale, "inverse": np.float32(1) / scale, "least": np.float32(-MOST), "most": np.float32(MOST)}
+    constants |= {f"{target}.{name}": np.array(value, np.float32) for name, value in named.items()}
+    scaled, whole, kept = (f"{target}.{part}" for part in ("scaled", "whole", "kept"))
+    return [
+        Node("Mul", (source, f"{target}.inverse"), (scaled,), {}),
+        Node("Round", (scaled,), (whole,), {}),
+        Node("Clip", (whole, f"{target}.least", f"{target}.most"), (kept,), {}),
+        Node("Mul", (kept, f"{target}.scale"), (target,), {}),
+    ]
+
+
+def _with_biases(graph: Graph, biases: Mapping[str, Float32Array]) -> Graph:
+    missing = sorted(biases.keys() - graph.constants.keys())
+    if missing:
+        raise KitError(f"the converted model has no bias {missing[0]!r}", hint="name the biases of its convolutions")
+    shaped = {name: value.reshape(graph.constants[name].shape) for name, value in biases.items()}
+    return dataclasses.replace(graph, constants={**graph.constants, **shaped})
