@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from model_opt.quantize.observe import LayerView, Observation, Observer, convert_in_memory
 from model_opt.quantize.report import LayerNote, QuantReport
+from model_opt.quantize.static import StaticOptions, quantise_static
 from model_opt.quantize.table import ALGORITHMS, Algorithm
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "Observation",
     "Observer",
     "QuantReport",
+    "StaticOptions",
     "convert_in_memory",
+    "quantise_static",
 ]

@@ -1,0 +1,160 @@
+"""What the convolutions of a model read on calibration inputs, as columns: a few windows of each image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_opt.errors import KitError
+from model_opt.paddle_model import Op, PaddleModel
+from model_opt.quantize.linear_ops import filter_of
+from model_opt.quantize.observe import Observer
+
+Float32Array = NDArray[np.float32]
+Progress = Callable[[float, str], None]
+_PER_IMAGE = 400
+_NUMBERS_PER_IMAGE = 200_000
+
+
+class CalibrationError(KitError):
+    """The calibration inputs cannot teach anything."""
+
+
+@dataclass(frozen=True)
+class ConvLayer:
+    """A convolution that int8 kernels can run: its ``filter``, the bias added behind it (None: none) and its window."""
+
+    filter: str
+    op: str
+    bias: str | None
+    strides: tuple[int, int]
+    pads: tuple[int, int, int, int]
+
+    @property
+    def depthwise(self) -> bool:
+        """True when every channel has a filter of its own."""
+        return self.op == "depthwise_conv2d"
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """What one convolution read: ``values`` [groups, rows of the filter, samples], float32, and the size of its output
+    on the largest input seen (``positions``, pixels) with the largest magnitude anywhere.
+    """
+
+    values: Float32Array
+    positions: int
+    largest: float
+
+
+def conv_layers(model: PaddleModel) -> tuple[ConvLayer, ...]:
+    """Return the convolutions that int8 kernels can run, in program order.
+
+    Left out: dilated and grouped ones, paddings by name, filters that are shared or no constants.
+    """
+    ops = model.program.main.ops
+    filters = [filter_of(op, model) for op in ops]
+    found = []
+    for op, name in zip(ops, filters, strict=True):
+        pads = _pads(op)
+        if name is None or pads is None or filters.count(name) != 1 or not _plain(op, model.params[name].shape):
+            continue
+        strides = op.attr("strides", (1, 1))
+        found.append(ConvLayer(name, op.type, _bias(op, model), _two(strides), pads))
+    return tuple(found)
+
+
+def _two(value: object) -> tuple[int, int]:
+    return (int(value[0]), int(value[1])) if isinstance(value, tuple) and len(value) == 2 else (1, 1)
+
+
+def _plain(op: Op, shape: tuple[int, ...]) -> bool:
+    groups = op.attr("groups", 1)
+    whole = groups == shape[0] and shape[1] == 1 if op.type == "depthwise_conv2d" else groups == 1
+    return whole and _two(op.attr("dilations", (1, 1))) == (1, 1) and len(shape) == 4
+
+
+def _pads(op: Op) -> tuple[int, int, int, int] | None:
+    pads = op.attr("paddings", (0, 0))
+    if op.attr("padding_algorithm", "EXPLICIT") != "EXPLICIT" or not isinstance(pads, tuple):
+        return None
+    sides = tuple(int(side) for side in pads)
+    if len(sides) == 2:
+        return sides[0], sides[0], sides[1], sides[1]
+    return (sides[0], sides[1], sides[2], sides[3]) if len(sides) == 4 else None
+
+
+def _bias(op: Op, model: PaddleModel) -> str | None:
+    """Return the parameter that the only reader of a convolution adds per channel."""
+    made = op.output("Output")
+    readers = [other for other in model.program.main.ops if made in other.input_names]
+    if len(readers) != 1 or readers[0].type != "elementwise_add" or readers[0].attr("axis", -1) != 1:
+        return None
+    name = readers[0].input("Y")
+    users = [other for other in model.program.main.ops if name in other.input_names]
+    fits = name in model.params and model.params[name].shape == model.params[op.input("Filter")].shape[:1]
+    return name if fits and len(users) == 1 else None
+
+
+def check_inputs(inputs: Sequence[Float32Array]) -> None:
+    """Raise ``CalibrationError`` for no inputs, for values that are not finite and when every input is of one colour."""
+    hint = "give photographs or renderings like those the model will see, with text on them"
+    if not inputs:
+        raise CalibrationError("there are no calibration inputs", hint=hint)
+    for index, x in enumerate(inputs):
+        if x.ndim != 4 or x.dtype != np.float32 or not x.size:
+            what = f"calibration input {index} is {x.dtype} of shape {x.shape}, float32 NCHW is expected"
+            raise CalibrationError(what, hint="prepare images by the model's specification")
+        if not np.isfinite(x).all():
+            raise CalibrationError(f"calibration input {index} holds values that are not finite", hint=hint)
+    if all((np.ptp(x, axis=(2, 3)) == 0).all() for x in inputs):
+        raise CalibrationError("every calibration input is blank", hint=hint)
+
+
+def sample_columns(
+    observer: Observer,
+    layers: Sequence[ConvLayer],
+    inputs: Sequence[Float32Array],
+    kernels: dict[str, tuple[int, ...]],
+    progress: Progress,
+) -> dict[str, Columns]:
+    """Return what each layer reads, by its filter. The windows are chosen with a fixed seed.
+
+    ``kernels`` are the shapes of the filters. Raises ``CalibrationError`` when a layer sees nothing but zeros.
+    """
+    parts: dict[str, list[Float32Array]] = {layer.filter: [] for layer in layers}
+    largest = dict.fromkeys(parts, 0.0)
+    positions = dict.fromkeys(parts, 0)
+    for index, x in enumerate(inputs):
+        seen = observer.run(x)
+        random = np.random.default_rng(index)
+        for layer in layers:
+            view = seen.layers[layer.filter]
+            parts[layer.filter].append(_windows(view.input, layer, kernels[layer.filter], view.output.shape, random))
+            largest[layer.filter] = max(largest[layer.filter], float(np.abs(view.input).max()))
+            positions[layer.filter] = max(positions[layer.filter], math.prod(view.output.shape[2:]))
+        progress((index + 1) / len(inputs), f"watch layers, input {index + 1} of {len(inputs)}")
+    dead = [name for name, value in largest.items() if value == 0]
+    if dead:
+        what = f"the layer {dead[0]!r} sees only zeros on the calibration inputs"
+        raise CalibrationError(what, hint="give more and other calibration images")
+    return {n: Columns(np.concatenate(p, axis=2), positions[n], largest[n]) for n, p in parts.items()}
+
+
+def _windows(
+    x: Float32Array, layer: ConvLayer, kernel: tuple[int, ...], made: tuple[int, ...], random: np.random.Generator
+) -> Float32Array:
+    top, bottom, left, right = layer.pads
+    padded = np.pad(x[0], ((0, 0), (top, bottom), (left, right)))
+    high, wide = kernel[2:]
+    count = min(_PER_IMAGE, max(16, _NUMBERS_PER_IMAGE // (len(padded) * high * wide)), made[2] * made[3])
+    places = np.sort(random.choice(made[2] * made[3], count, replace=False))
+    rows, columns = places // made[3] * layer.strides[0], places % made[3] * layer.strides[1]
+    # [channels, high, wide, samples]
+    taps = padded[:, rows[None, None, :] + np.arange(high)[:, None, None], columns + np.arange(wide)[None, :, None]]
+    groups = len(padded) if layer.depthwise else 1
+    return np.ascontiguousarray(taps, np.float32).reshape(groups, -1, count)
