@@ -101,7 +101,7 @@ def _bias(op: Op, model: PaddleModel) -> str | None:
 
 
 def check_inputs(inputs: Sequence[Float32Array]) -> None:
-    """Raise ``CalibrationError`` for no inputs, for values that are not finite and when every input is of one colour."""
+    """Raise ``CalibrationError`` for no inputs, for values that are not finite and when every input is blank."""
     hint = "give photographs or renderings like those the model will see, with text on them"
     if not inputs:
         raise CalibrationError("there are no calibration inputs", hint=hint)

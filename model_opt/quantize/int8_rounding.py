@@ -20,7 +20,7 @@ _DAMPING = 0.01
 def round_input(x: Float32Array, limit: float) -> Float32Array:
     """Return ``x`` as int8 with this limit holds it."""
     scale = np.float32(limit) / np.float32(MOST)
-    return np.clip(np.rint(x / scale), -MOST, MOST).astype(np.float32) * scale
+    return np.asarray(np.clip(np.rint(x / scale), -MOST, MOST) * scale, np.float32)
 
 
 def limits(x: Float32Array, largest: float) -> dict[str, float]:
@@ -105,7 +105,7 @@ def _scales(flat: Float32Array, shrink: float) -> Float32Array:
     return np.asarray(np.maximum(np.abs(flat).max(axis=1) * np.float32(shrink / MOST), np.float32(1e-12)), np.float32)
 
 
-def _whole(flat: NDArray[np.floating], scales: Float32Array) -> NDArray[np.int8]:
+def _whole(flat: NDArray[np.float32], scales: Float32Array) -> NDArray[np.int8]:
     return np.clip(np.rint(flat / scales[:, None]), -MOST, MOST).astype(np.int8)
 
 
