@@ -1,0 +1,213 @@
+"""fp16 that works: powers of two between layers so that no kernel leaves fp16's range.
+
+The ARM kernels hold every value and every partial sum in fp16, Winograd's transformed inputs included, which grow a
+value up to a hundredfold. A power of two in the weights of a layer and its inverse in those behind it moves the values
+between them without changing a single digit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model_opt.errors import KitError
+from model_opt.nb import NbModel
+from model_opt.nb.exact import FP16_MAX, overflow_check
+from model_opt.opt_tool import ConvertOptions, ToolEnv
+from model_opt.paddle_model import PaddleModel
+from model_opt.passes.draft import Draft
+from model_opt.passes.ops import Conv, conv_at
+from model_opt.quantize.exponents import PRODUCTS, FactorGroups, factor_groups, with_exponents
+from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
+from model_opt.quantize.report import LayerNote, QuantReport
+from model_opt.quantize.spans import LayerSpan, Span, layer_spans, span_of
+
+_SMALLEST = -14
+"""Numbers below 2^-14 are subnormal in fp16: they lose digits."""
+_REACH = 12
+_WORTH = 0.002
+"""A share of values that is worth another exponent."""
+
+
+class RescaleError(KitError):
+    """A model that no power of two brings into fp16's range."""
+
+
+@dataclass(frozen=True)
+class RescaleOptions:
+    """``headroom``: how many times larger than on the calibration inputs a value may become before it overflows.
+    ``checked``: how many calibration inputs the emulation of the fp16 kernels runs at the end.
+    """
+
+    headroom: float = 8.0
+    checked: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A product: the groups of its input and output (None where no factor may stand), its weights, what it saw."""
+
+    name: str
+    op: str
+    before: str | None
+    behind: str | None
+    weights: Span
+    seen: LayerSpan
+
+
+def rescale_fp16(
+    model: PaddleModel,
+    inputs: Sequence[Float32Array],
+    options: RescaleOptions,
+    env: ToolEnv,
+    progress: Callable[[float, str], None],
+) -> tuple[PaddleModel, QuantReport]:
+    """Return the model with powers of two between its layers so that it runs in fp16, and what was done.
+
+    On every calibration input each layer's input (transformed, where its kernel does so) and output stays below
+    65,504 / headroom; where there is a choice, as few activations and weights as can be are subnormal. The outputs in
+    fp32 stay the same bit for bit but for subnormals. Raises ``RescaleError`` when there is no input, or when a layer
+    overflows where no factor may pass.
+    """
+    if not inputs:
+        raise RescaleError("there is no calibration input", hint="give images with text")
+    if options.headroom < 1:
+        raise RescaleError(f"a headroom of {options.headroom:g} lets values overflow", hint="give 1 or more")
+    groups = factor_groups(model)
+    observer = Observer(convert_in_memory(model, ConvertOptions(), env))
+    spans = layer_spans(observer, _convs(model), inputs, lambda done, what: progress(0.7 * done, what))
+    layers = _layers(model, groups, spans)
+    exponents = choose_exponents(layers, FP16_MAX / options.headroom)
+    _refuse_overflow(layers, exponents)
+    made = with_exponents(model, groups, exponents)
+    progress(0.8, "checking with the fp16 kernels' arithmetic")
+    _check(convert_in_memory(made, ConvertOptions(fp16=True), env), _smallest(inputs, options.checked))
+    progress(1.0, "rescaled")
+    return made, _report(layers, exponents, len(inputs))
+
+
+def _convs(model: PaddleModel) -> dict[str, Conv]:
+    draft = Draft(model, "rescale_fp16")
+    found = (conv_at(draft, op) for op in draft.ops)
+    return {conv.op.input("Filter"): conv for conv in found if conv is not None}
+
+
+def _layers(model: PaddleModel, groups: FactorGroups, spans: Mapping[str, LayerSpan]) -> tuple[_Layer, ...]:
+    layers: list[_Layer] = []
+    for op in model.program.main.ops:
+        slots = PRODUCTS.get(op.type)
+        weights = op.inputs.get(slots[1], ("",))[0] if slots is not None else ""
+        if slots is None or weights not in spans:
+            continue
+        before, behind = (groups.group.get(name) for name in (op.input(slots[0]), op.output(slots[2])))
+        held = span_of(np.asarray(model.params[weights], dtype=np.float32))
+        layers.append(_Layer(weights, op.type, before, behind, held, spans[weights]))
+    return tuple(layers)
+
+
+def choose_exponents(layers: Sequence[_Layer], limit: float) -> dict[str, int]:
+    """Return an exponent for each group: values below ``limit``, then the fewest subnormals, then the least change.
+
+    One group after the other takes its best exponent, the others as they stand, until none changes.
+    """
+    names = list(dict.fromkeys(group for layer in layers for group in (layer.before, layer.behind) if group))
+    highest = {name: _highest(layers, name, limit) for name in names}
+    chosen = {name: min(0, highest[name]) for name in names}
+    for _ in range(10):
+        before = dict(chosen)
+        for name in names:
+            chosen[name] = _best(layers, name, chosen, highest[name])
+        if chosen == before:
+            break
+    return chosen
+
+
+def _highest(layers: Iterable[_Layer], group: str, limit: float) -> int:
+    """Return the largest exponent under which no value of the group passes ``limit``."""
+    tops = [layer.seen.transformed for layer in layers if layer.before == group]
+    tops += [layer.seen.output.largest for layer in layers if layer.behind == group]
+    top = max(tops)
+    return math.floor(math.log2(limit / top)) if top > 0 else 0
+
+
+def _best(layers: Sequence[_Layer], group: str, chosen: Mapping[str, int], highest: int) -> int:
+    near = [layer for layer in layers if group in (layer.before, layer.behind)]
+    base = min(0, highest)
+
+    def cost(exponent: int) -> tuple[int, int]:
+        lost = sum(_lost(layer, {**chosen, group: exponent}) for layer in near)
+        return round(lost / _WORTH), abs(exponent - base)
+
+    return min(range(base - _REACH, min(highest, base + _REACH) + 1), key=cost)
+
+
+def _lost(layer: _Layer, exponents: Mapping[str, int]) -> float:
+    """Return the shares of input, output and weights that are subnormal, added up."""
+    before, behind = exponents.get(layer.before or "", 0), exponents.get(layer.behind or "", 0)
+    shares = (
+        layer.seen.input.below(_SMALLEST - before),
+        layer.seen.output.below(_SMALLEST - behind),
+        layer.weights.below(_SMALLEST - behind + before),
+    )
+    return sum(shares)
+
+
+def _refuse_overflow(layers: Iterable[_Layer], exponents: Mapping[str, int]) -> None:
+    for layer in layers:
+        before, behind = exponents.get(layer.before or "", 0), exponents.get(layer.behind or "", 0)
+        largest = max(layer.seen.transformed * 2.0**before, layer.seen.output.largest * 2.0**behind)
+        if largest > FP16_MAX:
+            raise RescaleError(
+                f"the layer of {layer.name!r} ({layer.op}) reaches {largest:,.0f}, fp16 ends at 65,504, and no factor "
+                "may pass through what stands next to it",
+                hint="choose a recipe that computes in fp32",
+            )
+
+
+def _smallest(inputs: Sequence[Float32Array], count: int) -> list[Float32Array]:
+    """Return the ``count`` inputs with the fewest values: the emulation is slow."""
+    return sorted(inputs, key=lambda x: x.size)[:count]
+
+
+def _check(model: NbModel, inputs: Sequence[Float32Array]) -> None:
+    feed = next(op for op in model.ops if op.type == "feed")
+    name = feed.outputs["Out"][0]
+    for x in inputs:
+        found = overflow_check(model, {name: x})
+        if found:
+            raise RescaleError(
+                f"the layer of {found[0].filter!r} still overflows in fp16: its input reaches "
+                f"{found[0].max_transformed:,.0f} behind {found[0].algorithm}, its sums {found[0].max_output:,.0f}",
+                hint="choose a recipe that computes in fp32",
+            )
+
+
+def _report(layers: Sequence[_Layer], exponents: Mapping[str, int], inputs: int) -> QuantReport:
+    notes = tuple(
+        LayerNote(
+            layer.name,
+            layer.op,
+            {
+                "input_exponent": exponents.get(layer.before or "", 0),
+                "output_exponent": exponents.get(layer.behind or "", 0),
+                "max_input": layer.seen.input.largest,
+                "max_transformed": layer.seen.transformed,
+                "max_output": layer.seen.output.largest,
+            },
+        )
+        for layer in layers
+    )
+    moved = sum(1 for note in notes if note.facts["input_exponent"] or note.facts["output_exponent"])
+    tops = [layer.seen.transformed for layer in layers]
+    behind = [layer.seen.transformed * 2.0 ** exponents.get(layer.before or "", 0) for layer in layers]
+    totals = {
+        "inputs": inputs,
+        "layers": len(layers),
+        "layers_rescaled": moved,
+        "max_before": max(tops, default=0.0),
+        "max_behind": max(behind, default=0.0),
+    }
+    return QuantReport("rescale_fp16", totals, notes)

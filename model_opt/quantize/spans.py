@@ -1,0 +1,85 @@
+"""How large and how small the values of each layer become, for choosing powers of two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_opt.nb.exact import winograd
+from model_opt.nb.exact.fp16 import uses_winograd
+from model_opt.nb.exact.window import Window, padded
+from model_opt.passes.ops import Conv
+from model_opt.quantize.observe import Float32Array, Observer
+
+LOWEST = -60
+"""Values below 2^LOWEST count as this small; nothing brings them back."""
+_BINS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """The values of one tensor: the largest absolute one, and how many lie in [2^(LOWEST + i), 2^(LOWEST + i + 1))."""
+
+    largest: float
+    counts: NDArray[np.int64]
+
+    def below(self, power: int) -> float:
+        """Return the share (0 to 1) of the values other than zero that are below 2^power."""
+        total = int(self.counts.sum())
+        return float(self.counts[: max(power - LOWEST, 0)].sum()) / total if total else 0.0
+
+    def __add__(self, other: Span) -> Span:
+        return Span(max(self.largest, other.largest), self.counts + other.counts)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSpan:
+    """One layer over all inputs: ``transformed`` is the largest value of its input as the fp16 kernel holds it."""
+
+    input: Span
+    output: Span
+    transformed: float
+
+    def __add__(self, other: LayerSpan) -> LayerSpan:
+        return LayerSpan(self.input + other.input, self.output + other.output, max(self.transformed, other.transformed))
+
+
+def span_of(values: NDArray[np.float32]) -> Span:
+    """Return the span of an array."""
+    exponents = np.frexp(values[values != 0])[1] - 1
+    counts = np.bincount(np.clip(exponents.astype(np.int64) - LOWEST, 0, _BINS - 1), minlength=_BINS)
+    return Span(float(np.abs(values).max(initial=0)), counts)
+
+
+def layer_spans(
+    observer: Observer,
+    convs: Mapping[str, Conv],
+    inputs: Sequence[Float32Array],
+    progress: Callable[[float, str], None],
+) -> dict[str, LayerSpan]:
+    """Return the spans of the observer's layers over ``inputs``, by the name of their weights."""
+    spans: dict[str, LayerSpan] = {}
+    for position, x in enumerate(inputs):
+        progress(position / len(inputs), f"input {position + 1} of {len(inputs)}")
+        for name, view in observer.run(x).layers.items():
+            largest = _transformed(view.input, convs[name]) if name in convs else 0.0
+            one = LayerSpan(span_of(view.input), span_of(view.output), max(largest, float(np.abs(view.input).max())))
+            spans[name] = spans[name] + one if name in spans else one
+    return spans
+
+
+def _transformed(x: Float32Array, conv: Conv) -> float:
+    """Return the largest value behind Winograd's input transform; 0 where another kernel runs."""
+    pads = conv.paddings if len(conv.paddings) == 4 else tuple(pad for pad in conv.paddings for _ in range(2))
+    if conv.transposed or conv.dilations != (1, 1) or len(pads) != 4:
+        return 0.0
+    kernel = (int(conv.weight.shape[2]), int(conv.weight.shape[3]))
+    window = Window(kernel, conv.strides, (pads[0], pads[1], pads[2], pads[3]), conv.groups)
+    if not uses_winograd(x, conv.weight, window):
+        return 0.0
+    image = padded(x, window.pads)
+    scheme = winograd.scheme_of(image.shape[2] - 2, image.shape[3] - 2)
+    return max(winograd.largest_transformed(one.astype(np.float64), scheme) for one in image)
