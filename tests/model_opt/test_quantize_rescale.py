@@ -21,6 +21,7 @@ from model_opt.resources import config_dir
 from model_opt.zoo import ModelFiles
 
 RNG = np.random.default_rng(7)
+ONLY_POWERS = RescaleOptions(windows_of=0)
 WIDE = dict.fromkeys(("a", "b", "c", "d", "e", "f"), (-1, 12, -1, -1))
 
 
@@ -89,7 +90,7 @@ def test_a_factor_passes_what_is_homogeneous(between: list, env: ToolEnv) -> Non
         return
     assert group["a"] == group["b"]
     x = image()
-    made_, report = rescale_fp16(model, [x], RescaleOptions(), env, silent)
+    made_, report = rescale_fp16(model, [x], ONLY_POWERS, env, silent)
     assert overflows(model, x, env)
     assert not overflows(made_, x, env)
     assert report.totals["max_behind"] <= 65504 / 8 < report.totals["max_before"]
@@ -142,7 +143,7 @@ def test_small_values_are_lifted_out_of_the_subnormals(env: ToolEnv) -> None:
     params = {"w1": weight(12, 4, 1, 1) * 1e-6, "w2": weight(12, 12, 1, 1) * 1e4}
     model = made(ops, params, "y", {**WIDE, "y": (-1, 12, -1, -1)})
     x = image()
-    scaled, _ = rescale_fp16(model, [x], RescaleOptions(), env, silent)
+    scaled, _ = rescale_fp16(model, [x], ONLY_POWERS, env, silent)
     want = in_fp32(model, x, env)
     assert np.abs(emulated(scaled, x, env) - want).max() < np.abs(emulated(model, x, env) - want).max() / 10
 
@@ -161,7 +162,7 @@ def test_the_public_detector_is_finite_in_fp16(mobile_det: ModelFiles, env: Tool
     model, _ = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))
     page = corner_of("page_02.jpg")
     assert overflows(model, page, env)
-    scaled, report = rescale_fp16(model, [page], RescaleOptions(), env, silent)
+    scaled, report = rescale_fp16(model, [page], ONLY_POWERS, env, silent)
     head = next(note for note in report.layers if note.weight == "conv2d_159.w_0")
     assert head.facts["input_exponent"] < 0
     assert head.facts["max_transformed"] > 65504
@@ -175,3 +176,15 @@ def test_same_inputs_same_model(env: ToolEnv) -> None:
     assert first[1].to_dict() == second[1].to_dict()
     assert first[0].program == second[0].program
     assert all(np.array_equal(array, second[0].params[name]) for name, array in first[0].params.items())
+
+
+def test_all_steps_keep_the_public_detector_near_fp32(mobile_det: ModelFiles, env: ToolEnv) -> None:
+    model, _ = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))
+    pages = [corner_of("page_02.jpg"), corner_of("page_04.jpg")]
+    made_, report = rescale_fp16(model, pages, RescaleOptions(checked=0), env, silent)
+    assert report.totals["layers_rounded"] > 40
+    assert report.totals["late_biases"] >= 3
+    other = corner_of("page_05.jpg")
+    want = in_fp32(model, other, env)
+    assert np.abs(in_fp32(made_, other, env) - want).mean() < 5e-4
+    assert np.abs(emulated(made_, other, env) - want).mean() < 1e-3

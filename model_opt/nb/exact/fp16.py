@@ -105,6 +105,12 @@ def add(op: OpView, values: Values) -> None:
     _write(op, values, "Out", x + y)
 
 
+def sub(op: OpView, values: Values) -> None:
+    """X - Y."""
+    x, y = _operands(op, values)
+    _write(op, values, "Out", x - y)
+
+
 def mul(op: OpView, values: Values) -> None:
     """X * Y."""
     x, y = _operands(op, values)

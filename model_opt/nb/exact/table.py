@@ -38,6 +38,7 @@ _FP16: dict[str, Compute] = {
     "hard_swish": fp16.unary(fp16.hard_swish),
     "scale": fp16.unary(fp16.scale),
     "elementwise_add": fp16.add,
+    "elementwise_sub": fp16.sub,
     "elementwise_mul": fp16.mul,
     "fusion_elementwise_add_activation": fp16.add_relu,
     "conv2d": fp16.conv,
