@@ -50,7 +50,7 @@ class RescaleOptions:
     headroom: float = 8.0
     checked: int = 2
     windows_of: int = 10
-    late_bias: float = 1.5
+    late_bias: float = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +116,7 @@ def _refined(
     """Return the model with weights of fp16 chosen together and late biases."""
     if options.windows_of < 1:
         return model, _Gains({}, {})
-    # Winograd's kernel transforms the weights first: rounding them would be for nothing.
-    convs = {name: conv for name, conv in _convs(model).items() if not _by_winograd(conv)}
+    convs = {name: conv for name, conv in _convs(model).items() if _can_be_refined(conv)}
     observer = Observer(convert_in_memory(model, ConvertOptions(), env))
     observer = Observer(convert_in_memory(model, ConvertOptions(), env), [n for n in observer.weights if n in convs])
     few = inputs[:: -(-len(inputs) // options.windows_of)]
@@ -127,8 +126,13 @@ def _refined(
     return made, _Gains(rounding, late)
 
 
-def _by_winograd(conv: Conv) -> bool:
-    return not conv.transposed and conv.groups == 1 and conv.weight.shape[2:] == (3, 3) and conv.strides == (1, 1)
+def _can_be_refined(conv: Conv) -> bool:
+    """Return whether the rows of weights meet windows of the input, as they are written and as the kernel sees them."""
+    if conv.transposed:
+        return conv.groups == 1
+    plain = conv.dilations == (1, 1) and len(conv.paddings) in (2, 4)
+    # Winograd's kernel transforms the weights first: rounding them would be for nothing.
+    return plain and not (conv.groups == 1 and conv.weight.shape[2:] == (3, 3) and conv.strides == (1, 1))
 
 
 def _convs(model: PaddleModel) -> dict[str, Conv]:

@@ -188,3 +188,13 @@ def test_all_steps_keep_the_public_detector_near_fp32(mobile_det: ModelFiles, en
     want = in_fp32(model, other, env)
     assert np.abs(in_fp32(made_, other, env) - want).mean() < 5e-4
     assert np.abs(emulated(made_, other, env) - want).mean() < 1e-3
+
+
+def test_forms_that_no_window_describes_are_left_as_they_are(env: ToolEnv) -> None:
+    ops = [conv("x", "w1", "a", pad=1, groups=4), op("relu", {"X": "a"}, "b"), conv("b", "w2", "y", pad=2)]
+    same = ops[0].with_attr("padding_algorithm", "SAME")
+    wide = ops[2].with_attr("dilations", (2, 2))
+    model = made([same, ops[1], wide], {"w1": weight(4, 1, 3, 3), "w2": weight(4, 4, 3, 3)}, "y")
+    made_, report = rescale_fp16(model, [image()], RescaleOptions(checked=0), env, silent)
+    assert report.totals["layers_rounded"] == 0
+    assert all(np.array_equal(array, made_.params[name]) for name, array in model.params.items())
