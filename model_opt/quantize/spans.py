@@ -17,11 +17,14 @@ from model_opt.quantize.observe import Float32Array, Observer
 LOWEST = -60
 """Values below 2^LOWEST count as this small; nothing brings them back."""
 _BINS = 128
+_COUNTED = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class Span:
-    """The values of one tensor: the largest absolute one, and how many lie in [2^(LOWEST + i), 2^(LOWEST + i + 1))."""
+    """The values of one tensor: the largest absolute one, and how many of those counted lie in [2^(LOWEST + i), twice
+    that).
+    """
 
     largest: float
     counts: NDArray[np.int64]
@@ -48,8 +51,9 @@ class LayerSpan:
 
 
 def span_of(values: NDArray[np.float32]) -> Span:
-    """Return the span of an array."""
-    exponents = np.frexp(values[values != 0])[1] - 1
+    """Return the span of an array; of many values, ``_COUNTED`` at equal steps are counted."""
+    some = values.reshape(-1)[:: max(values.size // _COUNTED, 1)]
+    exponents = np.frexp(some[some != 0])[1] - 1
     counts = np.bincount(np.clip(exponents.astype(np.int64) - LOWEST, 0, _BINS - 1), minlength=_BINS)
     return Span(float(np.abs(values).max(initial=0)), counts)
 
