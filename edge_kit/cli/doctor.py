@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from edge_kit import __version__
+from edge_kit.android.tools import TOOLS, find_tool
 from edge_kit.cli.render import console, table, write_json
 from model_opt.opt_tool import Diagnosis, diagnose
 from model_opt.resources import cache_dir
@@ -33,7 +34,7 @@ class Finding:
 def run_doctor(*, as_json: bool) -> int:
     """Print what was found; return 1 when something that a build needs is missing."""
     tool = diagnose()
-    findings = [*_machine(), *_libraries(), *_packages(), _tool(tool)]
+    findings = [*_machine(), *_libraries(), *_packages(), _tool(tool), *_android()]
     if as_json:
         tried = [{"source": t.source, "path": str(t.path), "ok": t.ok, "reason": t.reason} for t in tool.tried]
         write_json({"findings": [vars(f) for f in findings], "interpreters_tried": tried})
@@ -95,3 +96,13 @@ def _tool(tool: Diagnosis) -> Finding:
     return Finding(
         "paddlelite (opt)", True, f"{tool.chosen.opt_version} on {tool.chosen.path}, {state}", tool.hint or ""
     )
+
+
+def _android() -> list[Finding]:
+    """Look for the programs that a build with the Android app runs."""
+    found = []
+    for name, package in TOOLS.items():
+        path = find_tool(name)
+        hint = "" if path else f"apt-get install {package}; without it: build --no-apk"
+        found.append(Finding(f"{name} (app)", path is not None, str(path or "-"), hint))
+    return found
