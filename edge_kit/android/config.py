@@ -38,7 +38,8 @@ class Pin:
 
 @dataclass(frozen=True)
 class AndroidConfig:
-    """The whole file; ``lite_archives`` holds the address of Paddle Lite's release archive for each ABI."""
+    """The whole file; ``lite_archives``: the address of Paddle Lite's release archive for each ABI;
+    ``newer``: what the app may use of Android versions above ``min_sdk``."""
 
     application: str
     min_sdk: int
@@ -46,6 +47,7 @@ class AndroidConfig:
     abis: tuple[str, ...]
     artifacts: Mapping[str, Pin] = field(hash=False)
     shrinker: tuple[Pin, ...]
+    newer: tuple[str, ...]
     lite_version: str
     lite_archives: Mapping[str, str] = field(hash=False)
 
@@ -65,6 +67,7 @@ def load_android(path: Path | None = None) -> AndroidConfig:
         abis=tuple(document["abis"]),
         artifacts={name: _pin(row) for name, row in document["artifacts"].items()},
         shrinker=tuple(_pin(row) for row in document["shrinker"]),
+        newer=tuple(document["newer"]),
         lite_version=document["paddle_lite"]["opt_version"],
         lite_archives=dict(document["paddle_lite"]["archives"]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ TOOLS: Mapping[str, str] = {
 """Every program that a build with an app runs, and the Debian package that holds it."""
 
 _OF_THE_JDK = ("java", "javac", "keytool")
+_FAULT = re.compile(r"\b(error|warning|exception)\b", re.IGNORECASE)
 _LAST_LINES = 12
 _POLL = 0.05
 """Seconds between two looks at a running program."""
@@ -124,7 +126,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _told(name: str, code: int, said: str) -> str:
-    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lstrip().lower().startswith(("[error]", "error", "exception"))]
-    shown = [line[:400] for line in (errors or lines)[:_LAST_LINES]] if errors else lines[-_LAST_LINES:]
-    return "\n  ".join([f"{name} ended with code {code}", *(line[:400] for line in shown)])
+    """Return the lines of a program's output that tell a fault, or its last ones when none looks like that."""
+    lines = [line.rstrip()[:400] for line in said.splitlines() if line.strip()]
+    faults = [line for line in lines if _FAULT.search(line)]
+    return "\n  ".join([f"{name} ended with code {code}", *(faults[:_LAST_LINES] or lines[-_LAST_LINES:])])

@@ -1,0 +1,162 @@
+"""A small app through every step: what comes out is an APK that Android's own tools accept."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+from dataclasses import replace
+
+import pytest
+from conftest import SAMPLE, VERSION, package_sample
+
+from edge_kit.android.api import read_api, unknown_references
+from edge_kit.android.apk import check_apk, signature_schemes, summarise
+from edge_kit.android.dex import make_dex, read_dex
+from edge_kit.android.errors import AndroidError, ApkFault, ToolFailed
+from edge_kit.android.resources import link_resources
+from edge_kit.android.sdk import class_names
+from edge_kit.android.signing import debug_key, release_key, sign_apk, verify_signature
+from edge_kit.android.tools import require_tools, run_tool
+
+pytestmark = pytest.mark.xdist_group("android")
+
+
+def test_the_apk_keeps_every_promise(sample):
+    found = check_apk(sample.signed.read_bytes(), "sample.apk", ("android.permission.CAMERA",))
+    assert (found.package, found.version_code, found.version_name) == ("org.edgekit.sample", 7, "1.2")
+    assert (found.min_sdk, found.target_sdk) == (26, 35)
+    assert found.exported == ("org.edgekit.sample.Main",)
+    assert found.abis == ("arm64-v8a",)
+    assert found.schemes == ("v2", "v3")
+    assert not found.debuggable
+    assert not found.extract_native
+    assert {"code", "resources", "libopencv_java4.so", "libc++_shared.so"} <= set(found.parts)
+
+
+def test_android_tools_agree_with_the_summary(sample):
+    said = run_tool("dump", [require_tools(("aapt2",))["aapt2"], "dump", "badging", sample.signed])
+    assert "package: name='org.edgekit.sample' versionCode='7' versionName='1.2'" in said
+    assert "sdkVersion:'26'" in said
+    assert "targetSdkVersion:'35'" in said
+    assert "native-code: 'arm64-v8a'" in said
+    assert len(verify_signature(sample.signed, 26)) == 64
+
+
+def test_two_runs_give_the_same_bytes(sample, android_kit, opencv, tmp_path):
+    again = package_sample(android_kit, opencv, tmp_path)
+    assert again.signed.read_bytes() == sample.signed.read_bytes()
+
+
+def test_shrinking_keeps_what_manifest_and_native_code_reach_and_drops_the_rest(sample):
+    kept = class_names(sample.shrunk)
+    assert {"org/edgekit/sample/Main", "org/edgekit/sample/Hidden", "org/opencv/core/CvException"} <= kept
+    assert "org/edgekit/sample/Unused" not in kept
+    assert not [name for name in kept if name.startswith("org/opencv/xfeatures2d")]
+
+
+def test_the_dex_holds_the_shrunk_classes_and_needs_nothing_that_api_26_lacks(sample, android_kit):
+    assert set(sample.summary.classes) == class_names(sample.shrunk)
+    assert sample.summary.call_sites == 0
+    api = read_api(android_kit.paths["api"])
+    assert unknown_references(sample.summary, api) == ()
+    assert any(m.name == "resize" and m.owner == "org/opencv/imgproc/Imgproc" for m in sample.summary.methods)
+
+
+def test_a_missing_class_and_a_newer_method_are_named_unless_listed(sample, android_kit):
+    api = read_api(android_kit.paths["api"])
+    activity = api["android/app/Activity"]
+    older = {
+        **api,
+        "android/app/Activity": replace(activity, members=activity.members - {"onCreate(Landroid/os/Bundle;)V"}),
+    }
+    del older["java/lang/CharSequence"]
+    found = unknown_references(sample.summary, older)
+    assert found == ("java/lang/CharSequence", "android/app/Activity.onCreate(Landroid/os/Bundle;)V")
+    assert unknown_references(sample.summary, older, ("java/lang/CharSequence", "android/app/Activity.onCreate")) == ()
+
+
+def test_the_list_of_api_26_is_read_whole(android_kit, tmp_path):
+    api = read_api(android_kit.paths["api"])
+    assert len(api) > 4000
+    assert "android/view/View" in api["android/widget/TextView"].parents
+    assert "SDK_INT#I" in api["android/os/Build$VERSION"].members
+    assert "java/util/List" in api
+    assert "of(Ljava/lang/Object;)Ljava/util/List;" not in api["java/util/List"].members
+    data = android_kit.paths["api"].read_bytes()
+    for damaged in (b"", data[: len(data) // 2], gzip.compress(gzip.decompress(data)[:-1])):
+        (tmp_path / "a").write_bytes(damaged)
+        with pytest.raises(AndroidError, match="damaged"):
+            read_api(tmp_path / "a")
+
+
+def test_a_lambda_that_dx_lets_through_is_refused(sample, android_kit, tmp_path):
+    source = tmp_path / "L.java"
+    source.write_text("public class L { Runnable r = () -> {}; }")
+    javac, jar = require_tools(("javac",))["javac"], tmp_path / "l.jar"
+    run_tool("compile", [javac, "-nowarn", "-source", "8", "-target", "8", "-d", tmp_path / "out", source])
+    subprocess.run([str(javac.parent / "jar"), "cf", str(jar), "-C", str(tmp_path / "out"), "."], check=True)
+    with pytest.raises(AndroidError, match="1 calls of the app are invokedynamic"):
+        make_dex(jar, android_kit.paths["dx"], 26, tmp_path / "classes.dex")
+
+
+def test_no_cut_dex_is_read(sample):
+    data = sample.dex.read_bytes()
+    for length in (0, 3, 40, 111, len(data) // 2, len(data) - 1):
+        with pytest.raises(AndroidError):
+            read_dex(data[:length], "cut.dex")
+
+
+def test_broken_promises_are_told(sample):
+    unsigned = sample.unsigned.read_bytes()
+    with pytest.raises(ApkFault, match="its signatures are none"):
+        check_apk(unsigned, "a.apk", ("android.permission.CAMERA",))
+    with pytest.raises(ApkFault, match=r"asks for android\.permission\.CAMERA"):
+        check_apk(sample.signed.read_bytes(), "a.apk", ())
+    with pytest.raises(ApkFault, match="no APK"):
+        summarise(b"PK", "a.apk")
+    assert tuple(signature_schemes(unsigned)) == ()
+
+
+def test_a_changed_byte_breaks_the_signature(sample, tmp_path):
+    data = bytearray(sample.signed.read_bytes())
+    data[100] ^= 1
+    (tmp_path / "a.apk").write_bytes(bytes(data))
+    with pytest.raises(ToolFailed, match="cannot verify the app's signature"):
+        verify_signature(tmp_path / "a.apk", 26)
+
+
+def test_a_release_key_takes_its_secrets_from_the_environment_alone(sample, tmp_path, monkeypatch):
+    store = tmp_path / "release.jks"
+    keytool = require_tools(("keytool",))["keytool"]
+    run_tool(
+        "make a key",
+        [
+            keytool, "-genkeypair", "-keystore", store, "-storepass", "s3cret-pass", "-alias", "mine",
+            "-keyalg", "RSA", "-keysize", "2048", "-dname", "CN=Test",
+        ],
+    )  # fmt: skip
+    with pytest.raises(AndroidError, match="EDGE_KIT_KEYSTORE_PASS"):
+        release_key(store)
+    monkeypatch.setenv("EDGE_KIT_KEYSTORE_PASS", "wrong")
+    with pytest.raises(ToolFailed, match="cannot sign the app") as caught:
+        sign_apk(sample.unsigned, tmp_path / "a.apk", release_key(store), 26)
+    assert "EDGE_KIT_KEYSTORE_PASS" in (caught.value.hint or "")
+    monkeypatch.setenv("EDGE_KIT_KEYSTORE_PASS", "s3cret-pass")
+    sign_apk(sample.unsigned, tmp_path / "a.apk", release_key(store), 26)
+    assert verify_signature(tmp_path / "a.apk", 26) != verify_signature(sample.signed, 26)
+
+
+def test_the_debug_key_is_kept_so_that_updates_install(sample):
+    key = debug_key()
+    assert key == debug_key()
+    assert key.debug
+    assert key.store.is_file()
+
+
+def test_a_faulty_resource_is_told_by_aapt2(sample, android_kit, tmp_path):
+    (tmp_path / "values").mkdir()
+    (tmp_path / "values" / "s.xml").write_text('<resources><string name="other">x</string></resources>')
+    with pytest.raises(ToolFailed, match="resource string/name"):
+        link_resources(
+            SAMPLE / "AndroidManifest.xml", tmp_path, android_kit.framework, tmp_path, VERSION, extract_native=True
+        )
