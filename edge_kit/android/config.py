@@ -38,18 +38,19 @@ class Pin:
 
 @dataclass(frozen=True)
 class AndroidConfig:
-    """The whole file; ``lite_archives``: the address of Paddle Lite's release archive for each ABI;
+    """The whole file; ``lite_url`` and ``lite_arch``: where Paddle Lite's release archive for an ABI is;
     ``newer``: what the app may use of Android versions above ``min_sdk``."""
 
     application: str
     min_sdk: int
     target_sdk: int
     abis: tuple[str, ...]
+    extract_native: bool
     artifacts: Mapping[str, Pin] = field(hash=False)
     shrinker: tuple[Pin, ...]
     newer: tuple[str, ...]
-    lite_version: str
-    lite_archives: Mapping[str, str] = field(hash=False)
+    lite_url: str
+    lite_arch: Mapping[str, str] = field(hash=False)
 
 
 def load_android(path: Path | None = None) -> AndroidConfig:
@@ -65,11 +66,12 @@ def load_android(path: Path | None = None) -> AndroidConfig:
         min_sdk=document["min_sdk"],
         target_sdk=document["target_sdk"],
         abis=tuple(document["abis"]),
+        extract_native=document["extract_native"],
         artifacts={name: _pin(row) for name, row in document["artifacts"].items()},
         shrinker=tuple(_pin(row) for row in document["shrinker"]),
         newer=tuple(document["newer"]),
-        lite_version=document["paddle_lite"]["opt_version"],
-        lite_archives=dict(document["paddle_lite"]["archives"]),
+        lite_url=document["paddle_lite"]["url"],
+        lite_arch=dict(document["paddle_lite"]["arch"]),
     )
 
 

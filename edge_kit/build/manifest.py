@@ -45,7 +45,8 @@ class Manifest:
 
     ``created_from``: each input's ``sha256`` and whatever else names it. ``models``: per role (det, rec, ...) the
     facts of the shipped file. ``verification``: metrics and verdicts. ``tools``: name -> version.
-    ``files``: every other file of the bundle; ``write_bundle`` fills it in.
+    ``files``: every other file of the bundle; ``write_bundle`` fills it in. ``app``: facts of the Android app, where
+    the bundle has one.
     """
 
     target: str
@@ -56,6 +57,7 @@ class Manifest:
     verification: Mapping[str, Json] = field(default_factory=dict)
     tools: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, FileSum] = field(default_factory=dict)
+    app: Mapping[str, Json] | None = None
     kit_version: str = __version__
     schema_version: int = SCHEMA_VERSION
 
@@ -81,6 +83,8 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     """
     files = {name: {"sha256": s.sha256, "bytes": s.bytes} for name, s in manifest.files.items()}
     fields = {**vars(manifest), "files": files}
+    if manifest.app is None:
+        del fields["app"]
     value = {name: _clean(item, name) for name, item in fields.items()}
     text = json_bytes(value, what="the manifest")
     _validate(parse_json(text), None)

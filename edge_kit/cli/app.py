@@ -71,11 +71,26 @@ def build(
     optimise: Annotated[
         bool, typer.Option("--optimise/--no-optimise", help="Rewrite the program into fewer operators first.")
     ] = True,
+    apk: Annotated[
+        bool | None, typer.Option("--apk/--no-apk", help="With the Android app or without (default: with, for ARM).")
+    ] = None,
+    abi: Annotated[
+        str | None, typer.Option(help="Processors of the app: arm64-v8a, armeabi-v7a, x86_64, or several with commas.")
+    ] = None,
+    keystore: Annotated[
+        Path | None, typer.Option(help="Sign the app with your key; its password is in EDGE_KIT_KEYSTORE_PASS.")
+    ] = None,
+    lite_runtime: Annotated[
+        Path | None, typer.Option(help="Paddle Lite's release for Android: an archive, or a folder of such files.")
+    ] = None,
+    require_lite: Annotated[
+        bool, typer.Option("--require-lite", help="Fail when the app cannot have Paddle Lite's runtime.")
+    ] = False,
     json_events: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:
-    """Fetch, optimise, convert, verify, configure and report: one bundle with proof."""
+    """Fetch, optimise, convert, verify, configure, report, and package the app: one bundle with proof."""
     from edge_kit.cli.build import run_build
-    from edge_kit.stages.request import BuildRequest
+    from edge_kit.stages.request import BuildRequest, app_request
 
     request = BuildRequest(
         target=target,
@@ -91,6 +106,7 @@ def build(
         allow_failed_gates=allow_failed_gates,
         optimise=optimise,
         calibration=calibration,
+        app=app_request(target, apk, abi, keystore, lite_runtime, require_lite),
     )
     raise typer.Exit(run_build(request, json_events=json_events))
 

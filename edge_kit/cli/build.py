@@ -109,10 +109,24 @@ def _print_summary(folder: Path, manifest: Manifest, changed: bool) -> None:
     out.print(table(("file", "size", "sha256"), rows, f"{folder}{'' if changed else ' (unchanged)'}"))
     for drawn in _gates(manifest.verification):
         out.print(drawn)
+    for drawn in _app(manifest.app):
+        out.print(drawn)
     for model in manifest.models.values():
         assert isinstance(model, dict)
         for warning in model["warnings"]:
             out.print(f"note: {model['nb']}: {warning}", markup=False)
+
+
+def _app(app: Mapping[str, Any] | None) -> Iterator[Any]:
+    """Yield the table of the app's size by part, and whether it has Paddle Lite."""
+    if app is None:
+        return
+    parts = sorted(app["parts"].items(), key=lambda item: -int(item[1]["bytes"]))
+    rows = [(name, size(part["bytes"]), size(part["unpacked"])) for name, part in parts]
+    title = f"{app['file']}: {size(app['bytes'])}, {' '.join(app['abis'])}, {app['package']} {app['version_name']}"
+    yield table(("part", "in the APK", "unpacked"), rows, title)
+    if "without_paddle_lite" in app:
+        yield f"note: the app has the OpenCV engine alone, no Paddle Lite: {app['without_paddle_lite']}"
 
 
 def _gates(verification: Mapping[str, Any]) -> Iterator[Any]:

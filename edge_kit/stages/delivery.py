@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from edge_kit.build.cache import Facts, StageResult
@@ -15,6 +16,7 @@ from edge_kit.build.manifest import Manifest
 from edge_kit.devices import DeviceProfile, ModelEntry, runtime_config
 from edge_kit.ocr.image import read_image
 from edge_kit.spec import Profile, export_json, load_spec
+from edge_kit.stages.apk import APK, PACKAGE, AppPlan, app_facts, app_notes
 from edge_kit.stages.models import DICTIONARY
 from edge_kit.stages.request import ROLES, BuildRequest
 from edge_kit.stages.verification import REFERENCE, VERIFIED
@@ -63,7 +65,11 @@ def configure_stage(request: BuildRequest, profile: Profile, device: DeviceProfi
 
 
 def report_stage(
-    request: BuildRequest, device: DeviceProfile, images: Sequence[Named], tools: Mapping[str, str]
+    request: BuildRequest,
+    device: DeviceProfile,
+    images: Sequence[Named],
+    tools: Mapping[str, str],
+    app: AppPlan | None = None,
 ) -> Stage:
     """Return the stage that writes the report."""
     key = {
@@ -72,17 +78,21 @@ def report_stage(
         "images": "".join(sha256_file(image.path) for image in images),
         "gates": sha256_file(config_dir() / "gates.yaml"),
         "template": sha256_file(config_dir() / "templates" / "report.html.j2"),
-        "code": code_fingerprint("edge_kit.stages.delivery", "edge_kit.verify"),
+        "code": code_fingerprint("edge_kit.stages.delivery", "edge_kit.stages.apk", "edge_kit.verify"),
+        "app": json.dumps(app.lite_facts) if app else "",
     }
 
     def run(context: StageContext) -> Facts:
         verified = load_verified((context.inputs["verify"] / VERIFIED).read_bytes())
         config = json.loads((context.inputs["configure"] / RUNTIME).read_bytes())
-        html = render_report(_report_data(request, device, tools, images, verified, config, context))
+        data = _report_data(request, device, tools, images, verified, config, context)
+        notes = app_notes(app, context.facts[PACKAGE]) if app else ()
+        html = render_report(replace(data, notes=(*data.notes, *notes)))
         (context.out / REPORT).write_text(html, encoding="utf-8")
         return {}
 
-    return Stage("report", run, needs=("verify", "configure", *_CONVERTED), key=key)
+    packaged = (PACKAGE,) if app else ()
+    return Stage("report", run, needs=("verify", "configure", *_CONVERTED, *packaged), key=key)
 
 
 def _report_data(
@@ -180,7 +190,12 @@ def _config_rows(config: Mapping[str, Any]) -> tuple[ConfigRow, ...]:
 
 
 def layout(
-    request: BuildRequest, profile: Profile, device: DeviceProfile, tools: Mapping[str, str], chosen_by: Json = None
+    request: BuildRequest,
+    profile: Profile,
+    device: DeviceProfile,
+    tools: Mapping[str, str],
+    chosen_by: Json = None,
+    app: AppPlan | None = None,
 ) -> Callable[[Mapping[str, StageResult]], BundlePlan]:
     """Return the function that lays out the bundle from the stages' results.
 
@@ -191,6 +206,8 @@ def layout(
         files = {f"models/{role}.nb": results[f"convert-{role}"].sealed(f"{role}.nb") for role in ROLES}
         files |= {name: results["configure"].sealed(name) for name in (RUNTIME, SPEC, LABELS)}
         files[REPORT] = results["report"].sealed(REPORT)
+        if app is not None:
+            files[APK] = results[PACKAGE].sealed(APK)
         verification = dict(results["verify"].facts)
         if chosen_by is not None:
             verification["chosen_by"] = chosen_by
@@ -204,6 +221,7 @@ def layout(
             models={role: _model_facts(results, role) for role in ROLES},
             verification=verification,
             tools=dict(tools),
+            app=app_facts(app, results[PACKAGE].facts) if app is not None else None,
         )
         return BundlePlan(files, manifest)
 

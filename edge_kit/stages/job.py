@@ -17,6 +17,7 @@ from edge_kit.build.output import WrittenBundle, check_target
 from edge_kit.devices import DeviceProfile, check_fit, default_profile, load_profile
 from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
 from edge_kit.spec import Profile, profile
+from edge_kit.stages.apk import app_stages, plan_app
 from edge_kit.stages.delivery import REPORT, configure_stage, layout, report_stage
 from edge_kit.stages.quantisation import model_stages
 from edge_kit.stages.request import BuildRequest, check_recipe, place_of_target
@@ -58,13 +59,15 @@ def _build(
     tool = find_tool(offline=request.offline)
     on_event(StageFinished("tool", 0.0))
     tools = {"edge-kit": __version__, "paddlelite": tool.opt_version, **{name: version(name) for name in PACKAGES}}
+    app = plan_app(request.app, tool.opt_version, offline=request.offline) if request.app else None
     stages = [
         *model_stages(request, recipe, rules, tool),
         verify_stage(request, rules, images, tool),
         configure_stage(request, rules, device),
-        report_stage(request, device, images, tools),
+        *(app_stages(request, app) if app else ()),
+        report_stage(request, device, images, tools, app),
     ]
-    plan = layout(request, rules, device, tools, chosen_by)
+    plan = layout(request, rules, device, tools, chosen_by, app)
 
     def judged(results: Mapping[str, StageResult]) -> BundlePlan:
         _refuse_failed_gates(request, results)

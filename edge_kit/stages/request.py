@@ -24,6 +24,25 @@ _PLACES: Mapping[str, tuple[str, bool]] = {
 """For each target: the kernels, and whether every core of it computes in fp16."""
 
 
+_ABIS: Mapping[str, str] = {
+    "arm64": "arm64-v8a",
+    "arm64-fp16": "arm64-v8a",
+    "arm64-opencl": "arm64-v8a",
+    "armv7": "armeabi-v7a",
+}
+"""The ABI of the app for each target that has one."""
+
+
+@dataclass(frozen=True)
+class AppRequest:
+    """What a user asks of the Android app: processors, a key of the user's own, Paddle Lite's runtime."""
+
+    abis: tuple[str, ...]
+    keystore: Path | None = None
+    lite_runtime: Path | None = None
+    require_lite: bool = False
+
+
 @dataclass(frozen=True)
 class BuildRequest:
     """The options of ``edge-kit build``, as given."""
@@ -41,6 +60,7 @@ class BuildRequest:
     allow_failed_gates: bool
     optimise: bool = True
     calibration: Path | None = None
+    app: AppRequest | None = None
 
     def model(self, role: Role) -> str:
         """Return the name or path of the model for ``role``."""
@@ -73,3 +93,28 @@ def check_recipe(recipe: Recipe, target: str) -> None:
             f"recipe {recipe.name} needs a target whose cores compute in fp16 (ARMv8.2), and {target} has none",
             hint="use --target arm64-fp16, or another recipe",
         )
+
+
+def app_request(
+    target: str,
+    wanted: bool | None,
+    abi: str | None,
+    keystore: Path | None = None,
+    lite_runtime: Path | None = None,
+    require_lite: bool = False,
+) -> AppRequest | None:
+    """Return what ``build`` makes of its options for the app: by default one for every target that Android runs.
+
+    ``abi`` is a list with commas. Raises ``KitError`` for options without an app, and for a target without one.
+    """
+    place_of_target(target)
+    of_target = _ABIS.get(target)
+    if wanted is False or (wanted is None and of_target is None):
+        if abi or keystore or lite_runtime or require_lite:
+            raise KitError("--abi, --keystore, --lite-runtime and --require-lite are for builds with the app")
+        return None
+    if of_target is None:
+        fitting = ", ".join(_ABIS)
+        raise KitError(f"there is no app for target {target}", hint=f"use --no-apk, or one of: {fitting}")
+    abis = tuple(dict.fromkeys(part.strip() for part in abi.split(","))) if abi else (of_target,)
+    return AppRequest(abis, keystore, lite_runtime, require_lite)

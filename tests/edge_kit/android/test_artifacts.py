@@ -87,7 +87,7 @@ def test_the_projects_file_pins_everything_the_packager_uses():
     assert (config.min_sdk, config.target_sdk) == (26, 35)
     assert config.artifacts["opencv-android"].coordinates == "org.opencv:opencv:4.11.0:aar"
     assert config.artifacts["opencv-java"].filename == "opencv-4.11.0-1.5.12.jar"
-    assert set(config.lite_archives) <= set(config.abis)
+    assert set(config.lite_arch) <= set(config.abis)
 
 
 def test_a_wrong_key_is_named(tmp_path):

@@ -1,0 +1,189 @@
+"""Paddle Lite's runtime for Android: its jar and libraries, from the official release or from the user's own files.
+
+What is in a release archive: ``java/jar/PaddlePredictor.jar``, ``java/so/libpaddle_lite_jni.so`` and a C++ API that
+the app does not use. Only the two are taken.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+import time
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge_kit.android.config import AndroidConfig
+from edge_kit.android.elf import MACHINES, check_library, read_library
+from edge_kit.android.errors import RuntimeUnfit
+from model_opt.files import sha256_bytes, write_atomic
+from model_opt.nb import normalise_version
+from model_opt.resources import cache_dir
+from model_opt.store import disk_faults, locked
+from model_opt.zoo.download import Policy, download
+from model_opt.zoo.files import SourceUnavailable
+
+JAR, JNI = "PaddlePredictor.jar", "libpaddle_lite_jni.so"
+_HINT = "give a release archive of Paddle Lite for Android, unpacked or not (it holds java/jar and java/so)"
+_MAX_MEMBER = 256 << 20
+_RETRY = 3600.0
+"""Seconds for which an address that could not be reached is not tried again: builds must stay quick without it."""
+_IMPATIENT = Policy(attempts=1, connect_timeout=5.0)
+
+# Paddle Lite compiles the name of its release tag into the library (lite/core/version.h.in).
+_VERSION = re.compile(rb"(?<![\w.-])v\d{1,2}\.\d{1,2}(?:\.\d{1,2})?(?:-rc\d?)?(?=\0)")
+
+
+@dataclass(frozen=True)
+class LiteRuntime:
+    """The runtime as it goes into an app: the jar's bytes and a library for each ABI. ``version`` is the release the
+    libraries name, None where they name none."""
+
+    jar: bytes
+    libraries: Mapping[str, bytes] = field(hash=False)
+    version: str | None
+
+    @property
+    def fingerprint(self) -> str:
+        """One sum over jar and libraries."""
+        sums = [sha256_bytes(self.jar), *(f"{abi} {sha256_bytes(so)}" for abi, so in sorted(self.libraries.items()))]
+        return sha256_bytes("\n".join(sums).encode())
+
+
+@dataclass(frozen=True)
+class NoRuntime:
+    """Why an app has no Paddle Lite."""
+
+    reason: str
+
+
+def read_runtime(given: Path, abis: Sequence[str], opt_version: str) -> LiteRuntime:
+    """Return the runtime in ``given`` (a release archive, or a folder of such or of their files), checked.
+
+    ``opt_version`` is that of the models' converter. Raises ``RuntimeUnfit`` when jar or library of an ABI is not
+    there, for a library that a device cannot load, and for one of another version.
+    """
+    files = list(_files(given))
+    jars = {data for name, data in files if name == JAR}
+    if len(jars) != 1:
+        what = f"there is no {JAR}" if not jars else f"there are {len(jars)} different files {JAR}"
+        raise RuntimeUnfit(f"{what} in Paddle Lite's runtime", path=given, hint=_HINT)
+    libraries: dict[str, bytes] = {}
+    known = {number: abi for abi, number in MACHINES.items()}
+    for data in (data for name, data in files if name == JNI):
+        abi = known.get(read_library(data, str(given)).machine)
+        if abi is not None and abi in abis and libraries.setdefault(abi, data) != data:
+            raise RuntimeUnfit(f"there are two different libraries for {abi}", path=given, hint="leave one of them")
+    lacking = [abi for abi in abis if abi not in libraries]
+    if lacking:
+        raise RuntimeUnfit(f"there is no {JNI} for {', '.join(lacking)}", path=given, hint=_HINT)
+    _check_jar(next(iter(jars)), given)
+    for abi, data in libraries.items():
+        check_library(data, f"{given}: {JNI}", abi)
+    return LiteRuntime(next(iter(jars)), libraries, _version(libraries, opt_version, given))
+
+
+def release_runtime(
+    config: AndroidConfig, abis: Sequence[str], opt_version: str, *, offline: bool
+) -> LiteRuntime | NoRuntime:
+    """Return the runtime of the official release, or why it cannot be had; the archive stays in the cache.
+
+    The sum of the first download of an address is recorded and binding. A failed attempt is remembered for an hour.
+    Raises ``ChecksumError`` for another file than the recorded one, and what ``read_runtime`` raises.
+    """
+    without = [abi for abi in abis if abi not in config.lite_arch]
+    if without:
+        return NoRuntime(f"there is no release of Paddle Lite for {', '.join(without)}")
+    tag = release_tag(opt_version)
+    folder = cache_dir() / "paddle-lite" / tag
+    try:
+        for abi in abis:
+            _fetch(config.lite_url.format(version=tag, arch=config.lite_arch[abi]), folder / f"{abi}.tar.gz", offline)
+    except SourceUnavailable as error:
+        return NoRuntime(error.what)
+    parts = [read_runtime(folder / f"{abi}.tar.gz", (abi,), opt_version) for abi in abis]
+    libraries = {abi: part.libraries[abi] for abi, part in zip(abis, parts, strict=True)}
+    return LiteRuntime(parts[0].jar, libraries, parts[0].version)
+
+
+def release_tag(opt_version: str) -> str:
+    """Return the tag of the release that goes with a converter: ``2.14rc0`` and ``v2.14-rc`` are both ``v2.14-rc``."""
+    number, candidate, which = re.fullmatch(r"([\d.]+)(rc)?(\d*)", normalise_version(opt_version)).groups()  # type: ignore[union-attr]
+    return f"v{number}" + (f"-rc{which if which != '0' else ''}" if candidate else "")
+
+
+def _fetch(url: str, target: Path, offline: bool) -> None:
+    """Bring a release archive into the cache, pinned by the sum of its first download."""
+    with locked(target):
+        if target.is_file():
+            return
+        if offline:
+            raise SourceUnavailable("Paddle Lite's runtime is not in the cache and downloads are off")
+        failed = target.with_name(f".{target.name}.failed")
+        if failed.is_file() and 0 <= time.time() - failed.stat().st_mtime < _RETRY:
+            raise SourceUnavailable(failed.read_text(encoding="utf-8"))
+        lock = cache_dir() / "paddle-lite" / "archives.lock.json"
+        with disk_faults("store Paddle Lite's runtime", target):
+            recorded = json.loads(lock.read_bytes()) if lock.is_file() else {}
+            try:
+                found = download(url, target, expected=recorded.get(url), policy=_IMPATIENT)
+            except SourceUnavailable as error:
+                write_atomic(failed, error.what.encode())
+                raise
+            failed.unlink(missing_ok=True)
+            write_atomic(lock, json.dumps({**recorded, url: found}, indent=2, sort_keys=True).encode())
+
+
+def _files(given: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and bytes of every jar and library of the runtime in a folder or archive."""
+    if not given.exists():
+        raise RuntimeUnfit("there is no such file or folder", path=given, hint=_HINT)
+    paths = sorted(path for path in given.rglob("*") if path.is_file()) if given.is_dir() else [given]
+    for path in paths:
+        if path.name in (JAR, JNI):
+            yield path.name, path.read_bytes()
+        elif path.name.endswith((".tar.gz", ".tgz", ".tar")):
+            yield from _members(path)
+
+
+def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the wanted members of a tar; nothing of it is ever written under its own name."""
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                name = member.name.rsplit("/", 1)[-1]
+                if name in (JAR, JNI) and member.isfile() and member.size <= _MAX_MEMBER:
+                    source = tar.extractfile(member)
+                    yield name, source.read() if source else b""
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise RuntimeUnfit(f"the archive cannot be read: {error}", path=archive, hint="fetch it again") from error
+
+
+def _check_jar(jar: bytes, given: Path) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(jar)) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise RuntimeUnfit(f"{JAR} is damaged: {error}", path=given, hint="fetch it again") from error
+    if "com/baidu/paddle/lite/PaddlePredictor.class" not in names:
+        raise RuntimeUnfit(f"{JAR} holds no class com.baidu.paddle.lite.PaddlePredictor", path=given, hint=_HINT)
+
+
+def _version(libraries: Mapping[str, bytes], opt_version: str, given: Path) -> str | None:
+    """Return the release that the libraries name; ``RuntimeUnfit`` when it is not the converter's."""
+    told: set[str] = set()
+    for data in libraries.values():
+        found = {match.decode("ascii") for match in _VERSION.findall(data)}
+        fitting = {text for text in found if normalise_version(text) == normalise_version(opt_version)}
+        if found and not fitting:
+            raise RuntimeUnfit(
+                f"the runtime is Paddle Lite {', '.join(sorted(found))}, the models are made by opt {opt_version}",
+                path=given,
+                hint=f"give the runtime of release {release_tag(opt_version)}: another one crashes on these models",
+            )
+        told |= fitting
+    return min(told) if told else None
