@@ -16,12 +16,14 @@ _HINT = "mend the resource or the manifest that it names"
 
 @dataclass(frozen=True)
 class AppVersion:
-    """What the manifest says of the app's version and of the Android versions it is for."""
+    """What the manifest says of the app's version and of the Android versions it is for, and where ``R`` goes."""
 
     code: int
     name: str
     min_sdk: int
     target_sdk: int
+    r_package: str | None = None
+    """Java package of ``R``; None: the manifest's own."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def link_resources(
                 aapt2, "link", "-I", framework, "--manifest", stated, "-o", linked.base, "--java", linked.java,
                 "--proguard", linked.rules, "--min-sdk-version", str(version.min_sdk),
                 "--target-sdk-version", str(version.target_sdk), "--version-code", str(version.code),
-                "--version-name", version.name, "--replace-version", compiled,
+                "--version-name", version.name, "--replace-version", "--no-version-vectors",
+                *(["--custom-package", version.r_package] if version.r_package else []), compiled,
             ],
             hint=_HINT,
             tick=tick,

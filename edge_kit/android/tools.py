@@ -128,5 +128,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _told(name: str, code: int, said: str) -> str:
     """Return the lines of a program's output that tell a fault, or its last ones when none looks like that."""
     lines = [line.rstrip()[:400] for line in said.splitlines() if line.strip()]
-    faults = [line for line in lines if _FAULT.search(line)]
+    faults = list(dict.fromkeys(line for line in lines if _FAULT.search(line)))
     return "\n  ".join([f"{name} ended with code {code}", *(faults[:_LAST_LINES] or lines[-_LAST_LINES:])])

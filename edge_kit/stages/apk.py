@@ -45,6 +45,7 @@ from model_opt.resources import config_dir
 APK = "edge-ocr.apk"
 PACKAGE = "apk-package"
 PERMISSIONS = ("android.permission.CAMERA",)
+R_PACKAGE = "org.edgekit.ocr.app"
 _TELL = 1.0
 """Seconds between two words of a stage that waits for a program."""
 _LITE_JAR = "lite.jar"
@@ -155,7 +156,7 @@ def _key(plan: AppPlan, *names: str, **more: str) -> dict[str, str]:
 
 def _app_version(config: AndroidConfig) -> AppVersion:
     major, minor, patch = (int(part) for part in __version__.split(".")[:3])
-    return AppVersion(major * 10000 + minor * 100 + patch, __version__, config.min_sdk, config.target_sdk)
+    return AppVersion(major * 10000 + minor * 100 + patch, __version__, config.min_sdk, config.target_sdk, R_PACKAGE)
 
 
 def _resources_stage(plan: AppPlan) -> Stage:
