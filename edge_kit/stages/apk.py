@@ -145,10 +145,11 @@ def app_notes(plan: AppPlan, facts: Facts) -> tuple[str, ...]:
     )
 
 
-def _key(plan: AppPlan, *names: str, **more: str) -> dict[str, str]:
-    """Return the key of a stage: its code, the pinned artifacts that it uses, and what else is given."""
+def _key(plan: AppPlan, code: str, *names: str, **more: str) -> dict[str, str]:
+    """Return the key of a stage: the modules of this package it runs, the artifacts it uses, and what else is given."""
+    modules = [f"edge_kit.android.{name}" for name in ("tools", "artifacts", *code.split())]
     return {
-        "code": code_fingerprint("edge_kit.android", "edge_kit.stages.apk"),
+        "code": code_fingerprint("edge_kit.stages.apk", *modules),
         "artifacts": " ".join(plan.config.artifacts[name].sha256 for name in names),
         **more,
     }
@@ -164,6 +165,7 @@ def _resources_stage(plan: AppPlan) -> Stage:
     version = _app_version(plan.config)
     key = _key(
         plan,
+        "resources sdk archive",
         "android-all",
         resources=f"{folder_fingerprint(main / 'res')} {sha256_file(main / 'AndroidManifest.xml')}",
         version=repr(version),
@@ -192,13 +194,15 @@ def _classes_stage(plan: AppPlan) -> Stage:
             (context.out / name).write_bytes(data)
         return {name: len(data) for name, data in jars.items()}
 
-    return Stage("apk-classes", run, key=_key(plan, sources=sources_fingerprint()))
+    return Stage("apk-classes", run, key=_key(plan, "sources archive", sources=sources_fingerprint()))
 
 
 def _native_stage(plan: AppPlan) -> Stage:
     sources = ("opencv-android", "opencv-android-stl")
     lite = plan.lite if isinstance(plan.lite, LiteRuntime) else None
-    key = _key(plan, *sources, abis=" ".join(plan.request.abis), lite=lite.fingerprint if lite else "")
+    key = _key(
+        plan, "native elf sdk lite", *sources, abis=" ".join(plan.request.abis), lite=lite.fingerprint if lite else ""
+    )
 
     def run(context: StageContext) -> Facts:
         opencv, stl = (plan.artifact(name, context) for name in sources)
@@ -219,7 +223,9 @@ def _native_stage(plan: AppPlan) -> Stage:
 def _shrink_stage(plan: AppPlan) -> Stage:
     rules = config_dir() / "android_rules.pro"
     names = ("android-all", "opencv-java", "kotlin-stdlib")
-    key = _key(plan, *names, rules=sha256_file(rules), shrinker=" ".join(pin.sha256 for pin in plan.config.shrinker))
+    key = _key(
+        plan, "shrink", *names, rules=sha256_file(rules), shrinker=" ".join(pin.sha256 for pin in plan.config.shrinker)
+    )
 
     def run(context: StageContext) -> Facts:
         framework, opencv, kotlin = (plan.artifact(name, context) for name in names)
@@ -243,7 +249,7 @@ def _shrink_stage(plan: AppPlan) -> Stage:
 
 def _dex_stage(plan: AppPlan) -> Stage:
     newer = plan.config.newer
-    key = _key(plan, "dx", "api", newer=" ".join(newer), min_sdk=str(plan.config.min_sdk))
+    key = _key(plan, "dex api", "dx", "api", newer=" ".join(newer), min_sdk=str(plan.config.min_sdk))
 
     def run(context: StageContext) -> Facts:
         dx, api = plan.artifact("dx", context), plan.artifact("api", context)
@@ -269,6 +275,7 @@ def _assets_stage(build: BuildRequest, plan: AppPlan) -> Stage:
     version = lite.version if isinstance(lite, LiteRuntime) else None
     key = _key(
         plan,
+        "assets",
         golden=folder_fingerprint(golden),
         images="".join(f"{name} {sha256_file(path)}\n" for name, path in images.items()),
         request=json.dumps([build.target, build.recipe, has_lite, version]),
@@ -300,7 +307,9 @@ def _assets_stage(build: BuildRequest, plan: AppPlan) -> Stage:
 
 
 def _package_stage(build: BuildRequest, plan: AppPlan) -> Stage:
-    key = _key(plan, key=plan.key.fingerprint, extract=str(plan.config.extract_native))
+    key = _key(
+        plan, "apk archive axml native elf signing", key=plan.key.fingerprint, extract=str(plan.config.extract_native)
+    )
 
     def run(context: StageContext) -> Facts:
         native = context.inputs["apk-native"]

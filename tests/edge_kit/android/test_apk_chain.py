@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from conftest import SAMPLE, VERSION, package_sample
+from apk_sample import SAMPLE, VERSION, package_sample
 
 from edge_kit.android.api import read_api, unknown_references
 from edge_kit.android.apk import check_apk, signature_schemes, summarise
