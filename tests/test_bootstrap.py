@@ -1,0 +1,77 @@
+"""The launchers bring the Android app's tools along where they may: root, Debian, once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edge_kit.android.tools import TOOLS
+
+ROOT = Path(__file__).resolve().parents[1]
+BASICS = ("bash", "flock", "cat", "touch", "mkdir")
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A machine whose apt-get notes its calls and installs every tool; returns a function that starts a launcher."""
+    bin_dir, root = tmp_path / "bin", tmp_path / "kit"
+    bin_dir.mkdir()
+    (root / ".venv").mkdir(parents=True)
+    for name in BASICS:
+        (bin_dir / name).symlink_to(shutil.which(name) or name)
+
+    def program(name: str, text: str) -> None:
+        (bin_dir / name).write_text(f"#!/bin/bash\n{text}\n")
+        (bin_dir / name).chmod(0o755)
+
+    tools = " ".join(TOOLS)
+    program("id", "echo ${FAKE_UID:-0}")
+    program(
+        "apt-get",
+        f'echo "$@" >>{tmp_path}/apt.log\n[ -z "$FAKE_FAIL" ] || {{ echo no route >&2; exit 100; }}\n'
+        f'case "$*" in *install*) for t in {tools}; do printf "#!/bin/bash\\n" >{bin_dir}/$t; '
+        f"/bin/chmod +x {bin_dir}/$t; done;; esac",
+    )
+
+    def start(**env: str) -> tuple[str, list[str]]:
+        script = f"set -euo pipefail; root={root}; . {ROOT}/scripts/bootstrap; android_tools; echo went on"
+        done = subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, check=True, env={"PATH": str(bin_dir), **env}
+        )
+        assert done.stdout == "went on\n"
+        log = tmp_path / "apt.log"
+        return done.stderr, log.read_text().splitlines() if log.exists() else []
+
+    return start
+
+
+def test_root_gets_the_missing_packages_once(machine):
+    said, calls = machine()
+    assert "installing the Android app's tools" in said
+    assert [line.split()[1] for line in calls] == ["update", "install"]
+    assert set(TOOLS.values()) <= set(calls[1].split())
+    assert machine() == ("", calls)
+
+
+def test_another_user_and_one_who_declines_are_left_alone(machine):
+    assert machine(FAKE_UID="1000") == ("", [])
+    assert machine(EDGE_KIT_NO_APT="1") == ("", [])
+
+
+def test_a_failure_is_told_once_and_stops_nothing(machine):
+    said, calls = machine(FAKE_FAIL="1")
+    assert "could not be installed" in said
+    assert machine(FAKE_FAIL="1") == ("", calls)
+
+
+def test_a_machine_with_the_tools_asks_for_nothing(tmp_path):
+    if any(shutil.which(name) is None for name in TOOLS):
+        pytest.skip("the tools are not installed")
+    (tmp_path / ".venv").mkdir()
+    script = f"set -eu; root={tmp_path}; . {ROOT}/scripts/bootstrap; android_tools"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=dict(os.environ))
+    assert (done.stdout, done.stderr) == ("", "")
