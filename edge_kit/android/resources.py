@@ -16,14 +16,12 @@ _HINT = "mend the resource or the manifest that it names"
 
 @dataclass(frozen=True)
 class AppVersion:
-    """What the manifest says of the app's version and of the Android versions it is for, and where ``R`` goes."""
+    """What the manifest says of the app's version and of the Android versions it is for."""
 
     code: int
     name: str
     min_sdk: int
     target_sdk: int
-    r_package: str | None = None
-    """Java package of ``R``; None: the manifest's own."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def link_resources(
                 "--proguard", linked.rules, "--min-sdk-version", str(version.min_sdk),
                 "--target-sdk-version", str(version.target_sdk), "--version-code", str(version.code),
                 "--version-name", version.name, "--replace-version", "--no-version-vectors",
-                *(["--custom-package", version.r_package] if version.r_package else []), compiled,
+                compiled,
             ],
             hint=_HINT,
             tick=tick,
@@ -85,3 +83,9 @@ def _drop_origins(linked: Linked) -> None:
     lines = linked.rules.read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if line.strip() and not line.startswith("#")]
     linked.rules.write_text("\n".join(kept) + "\n", encoding="utf-8")
+
+
+def resource_numbers(r_java: bytes) -> tuple[str, ...]:
+    """Return the lines of an ``R.java`` that number resources, whatever package it is for."""
+    lines = (line.strip() for line in r_java.decode("utf-8").splitlines())
+    return tuple(line for line in lines if line.startswith("public "))

@@ -19,11 +19,12 @@ from edge_kit.android.apk import assemble, check_apk
 from edge_kit.android.artifacts import fetch_artifacts
 from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden_assets, selftest_assets
 from edge_kit.android.config import AndroidConfig, load_android
+from edge_kit.android.desugar import PROGRAM, desugar
 from edge_kit.android.dex import make_dex
 from edge_kit.android.errors import AndroidError, RuntimeUnfit
 from edge_kit.android.lite import JNI, LiteRuntime, NoRuntime, read_runtime, release_runtime
 from edge_kit.android.native import check_libraries, opencv_libraries
-from edge_kit.android.resources import AppVersion, link_resources
+from edge_kit.android.resources import AppVersion, link_resources, resource_numbers
 from edge_kit.android.sdk import framework_apk
 from edge_kit.android.shrink import OPENCV_CLASSES, Program, shrink
 from edge_kit.android.signing import SigningKey, debug_key, release_key, sign_apk, verify_signature
@@ -45,7 +46,6 @@ from model_opt.resources import config_dir
 APK = "edge-ocr.apk"
 PACKAGE = "apk-package"
 PERMISSIONS = ("android.permission.CAMERA",)
-R_PACKAGE = "org.edgekit.ocr.app"
 _TELL = 1.0
 """Seconds between two words of a stage that waits for a program."""
 _LITE_JAR = "lite.jar"
@@ -157,7 +157,7 @@ def _key(plan: AppPlan, code: str, *names: str, **more: str) -> dict[str, str]:
 
 def _app_version(config: AndroidConfig) -> AppVersion:
     major, minor, patch = (int(part) for part in __version__.split(".")[:3])
-    return AppVersion(major * 10000 + minor * 100 + patch, __version__, config.min_sdk, config.target_sdk, R_PACKAGE)
+    return AppVersion(major * 10000 + minor * 100 + patch, __version__, config.min_sdk, config.target_sdk)
 
 
 def _resources_stage(plan: AppPlan) -> Stage:
@@ -222,13 +222,17 @@ def _native_stage(plan: AppPlan) -> Stage:
 
 def _shrink_stage(plan: AppPlan) -> Stage:
     rules = config_dir() / "android_rules.pro"
-    names = ("android-all", "opencv-java", "kotlin-stdlib")
+    names = ("android-all", "opencv-java", "kotlin-stdlib", "asm")
     key = _key(
-        plan, "shrink", *names, rules=sha256_file(rules), shrinker=" ".join(pin.sha256 for pin in plan.config.shrinker)
+        plan,
+        "shrink desugar",
+        *names,
+        rules=f"{sha256_file(rules)} {sha256_file(PROGRAM)}",
+        shrinker=" ".join(pin.sha256 for pin in plan.config.shrinker),
     )
 
     def run(context: StageContext) -> Facts:
-        framework, opencv, kotlin = (plan.artifact(name, context) for name in names)
+        framework, opencv, kotlin, asm = (plan.artifact(name, context) for name in names)
         shrinker = list(plan.fetch(context).values())
         classes, resources = context.inputs["apk-classes"], context.inputs["apk-resources"]
         _same_ids(classes, resources)
@@ -240,8 +244,9 @@ def _shrink_stage(plan: AppPlan) -> Stage:
             more = Path(scratch) / "lite.pro"
             # Without the runtime the engine's classes find none of its types, and say so in the app.
             more.write_text("" if lite.is_file() else "-dontwarn com.baidu.paddle.lite.**\n", encoding="utf-8")
-            used = [rules, resources / "components.pro", more]
-            shrink(Program(parts), framework, used, shrinker, context.out / "classes.jar", _tick(context, "shrinking"))
+            used, shrunk = [rules, resources / "components.pro", more], Path(scratch) / "shrunk.jar"
+            shrink(Program(parts), framework, used, shrinker, shrunk, _tick(context, "shrinking"))
+            desugar(shrunk, asm, context.out / "classes.jar", _tick(context, "desugaring"))
         return {"bytes": (context.out / "classes.jar").stat().st_size}
 
     return Stage("apk-shrink", run, needs=("apk-resources", "apk-classes", "apk-native"), key=key)
@@ -350,8 +355,8 @@ def _tick(context: StageContext, doing: str) -> Tick:
 
 def _same_ids(classes: Path, resources: Path) -> None:
     """Raise ``AndroidError`` unless the code was compiled with the resource numbers of the packaged resources."""
-    mine = next(iter(resources.rglob("R.java"))).read_bytes()
-    if (classes / "R.java").read_bytes() != mine:
+    mine, theirs = next(iter(resources.rglob("R.java"))), classes / "R.java"
+    if resource_numbers(mine.read_bytes()) != resource_numbers(theirs.read_bytes()):
         raise AndroidError(
             "Maven and the packager number the app's resources differently",
             path=sources_dir() / APP,
