@@ -14,16 +14,19 @@ import java.util.TreeMap;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import java.util.zip.ZipOutputStream;
+import org.objectweb.asm.AnnotationVisitor;
 import org.objectweb.asm.ClassReader;
 import org.objectweb.asm.ClassVisitor;
 import org.objectweb.asm.ClassWriter;
+import org.objectweb.asm.FieldVisitor;
 import org.objectweb.asm.Handle;
 import org.objectweb.asm.MethodVisitor;
 import org.objectweb.asm.Type;
 
 /**
  * Turns every invokedynamic of LambdaMetafactory in a jar into a class of its own, as compilers did before Java 8:
- * Android has no LambdaMetafactory. Arguments: the jar to read, the jar to write. Same input, same output.
+ * Android has no LambdaMetafactory. Annotations that only compilers read are left out.
+ * Arguments: the jar to read, the jar to write. Same input, same output.
  */
 public final class Desugar {
     private static final String METAFACTORY = "java/lang/invoke/LambdaMetafactory";
@@ -96,6 +99,16 @@ public final class Desugar {
                 int opened = reached.contains(owner + "." + name + shape) ? open(access, inInterface) : access;
                 return new MethodVisitor(API, super.visitMethod(opened, name, shape, generic, thrown)) {
                     @Override
+                    public AnnotationVisitor visitAnnotation(String type, boolean visible) {
+                        return isRead(type, visible) ? super.visitAnnotation(type, visible) : null;
+                    }
+
+                    @Override
+                    public AnnotationVisitor visitParameterAnnotation(int parameter, String type, boolean visible) {
+                        return isRead(type, visible) ? super.visitParameterAnnotation(parameter, type, visible) : null;
+                    }
+
+                    @Override
                     public void visitInvokeDynamicInsn(String name, String shape, Handle factory, Object... given) {
                         if (!isLambda(factory)) {
                             throw new IllegalArgumentException(owner + ": unknown invokedynamic of " + factory);
@@ -103,6 +116,21 @@ public final class Desugar {
                         String lambda = owner + "$$Lambda$" + count[0]++;
                         made.put(lambda + ".class", lambda(lambda, name, shape, given));
                         super.visitMethodInsn(INVOKESTATIC, lambda, "create", shape, false);
+                    }
+                };
+            }
+
+            @Override
+            public AnnotationVisitor visitAnnotation(String type, boolean visible) {
+                return isRead(type, visible) ? super.visitAnnotation(type, visible) : null;
+            }
+
+            @Override
+            public FieldVisitor visitField(int access, String name, String shape, String generic, Object value) {
+                return new FieldVisitor(API, super.visitField(access, name, shape, generic, value)) {
+                    @Override
+                    public AnnotationVisitor visitAnnotation(String type, boolean visible) {
+                        return isRead(type, visible) ? super.visitAnnotation(type, visible) : null;
                     }
                 };
             }
@@ -118,6 +146,11 @@ public final class Desugar {
     private static int open(int access, boolean inInterface) {
         if ((access & ACC_PRIVATE) == 0) return access;
         return access & ~ACC_PRIVATE | (inInterface ? ACC_PUBLIC : 0);
+    }
+
+    /** Tells whether a running program can see an annotation and this app might: Kotlin's own serves its reflection. */
+    private static boolean isRead(String type, boolean visible) {
+        return visible && !type.equals("Lkotlin/Metadata;");
     }
 
     private static boolean isLambda(Handle factory) {

@@ -13,7 +13,7 @@ PROGRAM = Path(__file__).with_name("Desugar.java")
 
 
 def desugar(classes: Path, asm: Path, out: Path, tick: Tick | None = None) -> None:
-    """Write the jar ``classes`` to ``out`` with each lambda as a class of its own.
+    """Write the jar ``classes`` to ``out`` with each lambda as a class of its own, without compilers' annotations.
 
     ``asm`` is the class path of ASM. Raises ``ToolFailed`` for another invokedynamic than that of a lambda.
     """
