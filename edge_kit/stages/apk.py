@@ -291,12 +291,12 @@ def _assets_stage(build: BuildRequest, plan: AppPlan) -> Stage:
         files = {name: (context.inputs["configure"] / name).read_bytes() for name in _BUNDLED}
         for role in ROLES:
             shipped = context.inputs[f"convert-{role}"] / f"{role}.nb"
+            model = read_nb(shipped)
             files[f"models/{role}.nb"] = shipped.read_bytes()
             context.progress(None, f"translating {role}")
-            files[f"models/{role}.onnx"] = to_onnx(read_nb(shipped))
+            files[f"models/{role}.onnx"] = to_onnx(model)
         engine = str(context.facts["verify"]["candidate"])
-        opt_version = str(context.facts["convert-det"]["opt_version"])
-        facts = BundleFacts(build.target, build.recipe, opt_version, version, has_lite, engine)
+        facts = BundleFacts(build.target, build.recipe, model.opt_version, version, has_lite, engine)
         assets = {
             **bundle_assets(files, facts),
             **golden_assets(golden),

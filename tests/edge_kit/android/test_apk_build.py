@@ -1,0 +1,250 @@
+"""From the request to the signed app, on the app's real sources and real models."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from elf_writer import shared_object
+
+from edge_kit.android.api import read_api, unknown_references
+from edge_kit.android.apk import check_apk
+from edge_kit.android.artifacts import fetch_artifacts
+from edge_kit.android.config import load_android
+from edge_kit.android.dex import read_dex
+from edge_kit.android.errors import AndroidError, RuntimeUnfit, ToolFailed, ToolMissing
+from edge_kit.android.signing import debug_key
+from edge_kit.android.sources import sources_dir
+from edge_kit.android.tools import require_tools, run_tool
+from edge_kit.build.events import BuildFinished, Event
+from edge_kit.build.manifest import Manifest, check_bundle, read_manifest
+from edge_kit.stages import verification
+from edge_kit.stages.apk import APK, PERMISSIONS, plan_app
+from edge_kit.stages.job import build_bundle
+from edge_kit.stages.request import AppRequest, BuildRequest
+from edge_kit.verify.regression import regression_set
+from model_opt.files import sha256_bytes
+from model_opt.nb import read_nb
+from model_opt.nb.to_onnx import to_onnx
+from model_opt.opt_tool import find_tool
+from model_opt.resources import cache_dir
+from model_opt.zoo import fetch
+
+pytestmark = pytest.mark.xdist_group("android")
+
+ARM64 = AppRequest(("arm64-v8a",))
+REQUEST = BuildRequest(
+    target="arm64",
+    recipe="fp32",
+    device_profile=None,
+    det_model=None,
+    rec_model=None,
+    rec_dict=None,
+    images=None,
+    out=Path("unset"),
+    offline=False,
+    jobs=2,
+    allow_failed_gates=True,
+    app=ARM64,
+)
+LITE = "com/baidu/paddle/lite/"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A bundle with an app, the cache it was made in, and the request."""
+
+    request: BuildRequest
+    cache: Path
+    manifest: Manifest
+    data: bytes
+
+    def file(self, name: str) -> bytes:
+        with zipfile.ZipFile(io.BytesIO(self.data)) as archive:
+            return archive.read(name)
+
+
+@pytest.fixture(scope="module")
+def few_images():
+    """Verification on two small images: these tests are not about its result."""
+    few = tuple(image for image in regression_set() if image.name in {"street_sign.png", "empty.png"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verification, "regression_set", lambda: few)
+        yield
+
+
+def build(downloads: Path, folder: Path, events: list[Event] | None = None, **changes) -> Built:
+    """Build into ``folder`` with a cache there that has the downloads and the debug key, but no result."""
+    cache = folder / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for name in ("wheels", "tools", "models", "maven", "android-debug-key"):
+        if not (cache / name).exists():
+            (cache / name).symlink_to(downloads / name)
+    request = replace(REQUEST, out=folder / "bundle", **changes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGE_KIT_CACHE", str(cache))
+        build_bundle(request, events.append if events is not None else lambda _: None)
+    manifest = read_manifest(request.out / "manifest.json")
+    return Built(request, cache, manifest, (request.out / APK).read_bytes())
+
+
+@pytest.fixture(scope="module")
+def downloads(android_kit):
+    """The shared cache, with models, tools, artifacts and the debug key in it."""
+    find_tool()
+    for name in ("PP-OCRv4_mobile_det", "PP-OCRv4_mobile_rec"):
+        fetch(name)
+    debug_key()
+    return cache_dir()
+
+
+@pytest.fixture(scope="module")
+def built(downloads, few_images, tmp_path_factory):
+    return build(downloads, tmp_path_factory.mktemp("app"))
+
+
+@pytest.fixture(scope="module")
+def dex(built):
+    return read_dex(built.file("classes.dex"), "classes.dex")
+
+
+def test_the_bundle_holds_a_signed_app_and_says_what_it_weighs(built):
+    assert [v for v in check_bundle(built.request.out) if v.status != "ok"] == []
+    app = built.manifest.app
+    assert app is not None
+    assert app["bytes"] == len(built.data) == built.manifest.files[APK].bytes
+    parts = app["parts"]
+    assert {"models (.nb)", "models (.onnx)", "libopencv_java4.so", "code", "golden", "selftest"} <= set(parts)
+    packed = sum(part["bytes"] for part in parts.values())
+    assert packed < len(built.data) < packed + 100_000
+
+
+def test_the_app_keeps_every_promise(built):
+    found = check_apk(built.data, APK, PERMISSIONS)
+    assert (found.package, found.version_name) == ("org.edgekit.ocr", "0.1.0")
+    assert (found.min_sdk, found.target_sdk) == (26, 35)
+    package = "org.edgekit.ocr.app"
+    assert set(found.exported) == {f"{package}.{n}Activity" for n in ("Main", "Result", "SelfTest")}
+    assert found.abis == ("arm64-v8a",)
+    assert not found.debuggable
+
+
+def test_its_assets_are_the_bundles_own_files(built):
+    listed = json.loads(built.file("assets/bundle/assets.json"))
+    for name, total in listed["files"].items():
+        data = built.file(f"assets/bundle/{name}")
+        assert len(data) == total["bytes"]
+        assert sha256_bytes(data) == total["sha256"]
+        if not name.endswith(".onnx"):
+            assert total["sha256"] == built.manifest.files[name].sha256
+    for role in ("det", "rec"):
+        shipped = read_nb(built.request.out / "models" / f"{role}.nb")
+        assert built.file(f"assets/bundle/models/{role}.onnx") == to_onnx(shipped)
+    assert (listed["has_paddle_lite"], listed["opt_version"], listed["target"]) == (False, "v2.14-rc", "arm64")
+
+
+def test_the_self_test_expects_what_python_read(built):
+    expected = json.loads(built.file("assets/selftest/expected.json"))
+    assert expected["engine"] == "nb"
+    assert [row["file"] for row in expected["images"]] == ["empty.png", "street_sign.png"]
+    assert expected["images"][0]["lines"] == []
+    assert all(len(line["polygon"]) == 8 and line["text"] for line in expected["images"][1]["lines"])
+    assert json.loads(built.file("assets/golden/manifest.json"))
+
+
+def test_its_code_runs_on_android_8(dex):
+    assert dex.call_sites == 0
+    assert "org/edgekit/ocr/app/MainActivity" in dex.classes
+    config = load_android()
+    api = read_api(fetch_artifacts([config.artifacts["api"]])[config.artifacts["api"]])
+    unknown = unknown_references(dex, api, config.newer)
+    assert [name for name in unknown if not name.startswith(LITE)] == []
+    # Every exception of the list is still in use, so that none outlives its call.
+    referred = dex.referred | {f"{m.owner}.{m.name}" for m in dex.methods}
+    assert set(config.newer) <= referred
+
+
+def test_it_says_that_it_has_no_paddle_lite(built, dex):
+    assert not [name for name in dex.classes if name.startswith(LITE)]
+    assert built.manifest.app["engines"] == ["opencv"]
+    assert built.manifest.app["without_paddle_lite"]
+    assert "OpenCV engine alone, no Paddle Lite" in (built.request.out / "report.html").read_text()
+
+
+def test_two_builds_from_clean_caches_are_byte_identical(built, downloads, few_images, tmp_path):
+    again = build(downloads, tmp_path)
+    assert again.data == built.data
+    assert again.manifest == built.manifest
+
+
+def test_nothing_runs_again_when_nothing_changed(built, downloads, few_images, monkeypatch):
+    events: list[Event] = []
+    monkeypatch.setenv("EDGE_KIT_MAVEN_REPO", "/nowhere")
+    again = build(downloads, built.cache.parent, events)
+    assert again.data == built.data
+    assert [(e.ran, e.changed) for e in events if isinstance(e, BuildFinished)] == [(0, False)]
+
+
+def lite_release(folder: Path) -> Path:
+    """A release archive of Paddle Lite as far as packaging looks: its API's declarations, and a library of arm64."""
+    config = load_android()
+    classes = folder / "classes"
+    sources = sorted((sources_dir() / "paddle-lite-api" / "src" / "main" / "java").rglob("*.java"))
+    android = fetch_artifacts([config.artifacts["android-all"]])[config.artifacts["android-all"]]
+    javac = require_tools(("javac",))["javac"]
+    options = ["-nowarn", "-source", "8", "-target", "8", "-cp", android, "-d", classes]
+    run_tool("compile", [javac, *options, *sources])
+    run_tool("pack", [javac.with_name("jar"), "cf", folder / "PaddlePredictor.jar", "-C", classes, "."])
+    library = shared_object(payload=b"\0v2.14-rc\0", needed=("libc.so", "libc++_shared.so"))
+    (folder / "libpaddle_lite_jni.so").write_bytes(library)
+    path = folder / "release.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(folder / "PaddlePredictor.jar", "lib/java/jar/PaddlePredictor.jar")
+        tar.add(folder / "libpaddle_lite_jni.so", "lib/java/so/libpaddle_lite_jni.so")
+    return path
+
+
+def test_a_given_runtime_is_in_the_app_with_its_classes_and_version(built, downloads, few_images, tmp_path):
+    shutil.copytree(built.cache / "stages", tmp_path / "cache" / "stages")
+    app = replace(ARM64, lite_runtime=lite_release(tmp_path), require_lite=True)
+    made = build(downloads, tmp_path, app=app)
+    found = read_dex(made.file("classes.dex"), "classes.dex")
+    assert f"{LITE}PaddlePredictor" in found.classes
+    assert made.file("lib/arm64-v8a/libpaddle_lite_jni.so") == (tmp_path / "libpaddle_lite_jni.so").read_bytes()
+    listed = json.loads(made.file("assets/bundle/assets.json"))
+    assert (listed["has_paddle_lite"], listed["lite_version"]) == (True, "v2.14-rc")
+    assert made.manifest.app["engines"] == ["paddle_lite", "opencv"]
+    check_apk(made.data, APK, PERMISSIONS)
+
+
+def test_a_source_that_does_not_compile_is_told_in_mavens_words(downloads, monkeypatch, tmp_path):
+    from edge_kit.android import sources
+
+    broken = tmp_path / "android_app"
+    shutil.copytree(sources_dir(), broken, ignore=shutil.ignore_patterns("target", "test"))
+    (broken / "ocr-core" / "src" / "main" / "kotlin" / "Broken.kt").write_text("val answer: Int = text")
+    monkeypatch.setattr(sources, "sources_dir", lambda: broken)
+    with pytest.raises(ToolFailed, match=r"cannot compile the app: mvn ended with code 1\n.*Broken\.kt"):
+        sources.compile_modules(offline=False)
+
+
+def test_paddle_lite_that_is_required_and_cannot_be_had_stops_the_build(downloads, monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path))
+    with pytest.raises(RuntimeUnfit, match="cannot have Paddle Lite") as caught:
+        plan_app(replace(ARM64, require_lite=True), "2.14rc0", offline=True)
+    assert "--lite-runtime" in (caught.value.hint or "")
+
+
+def test_bad_requests_are_refused_before_any_work(monkeypatch, tmp_path):
+    with pytest.raises(AndroidError, match="unknown ABI mips"):
+        plan_app(AppRequest(("arm64-v8a", "mips")), "2.14rc0", offline=True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with pytest.raises(ToolMissing):
+        plan_app(ARM64, "2.14rc0", offline=True)
