@@ -32,8 +32,8 @@ class BundleFacts:
     opt_version: str
     lite_version: str | None
     has_paddle_lite: bool
-    engine: str
-    """The Python engine whose answers the self-test expects."""
+    stand_ins: tuple[str, ...] = ()
+    """Models whose ONNX file is the unquantised one, since ONNX cannot say what the shipped file computes."""
 
 
 def bundle_assets(files: Mapping[str, bytes], facts: BundleFacts) -> dict[str, bytes]:
@@ -48,6 +48,7 @@ def bundle_assets(files: Mapping[str, bytes], facts: BundleFacts) -> dict[str, b
         "opt_version": facts.opt_version,
         "has_paddle_lite": facts.has_paddle_lite,
         "lite_version": facts.lite_version,
+        "onnx_stand_ins": list(facts.stand_ins),
     }
     listing = json_bytes(document, what="the list of assets")
     return {**{f"bundle/{name}": data for name, data in files.items()}, "bundle/assets.json": listing}

@@ -64,7 +64,7 @@ def _build(
         *model_stages(request, recipe, rules, tool),
         verify_stage(request, rules, images, tool),
         configure_stage(request, rules, device),
-        *(app_stages(request, app) if app else ()),
+        *(app_stages(request, app, tool) if app else ()),
         report_stage(request, device, images, tools, app),
     ]
     plan = layout(request, rules, device, tools, chosen_by, app)

@@ -8,7 +8,7 @@ from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden
 from edge_kit.android.errors import AndroidError
 from model_opt.files import sha256_bytes
 
-FACTS = BundleFacts("arm64", "fp32", "v2.14-rc", None, False, "nb")
+FACTS = BundleFacts("arm64", "fp32", "v2.14-rc", None, False)
 
 
 def test_the_list_of_assets_holds_every_file_with_its_sum():
