@@ -1,6 +1,6 @@
 """Time and memory of `edge-kit build --target arm64`: cold, unchanged, and the time of `--help`.
 
-usage: .venv/bin/python scripts/bench_build.py [--recipe fp32]
+usage: .venv/bin/python scripts/bench_build.py [--recipe fp32] [--apk]
 
 Models and wheels are in the cache (fetched first if not); results of stages are not. Memory is the largest sum of
 the proportional set sizes of the process and all its children, sampled every 20 ms.
@@ -57,6 +57,7 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="fp32")
+    parser.add_argument("--apk", action="store_true", help="build the Android app as well")
     args = parser.parse_args()
     find_tool()
     fetch("PP-OCRv4_mobile_det")
@@ -65,9 +66,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         cache = Path(name) / "cache"
         cache.mkdir()
-        for part in ("wheels", "tools", "models"):
-            (cache / part).symlink_to(downloads / part)
-        build = ("build", "--target", "arm64", "--recipe", args.recipe, "--out", str(Path(name) / "bundle"))
+        for part in ("wheels", "tools", "models", "maven"):
+            if (downloads / part).is_dir():
+                (cache / part).symlink_to(downloads / part)
+        app = "--apk" if args.apk else "--no-apk"
+        build = ("build", "--target", "arm64", "--recipe", args.recipe, "--out", str(Path(name) / "bundle"), app)
         rows = [
             ("cold build", *measure(*build, cache=cache)),
             ("unchanged second build", *measure(*build, cache=cache)),

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from apk_sample import SAMPLE, VERSION, package_sample
+from apk_sample import SAMPLE, VERSION
 
 from edge_kit.android.api import read_api, unknown_references
 from edge_kit.android.apk import check_apk, signature_schemes, summarise
@@ -40,11 +40,6 @@ def test_android_tools_agree_with_the_summary(sample):
     assert "targetSdkVersion:'35'" in said
     assert "native-code: 'arm64-v8a'" in said
     assert len(verify_signature(sample.signed, 26)) == 64
-
-
-def test_two_runs_give_the_same_bytes(sample, android_kit, opencv, tmp_path):
-    again = package_sample(android_kit, opencv, tmp_path)
-    assert again.signed.read_bytes() == sample.signed.read_bytes()
 
 
 def test_shrinking_keeps_what_manifest_and_native_code_reach_and_drops_the_rest(sample):
