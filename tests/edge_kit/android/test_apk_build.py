@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import struct
 import tarfile
 import zipfile
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from elf_writer import shared_object
 from edge_kit.android.api import read_api, unknown_references
 from edge_kit.android.apk import check_apk
 from edge_kit.android.artifacts import fetch_artifacts
-from edge_kit.android.config import load_android
+from edge_kit.android.config import Pin, load_android
 from edge_kit.android.dex import read_dex
 from edge_kit.android.errors import AndroidError, RuntimeUnfit, ToolFailed, ToolMissing
 from edge_kit.android.signing import debug_key
@@ -24,6 +25,7 @@ from edge_kit.android.sources import sources_dir
 from edge_kit.android.tools import require_tools, run_tool
 from edge_kit.build.events import BuildFinished, Event
 from edge_kit.build.manifest import Manifest, check_bundle, read_manifest
+from edge_kit.ocr.image import read_image
 from edge_kit.stages import verification
 from edge_kit.stages.apk import APK, PERMISSIONS, plan_app
 from edge_kit.stages.job import build_bundle
@@ -168,6 +170,58 @@ def test_its_code_runs_on_android_8(dex):
     # Every exception of the list is still in use, so that none outlives its call.
     referred = dex.referred | {f"{m.owner}.{m.name}" for m in dex.methods}
     assert set(config.newer) <= referred
+
+
+HOST = tuple(
+    Pin(group, artifact, version, "jar", classifier, sha256)
+    for group, artifact, version, classifier, sha256 in (
+        ("org.bytedeco", "opencv", "4.11.0-1.5.12", "linux-x86_64",
+         "5df8365f011df63204bd6c121063edfee2dba445fdc80a26fc0d965c231d9c0f"),
+        ("org.bytedeco", "openblas", "0.3.30-1.5.12", None,
+         "802ca4bb29b76b11dff644174352a34efc8eb76bca3325cbd38b3a1f2ef69ea6"),
+        ("org.bytedeco", "openblas", "0.3.30-1.5.12", "linux-x86_64",
+         "d7a602fc3d3254fb51b7f75595f4cce0c0ef0799d8874c6efd3d8b45e4c4083a"),
+        ("org.bytedeco", "javacpp", "1.5.12", None,
+         "898f636c1fcb092c3810587ed847b033946799bb56eefec9d4c088a780bf36fe"),
+        ("org.bytedeco", "javacpp", "1.5.12", "linux-x86_64",
+         "b20c8f1b5da22b0015faad73500130c53544757eab0c5945c8bcdc1fac050714"),
+        ("org.json", "json", "20240303", None,
+         "3cf6cd6892e32e2b4c1c39e0f52f5248a2f5b37646fdfbb79a66b46b618414ed"),
+    )
+)  # fmt: skip
+"""What the app's classes need on this host instead of Android: OpenCV's library, and org.json."""
+
+
+@pytest.mark.skipif(shutil.which("enjarify") is None, reason="not installed: enjarify")
+def test_the_very_dex_computes_and_reads_what_python_does(built, android_kit, tmp_path):
+    with zipfile.ZipFile(io.BytesIO(built.data)) as archive:
+        archive.extractall(tmp_path, [n for n in archive.namelist() if n.startswith(("assets/", "classes.dex"))])
+    # The program is Debian's, and wants Debian's Python.
+    back = ["enjarify", "-o", tmp_path / "app.jar", tmp_path / "classes.dex"]
+    run_tool("turn the dex back", back, env={"PATH": "/usr/bin:/bin"})
+    expected = json.loads(built.file("assets/selftest/expected.json"))["images"]
+    for row in expected:
+        image = read_image(tmp_path / "assets" / "selftest" / row["file"])
+        size = struct.pack("<ii", image.shape[1], image.shape[0])
+        (tmp_path / f"{row['file']}.bgr").write_bytes(size + image.tobytes())
+    jars = [tmp_path / "app.jar", android_kit.paths["opencv-java"], *fetch_artifacts(HOST).values()]
+    path = ":".join(map(str, [tmp_path, *jars]))
+    tools = require_tools(("java", "javac"))
+    source = Path(__file__).parent / "dex_runner" / "AppFromDex.java"
+    run_tool("compile", [tools["javac"], "-nowarn", "-cp", path, "-d", tmp_path, source])
+    said = run_tool("run", [tools["java"], "-Xmx1g", "-cp", path, "AppFromDex", tmp_path / "assets", tmp_path])
+    rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    vectors = [row for row in rows if "vector" in row]
+    assert len(vectors) == len(json.loads(built.file("assets/golden/manifest.json"))["cases"])
+    assert [row for row in vectors if row["differs"]] == []
+    read = {row["image"]: row["result"] for row in rows if "image" in row}
+    for row in expected:
+        found, lines = read[row["file"]], row["lines"]
+        assert found["rec_texts"] == [line["text"] for line in lines]
+        assert [[side for point in quad for side in point] for quad in found["dt_polys"]] == [
+            line["polygon"] for line in lines
+        ]
+        assert found["rec_scores"] == pytest.approx([line["score"] for line in lines], abs=1e-4)
 
 
 def test_it_says_that_it_has_no_paddle_lite(built, dex):
