@@ -38,7 +38,8 @@ class Pin:
 
 @dataclass(frozen=True)
 class AndroidConfig:
-    """The whole file; ``lite_url`` and ``lite_arch``: where Paddle Lite's release archive for an ABI is;
+    """The whole file; ``lite_url`` and ``lite_arch``: where Paddle Lite's release archive for an ABI is, and for
+    which targets it holds the kernels;
     ``newer``: what the app may use of Android versions above ``min_sdk``."""
 
     application: str
@@ -50,6 +51,7 @@ class AndroidConfig:
     shrinker: tuple[Pin, ...]
     newer: tuple[str, ...]
     lite_url: str
+    lite_targets: tuple[str, ...]
     lite_arch: Mapping[str, str] = field(hash=False)
 
 
@@ -71,6 +73,7 @@ def load_android(path: Path | None = None) -> AndroidConfig:
         shrinker=tuple(_pin(row) for row in document["shrinker"]),
         newer=tuple(document["newer"]),
         lite_url=document["paddle_lite"]["url"],
+        lite_targets=tuple(document["paddle_lite"]["targets"]),
         lite_arch=dict(document["paddle_lite"]["arch"]),
     )
 

@@ -25,7 +25,7 @@ TOOLS: Mapping[str, str] = {
 """Every program that a build with an app runs, and the Debian package that holds it."""
 
 _OF_THE_JDK = ("java", "javac", "keytool")
-_FAULT = re.compile(r"\b(error|warning|exception)\b", re.IGNORECASE)
+_FAULTS = (re.compile(r"\b(error|exception)\b", re.IGNORECASE), re.compile(r"\bwarning\b", re.IGNORECASE))
 _LAST_LINES = 12
 _POLL = 0.05
 """Seconds between two looks at a running program."""
@@ -126,7 +126,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _told(name: str, code: int, said: str) -> str:
-    """Return the lines of a program's output that tell a fault, or its last ones when none looks like that."""
+    """Return the lines of a program's output that tell a fault, errors first; its last ones when none looks like that.
+
+    Warnings stay: ProGuard ends with a plain error because of them.
+    """
     lines = [line.rstrip()[:400] for line in said.splitlines() if line.strip()]
-    faults = list(dict.fromkeys(line for line in lines if _FAULT.search(line)))
+    faults = list(dict.fromkeys(line for kind in _FAULTS for line in lines if kind.search(line)))
     return "\n  ".join([f"{name} ended with code {code}", *(faults[:_LAST_LINES] or lines[-_LAST_LINES:])])

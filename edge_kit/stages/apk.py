@@ -83,7 +83,7 @@ class AppPlan:
         return {pin.coordinates: path for pin, path in found.items()}
 
 
-def plan_app(request: AppRequest, opt_version: str, *, offline: bool) -> AppPlan:
+def plan_app(request: AppRequest, target: str, opt_version: str, *, offline: bool) -> AppPlan:
     """Check the request and find what lies outside the build: programs, the key, Paddle Lite's runtime.
 
     Raises ``ToolMissing`` naming every absent program, ``AndroidError`` for an unknown ABI or keystore, and
@@ -98,6 +98,8 @@ def plan_app(request: AppRequest, opt_version: str, *, offline: bool) -> AppPlan
     sources_dir()
     if request.lite_runtime is not None:
         lite: LiteRuntime | NoRuntime = read_runtime(request.lite_runtime, request.abis, opt_version)
+    elif target not in config.lite_targets:
+        lite = NoRuntime(f"no release for Android holds the kernels of target {target}; --lite-runtime takes your own")
     else:
         lite = release_runtime(config, request.abis, opt_version, offline=offline)
     if request.require_lite and isinstance(lite, NoRuntime):

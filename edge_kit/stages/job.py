@@ -59,7 +59,7 @@ def _build(
     tool = find_tool(offline=request.offline)
     on_event(StageFinished("tool", 0.0))
     tools = {"edge-kit": __version__, "paddlelite": tool.opt_version, **{name: version(name) for name in PACKAGES}}
-    app = plan_app(request.app, tool.opt_version, offline=request.offline) if request.app else None
+    app = plan_app(request.app, request.target, tool.opt_version, offline=request.offline) if request.app else None
     stages = [
         *model_stages(request, recipe, rules, tool),
         verify_stage(request, rules, images, tool),

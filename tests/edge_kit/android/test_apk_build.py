@@ -20,13 +20,14 @@ from edge_kit.android.artifacts import fetch_artifacts
 from edge_kit.android.config import Pin, load_android
 from edge_kit.android.dex import read_dex
 from edge_kit.android.errors import AndroidError, RuntimeUnfit, ToolFailed, ToolMissing
+from edge_kit.android.lite import NoRuntime
 from edge_kit.android.signing import debug_key
 from edge_kit.android.sources import sources_dir
 from edge_kit.android.tools import require_tools, run_tool
 from edge_kit.build.events import BuildFinished, Event
 from edge_kit.build.manifest import Manifest, check_bundle, read_manifest
 from edge_kit.ocr.image import read_image
-from edge_kit.stages import verification
+from edge_kit.stages import apk, verification
 from edge_kit.stages.apk import APK, PERMISSIONS, plan_app
 from edge_kit.stages.job import build_bundle
 from edge_kit.stages.request import AppRequest, BuildRequest
@@ -291,14 +292,21 @@ def test_a_source_that_does_not_compile_is_told_in_mavens_words(downloads, monke
 def test_paddle_lite_that_is_required_and_cannot_be_had_stops_the_build(downloads, monkeypatch, tmp_path):
     monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path))
     with pytest.raises(RuntimeUnfit, match="cannot have Paddle Lite") as caught:
-        plan_app(replace(ARM64, require_lite=True), "2.14rc0", offline=True)
+        plan_app(replace(ARM64, require_lite=True), "arm64", "2.14rc0", offline=True)
     assert "--lite-runtime" in (caught.value.hint or "")
+
+
+def test_kernels_that_no_release_has_are_not_looked_for_there(downloads, monkeypatch, tmp_path):
+    monkeypatch.setattr(apk, "release_runtime", None)
+    found = plan_app(ARM64, "arm64-opencl", "2.14rc0", offline=False).lite
+    assert isinstance(found, NoRuntime)
+    assert "kernels of target arm64-opencl" in found.reason
 
 
 def test_bad_requests_are_refused_before_any_work(monkeypatch, tmp_path):
     with pytest.raises(AndroidError, match="unknown ABI mips"):
-        plan_app(AppRequest(("arm64-v8a", "mips")), "2.14rc0", offline=True)
+        plan_app(AppRequest(("arm64-v8a", "mips")), "arm64", "2.14rc0", offline=True)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(ToolMissing):
-        plan_app(ARM64, "2.14rc0", offline=True)
+        plan_app(ARM64, "arm64", "2.14rc0", offline=True)
