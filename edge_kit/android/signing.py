@@ -46,7 +46,11 @@ def debug_key() -> SigningKey:
 
 
 def release_key(store: Path) -> SigningKey:
-    """Return the user's keystore; ``AndroidError`` when it is no file or its password is not in the environment."""
+    """Return the user's keystore, opened once to see that it can be.
+
+    Raises ``AndroidError`` when it is no file or its password is not in the environment, ``ToolFailed`` in keytool's
+    words when the password or the alias is wrong: better now than after minutes of work.
+    """
     if not store.is_file():
         raise AndroidError("there is no such keystore", path=store, hint="make one with: keytool -genkeypair")
     if not os.environ.get(STORE_PASSWORD):
@@ -55,6 +59,13 @@ def release_key(store: Path) -> SigningKey:
             path=store,
             hint=f"set it (and {KEY_PASSWORD}, {KEY_ALIAS} where needed); secrets are taken from nowhere else",
         )
+    alias = ["-alias", os.environ[KEY_ALIAS]] if os.environ.get(KEY_ALIAS) else []
+    keytool = require_tools(("keytool",))["keytool"]
+    run_tool(
+        "open the keystore",
+        [keytool, "-list", "-keystore", store, "-storepass:env", STORE_PASSWORD, *alias],
+        hint=f"check {STORE_PASSWORD} and {KEY_ALIAS}",
+    )
     return SigningKey(store.resolve(), debug=False)
 
 

@@ -26,6 +26,8 @@ TOOLS: Mapping[str, str] = {
 
 _OF_THE_JDK = ("java", "javac", "keytool")
 _FAULTS = (re.compile(r"\b(error|exception)\b", re.IGNORECASE), re.compile(r"\bwarning\b", re.IGNORECASE))
+_TRACE = re.compile(r"\s+(at [\w.$/@]+\(|\.\.\. \d+ more)")
+"""Lines of Java's stack traces, which tell a user nothing."""
 _LAST_LINES = 12
 _POLL = 0.05
 """Seconds between two looks at a running program."""
@@ -130,6 +132,6 @@ def _told(name: str, code: int, said: str) -> str:
 
     Warnings stay: ProGuard ends with a plain error because of them.
     """
-    lines = [line.rstrip()[:400] for line in said.splitlines() if line.strip()]
+    lines = [line.rstrip()[:400] for line in said.splitlines() if line.strip() and not _TRACE.match(line)]
     faults = list(dict.fromkeys(line for kind in _FAULTS for line in lines if kind.search(line)))
     return "\n  ".join([f"{name} ended with code {code}", *(faults[:_LAST_LINES] or lines[-_LAST_LINES:])])

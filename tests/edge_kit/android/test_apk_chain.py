@@ -15,7 +15,7 @@ from edge_kit.android.dex import make_dex, read_dex
 from edge_kit.android.errors import AndroidError, ApkFault, ToolFailed
 from edge_kit.android.resources import link_resources
 from edge_kit.android.sdk import class_names
-from edge_kit.android.signing import debug_key, release_key, sign_apk, verify_signature
+from edge_kit.android.signing import SigningKey, debug_key, release_key, sign_apk, verify_signature
 from edge_kit.android.tools import require_tools, run_tool
 
 pytestmark = pytest.mark.xdist_group("android")
@@ -133,10 +133,19 @@ def test_a_release_key_takes_its_secrets_from_the_environment_alone(sample, tmp_
     with pytest.raises(AndroidError, match="EDGE_KIT_KEYSTORE_PASS"):
         release_key(store)
     monkeypatch.setenv("EDGE_KIT_KEYSTORE_PASS", "wrong")
+    with pytest.raises(
+        ToolFailed, match=r"cannot open the keystore: keytool ended with code 1\n.*password was incorrect"
+    ):
+        release_key(store)
     with pytest.raises(ToolFailed, match="cannot sign the app") as caught:
-        sign_apk(sample.unsigned, tmp_path / "a.apk", release_key(store), 26)
+        sign_apk(sample.unsigned, tmp_path / "a.apk", SigningKey(store, debug=False), 26)
     assert "EDGE_KIT_KEYSTORE_PASS" in (caught.value.hint or "")
+    assert "\tat " not in caught.value.what
     monkeypatch.setenv("EDGE_KIT_KEYSTORE_PASS", "s3cret-pass")
+    monkeypatch.setenv("EDGE_KIT_KEY_ALIAS", "other")
+    with pytest.raises(ToolFailed, match="other"):
+        release_key(store)
+    monkeypatch.setenv("EDGE_KIT_KEY_ALIAS", "mine")
     sign_apk(sample.unsigned, tmp_path / "a.apk", release_key(store), 26)
     assert verify_signature(tmp_path / "a.apk", 26) != verify_signature(sample.signed, 26)
 
