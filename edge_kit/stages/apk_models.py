@@ -11,7 +11,7 @@ from edge_kit.build.graph import Stage, StageContext
 from edge_kit.stages.models import PARAMETERS, PROGRAM
 from edge_kit.stages.request import ROLES, BuildRequest, Role
 from model_opt.nb import NbModel, place_of, precision_of, read_nb
-from model_opt.nb.to_onnx import to_onnx
+from model_opt.nb.compact_onnx import to_compact_onnx
 from model_opt.opt_tool import ConvertOptions, ModelPair, ToolEnv, convert
 
 MODELS = "apk-models"
@@ -38,7 +38,7 @@ def app_models_stage(request: BuildRequest, tool: ToolEnv) -> Stage:
             if not _can_be_said(model):
                 stand_ins.append(role)
                 model = _unquantised(context.inputs[f"{before}-{role}"], role, tool)
-            (context.out / f"{role}.onnx").write_bytes(to_onnx(model))
+            (context.out / f"{role}.onnx").write_bytes(to_compact_onnx(model))
         return {"stand_ins": stand_ins}
 
     needs = tuple(f"{stage}-{role}" for role in ROLES for stage in ("convert", before))

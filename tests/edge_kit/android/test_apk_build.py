@@ -34,7 +34,7 @@ from edge_kit.stages.request import AppRequest, BuildRequest
 from edge_kit.verify.regression import regression_set
 from model_opt.files import sha256_bytes
 from model_opt.nb import read_nb
-from model_opt.nb.to_onnx import to_onnx
+from model_opt.nb.compact_onnx import to_compact_onnx
 from model_opt.opt_tool import find_tool
 from model_opt.resources import cache_dir
 from model_opt.zoo import fetch
@@ -148,7 +148,7 @@ def test_its_assets_are_the_bundles_own_files(built):
             assert total["sha256"] == built.manifest.files[name].sha256
     for role in ("det", "rec"):
         shipped = read_nb(built.request.out / "models" / f"{role}.nb")
-        assert built.file(f"assets/bundle/models/{role}.onnx") == to_onnx(shipped)
+        assert built.file(f"assets/bundle/models/{role}.onnx") == to_compact_onnx(shipped)
     assert (listed["has_paddle_lite"], listed["opt_version"], listed["target"]) == (False, "v2.14-rc", "arm64")
 
 
