@@ -1,0 +1,121 @@
+package org.edgekit.ocr
+
+enum class Interpolation { LINEAR, CUBIC }
+
+enum class ChannelOrder { BGR, RGB }
+
+/** Which side of the image the detector limits: the longer one from above, or the shorter one from below. */
+enum class LimitType { MAX, MIN }
+
+/** Whether a box is scored inside its rectangle or inside its contour. */
+enum class ScoreMode { FAST, SLOW }
+
+enum class BoxOrder { CLOCKWISE, MINI_BOX }
+
+enum class BoxClip { LAST_PIXEL, IMAGE_SIZE }
+
+enum class CropShape { QUAD, MIN_AREA_RECT }
+
+/** How an image becomes the detector's input tensor. Units are pixels. */
+data class DetectionRules(
+    val limitSideLen: Int,
+    val limitType: LimitType,
+    val sideMultiple: Int,
+    val minSide: Int,
+    val padBelowSum: Int,
+    val padTo: Int,
+    val padValue: Int,
+    val interpolation: Interpolation,
+    val channelOrder: ChannelOrder,
+    val divisor: Double,
+    val mean: List<Double>,
+    val std: List<Double>,
+)
+
+/** How a probability map becomes boxes (differentiable binarisation). */
+data class DbRules(
+    val thresh: Double,
+    val useDilation: Boolean,
+    val maxCandidates: Int,
+    val minShortSide: Double,
+    val scoreMode: ScoreMode,
+    val boxThresh: Double,
+    val unclipRatio: Double,
+    val offsetArcTolerance: Double,
+    val minUnclippedShortSide: Double,
+)
+
+/** How boxes are ordered, clipped, filtered and sorted into reading order. */
+data class BoxRules(
+    val order: BoxOrder,
+    val clip: BoxClip,
+    val minSideExclusive: Int?,
+    val rowTolerance: Int,
+    val bubbleEnd: Int,
+)
+
+/** How a text line is cut out of the image. */
+data class CropRules(val shape: CropShape, val interpolation: Interpolation, val rotateRatio: Double)
+
+/** The optional angle classifier. */
+data class ClassifierRules(
+    val enabled: Boolean,
+    val height: Int,
+    val width: Int,
+    val divisor: Double,
+    val mean: Double,
+    val std: Double,
+    val padValue: Double,
+    val thresh: Double,
+    val labels: List<Int>,
+)
+
+/** How a line becomes the recogniser's input tensor. */
+data class RecognitionRules(
+    val height: Int,
+    val minWidth: Int,
+    val maxWidth: Int,
+    val interpolation: Interpolation,
+    val channelOrder: ChannelOrder,
+    val divisor: Double,
+    val mean: Double,
+    val std: Double,
+    val padValue: Double,
+)
+
+/** How the recogniser's output becomes text. */
+data class CtcRules(val blank: Int, val appendSpace: Boolean, val emptyScore: Double)
+
+/** One named set of rules, complete. */
+data class OcrProfile(
+    val name: String,
+    val description: String,
+    val detection: DetectionRules,
+    val db: DbRules,
+    val boxes: BoxRules,
+    val crop: CropRules,
+    val classifier: ClassifierRules,
+    val recognition: RecognitionRules,
+    val ctc: CtcRules,
+    val dropScore: Double,
+)
+
+/** The specification that the build exported as `ocr_spec.json`: every rule between an image and its text. */
+class OcrSpec internal constructor(private val defaultProfile: String, val profiles: List<OcrProfile>) {
+    /** Returns the profile called [name], or the default one; throws [SpecException] that lists the known names. */
+    fun profile(name: String? = null): OcrProfile {
+        val wanted = name ?: defaultProfile
+        return profiles.firstOrNull { it.name == wanted } ?: throw SpecException(
+            "unknown specification profile '$wanted'",
+            "use one of: ${profiles.joinToString(", ") { it.name }}",
+        )
+    }
+
+    companion object {
+        /** The version of the specification's format that this code was written for. */
+        const val VERSION = 1
+
+        /** Parses `ocr_spec.json`; throws [SpecException] that names the key when it is damaged or of another version. */
+        fun parse(json: String): OcrSpec = SpecParser.parse(json)
+    }
+}
