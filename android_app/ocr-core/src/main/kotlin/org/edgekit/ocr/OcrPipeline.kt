@@ -1,8 +1,14 @@
 package org.edgekit.ocr
 
+import org.opencv.core.CvException
 import org.opencv.core.Mat
 
-/** Reads images by one profile of the specification; it owns its engines and closes them. */
+/**
+ * Reads images by one profile of the specification; it owns its engines and closes them.
+ *
+ * Lines are recognised one at a time: the recogniser attends over its padding, so a batch would change the text. [cls]
+ * turns lines where the profile has the angle classifier enabled. One pipeline serves one thread at a time.
+ */
 class OcrPipeline(
     val profile: OcrProfile,
     private val det: InferenceEngine,
@@ -10,8 +16,62 @@ class OcrPipeline(
     private val characters: List<String>,
     private val cls: InferenceEngine? = null,
 ) : AutoCloseable {
+    private val dbPost = DbPost(profile.db)
+    private val tidier = BoxTidier(profile.boxes)
+
     /** Returns boxes, texts and scores of [image] (CV_8UC3, BGR); throws [OcrException]. */
-    fun read(image: Mat): OcrResult = TODO("stages follow")
+    fun read(image: Mat): OcrResult {
+        checkImage(image)
+        try {
+            return readChecked(image)
+        } catch (error: CvException) {
+            throw ImageException("OpenCV cannot work on the image: ${error.message}", "give another image", error)
+        } catch (error: OutOfMemoryError) {
+            throw ImageException(
+                "too little memory for an image of ${image.cols()} x ${image.rows()} pixels",
+                "close other apps or give a smaller image",
+                error,
+            )
+        }
+    }
+
+    private fun readChecked(image: Mat): OcrResult {
+        val clock = StageClock()
+        val boxes = detect(image, clock)
+        for (stage in listOf("rec_pre", "rec", "rec_post")) clock.add(stage, 0.0)
+        val lines = ArrayList<OcrLine>(boxes.size)
+        for (box in boxes) {
+            val read = recognise(image, box, clock)
+            if (read.score >= profile.dropScore) {
+                lines.add(OcrLine(IntArray(8) { box.corners[it].toInt() }, box.score, read.text, read.score))
+            }
+        }
+        return OcrResult(lines, clock.finish(), image.cols(), image.rows())
+    }
+
+    private fun detect(image: Mat, clock: StageClock): List<ScoredQuad> {
+        val input = clock.time("det_pre") { detectionInput(image, profile.detection) }
+        val output = clock.time("det") { det.run(input.data, input.shape) }
+        return clock.time("det_post") {
+            val boxes = dbPost.boxes(ProbMap.of(output), image.cols(), image.rows())
+            tidier.tidy(boxes, image.cols(), image.rows())
+        }
+    }
+
+    private fun recognise(image: Mat, box: ScoredQuad, clock: StageClock): CtcText {
+        val input = clock.time("rec_pre") { lineInput(image, box) }
+        val output = clock.time("rec") { rec.run(input.data, input.shape) }
+        return clock.time("rec_post") { ctcDecode(output, characters, profile.ctc) }
+    }
+
+    private fun lineInput(image: Mat, box: ScoredQuad): Tensor = matScope { scope ->
+        var line = cropLine(scope, image, box.corners, profile.crop)
+        if (profile.classifier.enabled && cls != null) {
+            val input = classifierInput(line, profile.classifier)
+            line = turnLine(scope, line, cls.run(input.data, input.shape), profile.classifier)
+        }
+        recognitionInput(line, profile.recognition)
+    }
 
     /** Closes the engines. */
     override fun close() {
