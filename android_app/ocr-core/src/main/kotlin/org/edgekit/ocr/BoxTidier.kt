@@ -17,8 +17,7 @@ internal class BoxTidier(private val rules: BoxRules) {
     private fun clipped(corners: FloatArray, width: Int, height: Int): FloatArray {
         val margin = if (rules.clip == BoxClip.LAST_PIXEL) 1 else 0
         return FloatArray(8) { i ->
-            val most = ((if (i % 2 == 0) width else height) - margin).toFloat()
-            if (corners[i] < 0f) 0f else if (corners[i] > most) most else corners[i]
+            clip(corners[i], ((if (i % 2 == 0) width else height) - margin).toFloat())
         }
     }
 

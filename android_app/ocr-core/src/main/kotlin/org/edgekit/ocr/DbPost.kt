@@ -33,7 +33,7 @@ internal class DbPost(private val rules: DbRules) {
     /** Scales a coordinate in float32 and rounds half to even, as numpy does. */
     private fun scaled(value: Float, from: Int, to: Int): Float {
         val rounded = Math.rint((value / from.toFloat() * to.toFloat()).toDouble()).toFloat()
-        return if (rounded < 0f) 0f else if (rounded > to.toFloat()) to.toFloat() else rounded
+        return clip(rounded, to.toFloat())
     }
 
     private fun boxesOfMap(scope: MatScope, map: ProbMap): List<ScoredQuad> {
@@ -83,6 +83,12 @@ internal fun meanInside(probabilities: Mat, outline: FloatArray): Double = matSc
     Imgproc.fillPoly(inside, listOf(polygon), Scalar(1.0))
     val window = scope.own(probabilities.submat(top, bottom + 1, left, right + 1))
     Core.mean(window, inside).`val`[0]
+}
+
+/** Clips to [0, most]; -0 becomes 0, as in numpy. */
+internal fun clip(value: Float, most: Float): Float {
+    val atLeast = if (value > 0f) value else 0f
+    return if (atLeast < most) atLeast else most
 }
 
 private fun bound(value: Double, side: Int): Int = maxOf(0.0, minOf(value, (side - 1).toDouble())).toInt()

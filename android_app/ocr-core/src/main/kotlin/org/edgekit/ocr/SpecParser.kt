@@ -4,6 +4,9 @@ package org.edgekit.ocr
 internal object SpecParser {
     private const val HINT = "build the bundle and the app with one version of edge-kit"
     private val interpolations = mapOf("linear" to Interpolation.LINEAR, "cubic" to Interpolation.CUBIC)
+
+    /** Cubic resizing rounds differently on Intel's processors than on a phone's, so no profile may ask for it. */
+    private val resizing = mapOf("linear" to Interpolation.LINEAR)
     private val channelOrders = mapOf("bgr" to ChannelOrder.BGR, "rgb" to ChannelOrder.RGB)
     private const val LARGEST = 1 shl 20
 
@@ -42,7 +45,7 @@ internal object SpecParser {
             padBelowSum = json.int("pad_below_sum", 0, LARGEST),
             padTo = json.int("pad_to", 0, LARGEST),
             padValue = json.int("pad_value", 0, 255),
-            interpolation = json.choice("interpolation", interpolations),
+            interpolation = json.choice("interpolation", resizing),
             channelOrder = json.choice("channel_order", channelOrders),
             divisor = json.positive("divisor"),
             mean = json.numbers("mean", 3).toList(),
@@ -100,7 +103,7 @@ internal object SpecParser {
         height = json.int("height", 1, LARGEST),
         minWidth = json.int("min_width", 1, LARGEST),
         maxWidth = json.int("max_width", 1, LARGEST),
-        interpolation = json.choice("interpolation", interpolations),
+        interpolation = json.choice("interpolation", resizing),
         channelOrder = json.choice("channel_order", channelOrders),
         divisor = json.positive("divisor"),
         mean = json.number("mean"),
