@@ -1,0 +1,4 @@
+package com.baidu.paddle.lite;
+
+/** What every configuration is. */
+public class ConfigBase {}

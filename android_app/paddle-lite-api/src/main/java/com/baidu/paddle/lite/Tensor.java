@@ -1,0 +1,22 @@
+package com.baidu.paddle.lite;
+
+/** An input or output of a predictor. */
+public class Tensor {
+    protected Tensor() {}
+
+    public boolean resize(long[] dims) {
+        throw DeclarationOnly.here();
+    }
+
+    public boolean setData(float[] buf) {
+        throw DeclarationOnly.here();
+    }
+
+    public long[] shape() {
+        throw DeclarationOnly.here();
+    }
+
+    public float[] getFloatData() {
+        throw DeclarationOnly.here();
+    }
+}
