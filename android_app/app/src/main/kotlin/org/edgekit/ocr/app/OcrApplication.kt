@@ -1,5 +1,17 @@
 package org.edgekit.ocr.app
 
 import android.app.Application
+import java.io.File
 
-open class OcrApplication : Application()
+/** Holds what outlives a screen: the bundle, the settings, the kept pictures and the thread that reads them. */
+open class OcrApplication : Application() {
+    val bundle by lazy { AppBundle(assets, File(codeCacheDir, "models")) }
+    val settings by lazy { SettingsStore(this) }
+    val sessions by lazy { SessionStore(File(filesDir, "sessions")) }
+    val reader by lazy { Reader(this) }
+
+    /** Loads OpenCV's library; throws [UnsatisfiedLinkError] when the app has none for this processor. */
+    open fun loadOpenCv() {
+        System.loadLibrary("opencv_java4")
+    }
+}

@@ -1,0 +1,131 @@
+package org.edgekit.ocr.app
+
+import android.graphics.Bitmap
+import android.graphics.BitmapFactory
+import android.media.ExifInterface
+import java.io.File
+import java.io.IOException
+import java.nio.ByteBuffer
+import org.edgekit.ocr.ImageException
+import org.edgekit.ocr.matScope
+import org.opencv.core.Core
+import org.opencv.core.CvException
+import org.opencv.core.CvType
+import org.opencv.core.Mat
+import org.opencv.imgcodecs.Imgcodecs
+import org.opencv.imgproc.Imgproc
+
+/** A decoded picture, BGR; [sourceWidth] and [sourceHeight] are what it would have without a memory budget. */
+class Picture(val image: Mat, val sourceWidth: Int, val sourceHeight: Int)
+
+/**
+ * Decodes a picture as the Python pipeline does.
+ *
+ * JPEG, PNG, WebP and BMP go through OpenCV's own decoder, which is the one that Python uses: same pixels, same
+ * handling of EXIF orientation, alpha and 16 bits. What OpenCV does not read (GIF, HEIF, AVIF) goes through Android's.
+ * A picture within [budget] pixels keeps its size; a larger one is halved until it fits.
+ */
+class PictureDecoder(private val budget: Long) {
+    /** Returns the picture in [file]; throws [ImageException] or [PictureTooLarge]. */
+    fun decode(file: File): Picture {
+        val bounds = boundsOf(file)
+        val pixels = bounds.outWidth.toLong() * bounds.outHeight
+        val halvings = (0..MAX_HALVINGS).firstOrNull { pixels shr (2 * it) <= budget }
+            ?: throw PictureTooLarge("${bounds.outWidth} x ${bounds.outHeight} pixels")
+        val image = try {
+            decodeReduced(file, bounds, halvings)
+        } catch (error: CvException) {
+            throw ImageException("OpenCV refuses the picture: ${error.message}", HINT, error)
+        }
+        return picture(image, bounds, halvings)
+    }
+
+    private fun decodeReduced(file: File, bounds: BitmapFactory.Options, halvings: Int): Mat {
+        if (bounds.outMimeType in OPENCV_READS) {
+            val whole = if (halvings == 0) Imgcodecs.imread(file.path, Imgcodecs.IMREAD_COLOR) else Mat()
+            if (!whole.empty()) return whole
+            if (halvings > 0 && bounds.outMimeType == JPEG) {
+                val reduced = Imgcodecs.imread(file.path, REDUCED[halvings - 1])
+                if (!reduced.empty()) return reduced
+            }
+        }
+        return oriented(androidDecode(file, halvings), file, bounds.outMimeType)
+    }
+
+    private fun picture(image: Mat, bounds: BitmapFactory.Options, halvings: Int): Picture {
+        if (halvings == 0) return Picture(image, image.cols(), image.rows())
+        // EXIF may have swapped the sides, which the bounds do not know.
+        val turned = (image.cols() > image.rows()) != (bounds.outWidth > bounds.outHeight)
+        val (width, height) = bounds.outWidth to bounds.outHeight
+        return if (turned) Picture(image, height, width) else Picture(image, width, height)
+    }
+
+    private fun boundsOf(file: File): BitmapFactory.Options {
+        val bounds = BitmapFactory.Options()
+        bounds.inJustDecodeBounds = true
+        BitmapFactory.decodeFile(file.path, bounds)
+        if (bounds.outWidth <= 0 || bounds.outHeight <= 0) {
+            throw ImageException("not a picture that this device can decode", HINT)
+        }
+        return bounds
+    }
+
+    companion object {
+        private const val JPEG = "image/jpeg"
+        private const val HINT = "give a JPEG, PNG, WebP, BMP, GIF or HEIF picture"
+        private val OPENCV_READS = setOf(JPEG, "image/png", "image/webp", "image/bmp", "image/x-ms-bmp")
+        private val REDUCED = listOf(
+            Imgcodecs.IMREAD_REDUCED_COLOR_2,
+            Imgcodecs.IMREAD_REDUCED_COLOR_4,
+            Imgcodecs.IMREAD_REDUCED_COLOR_8,
+        )
+        private val MAX_HALVINGS = REDUCED.size
+
+        /** Decodes [file] by Android, each side halved [halvings] times, EXIF orientation not applied. */
+        fun androidDecode(file: File, halvings: Int): Mat {
+            val options = BitmapFactory.Options()
+            options.inPreferredConfig = Bitmap.Config.ARGB_8888
+            // The colour beneath transparent pixels counts, as with OpenCV.
+            options.inPremultiplied = false
+            options.inScaled = false
+            options.inSampleSize = 1 shl halvings
+            val bitmap = BitmapFactory.decodeFile(file.path, options)
+                ?: throw ImageException("Android cannot decode the picture", HINT)
+            try {
+                return bgr(bitmap)
+            } finally {
+                bitmap.recycle()
+            }
+        }
+
+        private fun bgr(bitmap: Bitmap): Mat = matScope { scope ->
+            val pixels = ByteBuffer.allocateDirect(bitmap.width * bitmap.height * 4)
+            bitmap.copyPixelsToBuffer(pixels)
+            pixels.rewind()
+            val rgba = scope.own(Mat(bitmap.height, bitmap.width, CvType.CV_8UC4, pixels))
+            Mat().also { Imgproc.cvtColor(rgba, it, Imgproc.COLOR_RGBA2BGR) }
+        }
+
+        /** Turns [image] by the EXIF orientation of [file], where Android's decoder has not done so (it has for HEIF). */
+        private fun oriented(image: Mat, file: File, mimeType: String?): Mat {
+            if (mimeType != JPEG && mimeType != "image/png" && mimeType != "image/webp") return image
+            val tag = try {
+                ExifInterface(file.path).getAttributeInt(ExifInterface.TAG_ORIENTATION, 1)
+            } catch (error: IOException) {
+                1
+            }
+            return turn(image, tag)
+        }
+
+        /** Applies EXIF orientation [tag] (1 to 8; others change nothing) to [image] in place. */
+        fun turn(image: Mat, tag: Int): Mat {
+            if (tag in 5..8) Core.transpose(image, image)
+            when (tag) {
+                2, 6 -> Core.flip(image, image, 1)
+                3, 7 -> Core.flip(image, image, -1)
+                4, 8 -> Core.flip(image, image, 0)
+            }
+            return image
+        }
+    }
+}

@@ -1,0 +1,43 @@
+package org.edgekit.ocr.app
+
+import android.graphics.Bitmap
+import java.io.ByteArrayOutputStream
+import java.io.File
+import java.nio.ByteBuffer
+import kotlin.math.max
+import kotlin.math.roundToInt
+import org.edgekit.ocr.matScope
+import org.opencv.core.Mat
+import org.opencv.core.Size
+import org.opencv.imgproc.Imgproc
+
+/** Pictures to be shown, which need not have every pixel. */
+object Preview {
+    /** Longest side in pixels: sharp when zoomed, and 16 MB at most. */
+    const val SIDE = 2048
+
+    /** Returns [image] (BGR) as a bitmap whose longest side is [side] at most. */
+    fun bitmap(image: Mat, side: Int = SIDE): Bitmap = matScope { scope ->
+        val scale = minOf(1.0, side.toDouble() / max(image.cols(), image.rows()))
+        val width = max((image.cols() * scale).roundToInt(), 1)
+        val height = max((image.rows() * scale).roundToInt(), 1)
+        val small = scope.mat()
+        Imgproc.resize(image, small, Size(width.toDouble(), height.toDouble()), 0.0, 0.0, Imgproc.INTER_AREA)
+        val rgba = scope.mat()
+        Imgproc.cvtColor(small, rgba, Imgproc.COLOR_BGR2RGBA)
+        val pixels = ByteArray(width * height * 4)
+        rgba.get(0, 0, pixels)
+        Bitmap.createBitmap(width, height, Bitmap.Config.ARGB_8888).also {
+            it.copyPixelsFromBuffer(ByteBuffer.wrap(pixels))
+        }
+    }
+
+    /** Writes [image] as a JPEG to look at; throws `IOException` when the storage is full. */
+    fun write(image: Mat, file: File) {
+        val bitmap = bitmap(image)
+        val bytes = ByteArrayOutputStream()
+        bitmap.compress(Bitmap.CompressFormat.JPEG, 92, bytes)
+        bitmap.recycle()
+        replace(file, bytes.toByteArray())
+    }
+}

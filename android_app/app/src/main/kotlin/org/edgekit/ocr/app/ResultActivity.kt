@@ -1,0 +1,238 @@
+package org.edgekit.ocr.app
+
+import android.app.Activity
+import android.app.AlertDialog
+import android.content.ContentResolver
+import android.content.Context
+import android.content.Intent
+import android.graphics.BitmapFactory
+import android.net.Uri
+import android.os.Bundle
+import android.view.Menu
+import android.view.MenuItem
+import android.view.View
+import android.widget.ListView
+import android.widget.TextView
+import java.io.FileNotFoundException
+import java.io.IOException
+import java.io.InputStream
+import java.text.NumberFormat
+import org.edgekit.ocr.OcrResult
+import org.edgekit.ocr.R
+
+/** Reads one picture and shows it with its boxes and lines. The session on disk outlives rotation and the process. */
+class ResultActivity : Activity() {
+    private val picture by lazy { findViewById<PictureView>(R.id.picture) }
+    private val list by lazy { findViewById<ListView>(R.id.lines) }
+    private var session: Session? = null
+    private var job: ReadJob? = null
+    private var reading: Reading? = null
+
+    override fun onCreate(state: Bundle?) {
+        super.onCreate(state)
+        showLayout(R.layout.activity_result)
+        findViewById<View>(R.id.cancel).setOnClickListener { job?.cancel() }
+        findViewById<View>(R.id.again).setOnClickListener { readAgain() }
+        picture.onLine = { select(it) }
+        list.setOnItemClickListener { _, _, position, _ -> select(position) }
+        list.setOnItemLongClickListener { _, _, position, _ -> copy(reading?.result?.lines?.get(position)?.text) }
+        openSession(state)
+        state?.getInt(SELECTED, NONE)?.takeIf { it != NONE }?.let { select(it) }
+    }
+
+    override fun onSaveInstanceState(state: Bundle) {
+        super.onSaveInstanceState(state)
+        state.putString(SESSION, session?.id)
+        state.putInt(SELECTED, list.checkedItemPosition)
+    }
+
+    override fun onDestroy() {
+        job?.listener = null
+        // A result that nobody can come back to is not worth the battery.
+        if (isFinishing) job?.cancel()
+        super.onDestroy()
+    }
+
+    private fun openSession(state: Bundle?) = try {
+        val id = state?.getString(SESSION) ?: intent.getStringExtra(SESSION)
+        val found = id?.let { ocr.sessions.find(it) } ?: ocr.sessions.create()
+        session = found
+        val kept = found.reading
+        if (kept != null) showReading(kept) else follow(ocr.reader.jobOf(found.id) ?: start(found))
+    } catch (error: IOException) {
+        showFault(error)
+    }
+
+    private fun start(session: Session): ReadJob {
+        val uri = sharedPicture(intent)
+        // Of the application: the job may outlive this screen.
+        val resolver = applicationContext.contentResolver
+        return ocr.reader.start(session) { openPicture(resolver, uri) }
+    }
+
+    private fun follow(job: ReadJob) {
+        this.job = job
+        job.listener = { show(it) }
+        show(job.state)
+    }
+
+    private fun show(state: JobState) {
+        showRunning(state is JobState.Running)
+        when (state) {
+            is JobState.Running -> showProgress(state.lines)
+            is JobState.Done -> showReading(state.reading)
+            is JobState.Failed -> showFault(state.cause)
+            is JobState.Cancelled -> showStatus(getString(R.string.result_cancelled), again = true)
+        }
+    }
+
+    private fun showRunning(running: Boolean) {
+        findViewById<View>(R.id.progress).visibility = if (running) View.VISIBLE else View.GONE
+        if (running) findViewById<View>(R.id.again).visibility = View.GONE
+        if (running) findViewById<View>(R.id.status).visibility = View.GONE
+    }
+
+    private fun showProgress(lines: Int) {
+        val text = if (lines == 0) {
+            getString(R.string.result_reading)
+        } else {
+            resources.getQuantityString(R.plurals.result_reading_line, lines, lines)
+        }
+        findViewById<TextView>(R.id.progress_text).text = text
+    }
+
+    private fun showFault(error: Throwable) {
+        showRunning(false)
+        showStatus(Messages.of(this, error), again = session?.source?.isFile == true)
+    }
+
+    private fun showStatus(text: String, again: Boolean) {
+        findViewById<View>(R.id.again).visibility = if (again) View.VISIBLE else View.GONE
+        val status = findViewById<TextView>(R.id.status)
+        status.visibility = View.VISIBLE
+        status.text = text
+    }
+
+    private fun showReading(reading: Reading) {
+        this.reading = reading
+        val result = reading.result
+        showRunning(false)
+        showStatus(summary(reading), again = false)
+        list.adapter = LinesAdapter(layoutInflater, result.lines)
+        // A lost preview leaves the list: the text is what the user came for.
+        BitmapFactory.decodeFile(session?.preview?.path)?.let { picture.show(it, result) }
+        val count = result.lines.size
+        picture.contentDescription = resources.getQuantityString(R.plurals.result_picture, count, count)
+        invalidateOptionsMenu()
+    }
+
+    private fun summary(reading: Reading): String {
+        val result = reading.result
+        val engine = Messages.engine(this, reading.engine)
+        val seconds = number(result.timings["total"] ?: 0.0, 2)
+        val count = result.lines.size
+        val told = if (count == 0) {
+            getString(R.string.result_none, seconds, engine)
+        } else {
+            resources.getQuantityString(R.plurals.result_summary, count, count, seconds, engine)
+        }
+        if (!reading.reduced) return told
+        return told + "\n" + getString(
+            R.string.result_reduced, result.width, result.height, reading.sourceWidth, reading.sourceHeight,
+        )
+    }
+
+    /** Marks a line in the picture and in the list. */
+    private fun select(index: Int) {
+        picture.select(index)
+        list.setItemChecked(index, true)
+        if (index < list.firstVisiblePosition || index > list.lastVisiblePosition) list.setSelection(index)
+    }
+
+    override fun onCreateOptionsMenu(menu: Menu): Boolean {
+        menuInflater.inflate(R.menu.result, menu)
+        val done = reading != null
+        val some = reading?.result?.lines?.isNotEmpty() == true
+        for (id in listOf(R.id.action_copy, R.id.action_share_text)) menu.findItem(id).isVisible = some
+        for (id in listOf(R.id.action_share_json, R.id.action_timings, R.id.action_again)) {
+            menu.findItem(id).isVisible = done
+        }
+        return true
+    }
+
+    override fun onOptionsItemSelected(item: MenuItem): Boolean {
+        val result = reading?.result ?: return super.onOptionsItemSelected(item)
+        when (item.itemId) {
+            R.id.action_copy -> copy(result.toText())
+            R.id.action_share_text -> share("text/plain", result.toText(), R.string.share_text)
+            R.id.action_share_json -> share("application/json", result.toJson(), R.string.share_json)
+            R.id.action_timings -> showTimings(result)
+            R.id.action_again -> readAgain()
+            else -> return super.onOptionsItemSelected(item)
+        }
+        return true
+    }
+
+    private fun showTimings(result: OcrResult) {
+        val text = STAGES.filter { it in result.timings }.joinToString("\n") { stage ->
+            getString(R.string.result_timing, getString(stageName(stage)), number(result.timings.getValue(stage) * 1000, 1))
+        }
+        AlertDialog.Builder(this)
+            .setTitle(R.string.result_timings)
+            .setMessage(text)
+            .setPositiveButton(R.string.ok, null)
+            .show()
+    }
+
+    private fun stageName(stage: String): Int = when (stage) {
+        "det_pre" -> R.string.stage_det_pre
+        "det" -> R.string.stage_det
+        "det_post" -> R.string.stage_det_post
+        "rec_pre" -> R.string.stage_rec_pre
+        "rec" -> R.string.stage_rec
+        "rec_post" -> R.string.stage_rec_post
+        else -> R.string.stage_total
+    }
+
+    private fun readAgain() {
+        val session = this.session ?: return
+        session.forget()
+        reading = null
+        list.adapter = null
+        invalidateOptionsMenu()
+        follow(start(session))
+    }
+
+    private fun number(value: Double, digits: Int): String {
+        val format = NumberFormat.getNumberInstance()
+        format.minimumFractionDigits = digits
+        format.maximumFractionDigits = digits
+        return format.format(value)
+    }
+
+    companion object {
+        private const val SESSION = "session"
+        private const val SELECTED = "selected"
+        private const val NONE = ListView.INVALID_POSITION
+
+        /** Returns an intent that reads the picture at [uri]. */
+        fun intent(context: Context, uri: Uri): Intent =
+            Intent(context, ResultActivity::class.java).setData(uri).addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
+
+        /** Returns an intent that shows a session, and reads its picture if that was not done. */
+        fun intent(context: Context, session: Session): Intent =
+            Intent(context, ResultActivity::class.java).putExtra(SESSION, session.id)
+
+        private fun openPicture(resolver: ContentResolver, uri: Uri?): InputStream {
+            // Only content: a file path could name the app's own files.
+            if (uri?.scheme != ContentResolver.SCHEME_CONTENT) throw FileNotFoundException("no picture: $uri")
+            return resolver.openInputStream(uri) ?: throw FileNotFoundException("$uri")
+        }
+
+        private fun sharedPicture(intent: Intent): Uri? {
+            if (intent.action != Intent.ACTION_SEND) return intent.data
+            @Suppress("DEPRECATION")
+            return intent.getParcelableExtra(Intent.EXTRA_STREAM)
+        }
+    }
+}

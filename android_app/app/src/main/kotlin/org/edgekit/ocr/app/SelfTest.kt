@@ -1,0 +1,129 @@
+package org.edgekit.ocr.app
+
+import android.content.res.AssetManager
+import java.io.File
+import java.io.IOException
+import java.io.InputStream
+import org.edgekit.ocr.BundleException
+import org.edgekit.ocr.Conformance
+import org.edgekit.ocr.OcrException
+import org.edgekit.ocr.OcrPipeline
+import org.edgekit.ocr.VectorSource
+import org.opencv.core.Mat
+
+/** Is told how far a self-test is. */
+interface SelfTestListener {
+    fun checked(check: Check)
+
+    fun compared(name: String, comparison: ImageComparison)
+
+    fun running(what: String)
+}
+
+/**
+ * Compares this device with what the build recorded: golden vectors of each stage, then the regression images.
+ *
+ * An error ends only the part it happens in, and stands in the report.
+ */
+class SelfTest(
+    private val app: OcrApplication,
+    private val options: SelfTestOptions,
+    private val listener: SelfTestListener,
+    private val watch: RunWatch,
+) {
+    private val assets: AssetManager = app.assets
+    private val settings = app.settings.load(app.bundle).let { it.copy(engine = options.engine ?: it.engine) }
+    private val report = SelfTestReport(settings.engine, app.bundle.info)
+
+    /** Runs everything and returns the report; only the user's cancelling ends it early, as [ReadCancelled]. */
+    fun run(): SelfTestReport {
+        part("golden vectors") { golden() }
+        part("images") { images() }
+        if (options.bench) part("bench") { bench() }
+        return report
+    }
+
+    private fun part(name: String, work: () -> Unit) {
+        try {
+            work()
+        } catch (error: OcrException) {
+            report.errors.add(listOfNotNull("$name: ${error.message}", error.hint).joinToString("; "))
+        } catch (error: IOException) {
+            report.errors.add("$name: ${error.message}")
+        } catch (error: OutOfMemoryError) {
+            report.errors.add("$name: too little memory")
+        }
+    }
+
+    private fun golden() {
+        if (assets.list(GOLDEN).isNullOrEmpty()) throw BundleException("the app holds no golden vectors")
+        listener.running(GOLDEN)
+        Conformance.run(AssetVectors(assets)) { case ->
+            watch.beforeRun()
+            val check = Check(case.name, case.passed, case.message)
+            report.golden.add(check)
+            listener.checked(check)
+        }
+    }
+
+    private fun images() {
+        withPipeline(settings) { pipeline ->
+            for (expected in expected()) {
+                listener.running(expected.name)
+                val result = pipeline.readOnce(load(expected.name))
+                report.images.add(ImageRow(expected.name, result))
+                listener.compared(expected.name, ImageComparison(expected, result))
+            }
+        }
+    }
+
+    private fun bench() {
+        val images = expected().map { load(it.name) }
+        try {
+            for (power in options.powerModes.ifEmpty { listOf(settings.powerMode) }) {
+                for (threads in options.threads.ifEmpty { listOf(settings.threads) }) {
+                    listener.running("$power, $threads")
+                    val row = settings.copy(threads = threads, powerMode = power)
+                    report.bench.add(withPipeline(row) { measure(it, images, row) })
+                }
+            }
+        } finally {
+            for (image in images) image.release()
+        }
+    }
+
+    private fun measure(pipeline: OcrPipeline, images: List<Mat>, settings: ReadSettings): BenchRow {
+        repeat(app.bundle.runtime.warmUp.coerceIn(1, MOST_WARM_UP)) { for (image in images) pipeline.read(image) }
+        val rounds = List(ROUNDS) { images.map { pipeline.read(it).timings } }
+        val sums = { stage: String -> rounds.map { round -> 1000 * round.sumOf { it.getValue(stage) } } }
+        return BenchRow(settings.threads, settings.powerMode, sums("det"), sums("rec"), sums("total"))
+    }
+
+    private fun <T> withPipeline(settings: ReadSettings, work: (OcrPipeline) -> T): T =
+        Pipelines(app.bundle).open(settings, watch).use { work(it) }
+
+    private fun expected(): List<Expected> =
+        Expected.parse(assets.open("$IMAGES/expected.json").use { String(it.readBytes(), Charsets.UTF_8) })
+
+    /** Decodes an image as a shared one is decoded: from a file, which the asset is copied to. */
+    private fun load(name: String): Mat {
+        val file = File(app.cacheDir, "selftest_image")
+        try {
+            replace(file, assets.open("$IMAGES/$name").use { it.readBytes() })
+            return PictureDecoder(MemoryBudget.pixels(app)).decode(file).image
+        } finally {
+            file.delete()
+        }
+    }
+
+    companion object {
+        const val GOLDEN = "golden"
+        const val IMAGES = "selftest"
+        private const val ROUNDS = 5
+        private const val MOST_WARM_UP = 3
+    }
+}
+
+private class AssetVectors(private val assets: AssetManager) : VectorSource {
+    override fun open(name: String): InputStream = assets.open("${SelfTest.GOLDEN}/$name")
+}

@@ -1,0 +1,24 @@
+package org.edgekit.ocr.app
+
+import android.app.Activity
+import android.content.ClipData
+import android.content.ClipboardManager
+import android.content.Intent
+import android.os.Build
+import android.widget.Toast
+import org.edgekit.ocr.R
+
+/** Puts [text] on the clipboard; returns whether there was any. */
+fun Activity.copy(text: String?): Boolean {
+    if (text.isNullOrEmpty()) return false
+    getSystemService(ClipboardManager::class.java).setPrimaryClip(ClipData.newPlainText(getString(R.string.app_name), text))
+    // Since Android 13 the system itself says that something was copied.
+    if (Build.VERSION.SDK_INT < Build.VERSION_CODES.TIRAMISU) Toast.makeText(this, R.string.copied, Toast.LENGTH_SHORT).show()
+    return true
+}
+
+/** Offers [text] to the apps that take [type]; [title] is a string resource. */
+fun Activity.share(type: String, text: String, title: Int) {
+    val send = Intent(Intent.ACTION_SEND).setType(type).putExtra(Intent.EXTRA_TEXT, text)
+    startActivity(Intent.createChooser(send, getString(title)))
+}
