@@ -15,17 +15,28 @@ import org.json.JSONObject
 private const val ROOT = "bundle"
 private const val HINT = "install the app again, or build it anew"
 
-/** What `assets.json` says of the bundle in the app; [sums] holds the SHA-256 of each file. */
-class BundleInfo(val hasPaddleLite: Boolean, val optVersion: String, val recipe: String, val sums: Map<String, String>) {
+/**
+ * What `assets.json` says of the bundle in the app; [sums] holds the SHA-256 of each file.
+ *
+ * [liteVersion] is that of the Paddle Lite runtime in the app; null when the app has none or it does not name one.
+ */
+class BundleInfo(
+    val hasPaddleLite: Boolean,
+    val liteVersion: String?,
+    val optVersion: String,
+    val recipe: String,
+    val sums: Map<String, String>,
+) {
     companion object {
         /** Parses `assets.json`; throws [BundleException] when it is damaged. */
         fun parse(json: String): BundleInfo = try {
             val root = JSONObject(json)
             val files = root.getJSONObject("files")
             val sums = HashMap<String, String>()
-            for (name in files.keys()) sums[name.removePrefix("$ROOT/")] = files.getJSONObject(name).getString("sha256")
+            for (name in files.keys()) sums[name] = files.getJSONObject(name).getString("sha256")
             BundleInfo(
                 root.getBoolean("has_paddle_lite"),
+                if (root.isNull("lite_version")) null else root.getString("lite_version"),
                 root.getString("opt_version"),
                 root.getString("recipe"),
                 sums,

@@ -5,7 +5,6 @@ import android.graphics.Canvas
 import android.graphics.Paint
 import android.graphics.Path
 import org.edgekit.ocr.OcrLine
-import org.edgekit.ocr.R
 
 /** Draws the boxes of lines. */
 class BoxPainter(context: Context) {

@@ -17,7 +17,6 @@ import android.view.View
 import android.widget.TextView
 import java.io.IOException
 import org.edgekit.ocr.OcrResult
-import org.edgekit.ocr.R
 
 /** The camera: takes a photo, and in live mode reads as many of the frames as the device can keep up with. */
 class CameraActivity : Activity(), CameraListener {

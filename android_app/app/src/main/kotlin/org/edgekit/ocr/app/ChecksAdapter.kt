@@ -5,7 +5,6 @@ import android.view.View
 import android.view.ViewGroup
 import android.widget.BaseAdapter
 import android.widget.TextView
-import org.edgekit.ocr.R
 
 /** Rows of the self-test: name, passed or failed, numbers. */
 class ChecksAdapter(private val inflater: LayoutInflater, private val checks: List<Check>) : BaseAdapter() {

@@ -19,19 +19,17 @@ class Expected(val name: String, val boxes: List<IntArray>, val texts: List<Stri
         }
 
         private fun one(json: JSONObject): Expected {
-            val boxes = json.getJSONArray("boxes")
-            val texts = json.getJSONArray("texts")
-            val scores = json.getJSONArray("scores")
-            val lines = 0 until boxes.length()
+            val lines = json.getJSONArray("lines")
+            val rows = (0 until lines.length()).map { lines.getJSONObject(it) }
             return Expected(
-                json.getString("name"),
-                lines.map { box(boxes.getJSONArray(it)) },
-                lines.map { texts.getString(it) },
-                lines.map { scores.getDouble(it) },
+                json.getString("file"),
+                rows.map { polygon(it.getJSONArray("polygon")) },
+                rows.map { it.getString("text") },
+                rows.map { it.getDouble("score") },
             )
         }
 
-        private fun box(points: JSONArray) = IntArray(8) { points.getJSONArray(it / 2).getInt(it % 2) }
+        private fun polygon(sides: JSONArray) = IntArray(8) { sides.getInt(it) }
     }
 }
 

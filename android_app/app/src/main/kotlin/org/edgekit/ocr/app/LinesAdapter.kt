@@ -7,7 +7,6 @@ import android.widget.BaseAdapter
 import android.widget.TextView
 import java.text.NumberFormat
 import org.edgekit.ocr.OcrLine
-import org.edgekit.ocr.R
 
 /** Rows of a list: the text of a line and its score in percent. */
 class LinesAdapter(private val inflater: LayoutInflater, private val lines: List<OcrLine>) : BaseAdapter() {

@@ -9,7 +9,6 @@ import android.view.MenuItem
 import android.view.View
 import android.widget.TextView
 import org.edgekit.ocr.OcrException
-import org.edgekit.ocr.R
 
 /** The start: where a picture comes from. */
 class MainActivity : Activity() {

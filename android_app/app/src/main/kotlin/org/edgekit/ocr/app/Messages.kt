@@ -9,7 +9,6 @@ import org.edgekit.ocr.EngineException
 import org.edgekit.ocr.ImageException
 import org.edgekit.ocr.ModelException
 import org.edgekit.ocr.OcrException
-import org.edgekit.ocr.R
 import org.edgekit.ocr.SpecException
 
 /** What the user reads of a fault: a sentence in their language, then the exact words. */

@@ -51,10 +51,9 @@ class Pipelines(private val bundle: AppBundle) {
         if (!bundle.info.hasPaddleLite) {
             throw EngineException("this app holds no Paddle Lite runtime", "choose the OpenCV engine")
         }
-        val name = "paddle_lite $role"
-        return PaddleLiteEngine(
-            bundle.nb(role), name, settings.threads, settings.powerMode, bundle.info.optVersion,
-        )
+        // The build refuses a runtime of another version than opt's, so one that names none has that.
+        val version = bundle.info.liteVersion ?: bundle.info.optVersion
+        return PaddleLiteEngine(bundle.nb(role), "paddle_lite $role", settings.threads, settings.powerMode, version)
     }
 }
 

@@ -18,7 +18,6 @@ import java.io.IOException
 import java.io.InputStream
 import java.text.NumberFormat
 import org.edgekit.ocr.OcrResult
-import org.edgekit.ocr.R
 
 /** Reads one picture and shows it with its boxes and lines. The session on disk outlives rotation and the process. */
 class ResultActivity : Activity() {

@@ -5,7 +5,6 @@ import android.graphics.Insets
 import android.os.Build
 import android.view.View
 import android.view.WindowInsets
-import org.edgekit.ocr.R
 
 val Activity.ocr: OcrApplication get() = application as OcrApplication
 

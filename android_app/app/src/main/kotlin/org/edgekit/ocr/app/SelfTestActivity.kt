@@ -9,7 +9,6 @@ import android.widget.TextView
 import java.io.File
 import java.io.IOException
 import org.edgekit.ocr.OcrException
-import org.edgekit.ocr.R
 
 /** Runs the self-test and shows it; an intent with the extras of [SelfTestOptions] starts it, as adb does. */
 class SelfTestActivity : Activity() {

@@ -4,7 +4,6 @@ import android.os.Handler
 import android.os.Looper
 import java.io.File
 import java.io.IOException
-import org.edgekit.ocr.R
 
 /** Where a self-test stands. */
 sealed class SelfTestProgress {

@@ -8,7 +8,6 @@ import android.widget.ArrayAdapter
 import android.widget.Spinner
 import android.widget.TextView
 import org.edgekit.ocr.OcrException
-import org.edgekit.ocr.R
 
 /** Engine, threads, power mode and the longest side; each choice holds from the next picture on. */
 class SettingsActivity : Activity() {

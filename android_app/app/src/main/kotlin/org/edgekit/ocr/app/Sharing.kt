@@ -6,7 +6,6 @@ import android.content.ClipboardManager
 import android.content.Intent
 import android.os.Build
 import android.widget.Toast
-import org.edgekit.ocr.R
 
 /** Puts [text] on the clipboard; returns whether there was any. */
 fun Activity.copy(text: String?): Boolean {

@@ -1,0 +1,4 @@
+package androidx.test.internal.platform.app;
+
+/** Stands in for a class of androidx.test, which Robolectric names and no test here uses. */
+public interface ActivityInvoker {}

@@ -1,0 +1,213 @@
+package org.edgekit.ocr.app
+
+import android.content.ClipboardManager
+import android.content.Intent
+import android.os.Bundle
+import android.view.View
+import android.widget.ListView
+import android.widget.TextView
+import kotlin.test.Test
+import kotlin.test.assertContentEquals
+import kotlin.test.assertEquals
+import kotlin.test.assertFalse
+import kotlin.test.assertNotNull
+import kotlin.test.assertNull
+import kotlin.test.assertTrue
+import org.junit.Before
+import org.junit.runner.RunWith
+import org.robolectric.Robolectric
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.android.controller.ActivityController
+
+/** The app itself, with real models and Android's own views and drawing. */
+@RunWith(RobolectricTestRunner::class)
+class AppTest {
+    private val app get() = RuntimeEnvironment.getApplication() as OcrApplication
+
+    @Before
+    fun bundle() = needsBundle()
+
+    private fun start(intent: Intent): ActivityController<ResultActivity> =
+        Robolectric.buildActivity(ResultActivity::class.java, intent).setup()
+
+    private fun read(name: String): ActivityController<ResultActivity> {
+        val screen = start(shared(regressionImage(name)))
+        waitFor("the text of $name") { !screen.get().shows(R.id.progress) }
+        return screen
+    }
+
+    private fun lines(screen: ResultActivity): List<String> {
+        val list = screen.findViewById<ListView>(R.id.lines)
+        return (0 until (list.adapter?.count ?: 0)).map { (list.adapter.getItem(it) as org.edgekit.ocr.OcrLine).text }
+    }
+
+    @Test
+    fun `the first screen says which engine runs and leads on`() {
+        val screen = Robolectric.buildActivity(MainActivity::class.java).setup().get()
+        assertTrue("OpenCV" in screen.text(R.id.engine))
+        assertFalse(screen.shows(R.id.problem), screen.text(R.id.problem))
+        screen.findViewById<View>(R.id.pick).performClick()
+        val picker = shadowOf(screen).nextStartedActivityForResult.intent
+        assertEquals(Intent.ACTION_OPEN_DOCUMENT, picker.action)
+        assertEquals("image/*", picker.type)
+        screen.findViewById<View>(R.id.live).performClick()
+        assertEquals(CameraActivity::class.java.name, shadowOf(screen).nextStartedActivity.component?.className)
+        screen.screenshot("app_main_light")
+    }
+
+    @Test
+    fun `a shared picture gives the text and the boxes that Python reads`() {
+        for (name in listOf("receipt.png", "photo.jpg", "alpha.png", "vertical.png", "tiny.png")) {
+            val screen = read(name).get()
+            val expected = expectedOf(name)
+            assertEquals(expected.texts, lines(screen), name)
+            val found = assertNotNull(app.sessions.lastRead()?.reading).result.lines
+            for (i in found.indices) {
+                assertContentEquals(expected.boxes[i], found[i].polygon, name)
+                assertEquals(expected.scores[i], found[i].score, 1e-4, name)
+            }
+            assertTrue("OpenCV" in screen.text(R.id.status))
+        }
+    }
+
+    @Test
+    fun `a tap on a line marks its box and a tap on a box its line`() {
+        val screen = read("receipt.png").get()
+        val list = screen.findViewById<ListView>(R.id.lines)
+        list.performItemClick(list.getChildAt(1), 1, 1L)
+        assertEquals(1, list.checkedItemPosition)
+        val picture = screen.findViewById<PictureView>(R.id.picture)
+        picture.onLine?.invoke(3)
+        assertEquals(3, list.checkedItemPosition)
+        screen.screenshot("app_result_light")
+        val box = expectedOf("receipt.png").boxes[0]
+        val reading = assertNotNull(app.sessions.lastRead()?.reading).result
+        val fit = PictureTransform().apply { fit(reading.width, reading.height, picture.width, picture.height) }
+        val (x, y) = (box[0] + box[4]) / 2f * fit.scale + fit.shiftX to (box[1] + box[5]) / 2f * fit.scale + fit.shiftY
+        assertEquals(0, picture.lineAt(x, y))
+        assertNull(picture.lineAt(-5f, -5f))
+    }
+
+    @Test
+    fun `turning the screen keeps the result without reading again`() {
+        val screen = read("english.png")
+        val before = lines(screen.get())
+        screen.get().findViewById<PictureView>(R.id.picture).onLine?.invoke(2)
+        RuntimeEnvironment.setQualifiers("+land-w891dp-h411dp")
+        screen.recreate()
+        assertEquals(before, lines(screen.get()))
+        assertEquals(2, screen.get().findViewById<ListView>(R.id.lines).checkedItemPosition)
+        assertFalse(screen.get().shows(R.id.progress))
+        screen.get().screenshot("app_result_landscape")
+    }
+
+    @Test
+    fun `the result outlives the process`() {
+        val screen = read("street_sign.png")
+        val state = Bundle()
+        screen.saveInstanceState(state).pause().stop().destroy()
+        // A new process has no job: what it shows comes from the storage, the sharer's grant is gone.
+        val again = Robolectric.buildActivity(ResultActivity::class.java, Intent()).setup(state)
+        assertEquals(expectedOf("street_sign.png").texts, lines(again.get()))
+        val main = Robolectric.buildActivity(MainActivity::class.java).setup().get()
+        assertTrue(main.shows(R.id.last))
+    }
+
+    @Test
+    fun `text can be copied and shared as text or JSON`() {
+        val screen = read("street_sign.png").get()
+        val text = expectedOf("street_sign.png").texts.joinToString("\n")
+        assertTrue(shadowOf(screen).clickMenuItem(R.id.action_copy))
+        val clip = screen.getSystemService(ClipboardManager::class.java).primaryClip
+        assertEquals(text, clip?.getItemAt(0)?.text.toString())
+        assertTrue(shadowOf(screen).clickMenuItem(R.id.action_share_text))
+        assertEquals(text, sharedText(screen))
+        assertTrue(shadowOf(screen).clickMenuItem(R.id.action_share_json))
+        assertTrue("\"rec_texts\"" in sharedText(screen))
+    }
+
+    private fun sharedText(screen: ResultActivity): String {
+        val chooser = shadowOf(screen).nextStartedActivity
+        @Suppress("DEPRECATION")
+        val send = chooser.getParcelableExtra<Intent>(Intent.EXTRA_INTENT)
+        return assertNotNull(send?.getStringExtra(Intent.EXTRA_TEXT))
+    }
+
+    @Test
+    fun `a picture without text says so and offers nothing to copy`() {
+        val screen = read("empty.png").get()
+        assertEquals(0, lines(screen).size)
+        assertTrue(screen.getString(R.string.result_none, "", "").substringBefore(" in") in screen.text(R.id.status))
+        assertFalse(shadowOf(screen).optionsMenu.findItem(R.id.action_copy).isVisible)
+    }
+
+    @Test
+    fun `what is no picture gives a message and never a crash`() {
+        val png = regressionImage("receipt.png")
+        val bad = mapOf(
+            "empty" to ByteArray(0),
+            "text" to "not a picture".toByteArray(),
+            "cut off" to png.copyOf(30),
+            "huge" to hugePng(60_000, 60_000),
+        )
+        for ((name, bytes) in bad) {
+            val screen = start(shared(bytes))
+            waitFor(name) { !screen.get().shows(R.id.progress) }
+            assertTrue(screen.get().shows(R.id.status), name)
+            val sentence = if (name == "huge") R.string.error_image_huge else R.string.error_image
+            assertTrue(screen.get().getString(sentence) in screen.get().text(R.id.status), screen.get().text(R.id.status))
+        }
+    }
+
+    @Test
+    fun `a picture that was taken back or is a file gives a message`() {
+        for (uri in listOf("content://gone.example/1", "file:///data/data/org.edgekit.ocr/files/secret.png")) {
+            val intent = Intent(Intent.ACTION_SEND).putExtra(Intent.EXTRA_STREAM, android.net.Uri.parse(uri))
+            val screen = start(intent)
+            waitFor(uri) { !screen.get().shows(R.id.progress) }
+            assertTrue(screen.get().getString(R.string.error_open) in screen.get().text(R.id.status), uri)
+        }
+    }
+
+    @Test
+    fun `reading can be cancelled and taken up again`() {
+        val screen = start(shared(regressionImage("dense_small.png")))
+        screen.get().findViewById<View>(R.id.cancel).performClick()
+        waitFor("the end") { !screen.get().shows(R.id.progress) }
+        assertEquals(screen.get().getString(R.string.result_cancelled), screen.get().text(R.id.status))
+        screen.get().screenshot("app_cancelled")
+        if (!screen.get().shows(R.id.again)) return
+        screen.get().findViewById<View>(R.id.again).performClick()
+        waitFor("the text") { !screen.get().shows(R.id.progress) }
+        assertEquals(expectedOf("dense_small.png").texts, lines(screen.get()))
+    }
+
+    @Test
+    fun `a smaller longest side holds from the next picture on`() {
+        app.settings.save(app.settings.load(app.bundle).copy(limitSideLen = 480, threads = 2))
+        val small = lines(read("large.png").get())
+        app.settings.reset()
+        assertEquals(expectedOf("large.png").texts, lines(read("large.png").get()))
+        assertTrue(small != expectedOf("large.png").texts)
+    }
+
+    @Test
+    fun `without the camera permission the screen explains`() {
+        val screen = Robolectric.buildActivity(CameraActivity::class.java).setup().get()
+        assertEquals(screen.getString(R.string.camera_permission), screen.text(R.id.camera_status))
+        assertTrue(screen.shows(R.id.open_settings))
+        screen.screenshot("app_camera_denied")
+    }
+}
+
+/** Returns a PNG whose header claims [width] x [height] pixels, of which it holds none. */
+fun hugePng(width: Int, height: Int): ByteArray {
+    val header = java.nio.ByteBuffer.allocate(17).put("IHDR".toByteArray()).putInt(width).putInt(height)
+        .put(byteArrayOf(8, 2, 0, 0, 0)).array()
+    val sum = java.util.zip.CRC32().apply { update(header) }.value.toInt()
+    val end = byteArrayOf(0, 0, 0, 0, 73, 69, 78, 68, -82, 66, 96, -126)
+    return java.nio.ByteBuffer.allocate(8 + 4 + 17 + 4 + 12)
+        .put(byteArrayOf(-119, 80, 78, 71, 13, 10, 26, 10)).putInt(13).put(header).putInt(sum).put(end).array()
+}

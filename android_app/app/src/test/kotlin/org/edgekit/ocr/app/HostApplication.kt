@@ -1,0 +1,11 @@
+package org.edgekit.ocr.app
+
+import org.bytedeco.javacpp.Loader
+import org.bytedeco.opencv.opencv_java
+
+/** The app on the host: OpenCV's library is the host build of the same version. */
+class HostApplication : OcrApplication() {
+    override fun loadOpenCv() {
+        Loader.load(opencv_java::class.java)
+    }
+}
