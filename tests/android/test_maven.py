@@ -1,0 +1,45 @@
+"""The Android modules under Maven: they compile, and their JUnit tests pass on vectors of today's pipeline."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ANDROID = Path(__file__).resolve().parents[2] / "android_app"
+CLOSING = re.compile(r"Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)$", re.MULTILINE)
+
+
+def run_maven(mvn: Path, *arguments: str) -> str:
+    """Return what Maven wrote; fail with its own words when it does not end well."""
+    repository = os.environ.get("EDGE_KIT_MAVEN_REPO")
+    settings = [f"-Dmaven.repo.local={repository}"] if repository else []
+    command = [str(mvn), "-B", "-ntp", "-f", str(ANDROID / "pom.xml"), *settings, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=840, check=False)
+    if done.returncode:
+        errors = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]
+        pytest.fail("\n".join(errors[:40]) or done.stdout[-4000:] + done.stderr[-2000:])
+    return done.stdout
+
+
+@pytest.mark.xdist_group("maven")
+def test_the_modules_pass_their_tests(maven, vectors, whole_images, capsys):
+    """Also prints surefire's closing lines, so that a reader of the log sees how many tests ran."""
+    log = run_maven(maven, f"-Dedgekit.vectors={vectors}", f"-Dedgekit.images={whole_images}", "verify")
+    closing = CLOSING.findall(log)
+    with capsys.disabled():
+        print()
+        for run, failures, errors, skipped in closing:
+            print(f"Tests run: {run}, Failures: {failures}, Errors: {errors}, Skipped: {skipped}")
+    assert len(closing) >= len(modules_with_tests())
+    assert sum(int(run) for run, *_ in closing) > 0
+    assert all(skipped == "0" for *_, skipped in closing)
+
+
+def modules_with_tests() -> list[str]:
+    """Return the modules of the parent that have tests."""
+    names = re.findall(r"<module>(.+?)</module>", (ANDROID / "pom.xml").read_text())
+    return [name for name in names if (ANDROID / name / "src" / "test").is_dir()]
