@@ -56,8 +56,11 @@ class OpenCvEngine(onnx: ByteArray, override val name: String, threads: Int) : I
     /** Frees the net; calling it twice is harmless. */
     @Synchronized
     override fun close() {
-        // The net's memory is freed with the Java object: it has no release of its own.
+        if (net == null) return
         net = null
+        // A Net has no release of its own: its native memory goes with the Java object, and nothing tells the
+        // collector how large it is.
+        System.gc()
     }
 
     private fun load(onnx: ByteArray): Net = matScope { scope ->
