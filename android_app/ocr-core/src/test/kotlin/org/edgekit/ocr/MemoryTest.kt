@@ -28,16 +28,16 @@ class MemoryTest {
 
     private fun ab(@Suppress("UNUSED_PARAMETER") shape: IntArray) = Tensor(FloatArray(3) { i -> if (i == 1) 1f else 0f }, intArrayOf(1, 1, 3))
 
-    /** Images not released would leave 184 MB, their masks 61 MB, their lines 70 MB. */
+    /** The compiler of the JVM settles by some megabytes. Images not released would leave 184 MB, their masks 61 MB, their lines 70 MB. */
     @Test
     fun `native memory does not grow over a thousand images`() {
         assumeTrue(status.exists(), "no /proc here")
-        read(100)
+        read(500)
         val before = nativeMegabytes()
         read(1000)
         val grown = nativeMegabytes() - before
         println("1000 images: native memory grew by %.1f MB".format(grown))
-        assertTrue(grown < 25, "grown by $grown MB")
+        assertTrue(grown < 50, "grown by $grown MB")
     }
 
     private fun read(count: Int) {

@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Assumptions.assumeTrue
 class MemoryTest {
     private val set = ImageSet.given()
 
-    /** Reading again and again may settle by some megabytes; a leak of one input tensor an image would be 30 times 1 MB. */
+    /** The compiler of the JVM settles by some megabytes; one input tensor an image would be 64 MB. */
     @Test
     fun `native memory does not grow with the number of images`() {
         assumeTrue(set != null && ProcessMemory.known, "no -Dedgekit.images=DIR was given, or no /proc")
@@ -20,7 +20,7 @@ class MemoryTest {
             read(set, pipeline, small, ROUNDS)
             val grown = ProcessMemory.nativeMegabytes() - before
             println("%d images: native memory grew by %.1f MB to %.0f MB".format(ROUNDS, grown, before + grown))
-            assertTrue(grown < 12, "grown by $grown MB")
+            assertTrue(grown < 40, "grown by $grown MB")
         }
     }
 
@@ -33,7 +33,7 @@ class MemoryTest {
     }
 
     private companion object {
-        const val WARM_UP = 16
-        const val ROUNDS = 32
+        const val WARM_UP = 32
+        const val ROUNDS = 64
     }
 }
