@@ -79,24 +79,18 @@ class SelfTest(
 
     private fun bench() {
         val images = expected().map { load(it.name) }
+        val bench = Bench(images, app.bundle.runtime.warmUp.coerceIn(1, MOST_WARM_UP), ROUNDS)
         try {
             for (power in options.powerModes.ifEmpty { listOf(settings.powerMode) }) {
                 for (threads in options.threads.ifEmpty { listOf(settings.threads) }) {
                     listener.running("$power, $threads")
                     val row = settings.copy(threads = threads, powerMode = power)
-                    report.bench.add(withPipeline(row) { measure(it, images, row) })
+                    report.bench.add(withPipeline(row) { bench.measure(it, row) })
                 }
             }
         } finally {
             for (image in images) image.release()
         }
-    }
-
-    private fun measure(pipeline: OcrPipeline, images: List<Mat>, settings: ReadSettings): BenchRow {
-        repeat(app.bundle.runtime.warmUp.coerceIn(1, MOST_WARM_UP)) { for (image in images) pipeline.read(image) }
-        val rounds = List(ROUNDS) { images.map { pipeline.read(it).timings } }
-        val sums = { stage: String -> rounds.map { round -> 1000 * round.sumOf { it.getValue(stage) } } }
-        return BenchRow(settings.threads, settings.powerMode, sums("det"), sums("rec"), sums("total"))
     }
 
     private fun <T> withPipeline(settings: ReadSettings, work: (OcrPipeline) -> T): T =

@@ -1,0 +1,148 @@
+package org.edgekit.ocr.app
+
+import android.app.Activity
+import android.content.Intent
+import android.content.res.Configuration
+import android.graphics.Insets
+import android.view.View
+import android.view.ViewGroup
+import android.view.WindowInsets
+import android.widget.ImageButton
+import android.widget.Spinner
+import android.widget.TextView
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFalse
+import kotlin.test.assertTrue
+import org.junit.Before
+import org.junit.runner.RunWith
+import org.robolectric.Robolectric
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
+
+/** How the screens look: each is drawn light, dark, in Chinese and with large letters, and left as a picture. */
+@RunWith(RobolectricTestRunner::class)
+class ScreensTest {
+    private val app get() = RuntimeEnvironment.getApplication() as OcrApplication
+
+    @Before
+    fun bundle() = needsBundle()
+
+    private fun <T : Activity> show(screen: Class<T>): T = Robolectric.buildActivity(screen).setup().get()
+
+    private fun result(name: String): ResultActivity {
+        val screen = Robolectric.buildActivity(ResultActivity::class.java, shared(regressionImage(name))).setup().get()
+        waitFor("the text of $name") { !screen.shows(R.id.progress) }
+        screen.findViewById<PictureView>(R.id.picture).onLine?.invoke(2)
+        return screen
+    }
+
+    private fun all(look: String) {
+        val result = result("receipt.png")
+        result.screenshot("app_result_$look")
+        val main = show(MainActivity::class.java)
+        main.screenshot("app_main_$look")
+        val settings = show(SettingsActivity::class.java)
+        settings.screenshot("app_settings_$look")
+        val denied = show(CameraActivity::class.java)
+        denied.screenshot("app_camera_denied_$look")
+        for (screen in listOf(result, main, settings, denied)) {
+            everyControlHasWords(screen.window.decorView)
+            nothingIsCut(screen.findViewById(R.id.root), screen.javaClass.simpleName + " " + look)
+        }
+    }
+
+    @Test
+    fun `light`() = all("light")
+
+    @Test
+    fun `dark`() {
+        RuntimeEnvironment.setQualifiers("+night")
+        val screen = show(MainActivity::class.java)
+        val mode = screen.resources.configuration.uiMode and Configuration.UI_MODE_NIGHT_MASK
+        assertEquals(Configuration.UI_MODE_NIGHT_YES, mode)
+        all("dark")
+    }
+
+    @Test
+    fun `Chinese`() {
+        RuntimeEnvironment.setQualifiers("+zh-rCN")
+        assertEquals("选择图片", show(MainActivity::class.java).text(R.id.pick))
+        all("chinese")
+    }
+
+    @Test
+    fun `large letters`() {
+        RuntimeEnvironment.setFontScale(2f)
+        all("large")
+    }
+
+    @Test
+    fun `on its side`() {
+        RuntimeEnvironment.setQualifiers("+w891dp-h411dp-land")
+        all("landscape")
+    }
+
+    @Test
+    fun `content stays clear of bars and cutouts`() {
+        val root = show(MainActivity::class.java).findViewById<View>(R.id.root)
+        val insets = WindowInsets.Builder()
+            .setInsets(WindowInsets.Type.systemBars(), Insets.of(0, 48, 0, 96))
+            .setInsets(WindowInsets.Type.displayCutout(), Insets.of(60, 0, 0, 0))
+            .build()
+        root.dispatchApplyWindowInsets(insets)
+        assertEquals(listOf(60, 48, 0, 96), listOf(root.paddingLeft, root.paddingTop, root.paddingRight, root.paddingBottom))
+    }
+
+    @Test
+    fun `settings are kept and can be taken back`() {
+        val screen = show(SettingsActivity::class.java)
+        val built = app.bundle.runtime
+        assertEquals(ENGINE_OPENCV, app.settings.load(app.bundle).engine)
+        val side = screen.findViewById<Spinner>(R.id.side)
+        side.setSelection((0 until side.count).first { side.getItemAtPosition(it) == "640" })
+        waitFor("the choice") { app.settings.load(app.bundle).limitSideLen == 640 }
+        assertTrue(screen.shows(R.id.engine_note))
+        assertFalse(screen.findViewById<View>(R.id.power).isEnabled)
+        screen.findViewById<View>(R.id.reset).performClick()
+        assertEquals(built.limitSideLen, app.settings.load(app.bundle).limitSideLen)
+    }
+
+    @Test
+    fun `an engine that this app lacks falls back to the one it has`() {
+        app.settings.save(app.settings.load(app.bundle).copy(engine = ENGINE_PADDLE_LITE))
+        assertEquals(ENGINE_OPENCV, app.settings.load(app.bundle).engine)
+        val options = Intent().putExtra(SelfTestOptions.ENGINE, ENGINE_PADDLE_LITE)
+        val report = SelfTest(app, SelfTestOptions.of(options), Silent, Silent).run()
+        assertTrue(report.errors.any { "Paddle Lite" in it }, report.errors.toString())
+    }
+
+    private fun everyControlHasWords(view: View) {
+        if (view is ImageButton) assertTrue(!view.contentDescription.isNullOrBlank(), "a button without words: $view")
+        if (view is ViewGroup) for (i in 0 until view.childCount) everyControlHasWords(view.getChildAt(i))
+    }
+
+    /** No line of text is cut in its height: what a fixed height does to large letters. */
+    private fun nothingIsCut(view: View, where: String) {
+        if (view is TextView && view.isShown && view.layout != null && view.maxLines > 100) {
+            val room = view.height - view.compoundPaddingTop - view.compoundPaddingBottom
+            assertTrue(view.layout.height <= room + 1, "$where: '${view.text}' needs ${view.layout.height} of $room")
+        }
+        if (view is ViewGroup && view !is android.widget.AdapterView<*>) {
+            for (i in 0 until view.childCount) nothingIsCut(view.getChildAt(i), where)
+        }
+    }
+}
+
+/** Watches nothing. */
+object Silent : SelfTestListener, RunWatch {
+    override fun beforeRun() = Unit
+
+    override fun afterRun(role: String) = Unit
+
+    override fun running(what: String) = Unit
+
+    override fun checked(check: Check) = Unit
+
+    override fun compared(name: String, comparison: ImageComparison) = Unit
+}
