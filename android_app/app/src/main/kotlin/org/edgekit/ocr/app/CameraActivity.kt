@@ -66,6 +66,7 @@ class CameraActivity : Activity(), CameraListener {
     private fun start() {
         val granted = checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED
         findViewById<View>(R.id.open_settings).visibility = if (granted) View.GONE else View.VISIBLE
+        for (view in listOf(preview, shutter)) view.visibility = if (granted) View.VISIBLE else View.GONE
         if (!granted) return say(R.string.camera_permission)
         val found = find() ?: return say(R.string.camera_none)
         facts = found

@@ -5,15 +5,11 @@ import android.graphics.BitmapFactory
 import android.media.ExifInterface
 import java.io.File
 import java.io.IOException
-import java.nio.ByteBuffer
 import org.edgekit.ocr.ImageException
-import org.edgekit.ocr.matScope
 import org.opencv.core.Core
 import org.opencv.core.CvException
-import org.opencv.core.CvType
 import org.opencv.core.Mat
 import org.opencv.imgcodecs.Imgcodecs
-import org.opencv.imgproc.Imgproc
 
 /** A decoded picture, BGR; [sourceWidth] and [sourceHeight] are what it would have without a memory budget. */
 class Picture(val image: Mat, val sourceWidth: Int, val sourceHeight: Int)
@@ -92,18 +88,10 @@ class PictureDecoder(private val budget: Long) {
             val bitmap = BitmapFactory.decodeFile(file.path, options)
                 ?: throw ImageException("Android cannot decode the picture", HINT)
             try {
-                return bgr(bitmap)
+                return Pixels.toMat(bitmap)
             } finally {
                 bitmap.recycle()
             }
-        }
-
-        private fun bgr(bitmap: Bitmap): Mat = matScope { scope ->
-            val pixels = ByteBuffer.allocateDirect(bitmap.width * bitmap.height * 4)
-            bitmap.copyPixelsToBuffer(pixels)
-            pixels.rewind()
-            val rgba = scope.own(Mat(bitmap.height, bitmap.width, CvType.CV_8UC4, pixels))
-            Mat().also { Imgproc.cvtColor(rgba, it, Imgproc.COLOR_RGBA2BGR) }
         }
 
         /** Turns [image] by the EXIF orientation of [file], where Android's decoder has not done so (it has for HEIF). */

@@ -3,7 +3,6 @@ package org.edgekit.ocr.app
 import android.graphics.Bitmap
 import java.io.ByteArrayOutputStream
 import java.io.File
-import java.nio.ByteBuffer
 import kotlin.math.max
 import kotlin.math.roundToInt
 import org.edgekit.ocr.matScope
@@ -23,13 +22,7 @@ object Preview {
         val height = max((image.rows() * scale).roundToInt(), 1)
         val small = scope.mat()
         Imgproc.resize(image, small, Size(width.toDouble(), height.toDouble()), 0.0, 0.0, Imgproc.INTER_AREA)
-        val rgba = scope.mat()
-        Imgproc.cvtColor(small, rgba, Imgproc.COLOR_BGR2RGBA)
-        val pixels = ByteArray(width * height * 4)
-        rgba.get(0, 0, pixels)
-        Bitmap.createBitmap(width, height, Bitmap.Config.ARGB_8888).also {
-            it.copyPixelsFromBuffer(ByteBuffer.wrap(pixels))
-        }
+        Pixels.toBitmap(small)
     }
 
     /** Writes [image] as a JPEG to look at; throws `IOException` when the storage is full. */

@@ -16,6 +16,7 @@ class SelfTestActivity : Activity() {
     private val status by lazy { findViewById<TextView>(R.id.selftest_status) }
     private val run by lazy { findViewById<View>(R.id.run) }
     private lateinit var test: SelfTestRun
+    private lateinit var rows: ChecksAdapter
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
@@ -25,7 +26,8 @@ class SelfTestActivity : Activity() {
         findViewById<View>(R.id.share_report).setOnClickListener { shareReport() }
         @Suppress("DEPRECATION")
         test = lastNonConfigurationInstance as? SelfTestRun ?: SelfTestRun(ocr)
-        list.adapter = ChecksAdapter(layoutInflater, test.checks)
+        rows = ChecksAdapter(layoutInflater, test.checks)
+        list.adapter = rows
         test.listener = { show() }
         show()
         if (state == null) startIfAsked(intent)
@@ -59,7 +61,7 @@ class SelfTestActivity : Activity() {
     }
 
     private fun show() {
-        (list.adapter as? android.widget.HeaderViewListAdapter)?.let { (it.wrappedAdapter as ChecksAdapter).notifyDataSetChanged() }
+        rows.notifyDataSetChanged()
         run.isEnabled = test.progress !is SelfTestProgress.Running
         status.text = told(test.progress)
         val report = test.report
@@ -67,7 +69,7 @@ class SelfTestActivity : Activity() {
         findViewById<View>(R.id.share_report).visibility = visible
         val path = findViewById<TextView>(R.id.report_path)
         path.visibility = visible
-        path.text = report?.let { getString(R.string.selftest_report, it.path) }
+        path.text = report?.let { getString(R.string.selftest_report, "${it.parentFile?.name}/${it.name}") }
     }
 
     private fun told(progress: SelfTestProgress): String = when (progress) {

@@ -76,7 +76,8 @@ class SelfTestRun(private val app: OcrApplication) {
 
     private fun add(check: Check) {
         main.post {
-            checks.add(check)
+            // What failed stands first: nobody scrolls through a hundred rows for it.
+            if (check.passed) checks.add(check) else checks.add(0, check)
             listener?.invoke()
         }
     }

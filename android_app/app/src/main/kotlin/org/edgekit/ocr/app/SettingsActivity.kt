@@ -35,7 +35,7 @@ class SettingsActivity : Activity() {
         }
         choice(R.id.side, sideChoices(), settings.limitSideLen, { it.toString() }) { settings.copy(limitSideLen = it) }
         findViewById<View>(R.id.engine_note).visibility = if (withLite) View.GONE else View.VISIBLE
-        findViewById<View>(R.id.power).isEnabled = settings.engine == ENGINE_PADDLE_LITE
+        showPower()
         findViewById<TextView>(R.id.side_note).text = getString(R.string.settings_side_note, bundle.runtime.limitSideLen)
         findViewById<TextView>(R.id.about).text =
             getString(R.string.picture_model, bundle.info.recipe, bundle.info.optVersion)
@@ -72,11 +72,19 @@ class SettingsActivity : Activity() {
     private fun keep(next: ReadSettings) {
         settings = next
         ocr.settings.save(next)
-        findViewById<View>(R.id.power).isEnabled = next.engine == ENGINE_PADDLE_LITE
+        showPower()
+    }
+
+    /** Only Paddle Lite knows power modes. */
+    private fun showPower() {
+        val power = findViewById<View>(R.id.power)
+        power.isEnabled = settings.engine == ENGINE_PADDLE_LITE
+        power.alpha = if (power.isEnabled) 1f else DISABLED_ALPHA
     }
 
     private companion object {
         const val MOST_THREADS = 16
+        const val DISABLED_ALPHA = 0.4f
         val SIDES = listOf(480, 640, 736, 960, 1280, 1600)
         val POWER = linkedMapOf(
             "LITE_POWER_HIGH" to R.string.power_high,
