@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from app_assets import write_app_assets, write_pictures
 
 from edge_kit.android.conformance import Models, random_cases, real_cases, vector_spec, write_vectors
 from edge_kit.android.whole_images import NbModels, open_models, write_images
@@ -67,4 +68,20 @@ def whole_images(nb_models, all_images, tmp_path_factory) -> Path:
     """All images with what Python's engine ``nb`` reads on them."""
     folder = tmp_path_factory.mktemp("images")
     write_images(folder, nb_models, all_images)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app_assets(nb_models, tmp_path_factory) -> Path:
+    """The assets of an app, as the build makes them."""
+    folder = tmp_path_factory.mktemp("assets")
+    write_app_assets(folder, nb_models)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pictures(shared_dir, tmp_path_factory) -> Path:
+    """The 16 regression images and the 29 shared ones as files, with sums of their pixels."""
+    folder = tmp_path_factory.mktemp("pictures")
+    write_pictures(folder, [*(i.path for i in regression_set()), *sorted((shared_dir / "images").iterdir())])
     return folder

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
+
+from edge_kit.verify.regression import regression_set
+from model_opt.resources import config_dir
 
 ANDROID = Path(__file__).resolve().parents[2] / "android_app"
 CLOSING = re.compile(r"Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)$", re.MULTILINE)
@@ -26,9 +31,10 @@ def run_maven(mvn: Path, *arguments: str) -> str:
 
 
 @pytest.mark.xdist_group("maven")
-def test_the_modules_pass_their_tests(maven, vectors, whole_images, capsys):
+def test_the_modules_pass_their_tests(maven, vectors, whole_images, app_assets, pictures, capsys):
     """Also prints surefire's closing lines, so that a reader of the log sees how many tests ran."""
-    log = run_maven(maven, f"-Dedgekit.vectors={vectors}", f"-Dedgekit.images={whole_images}", "verify")
+    given = {"vectors": vectors, "images": whole_images, "assets": app_assets, "pictures": pictures}
+    log = run_maven(maven, *(f"-Dedgekit.{name}={folder}" for name, folder in given.items()), "verify")
     closing = CLOSING.findall(log)
     with capsys.disabled():
         print()
@@ -37,6 +43,16 @@ def test_the_modules_pass_their_tests(maven, vectors, whole_images, capsys):
     assert len(closing) >= len(modules_with_tests())
     assert sum(int(run) for run, *_ in closing) > 0
     assert all(skipped == "0" for *_, skipped in closing)
+    check_report(ANDROID / "app" / "target" / "screenshots" / "selftest.json")
+
+
+def check_report(path: Path) -> None:
+    """Hold the report of the app's self-test to the schema that the kit reads it by, and to what it must say."""
+    report = json.loads(path.read_bytes())
+    schema = json.loads((config_dir() / "selftest_report.schema.json").read_bytes())
+    jsonschema.validate(report, schema)
+    assert report["errors"] == []
+    assert len(report["images"]) == len(regression_set())
 
 
 def modules_with_tests() -> list[str]:
