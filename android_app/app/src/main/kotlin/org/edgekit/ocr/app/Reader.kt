@@ -82,7 +82,6 @@ class Reader(private val app: OcrApplication) {
     /** Runs [work] on the reading thread after closing the kept pipeline, so that it can open its own. */
     fun <T> alone(work: () -> T): Future<T> = thread.submit<T> {
         closePipeline()
-        app.loadOpenCv()
         work()
     }
 

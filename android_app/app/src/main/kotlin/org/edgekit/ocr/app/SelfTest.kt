@@ -37,6 +37,7 @@ class SelfTest(
 
     /** Runs everything and returns the report; only the user's cancelling ends it early, as [ReadCancelled]. */
     fun run(): SelfTestReport {
+        app.loadOpenCv()
         part("golden vectors") { golden() }
         part("images") { images() }
         if (options.bench) part("bench") { bench() }

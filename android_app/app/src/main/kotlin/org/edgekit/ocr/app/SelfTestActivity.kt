@@ -63,6 +63,7 @@ class SelfTestActivity : Activity() {
     private fun show() {
         rows.notifyDataSetChanged()
         run.isEnabled = test.progress !is SelfTestProgress.Running
+        list.keepScreenOn = test.progress is SelfTestProgress.Running
         status.text = told(test.progress)
         val report = test.report
         val visible = if (report == null) View.GONE else View.VISIBLE

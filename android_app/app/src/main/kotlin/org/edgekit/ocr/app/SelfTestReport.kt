@@ -75,5 +75,13 @@ class SelfTestReport(private val engine: String, private val info: BundleInfo) {
     companion object {
         const val VERSION = 1
         const val APP_VERSION = "0.1.0"
+        private const val UNKNOWN = "unknown"
+
+        /** Returns the report of a test that [cause] stopped before it could compare anything. */
+        fun stopped(options: SelfTestOptions, cause: Throwable): SelfTestReport {
+            val report = SelfTestReport(options.engine ?: UNKNOWN, BundleInfo(false, null, "", UNKNOWN, emptyMap()))
+            report.errors.add("stopped: ${cause.message ?: cause.javaClass.simpleName}")
+            return report
+        }
     }
 }

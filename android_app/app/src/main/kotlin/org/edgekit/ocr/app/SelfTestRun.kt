@@ -51,17 +51,32 @@ class SelfTestRun(private val app: OcrApplication) {
     private fun work(options: SelfTestOptions) {
         val end = try {
             val done = SelfTest(app, options, steps, watch).run()
-            val file = place(options)
-            replace(file, done.toJson().toByteArray())
-            main.post { report = file }
+            keep(done, options)
             SelfTestProgress.Done(done.errors)
         } catch (error: LinkageError) {
-            SelfTestProgress.Stopped(error)
+            stopped(error, options)
         } catch (error: Exception) {
             // The thread's last line: the screen shows whatever stopped the test.
-            SelfTestProgress.Stopped(error)
+            stopped(error, options)
         }
         main.post { set(end) }
+    }
+
+    /** Leaves a report of the failure too: who started the test by adb sees no screen. */
+    private fun stopped(cause: Throwable, options: SelfTestOptions): SelfTestProgress {
+        val report = SelfTestReport.stopped(options, cause)
+        try {
+            keep(report, options)
+        } catch (error: IOException) {
+            return SelfTestProgress.Stopped(error)
+        }
+        return SelfTestProgress.Stopped(cause)
+    }
+
+    private fun keep(done: SelfTestReport, options: SelfTestOptions) {
+        val file = place(options)
+        replace(file, done.toJson().toByteArray())
+        main.post { report = file }
     }
 
     private fun place(options: SelfTestOptions): File {

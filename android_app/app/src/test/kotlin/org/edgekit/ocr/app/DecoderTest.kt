@@ -2,6 +2,7 @@ package org.edgekit.ocr.app
 
 import android.graphics.Bitmap
 import android.graphics.Color
+import android.media.ExifInterface
 import java.io.ByteArrayOutputStream
 import java.io.File
 import java.security.MessageDigest
@@ -11,6 +12,7 @@ import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
+import org.edgekit.ocr.OcrPipeline
 import org.json.JSONObject
 import org.junit.Assume.assumeTrue
 import org.junit.Before
@@ -33,10 +35,12 @@ class DecoderTest {
     private fun sha256(data: ByteArray) =
         MessageDigest.getInstance("SHA-256").digest(data).joinToString("") { "%02x".format(it) }
 
-    /** Also measures Android's own decoder, which the app uses where OpenCV has none. */
+    /** Also measures, in pixels and texts, Android's own decoder, which the app uses where OpenCV has none. */
     @Test
     fun `every picture is decoded to the pixels that Python decodes`() {
         assumeTrue("no -Dedgekit.pictures=DIR was given", pictures != null)
+        needsBundle()
+        val pipeline = Pipelines(app.bundle).open(app.settings.load(app.bundle), Silent)
         val sums = JSONObject(File(pictures, "sums.json").readText())
         val report = StringBuilder()
         for (name in sums.keys().asSequence().sorted()) {
@@ -45,22 +49,24 @@ class DecoderTest {
             val ours = bytes(picture.image)
             assertEquals(sums.getString(name), sha256(ours), name)
             assertEquals(picture.image.cols() to picture.image.rows(), picture.sourceWidth to picture.sourceHeight)
-            report.append("$name: ${androidDifference(file, ours)}\n")
+            report.append("$name: ${androidDifference(file, picture.image, pipeline)}\n")
         }
         File(System.getProperty("edgekit.screenshots")).mkdirs()
         File(System.getProperty("edgekit.screenshots"), "decoder.txt").writeText(report.toString())
         print(report)
     }
 
-    private fun androidDifference(file: File, ours: ByteArray): String {
-        val image = PictureDecoder.turn(
-            PictureDecoder.androidDecode(file, 0),
-            android.media.ExifInterface(file.path).getAttributeInt("Orientation", 1),
-        )
-        val theirs = bytes(image)
-        if (theirs.size != ours.size) return "another size"
+    private fun androidDifference(file: File, image: Mat, pipeline: OcrPipeline): String {
+        val tag = ExifInterface(file.path).getAttributeInt(ExifInterface.TAG_ORIENTATION, 1)
+        val other = PictureDecoder.turn(PictureDecoder.androidDecode(file, 0), tag)
+        val (ours, theirs) = bytes(image) to bytes(other)
+        assertEquals(ours.size, theirs.size, file.name)
         val apart = ours.indices.map { abs((ours[it].toInt() and 255) - (theirs[it].toInt() and 255)) }
-        return "${apart.count { it > 0 }} of ${apart.size} values differ, by ${apart.max()} at most"
+        if (apart.max() == 0) return "equal"
+        val (read, otherwise) = pipeline.read(image).lines to pipeline.read(other).lines
+        val texts = read.indices.count { otherwise.getOrNull(it)?.text == read[it].text }
+        return "${apart.count { it > 0 }} of ${apart.size} values differ, by ${apart.max()} at most; " +
+            "$texts of ${read.size} texts equal, ${otherwise.size} found"
     }
 
     @Test

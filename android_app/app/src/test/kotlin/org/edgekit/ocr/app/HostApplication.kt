@@ -9,3 +9,8 @@ class HostApplication : OcrApplication() {
         Loader.load(opencv_java::class.java)
     }
 }
+
+/** The app on a processor that it has no library for. */
+class NoLibraryApplication : OcrApplication() {
+    override fun loadOpenCv() = throw UnsatisfiedLinkError("no opencv_java4 for this processor")
+}

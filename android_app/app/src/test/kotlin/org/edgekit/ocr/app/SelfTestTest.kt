@@ -18,6 +18,7 @@ import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.android.controller.ActivityController
+import org.robolectric.annotation.Config
 
 @RunWith(RobolectricTestRunner::class)
 class SelfTestTest {
@@ -46,6 +47,18 @@ class SelfTestTest {
         assertEquals(names, (0 until images.length()).map { images.getJSONObject(it).getString("name") })
         val checks = golden.length() + images.length()
         assertEquals(screen.get().getString(R.string.selftest_passed, checks), screen.get().text(R.id.selftest_status))
+    }
+
+    @Test
+    @Config(application = NoLibraryApplication::class)
+    fun `what stops the test stands in the report and on the screen`() {
+        val screen = start(Intent().putExtra("run", true).putExtra("report", "run1.json")).get()
+        waitFor("the end") { screen.shows(R.id.report_path) }
+        assertTrue("opencv_java4" in JSONObject(report.readText()).getJSONArray("errors").getString(0))
+        assertTrue(screen.getString(R.string.error_native) in screen.text(R.id.selftest_status))
+        val reading = Robolectric.buildActivity(ResultActivity::class.java, shared(hugePng(1, 1))).setup().get()
+        waitFor("a message") { !reading.shows(R.id.progress) }
+        assertTrue(reading.getString(R.string.error_native) in reading.text(R.id.status))
     }
 
     @Test
