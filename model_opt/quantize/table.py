@@ -14,6 +14,8 @@ from model_opt.errors import KitError
 from model_opt.opt_tool import ToolEnv
 from model_opt.paddle_model import PaddleModel
 from model_opt.quantize.report import QuantReport
+from model_opt.quantize.rescale import RescaleOptions, rescale_fp16
+from model_opt.quantize.static import StaticOptions, quantise_static
 
 Float32Array = NDArray[np.float32]
 Progress = Callable[[float, str], None]
@@ -41,4 +43,7 @@ class Algorithm:
         return self.options_class(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
 
 
-ALGORITHMS: Mapping[str, Algorithm] = {}
+ALGORITHMS: Mapping[str, Algorithm] = {
+    "rescale_fp16": Algorithm(rescale_fp16, RescaleOptions),
+    "static_int8": Algorithm(quantise_static, StaticOptions),
+}
