@@ -1,0 +1,227 @@
+"""Static int8: what is written, what is refused, what it costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_kit.ocr.detection import detection_input
+from edge_kit.ocr.image import read_image
+from edge_kit.spec import profile
+from model_opt.errors import KitError
+from model_opt.nb.exact import run_exact
+from model_opt.opt_tool import ConvertOptions, ToolEnv, find_tool
+from model_opt.paddle_model import PaddleModel, Program, read_model
+from model_opt.paddle_model.program import Attr, AttrType, Block, Op, Var, VarKind
+from model_opt.passes import optimise
+from model_opt.quantize import StaticOptions, convert_in_memory, quantise_static
+from model_opt.quantize.columns import CalibrationError, conv_layers
+from model_opt.quantize.int8_rounding import limits, round_by_error, round_input, round_nearest
+from model_opt.quantize.linear_ops import Int8Layer, with_int8_layers
+from model_opt.quantize.simulate import Simulator
+from model_opt.quantize.static import washed_out
+
+Float32Array = NDArray[np.float32]
+
+
+def _quiet(part: float, what: str) -> None:
+    del part, what
+
+
+@pytest.fixture(scope="session")
+def tool() -> ToolEnv:
+    return find_tool(offline=True)
+
+
+def _inputs(count: int = 3, side: int = 32) -> list[Float32Array]:
+    random = np.random.default_rng(5)
+    return [random.standard_normal((1, 3, side, side)).astype(np.float32) for _ in range(count)]
+
+
+def _model() -> PaddleModel:
+    """Return 3x3 conv, bias, hard_swish, depthwise 3x3, 1x1, sigmoid."""
+    random = np.random.default_rng(1)
+    fp32 = VarKind.FP32
+    params = {
+        "a.w": random.standard_normal((8, 3, 3, 3)) * 0.3,
+        "a.b": random.standard_normal(8) * 0.2,
+        "b.w": random.standard_normal((8, 1, 3, 3)) * 0.3,
+        "c.w": random.standard_normal((4, 8, 1, 1)) * 0.3,
+        "c.b": random.standard_normal(4) * 0.2,
+    }
+    ops = [
+        Op("feed", {"X": ("feed",)}, {"Out": ("x",)}, {"col": Attr(AttrType.INT, 0)}),
+        _conv("conv2d", "x", "a.w", "a0", 1, 1),
+        _add("a0", "a.b", "a1"),
+        Op("hard_swish", {"X": ("a1",)}, {"Out": ("a2",)}, _floats(scale=6.0, offset=3.0, threshold=6.0)),
+        _conv("depthwise_conv2d", "a2", "b.w", "b0", 1, 8),
+        _conv("conv2d", "b0", "c.w", "c0", 0, 1),
+        _add("c0", "c.b", "c1"),
+        Op("sigmoid", {"X": ("c1",)}, {"Out": ("y",)}),
+        Op("fetch", {"X": ("y",)}, {"Out": ("fetch",)}, {"col": Attr(AttrType.INT, 0)}),
+    ]
+    sides = {"x": (-1, 3, -1, -1), "c0": (-1, 4, -1, -1), "c1": (-1, 4, -1, -1), "y": (-1, 4, -1, -1)}
+    names = ("x", "a0", "a1", "a2", "b0", "c0", "c1", "y")
+    tensors = [
+        Var(n, data_type=fp32, dims=sides.get(n, (-1, 8, -1, -1)), lod_level=0, persistable=False) for n in names
+    ]
+    feeds = [
+        Var("feed", kind=VarKind.FEED_MINIBATCH, persistable=True),
+        Var("fetch", kind=VarKind.FETCH_LIST, persistable=True),
+    ]
+    model = PaddleModel(Program((Block(0, -1, (*feeds, *tensors), tuple(ops)),), version=0), {})
+    for name, value in params.items():
+        model = model.with_param(name, value.astype(np.float32))
+    return model
+
+
+def _floats(**values: float) -> dict[str, Attr]:
+    return {name: Attr(AttrType.FLOAT, value) for name, value in values.items()}
+
+
+def _conv(kind: str, x: str, weights: str, y: str, pad: int, groups: int) -> Op:
+    attrs = {
+        "strides": Attr(AttrType.INTS, (1, 1)),
+        "paddings": Attr(AttrType.INTS, (pad, pad)),
+        "dilations": Attr(AttrType.INTS, (1, 1)),
+        "groups": Attr(AttrType.INT, groups),
+        "padding_algorithm": Attr(AttrType.STRING, "EXPLICIT"),
+        "data_format": Attr(AttrType.STRING, "NCHW"),
+    }
+    return Op(kind, {"Input": (x,), "Filter": (weights,)}, {"Output": (y,)}, attrs)
+
+
+def _add(x: str, y: str, out: str) -> Op:
+    return Op("elementwise_add", {"X": (x,), "Y": (y,)}, {"Out": (out,)}, {"axis": Attr(AttrType.INT, 1)})
+
+
+def _exact(model: PaddleModel, x: Float32Array, tool: ToolEnv) -> tuple[Float32Array, list[str]]:
+    nb = convert_in_memory(model, ConvertOptions(), tool)
+    kernels = [f"{op.type} {op.kernel.alias}" for op in nb.ops if op.kernel is not None]
+    feed = next(op.outputs["Out"][0] for op in nb.ops if op.type == "feed")
+    return next(iter(run_exact(nb, {feed: x}).values())), kernels
+
+
+def test_every_asked_layer_gets_an_int8_kernel_and_chains_stay_int8(tool: ToolEnv) -> None:
+    quantised, report = quantise_static(_model(), _inputs(), StaticOptions(int8_share=1.0), tool, _quiet)
+    y, kernels = _exact(quantised, _inputs()[0], tool)
+    assert [k for k in kernels if "conv2d" in k] == [
+        "conv2d int8_out",
+        "depthwise_conv2d int8_out",
+        "conv2d fp32_out",
+    ]
+    assert report.totals["int8_macs_share"] == 1.0
+    plain, _ = _exact(_model(), _inputs()[0], tool)
+    assert 0 < np.abs(y - plain).mean() < 0.01
+
+
+def test_the_simulation_is_the_exact_emulation_but_for_ties(tool: ToolEnv) -> None:
+    model = _model()
+    layers = {}
+    for name, limit in (("a.w", 3.0), ("b.w", 4.0), ("c.w", 5.0)):
+        rounded = round_nearest(model.params[name])
+        layers[name] = Int8Layer(rounded.weights.reshape(model.params[name].shape), rounded.scales, limit)
+    want, _ = _exact(with_int8_layers(model, layers), _inputs()[1], tool)
+    found = Simulator(convert_in_memory(model, ConvertOptions(), tool)).compile(layers).run(_inputs()[1])
+    assert np.abs(found - want).mean() < 1e-5
+
+
+def test_the_share_decides_how_many_layers_stay_in_fp32(tool: ToolEnv) -> None:
+    _, report = quantise_static(_model(), _inputs(), StaticOptions(int8_share=0.5), tool, _quiet)
+    share = report.totals["int8_macs_share"]
+    assert isinstance(share, float)
+    assert 0.5 <= share < 1
+    assert [note.facts["int8"] for note in report.layers].count(False) == report.totals["fp32_layers"]
+
+
+def test_same_inputs_give_the_same_model(tool: ToolEnv) -> None:
+    first, second = (quantise_static(_model(), _inputs(), StaticOptions(), tool, _quiet)[0] for _ in range(2))
+    assert first.program == second.program
+    assert {n: a.tobytes() for n, a in first.params.items()} == {n: a.tobytes() for n, a in second.params.items()}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "what"),
+    [
+        ([], "no calibration inputs"),
+        ([np.zeros((1, 3, 32, 32), np.float32)], "blank"),
+        ([np.full((1, 3, 32, 32), np.nan, np.float32)], "not finite"),
+        ([np.zeros((3, 32, 32), np.float32)], "NCHW"),
+    ],
+)
+def test_inputs_that_teach_nothing_are_refused(inputs: list[Float32Array], what: str, tool: ToolEnv) -> None:
+    with pytest.raises(CalibrationError, match=what):
+        quantise_static(_model(), inputs, StaticOptions(), tool, _quiet)
+
+
+def test_a_layer_that_sees_only_zeros_is_named(tool: ToolEnv) -> None:
+    model = _model().with_param("a.w", np.zeros((8, 3, 3, 3), np.float32)).with_param("a.b", np.zeros(8, np.float32))
+    with pytest.raises(CalibrationError, match=r"'b\.w' sees only zeros"):
+        quantise_static(model, _inputs(), StaticOptions(), tool, _quiet)
+
+
+def test_a_model_without_convolutions_is_refused(tool: ToolEnv) -> None:
+    with pytest.raises(KitError, match="no convolution"):
+        quantise_static(_model(), _inputs(), StaticOptions(exclude=("a.w", "b.w", "c.w")), tool, _quiet)
+
+
+def test_a_share_that_exclusions_forbid_is_refused(tool: ToolEnv) -> None:
+    with pytest.raises(KitError, match="at most"):
+        quantise_static(_model(), _inputs(), StaticOptions(int8_share=0.95, exclude=("a.w",)), tool, _quiet)
+
+
+def test_unknown_names_and_shares_are_refused(tool: ToolEnv) -> None:
+    with pytest.raises(KitError, match="'nope'"):
+        quantise_static(_model(), _inputs(), StaticOptions(exclude=("nope",)), tool, _quiet)
+    with pytest.raises(KitError, match="int8_share"):
+        StaticOptions(int8_share=1.5)
+
+
+def test_dilated_convolutions_stay_out() -> None:
+    model = _model()
+    ops = [
+        op.with_attr("dilations", (2, 2)) if op.inputs.get("Filter") == ("a.w",) else op
+        for op in model.program.main.ops
+    ]
+    dilated = PaddleModel(model.program.with_ops(ops), model.params)
+    assert [layer.filter for layer in conv_layers(dilated)] == ["b.w", "c.w"]
+
+
+def test_rounding_by_error_beats_rounding_to_nearest() -> None:
+    random = np.random.default_rng(3)
+    weights = random.standard_normal((16, 32)).astype(np.float32)
+    columns = (random.standard_normal((32, 32)) @ random.standard_normal((32, 2000))).astype(np.float32)
+
+    def error(rounded: object) -> float:
+        assert isinstance(rounded, type(round_nearest(weights)))
+        real = rounded.weights * rounded.scales[:, None]
+        return float(np.square((real - weights) @ columns).mean())
+
+    assert error(round_by_error(weights, columns, centred=False)) < 0.7 * error(round_nearest(weights))
+
+
+def test_limits_ignore_a_single_outlier_except_min_max() -> None:
+    x = np.random.default_rng(2).standard_normal(100_000).astype(np.float32)
+    x[0] = 500
+    found = limits(x, 500.0)
+    assert found["min_max"] == 500
+    assert found["percentile_99_9"] < 5
+    assert np.square(round_input(x[1:], found["percentile_99_99"]) - x[1:]).mean() < 0.01
+
+
+def test_the_detector_keeps_its_mask_also_on_washed_out_text(tool: ToolEnv, mobile_det, shared_dir: Path) -> None:
+    model = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))[0]
+    images = sorted((Path(__file__).parents[2] / "configs" / "calibration").glob("*.[jp][pn]*g"))[::14]
+    calibration = [detection_input(read_image(path), profile().detection)[:, :, :320, :320] for path in images]
+    quantised, report = quantise_static(model, calibration, StaticOptions(trials=1), tool, _quiet)
+    text = np.load(shared_dir / "lite_golden" / "det_text_320x320.npz")["input"].reshape(1, 3, 320, 320)
+    for x in (text, washed_out(text)):
+        mask = _exact(model, x, tool)[0] > 0.3
+        flips = (mask != (_exact(quantised, x, tool)[0] > 0.3)).sum()
+        assert 0 < flips < 0.02 * mask.sum()
+    share = report.totals["int8_macs_share"]
+    assert isinstance(share, float)
+    assert share >= 0.85
