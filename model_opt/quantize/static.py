@@ -22,6 +22,7 @@ from model_opt.quantize.simulate import Simulator
 Float32Array = NDArray[np.float32]
 Progress = Callable[[float, str], None]
 _TRIAL_SIDE = 320
+_HEAVY = 0.05
 _WASHED = np.float32(0.1)
 
 
@@ -78,9 +79,10 @@ def quantise_static(
     sizes = _all_macs(observer, model, inputs[0])
     # Behind a global pool a convolution costs nothing, and its scale follows the whole image.
     layers = tuple(layer for layer in layers if columns[layer.filter].positions > 1)
-    made = []
+    made: list[_Candidate] = []
     for index, layer in enumerate(layers):
-        made.append(_candidate(model, layer, columns[layer.filter], sizes[layer.filter]))
+        heavy = sizes[layer.filter] >= _HEAVY * sum(sizes.values())
+        made += _candidates(model, layer, columns[layer.filter], sizes[layer.filter], heavy=heavy)
         progress(0.5 + 0.2 * (index + 1) / len(layers), f"round {layer.filter}")
     simulator = Simulator(plain)
     crops = [x[:, :, :_TRIAL_SIDE, :_TRIAL_SIDE] for x in _spread(inputs, options.trials)]
@@ -125,10 +127,18 @@ def _spread(inputs: Sequence[Float32Array], count: int) -> list[Float32Array]:
     return [inputs[index] for index in dict.fromkeys(picks.tolist())]
 
 
-def _candidate(model: PaddleModel, layer: ConvLayer, columns: Columns, macs: int) -> _Candidate:
+def _candidates(model: PaddleModel, layer: ConvLayer, columns: Columns, macs: int, *, heavy: bool) -> list[_Candidate]:
+    """Return the layer in int8: by one rule, a heavy one by every rule, for the model's output to choose."""
+    weights = model.params[layer.filter]
+    rules = _rules(weights.reshape(len(weights), -1), layer, columns, every=heavy)
+    return [_candidate(model, layer, columns, macs, rule, limit) for rule, limit in rules.items()]
+
+
+def _candidate(
+    model: PaddleModel, layer: ConvLayer, columns: Columns, macs: int, rule: str, limit: float
+) -> _Candidate:
     weights = model.params[layer.filter]
     flat = weights.reshape(len(weights), -1)
-    rule, limit = _limit(flat, layer, columns)
     rounded_input = round_input(columns.values, limit)
     if layer.depthwise:
         rounded = round_nearest(weights)
@@ -148,32 +158,28 @@ def _means(flat: Float32Array, columns: Float32Array, layer: ConvLayer) -> NDArr
     return np.asarray((flat * means).sum(axis=1) if layer.depthwise else flat @ means[0], np.float64)
 
 
-def _limit(flat: Float32Array, layer: ConvLayer, columns: Columns) -> tuple[str, float]:
-    """Return the rule and the limit whose rounding moves the layer's own outputs least.
-
-    Each window counts by its share of its own output: a few huge ones, which saturate behind, would else decide alone.
-    """
-
-    def outputs(values: Float32Array) -> Float32Array:
-        made = np.einsum("gr,grs->gs", flat, values) if layer.depthwise else flat @ values[0]
-        return np.asarray(made, np.float32)
-
-    energy = np.square(outputs(columns.values), dtype=np.float64).sum(axis=0)
-    energy += np.median(energy) + 1e-30
+def _rules(flat: Float32Array, layer: ConvLayer, columns: Columns, *, every: bool) -> dict[str, float]:
+    """Return limits by rule: all of them, or the one whose rounding moves the layer's own outputs least."""
+    found = limits(columns.values, columns.largest)
+    if every:
+        return found
 
     def error(limit: float) -> float:
-        moved = outputs(round_input(columns.values, limit) - columns.values)
-        return float((np.square(moved, dtype=np.float64).sum(axis=0) / energy).mean())
+        moved = round_input(columns.values, limit) - columns.values
+        y = np.einsum("gr,grs->gs", flat, moved) if layer.depthwise else flat @ moved[0]
+        return float(np.square(y, dtype=np.float64).mean())
 
-    found = limits(columns.values, columns.largest)
     rule = min(found, key=lambda name: error(found[name]))
-    return rule, found[rule]
+    return {rule: found[rule]}
 
 
 def _judged(
     simulator: Simulator, made: Sequence[_Candidate], trials: Sequence[Float32Array], progress: Progress
 ) -> list[_Candidate]:
-    """Return the candidates with their sensitivity: the mean |output difference| when each alone is in int8."""
+    """Return the candidates with their sensitivity: the mean |output difference| when each alone is in int8.
+
+    Of several for one layer the least sensitive stays.
+    """
     plain = simulator.compile({})
     want = [plain.run(x) for x in trials]
     found = []
@@ -182,7 +188,10 @@ def _judged(
         moved = float(np.mean([np.abs(runner.run(x) - y).mean() for x, y in zip(trials, want, strict=True)]))
         found.append(_Candidate(one.layer, one.int8, one.bias, one.rule, one.macs, moved))
         progress((index + 1) / len(made), f"judge {one.layer.filter}")
-    return found
+    best: dict[str, _Candidate] = {}
+    for one in sorted(found, key=lambda one: one.sensitivity):
+        best.setdefault(one.layer.filter, one)
+    return [best[name] for name in dict.fromkeys(one.layer.filter for one in found)]
 
 
 def _biases(chosen: Sequence[_Candidate]) -> dict[str, Float32Array]:
