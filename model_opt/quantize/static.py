@@ -33,7 +33,7 @@ class StaticOptions:
     stay in fp32.
     """
 
-    int8_share: float = 0.85
+    int8_share: float = 0.78
     trials: int = 6
     exclude: tuple[str, ...] = ()
 

