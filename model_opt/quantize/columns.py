@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model_opt.errors import KitError
 from model_opt.paddle_model import Op, PaddleModel
 from model_opt.quantize.linear_ops import filter_of
-from model_opt.quantize.observe import Observer
+from model_opt.quantize.observe import LayerView, Observer
 
 Float32Array = NDArray[np.float32]
 Progress = Callable[[float, str], None]
@@ -134,7 +134,9 @@ def sample_columns(
         random = np.random.default_rng(index)
         for layer in layers:
             view = seen.layers[layer.filter]
-            parts[layer.filter].append(_windows(view.input, layer, kernels[layer.filter], view.output.shape, random))
+            kernel = kernels[layer.filter]
+            most = min(_PER_IMAGE, max(16, _NUMBERS_PER_IMAGE // (view.input.shape[1] * math.prod(kernel[2:]))))
+            parts[layer.filter].append(sample_windows(view, layer, kernel, most, random))
             largest[layer.filter] = max(largest[layer.filter], float(np.abs(view.input).max()))
             positions[layer.filter] = max(positions[layer.filter], math.prod(view.output.shape[2:]))
         progress((index + 1) / len(inputs), f"watch layers, input {index + 1} of {len(inputs)}")
@@ -145,13 +147,18 @@ def sample_columns(
     return {n: Columns(np.concatenate(p, axis=2), positions[n], largest[n]) for n, p in parts.items()}
 
 
-def _windows(
-    x: Float32Array, layer: ConvLayer, kernel: tuple[int, ...], made: tuple[int, ...], random: np.random.Generator
+def sample_windows(
+    view: LayerView, layer: ConvLayer, kernel: tuple[int, ...], most: int, random: np.random.Generator
 ) -> Float32Array:
+    """Return up to ``most`` windows of what a layer reads: [groups, rows of the filter, samples].
+
+    ``kernel`` is the shape of the filter; ``random`` chooses the places.
+    """
     top, bottom, left, right = layer.pads
-    padded = np.pad(x[0], ((0, 0), (top, bottom), (left, right)))
+    padded = np.pad(view.input[0], ((0, 0), (top, bottom), (left, right)))
     high, wide = kernel[2:]
-    count = min(_PER_IMAGE, max(16, _NUMBERS_PER_IMAGE // (len(padded) * high * wide)), made[2] * made[3])
+    made = view.output.shape
+    count = min(most, made[2] * made[3])
     places = np.sort(random.choice(made[2] * made[3], count, replace=False))
     rows, columns = places // made[3] * layer.strides[0], places % made[3] * layer.strides[1]
     # [channels, high, wide, samples]

@@ -94,11 +94,28 @@ def round_by_error(weights: Float32Array, columns: Float32Array, *, centred: boo
     wide = columns.astype(np.float64)
     if centred:
         wide = wide - wide.mean(axis=1, keepdims=True)
-    gram = wide @ wide.T / wide.shape[1]
-    mean = float(np.trace(gram)) / len(gram)
-    gram[np.diag_indices_from(gram)] += _DAMPING * mean + 1e-12
+    gram = damped(wide @ wide.T / wide.shape[1], _DAMPING)
     scales = _best_scales(flat, gram)
-    return Rounded(_gptq(flat, scales, gram), scales)
+    return Rounded(_gptq(flat, scales, gram, np.zeros(flat.shape, bool)), scales)
+
+
+def round_to_full_range(flat: Float32Array, gram: Float64Array) -> Rounded:
+    """Round rows of weights as ``round_by_error`` does, the largest of each row to 127 or -127 whatever it costs.
+
+    ``gram`` is the damped mean of x x' over the inputs x that the rows are multiplied with. With one weight at the end
+    of the range, a reader that takes the scale from the largest weight finds the same scale.
+    """
+    scales = _best_scales(flat, gram)
+    fixed = np.zeros(flat.shape, bool)
+    fixed[np.arange(len(flat)), np.abs(flat).argmax(axis=1)] = True
+    return Rounded(_gptq(flat, scales, gram, fixed), scales)
+
+
+def damped(gram: Float64Array, damping: float) -> Float64Array:
+    """Return ``gram`` with ``damping`` times its mean diagonal added to the diagonal, so that it can be inverted."""
+    gram = gram.copy()
+    gram[np.diag_indices_from(gram)] += damping * float(np.trace(gram)) / len(gram) + 1e-12
+    return gram
 
 
 def _scales(flat: Float32Array, shrink: float) -> Float32Array:
@@ -120,13 +137,16 @@ def _best_scales(flat: Float32Array, gram: Float64Array) -> Float32Array:
     return np.asarray(best, np.float32)
 
 
-def _gptq(flat: Float32Array, scales: Float32Array, gram: Float64Array) -> NDArray[np.int8]:
+def _gptq(flat: Float32Array, scales: Float32Array, gram: Float64Array, fixed: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """Round column by column; ``fixed`` weights go to the end of the range on their side."""
     order = np.argsort(-np.diag(gram), kind="stable")
     upper = np.linalg.cholesky(np.linalg.inv(gram[np.ix_(order, order)])).T
     left = flat[:, order].astype(np.float64)
+    end = np.where(flat < 0, -MOST, MOST)
     whole = np.zeros(flat.shape, np.int8)
-    for j in range(len(order)):
-        whole[:, order[j]] = np.clip(np.rint(left[:, j] / scales), -MOST, MOST)
-        error = (left[:, j] - whole[:, order[j]] * scales.astype(np.float64)) / upper[j, j]
+    for j, column in enumerate(order):
+        nearest = np.clip(np.rint(left[:, j] / scales), -MOST, MOST)
+        whole[:, column] = np.where(fixed[:, column], end[:, column], nearest)
+        error = (left[:, j] - whole[:, column] * scales.astype(np.float64)) / upper[j, j]
         left[:, j + 1 :] -= error[:, None] * upper[j, j + 1 :]
     return whole

@@ -16,6 +16,7 @@ from model_opt.paddle_model import PaddleModel
 from model_opt.quantize.report import QuantReport
 from model_opt.quantize.rescale import RescaleOptions, rescale_fp16
 from model_opt.quantize.static import StaticOptions, quantise_static
+from model_opt.quantize.weights import WeightOptions, quantise_weights
 
 Float32Array = NDArray[np.float32]
 Progress = Callable[[float, str], None]
@@ -46,4 +47,5 @@ class Algorithm:
 ALGORITHMS: Mapping[str, Algorithm] = {
     "rescale_fp16": Algorithm(rescale_fp16, RescaleOptions),
     "static_int8": Algorithm(quantise_static, StaticOptions),
+    "weight_int8": Algorithm(quantise_weights, WeightOptions),
 }
