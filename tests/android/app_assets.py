@@ -23,7 +23,7 @@ TARGET, RECIPE, ENGINE = "arm64", "fp32", "nb"
 def write_app_assets(folder: Path, models: NbModels) -> None:
     """Write ``bundle/``, ``golden/`` and ``selftest/`` of an app without Paddle Lite into ``folder``."""
     images = {image.name: image.path for image in regression_set()}
-    facts = BundleFacts(TARGET, RECIPE, read_nb(models.det).opt_version, None, False, ENGINE)
+    facts = BundleFacts(TARGET, RECIPE, read_nb(models.det).opt_version, None, False)
     assets = {
         **bundle_assets(_bundle(models), facts),
         **golden_assets(sources_dir() / "golden"),
