@@ -25,7 +25,13 @@ class CameraActivity : Activity(), CameraListener {
     private val status by lazy { findViewById<TextView>(R.id.camera_status) }
     private val shutter by lazy { findViewById<View>(R.id.shutter) }
     private val live by lazy { intent.getBooleanExtra(LIVE, false) }
-    private val gate = FrameGate()
+    private val frames by lazy {
+        FrameReader(
+            ocr.reader,
+            show = { result -> runOnUiThread { show(result) } },
+            fail = { error -> runOnUiThread { status.text = Messages.of(this, error) } },
+        )
+    }
     private var facts: CameraFacts? = null
     private var camera: Camera? = null
 
@@ -126,31 +132,12 @@ class CameraActivity : Activity(), CameraListener {
     }
 
     override fun frame(image: Image) {
-        if (!gate.enter()) return image.close()
-        try {
-            // The planes are gone once the camera closes, so they are copied on its own thread.
-            val upright = image.use {
+        // The planes are gone once the image is closed, so they are copied on the camera's own thread.
+        image.use {
+            frames.offer {
                 ocr.loadOpenCv()
                 Frames.bgr(it, degrees)
             }
-            ocr.reader.submit { pipeline -> readFrame { pipeline.readOnce(upright) } }
-        } catch (error: LinkageError) {
-            gate.leave()
-            runOnUiThread { status.text = Messages.of(this, error) }
-        } catch (error: RuntimeException) {
-            gate.leave()
-            runOnUiThread { status.text = Messages.of(this, error) }
-        }
-    }
-
-    private fun readFrame(read: () -> OcrResult) {
-        try {
-            val result = read()
-            runOnUiThread { show(result) }
-        } catch (error: Exception) {
-            runOnUiThread { status.text = Messages.of(this, error) }
-        } finally {
-            gate.leave()
         }
     }
 

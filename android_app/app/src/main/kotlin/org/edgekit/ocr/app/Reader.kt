@@ -4,10 +4,8 @@ import android.os.Handler
 import android.os.Looper
 import java.io.InputStream
 import java.util.concurrent.Executors
-import java.util.concurrent.Future
 import org.edgekit.ocr.OcrPipeline
 import org.edgekit.ocr.OcrResult
-import org.opencv.core.Mat
 
 /** Where a job stands. */
 sealed class JobState {
@@ -76,11 +74,11 @@ class Reader(private val app: OcrApplication) {
         return job
     }
 
-    /** Runs [work] on the reading thread with the pipeline of the present settings. */
-    fun <T> submit(work: (OcrPipeline) -> T): Future<T> = thread.submit<T> { work(pipeline()) }
+    /** Runs [work] on the reading thread; it is given what opens the pipeline of the present settings. */
+    fun submit(work: (() -> OcrPipeline) -> Unit) = thread.execute { work { pipeline() } }
 
     /** Runs [work] on the reading thread after closing the kept pipeline, so that it can open its own. */
-    fun <T> alone(work: () -> T): Future<T> = thread.submit<T> {
+    fun alone(work: () -> Unit) = thread.execute {
         closePipeline()
         work()
     }
@@ -154,11 +152,4 @@ class Reader(private val app: OcrApplication) {
             job?.afterRun(role)
         }
     }
-}
-
-/** Reads [image] (BGR) and releases it. */
-fun OcrPipeline.readOnce(image: Mat): OcrResult = try {
-    read(image)
-} finally {
-    image.release()
 }

@@ -71,7 +71,12 @@ class SelfTest(
         withPipeline(settings) { pipeline ->
             for (expected in expected()) {
                 listener.running(expected.name)
-                val result = pipeline.readOnce(load(expected.name))
+                val image = load(expected.name)
+                val result = try {
+                    pipeline.read(image)
+                } finally {
+                    image.release()
+                }
                 report.images.add(ImageRow(expected.name, result))
                 listener.compared(expected.name, ImageComparison(expected, result))
             }

@@ -1,16 +1,22 @@
 package org.edgekit.ocr.app
 
 import android.util.Size
+import java.io.File
 import java.nio.ByteBuffer
+import java.util.concurrent.LinkedBlockingQueue
+import java.util.concurrent.TimeUnit
 import kotlin.math.abs
 import kotlin.test.Test
 import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
 import kotlin.test.assertFalse
 import kotlin.test.assertTrue
+import org.edgekit.ocr.OcrResult
 import org.junit.runner.RunWith
+import org.opencv.imgcodecs.Imgcodecs
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
+import org.robolectric.annotation.Config
 
 @RunWith(RobolectricTestRunner::class)
 class FramesTest {
@@ -50,6 +56,32 @@ class FramesTest {
         assertFalse(gate.enter())
         gate.leave()
         assertTrue(gate.enter())
+    }
+
+    @Test
+    fun `a frame is read while others are skipped and the next one is taken again`() {
+        needsBundle()
+        app.loadOpenCv()
+        val file = File(app.cacheDir, "sign").apply { writeBytes(regressionImage("street_sign.png")) }
+        val found = LinkedBlockingQueue<OcrResult>()
+        val reader = FrameReader(app.reader, { found.add(it) }, { throw AssertionError(it) })
+        for (round in 1..2) {
+            waitFor("a free reader") { reader.offer { Imgcodecs.imread(file.path) } }
+            assertFalse(reader.offer { throw AssertionError("a skipped frame was copied") })
+            val texts = found.poll(60, TimeUnit.SECONDS)?.lines?.map { it.text }
+            assertEquals(expectedOf("street_sign.png").texts, texts, "round $round")
+        }
+    }
+
+    @Test
+    @Config(application = NoLibraryApplication::class)
+    fun `a frame that cannot be read gives a message each time and blocks none`() {
+        val faults = LinkedBlockingQueue<Throwable>()
+        val reader = FrameReader(app.reader, { throw AssertionError("$it") }, { faults.add(it) })
+        for (round in 1..2) {
+            assertTrue(reader.offer { throw UnsatisfiedLinkError("no library") })
+            assertTrue(faults.poll(1, TimeUnit.SECONDS) is LinkageError, "round $round")
+        }
     }
 
     @Test
