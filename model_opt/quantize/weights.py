@@ -67,7 +67,7 @@ class _Layer:
 
 @dataclass(eq=False)
 class _Seen:
-    """Sums over a layer's inputs, x of the float model and y of the one rounded so far: of x, y, y y' and (x - y) y'."""
+    """Sums over inputs of a layer, x of the float model and y of the one rounded so far: x, y, y y' and (x - y) y'."""
 
     x: Float64Array
     y: Float64Array
@@ -174,7 +174,8 @@ def _columns(view: LayerView, layer: _Layer, kernel: tuple[int, ...], seed: int)
     """Return inputs of a layer, [rows of its weights, samples]; the same seed takes them from the same places."""
     random = np.random.default_rng(seed)
     if layer.conv is not None:
-        return sample_windows(view, layer.conv, kernel, _PLACES, random)[0]
+        window: Float32Array = sample_windows(view, layer.conv, kernel, _PLACES, random)[0]
+        return window
     flat = view.input.reshape(-1, view.input.shape[-1])
     if len(flat) > _PLACES:
         flat = flat[np.sort(random.choice(len(flat), _PLACES, replace=False))]
