@@ -82,7 +82,10 @@ class Camera(
     @SuppressLint("MissingPermission")
     fun open(context: Context) {
         frames.setOnImageAvailableListener({ reader -> reader.acquireLatestImage()?.let(listener::frame) }, handler)
-        photos.setOnImageAvailableListener({ reader -> reader.acquireNextImage()?.use { listener.photo(bytes(it)) } }, handler)
+        photos.setOnImageAvailableListener(
+            { reader -> reader.acquireNextImage()?.use { listener.photo(bytes(it)) } },
+            handler,
+        )
         guarded { context.getSystemService(CameraManager::class.java).openCamera(facts.id, opened, handler) }
     }
 

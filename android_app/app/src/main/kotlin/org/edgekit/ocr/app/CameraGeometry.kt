@@ -36,10 +36,11 @@ object CameraGeometry {
      * By itself the view stretches the picture, turned for the device's natural orientation, over its whole area.
      */
     fun previewTransform(buffer: Size, sensor: Int, displayRotation: Int, viewWidth: Int, viewHeight: Int): Matrix {
-        val across = sensor % 180 == 90
-        val (width, height) = if (across) buffer.height to buffer.width else buffer.width to buffer.height
+        val lying = sensor % 180 == 90
+        val (width, height) = if (lying) buffer.height to buffer.width else buffer.width to buffer.height
         val turned = displayRotation % 2 == 1
-        val shown = if (turned) fitted(height, width, viewWidth, viewHeight) else fitted(width, height, viewWidth, viewHeight)
+        val (across, down) = if (turned) height to width else width to height
+        val shown = fitted(across, down, viewWidth, viewHeight)
         val (before, beside) = if (turned) shown.height() to shown.width() else shown.width() to shown.height()
         val matrix = Matrix()
         matrix.setScale(before / viewWidth, beside / viewHeight, viewWidth / 2f, viewHeight / 2f)

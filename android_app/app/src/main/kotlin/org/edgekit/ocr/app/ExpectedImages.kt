@@ -42,7 +42,9 @@ class ImageComparison(expected: Expected, found: OcrResult) {
     val equalTexts: Int = pairs.count { expected.texts[it] == found.lines[it].text }
 
     /** The largest distance of a corner along an axis, in pixels. */
-    val shift: Int = pairs.maxOfOrNull { i -> (0 until 8).maxOf { abs(expected.boxes[i][it] - found.lines[i].polygon[it]) } } ?: 0
+    val shift: Int = pairs.maxOfOrNull { i ->
+        (0 until 8).maxOf { abs(expected.boxes[i][it] - found.lines[i].polygon[it]) }
+    } ?: 0
 
     val scoreDifference: Double = pairs.maxOfOrNull { abs(expected.scores[it] - found.lines[it].score) } ?: 0.0
 

@@ -52,7 +52,7 @@ object Frames {
         return bgr(planes, image.width, image.height, degrees)
     }
 
-    /** Returns planes Y, U and V (4:2:0, even sides) as BGR; the values are JFIF's, of full range, as cameras give them. */
+    /** Returns planes Y, U and V (4:2:0, even sides) as BGR; the values are JFIF's: full range, as cameras give. */
     fun bgr(planes: List<Plane>, width: Int, height: Int, degrees: Int): Mat = matScope { scope ->
         val luma = mat(scope, planes[0], width, height)
         val blue = enlarged(scope, mat(scope, planes[1], width / 2, height / 2), width, height)

@@ -94,7 +94,7 @@ class PictureDecoder(private val budget: Long) {
             }
         }
 
-        /** Turns [image] by the EXIF orientation of [file], where Android's decoder has not done so (it has for HEIF). */
+        /** Turns [image] by the EXIF orientation of [file] where Android's decoder has not (it has for HEIF). */
         private fun oriented(image: Mat, file: File, mimeType: String?): Mat {
             if (mimeType != JPEG && mimeType != "image/png" && mimeType != "image/webp") return image
             val tag = try {

@@ -1,6 +1,6 @@
 package org.edgekit.ocr.app
 
-/** Where a picture lies in a view: `view = picture * scale + shift`. Zoom stays between fitting and [MOST] times that. */
+/** Where a picture lies in a view: `view = picture * scale + shift`. Zoom ends at fitting and at [MOST] times that. */
 class PictureTransform {
     private var viewWidth = 0f
     private var viewHeight = 0f

@@ -174,7 +174,8 @@ class ResultActivity : Activity() {
 
     private fun showTimings(result: OcrResult) {
         val text = STAGES.filter { it in result.timings }.joinToString("\n") { stage ->
-            getString(R.string.result_timing, getString(stageName(stage)), number(result.timings.getValue(stage) * 1000, 1))
+            val milliseconds = number(result.timings.getValue(stage) * 1000, 1)
+            getString(R.string.result_timing, getString(stageName(stage)), milliseconds)
         }
         AlertDialog.Builder(this)
             .setTitle(R.string.result_timings)

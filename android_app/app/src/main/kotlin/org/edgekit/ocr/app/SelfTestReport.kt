@@ -12,7 +12,13 @@ class Check(val name: String, val passed: Boolean, val detail: String)
 class ImageRow(val name: String, val result: OcrResult)
 
 /** Milliseconds of one setting, one number for each round over all images. */
-class BenchRow(val threads: Int, val powerMode: String, val det: List<Double>, val rec: List<Double>, val total: List<Double>)
+class BenchRow(
+    val threads: Int,
+    val powerMode: String,
+    val det: List<Double>,
+    val rec: List<Double>,
+    val total: List<Double>,
+)
 
 /** Everything a self-test found, as `selftest_report.schema.json` lays it down. */
 class SelfTestReport(private val engine: String, private val info: BundleInfo) {
@@ -52,12 +58,14 @@ class SelfTestReport(private val engine: String, private val info: BundleInfo) {
         for ((stage, value) in row.result.timings) seconds.put(stage, value)
         return JSONObject()
             .put("name", row.name)
-            .put("boxes", array(lines) { line -> array(line.polygon.toList().chunked(2)) { array(it) { side -> side } } })
+            .put("boxes", array(lines) { box(it.polygon) })
             .put("box_scores", array(lines) { it.boxScore })
             .put("texts", array(lines) { it.text })
             .put("scores", array(lines) { it.score })
             .put("seconds", seconds)
     }
+
+    private fun box(polygon: IntArray): JSONArray = array(polygon.toList().chunked(2)) { point -> array(point) { it } }
 
     private fun bench(row: BenchRow): JSONObject = JSONObject()
         .put("threads", row.threads)

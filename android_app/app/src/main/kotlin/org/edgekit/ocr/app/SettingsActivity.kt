@@ -36,7 +36,8 @@ class SettingsActivity : Activity() {
         choice(R.id.side, sideChoices(), settings.limitSideLen, { it.toString() }) { settings.copy(limitSideLen = it) }
         findViewById<View>(R.id.engine_note).visibility = if (withLite) View.GONE else View.VISIBLE
         showPower()
-        findViewById<TextView>(R.id.side_note).text = getString(R.string.settings_side_note, bundle.runtime.limitSideLen)
+        findViewById<TextView>(R.id.side_note).text =
+            getString(R.string.settings_side_note, bundle.runtime.limitSideLen)
         findViewById<TextView>(R.id.about).text =
             getString(R.string.picture_model, bundle.info.recipe, bundle.info.optVersion)
         findViewById<View>(R.id.reset).setOnClickListener {

@@ -10,9 +10,12 @@ import android.widget.Toast
 /** Puts [text] on the clipboard; returns whether there was any. */
 fun Activity.copy(text: String?): Boolean {
     if (text.isNullOrEmpty()) return false
-    getSystemService(ClipboardManager::class.java).setPrimaryClip(ClipData.newPlainText(getString(R.string.app_name), text))
+    val clip = ClipData.newPlainText(getString(R.string.app_name), text)
+    getSystemService(ClipboardManager::class.java).setPrimaryClip(clip)
     // Since Android 13 the system itself says that something was copied.
-    if (Build.VERSION.SDK_INT < Build.VERSION_CODES.TIRAMISU) Toast.makeText(this, R.string.copied, Toast.LENGTH_SHORT).show()
+    if (Build.VERSION.SDK_INT < Build.VERSION_CODES.TIRAMISU) {
+        Toast.makeText(this, R.string.copied, Toast.LENGTH_SHORT).show()
+    }
     return true
 }
 

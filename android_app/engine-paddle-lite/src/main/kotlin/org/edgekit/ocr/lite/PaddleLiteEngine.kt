@@ -79,7 +79,8 @@ class PaddleLiteEngine(
         val bytes = try {
             nb.readBytes()
         } catch (error: IOException) {
-            throw ModelException("the model of engine $name cannot be read: ${error.message}", "install the app again", error)
+            val told = "the model of engine $name cannot be read: ${error.message}"
+            throw ModelException(told, "install the app again", error)
         }
         val header = NbHeader.read(bytes, nb.name)
         if (normaliseVersion(header.optVersion) != normaliseVersion(runtimeVersion)) {
