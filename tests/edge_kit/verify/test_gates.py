@@ -35,7 +35,7 @@ PERFECT = {
     "texts_equal": 1.0,
     "character_accuracy": 1.0,
 }
-RECIPES = ("fp32", "weight_int16", "weight_int8", "fp16")
+RECIPES = ("fp32", "weight_int16", "weight_int8", "fp16", "static_int8")
 
 
 def one(limit: float, direction: str = "at_most", unit: str = "probability") -> tuple[Recipe, ...]:
@@ -107,8 +107,8 @@ def test_every_limit_says_where_it_comes_from():
 
 
 def test_an_unknown_recipe_lists_the_known_ones():
-    with pytest.raises(GateError, match="'static_int8'") as caught:
-        apply_gates(PERFECT, "static_int8")
+    with pytest.raises(GateError, match="'int4'") as caught:
+        apply_gates(PERFECT, "int4")
     assert all(name in (caught.value.hint or "") for name in RECIPES)
 
 
