@@ -7,9 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_kit.ocr.db import min_area_quad
-from edge_kit.ocr.image import Image
+from edge_kit.ocr.image import Image, ImageError
 from edge_kit.ocr.tensor import CV_INTERPOLATION
 from edge_kit.spec.model import CropRules
+
+_WARP_LIMIT = (1 << 15) - 1
+"""Sides that 16-bit coordinates do not reach."""
 
 
 def crop_line(image: Image, quad: NDArray[np.float32], rules: CropRules) -> Image:
@@ -30,8 +33,17 @@ def line_corners(quad: NDArray[np.float32], rules: CropRules) -> NDArray[np.floa
 
 
 def warp(image: Image, corners: NDArray[np.float32], size: tuple[int, int], flags: int, border: int) -> Image:
-    """Return the quad in ``corners`` drawn as a rectangle of ``size`` (width, height); OpenCV's flags and border."""
+    """Return the quad in ``corners`` drawn as a rectangle of ``size`` (width, height); OpenCV's flags and border.
+
+    Raises ``ImageError`` for an image or a line with a side of 32,767 pixels or more, which OpenCV's warp cannot take.
+    """
     width, height = size
+    if max(*image.shape[:2], width, height) >= _WARP_LIMIT:
+        raise ImageError(
+            f"lines cannot be cut from an image of {image.shape[1]} x {image.shape[0]} pixels: "
+            f"a side reaches {_WARP_LIMIT:,}",
+            hint="cut the image into parts, or make it smaller",
+        )
     upright = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     matrix = cv2.getPerspectiveTransform(np.ascontiguousarray(corners, np.float32), upright)
     return np.asarray(cv2.warpPerspective(image, matrix, size, borderMode=border, flags=flags), dtype=np.uint8)

@@ -175,3 +175,10 @@ def test_the_classifier_turns_a_line_only_when_sure():
     line = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     assert (turn_line(line, np.array([[0.05, 0.95]], np.float32), RULES.classifier) == line[::-1, ::-1]).all()
     assert (turn_line(line, np.array([[0.2, 0.8]], np.float32), RULES.classifier) == line).all()
+
+
+def test_a_line_in_an_image_beyond_the_warps_reach_is_refused():
+    quad = np.array([[0, 0], [60, 0], [60, 20], [0, 20]], np.float32)
+    assert crop_line(np.zeros((40, 32766, 3), np.uint8), quad, RULES.crop).shape == (20, 60, 3)
+    with pytest.raises(KitError, match="32767 x 40 pixels"):
+        crop_line(np.zeros((40, 32767, 3), np.uint8), quad, RULES.crop)
