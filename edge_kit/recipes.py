@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,6 +74,16 @@ class Recipes:
         if name not in self.rows:
             raise RecipeError(f"unknown recipe {name!r}", hint=f"use one of: {', '.join((*self.rows, AUTO))}")
         return self.rows[name]
+
+
+def without_algorithms(recipes: Recipes) -> Recipes:
+    """Return the recipes as opt alone carries them out: the same files' precisions, nothing done to models before."""
+
+    def bare(model: ModelRecipe) -> ModelRecipe:
+        return replace(model, algorithm=None, options={})
+
+    rows = {name: replace(row, det=bare(row.det), rec=bare(row.rec)) for name, row in recipes.rows.items()}
+    return replace(recipes, rows=rows)
 
 
 def load_recipes(path: Path | None = None) -> Recipes:

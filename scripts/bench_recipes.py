@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_kit.api import create_pipeline
-from edge_kit.recipes import ModelRecipe, load_recipes
+from edge_kit.recipes import load_recipes, without_algorithms
 from edge_kit.stages import job
 from edge_kit.stages.request import BuildRequest
 from edge_kit.verify.bundles import compare_bundles, comparison_svg
@@ -82,15 +82,6 @@ def row(name: str, manifest: Any, truth: TextAgreement, seconds: float) -> tuple
     )
 
 
-def opt_alone(recipe: str) -> Any:
-    """Return the recipes with the algorithms of one taken out."""
-    recipes = load_recipes()
-    given = recipes.rows[recipe]
-    bare = replace(given, det=ModelRecipe(given.det.weights, given.det.activations),
-                   rec=ModelRecipe(given.rec.weights, given.rec.activations))  # fmt: skip
-    return replace(recipes, rows={**recipes.rows, recipe: bare})
-
-
 def measure(name: str, recipe: str, folder: Path, images: Path | None, *, bare: bool) -> tuple[str, ...]:
     """Build one recipe and return its line of the table."""
     request = replace(request_for(recipe, folder, images), optimise=not bare)
@@ -98,7 +89,7 @@ def measure(name: str, recipe: str, folder: Path, images: Path | None, *, bare: 
     begin = time.perf_counter()
     try:
         if bare:
-            job.load_recipes = lambda: opt_alone(recipe)
+            job.load_recipes = lambda: without_algorithms(load_recipes())
         manifest = job.build_bundle(request, lambda _: None).manifest
     finally:
         job.load_recipes = kept

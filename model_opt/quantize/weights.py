@@ -37,7 +37,7 @@ class WeightOptions:
 
     groups: int = 8
     follow: float = 0.5
-    damping: float = 0.1
+    damping: float = 0.05
 
     def __post_init__(self) -> None:
         if self.groups < 1 or not 0 <= self.follow <= 1 or self.damping <= 0:

@@ -27,7 +27,8 @@ from edge_kit.android.tools import require_tools, run_tool
 from edge_kit.build.events import BuildFinished, Event
 from edge_kit.build.manifest import Manifest, check_bundle, read_manifest
 from edge_kit.ocr.image import read_image
-from edge_kit.stages import apk, verification
+from edge_kit.recipes import load_recipes, without_algorithms
+from edge_kit.stages import apk, job, verification
 from edge_kit.stages.apk import APK, PERMISSIONS, plan_app
 from edge_kit.stages.job import build_bundle
 from edge_kit.stages.request import AppRequest, BuildRequest
@@ -92,6 +93,8 @@ def build(downloads: Path, folder: Path, events: list[Event] | None = None, **ch
     request = replace(REQUEST, out=folder / "bundle", **changes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGE_KIT_CACHE", str(cache))
+        # What the algorithms of a recipe do is tested elsewhere, and takes minutes.
+        patch.setattr(job, "load_recipes", lambda: without_algorithms(load_recipes()))
         build_bundle(request, events.append if events is not None else lambda _: None)
     manifest = read_manifest(request.out / "manifest.json")
     return Built(request, cache, manifest, (request.out / APK).read_bytes())

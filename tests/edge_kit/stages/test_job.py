@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_kit.build.manifest import check_bundle, read_manifest
-from edge_kit.recipes import load_recipes
+from edge_kit.recipes import load_recipes, without_algorithms
 from edge_kit.stages import job, verification
 from edge_kit.stages.job import GatesFailed, build_bundle
 from edge_kit.stages.recheck import Sources, recheck
@@ -218,10 +218,6 @@ def test_an_unreadable_image_of_the_user_is_named_before_any_work(tmp_path):
     assert events == []
 
 
-def bare(model):
-    return replace(model, algorithm=None, options={})
-
-
 def test_auto_takes_the_first_recipe_that_passes_and_says_what_it_passed_over(
     clean_cache, two_images, tmp_path, monkeypatch
 ):
@@ -233,8 +229,7 @@ def test_auto_takes_the_first_recipe_that_passes_and_says_what_it_passed_over(
 
     monkeypatch.setattr(verification, "apply_gates", stricter)
     # Without its algorithms a recipe takes seconds; what they do is tested elsewhere.
-    rows = {name: replace(row, det=bare(row.det), rec=bare(row.rec)) for name, row in load_recipes().rows.items()}
-    monkeypatch.setattr(job, "load_recipes", lambda: replace(load_recipes(), rows=rows))
+    monkeypatch.setattr(job, "load_recipes", lambda: without_algorithms(load_recipes()))
     manifest = build(tmp_path / "b", recipe="auto").manifest
     assert manifest.recipe == "weight_int16"
     chosen_by = manifest.verification["chosen_by"]
