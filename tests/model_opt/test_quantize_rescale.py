@@ -39,7 +39,7 @@ def image(size: int = 24) -> np.ndarray:
 
 
 def pool(x: str, out: str) -> Op:
-    sides = {"ksize": (2, 2), "strides": (2, 2), "paddings": (0, 0), "padding_algorithm": "EXPLICIT"}
+    sides = {"ksize": (2, 2), "strides": (1, 1), "paddings": (0, 0), "padding_algorithm": "EXPLICIT"}
     flags = {"global_pooling": False, "adaptive": False, "ceil_mode": False, "exclusive": True}
     return op("pool2d", {"X": x}, out, pooling_type="max", data_format="NCHW", **sides, **flags)
 
