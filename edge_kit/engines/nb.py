@@ -113,5 +113,5 @@ class ExactNbEngine:
 def open_nb(path: Path, options: EngineOptions) -> NbEngine | ExactNbEngine:
     """Return the engine for an ARM or OpenCL ``.nb`` file: exact for ARM's fp16 and int8 kernels, else by ONNX."""
     model = read_nb(path)
-    exact = place_of(model) == "arm" and precision_of(model) in ("fp16", "int8")
+    exact = place_of(model) == "arm" and bool({"fp16", "static_int8"} & set(precision_of(model).split("+")))
     return ExactNbEngine(path, options) if exact else NbEngine(path, options)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_kit.engines.base import EngineError, EngineOptions
-from edge_kit.engines.nb import NbEngine
+from edge_kit.engines.nb import ExactNbEngine, NbEngine, open_nb
 from edge_kit.engines.server import ServerEngine
 from model_opt.nb import NbError, read_nb
 from model_opt.nb.to_onnx import to_onnx
@@ -201,3 +201,17 @@ def test_a_closed_engine_says_so(golden_rec):
     golden_rec.close()
     with pytest.raises(EngineError, match="was closed"):
         golden_rec.run(noise(48, 320))
+
+
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [
+        ("det_fp32", NbEngine),
+        ("det_weight_int8", NbEngine),
+        ("det_fp16", ExactNbEngine),
+        ("det_static_int8", ExactNbEngine),
+    ],
+)
+def test_each_precision_gets_the_engine_that_computes_it(shared_dir, name, engine):
+    path = shared_dir / "lite_golden" / f"{name}.nb"
+    assert type(open_nb(path, EngineOptions())) is engine
