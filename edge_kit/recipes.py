@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_kit.spec.load import SpecError, check_schema, read_yaml
+from edge_kit.spec.load import read_config
 from model_opt.errors import KitError
 from model_opt.opt_tool import ConvertOptions
 from model_opt.quantize import ALGORITHMS
@@ -92,11 +92,7 @@ def load_recipes(path: Path | None = None) -> Recipes:
     Raises ``RecipeError`` naming the file, the key and what is allowed there.
     """
     path = path or config_dir() / "recipes.yaml"
-    try:
-        document = read_yaml(path)
-        check_schema(document, config_dir() / "recipes.schema.json", path)
-    except SpecError as error:
-        raise RecipeError(error.what, path=error.path, hint=error.hint) from error
+    document = read_config(path, config_dir() / "recipes.schema.json", RecipeError)
     rows = {name: _row(name, row, path) for name, row in document["recipes"].items()}
     unknown = [name for name in document["auto"] if name not in rows]
     if unknown:

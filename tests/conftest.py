@@ -26,6 +26,23 @@ def shared_dir() -> Path:
     return _shared("images").parent
 
 
+@pytest.fixture
+def changed_config(tmp_path: Path):
+    """Writes a changed copy of a file of configs/ and returns its path: ``changed_config("gates.yaml", change)``."""
+    import yaml
+
+    from model_opt.resources import config_dir
+
+    def write(name: str, change) -> Path:
+        document = yaml.safe_load((config_dir() / name).read_text(encoding="utf-8"))
+        change(document)
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        return path
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def mobile_det():
     """Files of the pinned mobile detector."""

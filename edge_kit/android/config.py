@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_kit.android.errors import AndroidError
-from edge_kit.spec.load import SpecError, check_schema, read_yaml
+from edge_kit.spec.load import read_config
 from model_opt.resources import config_dir
 
 
@@ -58,11 +58,7 @@ class AndroidConfig:
 def load_android(path: Path | None = None) -> AndroidConfig:
     """Read ``path`` (default: ``configs/android.yaml``); ``AndroidError`` names the key that is wrong."""
     path = path or config_dir() / "android.yaml"
-    try:
-        document = read_yaml(path)
-        check_schema(document, config_dir() / "android.schema.json", path)
-    except SpecError as error:
-        raise AndroidError(error.what, path=error.path, hint=error.hint) from error
+    document = read_config(path, config_dir() / "android.schema.json", AndroidError)
     return AndroidConfig(
         application=document["application"],
         min_sdk=document["min_sdk"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_kit.spec.load import SpecError, check_schema, read_yaml
+from edge_kit.spec.load import read_config
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
@@ -110,11 +110,7 @@ def check_fit(profile: DeviceProfile, target: str, recipe: str) -> None:
 
 
 def _read(path: Path) -> DeviceProfile:
-    try:
-        document = read_yaml(path)
-        check_schema(document, config_dir() / "devices" / "schema.json", path)
-    except SpecError as error:
-        raise DeviceError(error.what, path=error.path, hint=error.hint) from error
+    document = read_config(path, config_dir() / "devices" / "schema.json", DeviceError)
     settings = tuple(Setting(key, _value(row["value"]), row["reason"]) for key, row in document["settings"].items())
     profile = DeviceProfile(path.stem, document["description"], document["target"], settings)
     for what, remedy in _contradictions(profile):

@@ -45,8 +45,7 @@ def load_spec(path: Path | None = None) -> Spec:
     Raises ``SpecError`` naming the file, the key and what is allowed there.
     """
     path = path or config_dir() / "ocr_spec.yaml"
-    document = read_yaml(path)
-    check_schema(document, config_dir() / "ocr_spec.schema.json", path)
+    document = read_config(path, config_dir() / "ocr_spec.schema.json")
     raw = document["profiles"]
     profiles = tuple(_profile(name, _resolve(name, raw, path, ()), path) for name in raw)
     if document["default_profile"] not in raw:
@@ -76,6 +75,16 @@ def export_json(spec: Spec) -> bytes:
         "profiles": {p.name: _plain(p) for p in spec.profiles},
     }
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def read_config(path: Path, schema_path: Path, fault: type[KitError] = SpecError) -> Any:
+    """Return the parsed YAML file, checked against a JSON Schema; a fault in it is raised as ``fault``."""
+    try:
+        document = read_yaml(path)
+        check_schema(document, schema_path, path)
+    except SpecError as error:
+        raise fault(error.what, path=error.path, hint=error.hint) from error
+    return document
 
 
 def read_yaml(path: Path) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_kit.spec.load import SpecError, check_schema, read_yaml
+from edge_kit.spec.load import read_config
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
@@ -85,11 +85,7 @@ def load_gates(path: Path | None = None) -> tuple[Recipe, ...]:
     Raises ``GateError`` naming the file, the key and what is allowed there.
     """
     path = path or config_dir() / "gates.yaml"
-    try:
-        document = read_yaml(path)
-        check_schema(document, config_dir() / "gates.schema.json", path)
-    except SpecError as error:
-        raise GateError(error.what, path=error.path, hint=error.hint) from error
+    document = read_config(path, config_dir() / "gates.schema.json", GateError)
     metrics = document["metrics"]
     return tuple(
         Recipe(name, row["description"], _gates(name, row["gates"], metrics, path))

@@ -1,22 +1,12 @@
 """Recipes: every row is complete, and what is wrong in the file is named."""
 
 import pytest
-import yaml
 
 from edge_kit.devices import list_profiles
 from edge_kit.recipes import RecipeError, load_recipes
 from edge_kit.stages.request import check_recipe, targets
 from edge_kit.verify.gates import load_gates
 from model_opt.errors import KitError
-from model_opt.resources import config_dir
-
-
-def changed(tmp_path, change):
-    document = yaml.safe_load((config_dir() / "recipes.yaml").read_text())
-    change(document)
-    path = tmp_path / "recipes.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
 
 
 def test_every_recipe_has_gates_and_a_device_that_runs_it():
@@ -63,8 +53,8 @@ def test_fp32_runs_on_every_target():
         (lambda d: d.update(recipes_version=2), "recipes_version"),
     ],
 )
-def test_a_wrong_row_is_named(tmp_path, change, words):
-    path = changed(tmp_path, change)
+def test_a_wrong_row_is_named(changed_config, change, words):
+    path = changed_config("recipes.yaml", change)
     with pytest.raises(RecipeError) as caught:
         load_recipes(path)
     assert words in str(caught.value)

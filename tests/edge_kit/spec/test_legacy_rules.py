@@ -3,19 +3,9 @@
 import dataclasses
 
 import pytest
-import yaml
 
 from edge_kit.spec import SpecError, export_json, load_spec
 from edge_kit.spec.legacy import LegacyRules, Unclip, legacy_profile, load_legacy
-from model_opt.resources import config_dir
-
-
-def _changed(tmp_path, change):
-    document = yaml.safe_load((config_dir() / "legacy_spec.yaml").read_text())
-    change(document)
-    path = tmp_path / "legacy.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
 
 
 def test_each_of_the_21_rows_stands_alone_in_a_profile():
@@ -46,12 +36,12 @@ def test_the_mistakes_are_not_part_of_the_specification_that_ships():
     assert b"legacy" not in export_json(load_spec())
 
 
-def test_values_come_from_the_file(tmp_path):
+def test_values_come_from_the_file(changed_config):
     def change(document):
         document["profiles"]["legacy-squash"]["rules"]["squash_to"] = 320
         document["report"]["same_line"] = 0.25
 
-    spec = load_legacy(_changed(tmp_path, change))
+    spec = load_legacy(changed_config("legacy_spec.yaml", change))
     assert legacy_profile("legacy-squash", spec).rules == LegacyRules(squash_to=320)
     assert legacy_profile("legacy-unclip-rectangle", spec).rules.unclip == Unclip("inflate", 1.95)
     assert (spec.base.name, spec.same_box, spec.same_line) == ("pp-ocrv4", 0.5, 0.25)
@@ -71,9 +61,9 @@ def test_values_come_from_the_file(tmp_path):
         (lambda d: d.pop("report"), "report"),
     ],
 )
-def test_a_bad_file_is_an_error_that_names_the_key(tmp_path, change, word):
+def test_a_bad_file_is_an_error_that_names_the_key(changed_config, change, word):
     with pytest.raises(SpecError) as caught:
-        load_legacy(_changed(tmp_path, change))
+        load_legacy(changed_config("legacy_spec.yaml", change))
     assert word in str(caught.value)
 
 

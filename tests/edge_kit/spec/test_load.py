@@ -3,19 +3,9 @@
 import json
 
 import pytest
-import yaml
 
 from edge_kit.spec import SpecError, export_json, load_spec, profile
 from edge_kit.spec.load import read_yaml
-from model_opt.resources import config_dir
-
-
-def _changed(tmp_path, change):
-    document = yaml.safe_load((config_dir() / "ocr_spec.yaml").read_text())
-    change(document)
-    path = tmp_path / "spec.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
 
 
 def test_default_profile_states_the_server_defaults():
@@ -56,9 +46,9 @@ def test_export_is_complete_and_repeats_byte_for_byte(tmp_path):
         (lambda d: d.update(spec_version=2), "spec_version"),
     ],
 )
-def test_a_bad_file_names_the_key(tmp_path, change, words):
+def test_a_bad_file_names_the_key(changed_config, change, words):
     with pytest.raises(SpecError, match=words):
-        load_spec(_changed(tmp_path, change))
+        load_spec(changed_config("ocr_spec.yaml", change))
 
 
 def test_unknown_profile_lists_the_known_ones():
