@@ -15,7 +15,7 @@ from edge_kit.engines.base import (
     refuse_device,
 )
 from edge_kit.engines.onnx import make_session
-from model_opt.nb import inspect_nb, place_of, precision_of, read_nb
+from model_opt.nb import inspect_nb, needs_exact, read_nb
 from model_opt.nb.exact import run_exact
 from model_opt.nb.to_onnx import to_onnx
 
@@ -112,6 +112,4 @@ class ExactNbEngine:
 
 def open_nb(path: Path, options: EngineOptions) -> NbEngine | ExactNbEngine:
     """Return the engine for an ARM or OpenCL ``.nb`` file: exact for ARM's fp16 and int8 kernels, else by ONNX."""
-    model = read_nb(path)
-    exact = place_of(model) == "arm" and bool({"fp16", "static_int8"} & set(precision_of(model).split("+")))
-    return ExactNbEngine(path, options) if exact else NbEngine(path, options)
+    return ExactNbEngine(path, options) if needs_exact(read_nb(path)) else NbEngine(path, options)

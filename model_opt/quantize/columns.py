@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_opt.errors import KitError
 from model_opt.paddle_model import Op, PaddleModel
 from model_opt.quantize.linear_ops import filter_of
-from model_opt.quantize.observe import LayerView, Observer
+from model_opt.quantize.observe import Float32Array, LayerView, Observer
+from model_opt.quantize.report import Progress
 
-Float32Array = NDArray[np.float32]
-Progress = Callable[[float, str], None]
 _PER_IMAGE = 400
 _NUMBERS_PER_IMAGE = 200_000
 
@@ -90,14 +88,24 @@ def _pads(op: Op) -> tuple[int, int, int, int] | None:
 
 def _bias(op: Op, model: PaddleModel) -> str | None:
     """Return the parameter that the only reader of a convolution adds per channel."""
-    made = op.output("Output")
-    readers = [other for other in model.program.main.ops if made in other.input_names]
-    if len(readers) != 1 or readers[0].type != "elementwise_add" or readers[0].attr("axis", -1) != 1:
+    found = added_behind(model, op.output("Output"), model.params[op.input("Filter")].shape[0])
+    return found[0] if found is not None and found[1] == 1 else None
+
+
+def added_behind(model: PaddleModel, made: str, outputs: int) -> tuple[str, int] | None:
+    """Return the parameter of ``outputs`` values that the only reader of the variable ``made`` adds, and its axis.
+
+    None when something else reads the variable or the parameter.
+    """
+    ops = model.program.main.ops
+    readers = [op for op in ops if made in op.input_names]
+    if len(readers) != 1 or readers[0].type != "elementwise_add":
         return None
     name = readers[0].input("Y")
-    users = [other for other in model.program.main.ops if name in other.input_names]
-    fits = name in model.params and model.params[name].shape == model.params[op.input("Filter")].shape[:1]
-    return name if fits and len(users) == 1 else None
+    fits = name in model.params and model.params[name].shape == (outputs,)
+    alone = sum(name in op.input_names for op in ops) == 1
+    axis = readers[0].attr("axis", -1)
+    return (name, axis) if fits and alone and isinstance(axis, int) else None
 
 
 def check_inputs(inputs: Sequence[Float32Array]) -> None:

@@ -14,9 +14,9 @@ import numpy as np
 
 from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, conv_at
+from model_opt.passes.ops import Conv, Float64Array, conv_at
 from model_opt.quantize.observe import Float32Array
-from model_opt.quantize.patches import Float64Array, Seen
+from model_opt.quantize.patches import Seen
 
 _DAMPING = 0.01
 

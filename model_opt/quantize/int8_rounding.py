@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model_opt.passes.ops import Float64Array
 from model_opt.quantize.linear_ops import MOST
+from model_opt.quantize.observe import Float32Array
 
-Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
 _BINS = 2048
 _SHRINKS = np.linspace(0.3, 1, 36)
 _WEIGHT_SHRINKS = np.linspace(0.7, 1, 13)

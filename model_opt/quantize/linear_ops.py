@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from model_opt.errors import KitError
 from model_opt.paddle_model import Op, PaddleModel
 from model_opt.paddle_model.program import Attr, AttrType, Var, VarKind
+from model_opt.quantize.observe import Float32Array
 
-Float32Array = NDArray[np.float32]
 MOST = 127
 CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d"})
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
-from model_opt.passes.ops import Conv
+from model_opt.passes.ops import Conv, Float64Array
 from model_opt.quantize.observe import Float32Array, Observer
-
-Float64Array = NDArray[np.float64]
+from model_opt.quantize.report import Progress
 
 POSITIONS = 4096
 """Windows looked at in one input of a layer, at equal steps: neighbours say nearly the same."""
@@ -38,7 +36,7 @@ def layer_inputs(
     observer: Observer,
     convs: Mapping[str, Conv],
     inputs: Sequence[Float32Array],
-    progress: Callable[[float, str], None],
+    progress: Progress,
 ) -> dict[str, Seen]:
     """Return what the observer's layers see on ``inputs``; ``convs`` holds each layer by the name of its weights."""
     grams: dict[str, Float64Array] = {}

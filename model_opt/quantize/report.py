@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Fact = int | float | str | bool | None
+Progress = Callable[[float, str], None]
+"""Tells the share done, 0 to 1, and what is being done."""
 
 
 @dataclass(frozen=True)

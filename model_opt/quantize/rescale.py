@@ -8,7 +8,7 @@ between them without changing a single digit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from model_opt.quantize.half_weights import round_weights
 from model_opt.quantize.late_bias import late_bias
 from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
 from model_opt.quantize.patches import layer_inputs
-from model_opt.quantize.report import LayerNote, QuantReport
+from model_opt.quantize.report import LayerNote, Progress, QuantReport
 from model_opt.quantize.spans import LayerSpan, Span, layer_spans, span_of
 
 _SMALLEST = -14
@@ -70,7 +70,7 @@ def rescale_fp16(
     inputs: Sequence[Float32Array],
     options: RescaleOptions,
     env: ToolEnv,
-    progress: Callable[[float, str], None],
+    progress: Progress,
 ) -> tuple[PaddleModel, QuantReport]:
     """Return the model with powers of two between its layers so that it runs in fp16, and what was done.
 
@@ -111,14 +111,14 @@ def _refined(
     inputs: Sequence[Float32Array],
     options: RescaleOptions,
     env: ToolEnv,
-    progress: Callable[[float, str], None],
+    progress: Progress,
 ) -> tuple[PaddleModel, _Gains]:
     """Return the model with weights of fp16 chosen together and late biases."""
     if options.windows_of < 1:
         return model, _Gains({}, {})
     convs = {name: conv for name, conv in _convs(model).items() if _can_be_refined(conv)}
-    observer = Observer(convert_in_memory(model, ConvertOptions(), env))
-    observer = Observer(convert_in_memory(model, ConvertOptions(), env), [n for n in observer.weights if n in convs])
+    plain = convert_in_memory(model, ConvertOptions(), env)
+    observer = Observer(plain, [name for name in Observer(plain).weights if name in convs])
     few = inputs[:: -(-len(inputs) // options.windows_of)]
     seen = layer_inputs(observer, convs, few, progress)
     made, rounding = round_weights(model, seen)

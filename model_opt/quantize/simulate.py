@@ -18,8 +18,7 @@ from model_opt.nb import NbModel
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import Graph, Node, encode_model, translate
 from model_opt.quantize.linear_ops import MOST, Int8Layer
-
-Float32Array = NDArray[np.float32]
+from model_opt.quantize.observe import Float32Array
 
 
 class Simulator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from model_opt.nb.exact.fp16 import uses_winograd
 from model_opt.nb.exact.window import Window, padded
 from model_opt.passes.ops import Conv
 from model_opt.quantize.observe import Float32Array, Observer
+from model_opt.quantize.report import Progress
 
 LOWEST = -60
 """Values below 2^LOWEST count as this small; nothing brings them back."""
@@ -62,7 +63,7 @@ def layer_spans(
     observer: Observer,
     convs: Mapping[str, Conv],
     inputs: Sequence[Float32Array],
-    progress: Callable[[float, str], None],
+    progress: Progress,
 ) -> dict[str, LayerSpan]:
     """Return the spans of the observer's layers over ``inputs``, by the name of their weights."""
     spans: dict[str, LayerSpan] = {}

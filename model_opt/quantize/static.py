@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,10 @@ from model_opt.paddle_model import PaddleModel
 from model_opt.quantize.columns import Columns, ConvLayer, check_inputs, conv_layers, sample_columns
 from model_opt.quantize.int8_rounding import limits, round_by_error, round_input, round_nearest
 from model_opt.quantize.linear_ops import Int8Layer, with_int8_layers
-from model_opt.quantize.observe import Observer, convert_in_memory
-from model_opt.quantize.report import LayerNote, QuantReport
+from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
+from model_opt.quantize.report import LayerNote, Progress, QuantReport
 from model_opt.quantize.simulate import Simulator
 
-Float32Array = NDArray[np.float32]
-Progress = Callable[[float, str], None]
 _TRIAL_SIDE = 320
 _HEAVY = 0.05
 _WASHED = np.float32(0.1)

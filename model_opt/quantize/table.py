@@ -7,19 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from model_opt.errors import KitError
 from model_opt.opt_tool import ToolEnv
 from model_opt.paddle_model import PaddleModel
-from model_opt.quantize.report import QuantReport
+from model_opt.quantize.observe import Float32Array
+from model_opt.quantize.report import Progress, QuantReport
 from model_opt.quantize.rescale import RescaleOptions, rescale_fp16
 from model_opt.quantize.static import StaticOptions, quantise_static
 from model_opt.quantize.weights import WeightOptions, quantise_weights
 
-Float32Array = NDArray[np.float32]
-Progress = Callable[[float, str], None]
 Quantise = Callable[[PaddleModel, Sequence[Float32Array], Any, ToolEnv, Progress], tuple[PaddleModel, QuantReport]]
 
 

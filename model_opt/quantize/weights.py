@@ -7,23 +7,20 @@ to opt as floats that lie on the grid it will find.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_opt.errors import KitError
 from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import Op, PaddleModel
-from model_opt.quantize.columns import ConvLayer, check_inputs, conv_layers, sample_windows
+from model_opt.passes.ops import Float64Array
+from model_opt.quantize.columns import ConvLayer, added_behind, check_inputs, conv_layers, sample_windows
 from model_opt.quantize.int8_rounding import damped, round_nearest, round_to_full_range
-from model_opt.quantize.observe import LayerView, Observer, convert_in_memory
-from model_opt.quantize.report import LayerNote, QuantReport
+from model_opt.quantize.observe import Float32Array, LayerView, Observer, convert_in_memory
+from model_opt.quantize.report import LayerNote, Progress, QuantReport
 
-Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
-Progress = Callable[[float, str], None]
 _PLACES = 1200
 """Places of a layer's input that are looked at in one run."""
 
@@ -129,7 +126,8 @@ def _layers(model: PaddleModel) -> tuple[_Layer, ...]:
         if op.type == "conv2d" and name in convs:
             found.append(_Layer(name, op.type, convs[name].bias, convs[name]))
         elif op.type != "conv2d":
-            found.append(_Layer(name, op.type, _added(op, model), None))
+            bias = added_behind(model, op.output("Out"), model.params[name].shape[1])
+            found.append(_Layer(name, op.type, bias[0] if bias else None, None))
     return tuple(found)
 
 
@@ -138,18 +136,6 @@ def _is_product(op: Op, model: PaddleModel) -> bool:
         return False
     weights = model.params.get(op.input("Y"))
     return weights is not None and weights.ndim == 2
-
-
-def _added(op: Op, model: PaddleModel) -> str | None:
-    """Return the parameter that the only reader of a matrix product adds to each row."""
-    ops = model.program.main.ops
-    readers = [other for other in ops if op.output("Out") in other.input_names]
-    if len(readers) != 1 or readers[0].type != "elementwise_add":
-        return None
-    name = readers[0].input("Y")
-    shared = sum(name in other.input_names for other in ops) != 1
-    fits = name in model.params and model.params[name].shape == model.params[op.input("Y")].shape[1:]
-    return name if fits and not shared else None
 
 
 def _watch(
