@@ -43,10 +43,8 @@ TARGETS = {"fp16": "arm64-fp16", "static_int8": "armv7"}
 
 def request_for(recipe: str, out: Path, images: Path | None) -> BuildRequest:
     """Return a build of a recipe for the first target that has it."""
-    return BuildRequest(
-        target=TARGETS.get(recipe, "arm64"), recipe=recipe, device_profile=None, det_model=None, rec_model=None,
-        rec_dict=None, images=images, out=out, offline=False, jobs=1, allow_failed_gates=True,
-    )  # fmt: skip
+    target = TARGETS.get(recipe, "arm64")
+    return BuildRequest(target, recipe, out, images=images, jobs=1, allow_failed_gates=True)
 
 
 def truth_of(bundle: Path) -> TextAgreement:

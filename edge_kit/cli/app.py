@@ -138,14 +138,12 @@ def quantize(
     request = BuildRequest(
         target=target,
         recipe=recipe,
-        device_profile=None,
         det_model=det_model,
         rec_model=rec_model,
         rec_dict=rec_dict,
         images=images,
         out=out,
         offline=offline,
-        jobs=2,
         allow_failed_gates=allow_failed_gates,
         calibration=calibration,
     )

@@ -31,7 +31,7 @@ MOST_LINES = 160
 
 def model_stages(request: BuildRequest, recipe: Recipe, rules: Profile, tool: ToolEnv) -> Iterator[Stage]:
     """Yield fetch, optimise, quantise (where the recipe asks for it) and convert for each model."""
-    before = "optimise" if request.optimise else "fetch"
+    before = request.unquantised
     looked_at = calibration_images(request.calibration) if recipe.needs_calibration else ()
     for role in ROLES:
         model = recipe.model(role)

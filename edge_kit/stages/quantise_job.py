@@ -25,7 +25,7 @@ AS_IT_IS = ModelRecipe("fp32", "fp32")
 
 @dataclass(frozen=True)
 class QuantisedFile:
-    """One file written: where, its bytes, the share of the fp32 file's parameters, and the algorithm's totals."""
+    """One file written: whose, where, its size and sum, and the algorithm's totals (empty where opt alone did it)."""
 
     role: Role
     path: Path

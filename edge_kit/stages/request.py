@@ -49,18 +49,23 @@ class BuildRequest:
 
     target: str
     recipe: str
-    device_profile: str | None
-    det_model: str | None
-    rec_model: str | None
-    rec_dict: Path | None
-    images: Path | None
     out: Path
-    offline: bool
-    jobs: int
-    allow_failed_gates: bool
+    device_profile: str | None = None
+    det_model: str | None = None
+    rec_model: str | None = None
+    rec_dict: Path | None = None
+    images: Path | None = None
+    offline: bool = False
+    jobs: int = 2
+    allow_failed_gates: bool = False
     optimise: bool = True
     calibration: Path | None = None
     app: AppRequest | None = None
+
+    @property
+    def unquantised(self) -> str:
+        """The kind of stage that leaves each model as it is before quantisation: ``optimise`` or ``fetch``."""
+        return "optimise" if self.optimise else "fetch"
 
     def model(self, role: Role) -> str:
         """Return the name or path of the model for ``role``."""

@@ -43,20 +43,7 @@ from model_opt.zoo import fetch
 pytestmark = pytest.mark.xdist_group("android")
 
 ARM64 = AppRequest(("arm64-v8a",))
-REQUEST = BuildRequest(
-    target="arm64",
-    recipe="weight_int8",
-    device_profile=None,
-    det_model=None,
-    rec_model=None,
-    rec_dict=None,
-    images=None,
-    out=Path("unset"),
-    offline=False,
-    jobs=2,
-    allow_failed_gates=True,
-    app=ARM64,
-)
+REQUEST = BuildRequest("arm64", "weight_int8", Path("unset"), allow_failed_gates=True, app=ARM64)
 LITE = "com/baidu/paddle/lite/"
 
 

@@ -14,20 +14,7 @@ from model_opt.nb import read_nb
 from model_opt.nb.compact_onnx import to_compact_onnx
 from model_opt.opt_tool import ConvertOptions, ModelPair, convert, find_tool
 
-REQUEST = BuildRequest(
-    target="arm64",
-    recipe="fp32",
-    device_profile=None,
-    det_model=None,
-    rec_model=None,
-    rec_dict=None,
-    images=None,
-    out=Path("unset"),
-    offline=False,
-    jobs=1,
-    allow_failed_gates=False,
-    optimise=False,
-)
+REQUEST = BuildRequest("arm64", "fp32", Path("unset"), optimise=False)
 
 
 @pytest.fixture

@@ -20,19 +20,7 @@ from model_opt.errors import KitError
 from model_opt.nb import inspect_nb, read_nb
 
 ROOT = Path(__file__).resolve().parents[3]
-REQUEST = BuildRequest(
-    target="arm64",
-    recipe="fp32",
-    device_profile=None,
-    det_model=None,
-    rec_model=None,
-    rec_dict=None,
-    images=None,
-    out=Path("unset"),
-    offline=False,
-    jobs=2,
-    allow_failed_gates=False,
-)
+REQUEST = BuildRequest("arm64", "fp32", Path("unset"))
 
 
 def build(out, events=None, **changes):

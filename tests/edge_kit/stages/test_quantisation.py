@@ -19,10 +19,7 @@ from model_opt.nb import read_nb
 from model_opt.quantize import Algorithm, QuantReport
 
 ROOT = Path(__file__).resolve().parents[3]
-REQUEST = BuildRequest(
-    target="arm64", recipe="weight_int16", device_profile=None, det_model=None, rec_model=None, rec_dict=None,
-    images=None, out=Path("unset"), offline=False, jobs=2, allow_failed_gates=False,
-)  # fmt: skip
+REQUEST = BuildRequest("arm64", "weight_int16", Path("unset"))
 
 
 @dataclass(frozen=True)
