@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def _lacking(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 def _shared(name: str) -> Path:
     folder = ROOT.parent / "shared" / name
     if folder.is_dir():
         return folder
-    reason = f"needs the regression data {name!r} beside the checkout, which a user's clone lacks"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    _lacking(f"needs the regression data {name!r} beside the checkout, which a user's clone lacks")
+
+
+@pytest.fixture(scope="session")
+def lacking() -> Callable[[str], NoReturn]:
+    """Ends a test for want of something: ``lacking("not installed: mvn")`` skips, and fails in CI."""
+    return _lacking
 
 
 @pytest.fixture(scope="session")

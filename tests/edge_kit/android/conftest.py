@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from apk_sample import Kit, Sample, package_sample
 
@@ -15,11 +13,10 @@ from edge_kit.android.tools import missing_tools
 
 
 @pytest.fixture(scope="session")
-def android_kit(tmp_path_factory) -> Kit:
+def android_kit(tmp_path_factory, lacking) -> Kit:
     missing = missing_tools()
     if missing:
-        reason = f"not installed: {', '.join(missing)}"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+        lacking(f"not installed: {', '.join(missing)}")
     config = load_android()
     found = fetch_artifacts([*config.artifacts.values(), *config.shrinker])
     framework = tmp_path_factory.mktemp("framework") / "fw.apk"

@@ -18,9 +18,9 @@ ANDROID = "{http://schemas.android.com/apk/res/android}"
 LAYOUT = {"AndroidManifest.xml", "classes.jar", "R.txt", "proguard.txt"}
 
 
-def test_maven_makes_an_aar_of_core_and_engines_and_the_example_compiles(tmp_path):
+def test_maven_makes_an_aar_of_core_and_engines_and_the_example_compiles(tmp_path, lacking):
     if missing_tools(("mvn", "javac")):
-        pytest.skip("not installed: mvn, javac")
+        lacking("not installed: mvn, javac")
     copy = tmp_path / "android_app"
     shutil.copytree(sources_dir(), copy, ignore=shutil.ignore_patterns("target", "test", "golden"))
     options = [*maven_options(offline=False), "-f", copy / "pom.xml", "-pl", "ocr-android", "-am"]

@@ -183,8 +183,9 @@ HOST = tuple(
 """What the app's classes need on this host instead of Android: OpenCV's library, and org.json."""
 
 
-@pytest.mark.skipif(shutil.which("enjarify") is None, reason="not installed: enjarify")
-def test_the_very_dex_computes_and_reads_what_python_does(built, android_kit, tmp_path):
+def test_the_very_dex_computes_and_reads_what_python_does(built, android_kit, tmp_path, lacking):
+    if shutil.which("enjarify") is None:
+        lacking("not installed: enjarify")
     with zipfile.ZipFile(io.BytesIO(built.data)) as archive:
         archive.extractall(tmp_path, [n for n in archive.namelist() if n.startswith(("assets/", "classes.dex"))])
     # The program is Debian's, and wants Debian's Python.
