@@ -37,6 +37,17 @@ def shared_dir() -> Path:
     return _shared("images").parent
 
 
+@pytest.fixture(scope="session")
+def env():
+    """The environment that opt runs in, made or fetched when it is not there yet."""
+    from model_opt.opt_tool import ToolError, find_tool
+
+    try:
+        return find_tool()
+    except ToolError as error:
+        _lacking(str(error))
+
+
 @pytest.fixture
 def changed_config(tmp_path: Path):
     """Writes a changed copy of a file of configs/ and returns its path: ``changed_config("gates.yaml", change)``."""

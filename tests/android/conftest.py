@@ -20,20 +20,16 @@ from edge_kit.verify.regression import regression_set
 def maven(lacking) -> Path:
     """The path of ``mvn``; skipped without it or a JDK, a failure in CI."""
     missing = [name for name in ("javac", "mvn") if shutil.which(name) is None]
-    if not missing:
-        return Path(str(shutil.which("mvn")))
-    lacking(f"{' and '.join(missing)} not found: apt-get install openjdk-17-jdk-headless maven")
+    if missing:
+        lacking(f"{' and '.join(missing)} not found: apt-get install openjdk-17-jdk-headless maven")
+    return Path(str(shutil.which("mvn")))
 
 
 @pytest.fixture(scope="session")
-def nb_models(mobile_det, mobile_rec, lacking) -> NbModels:
+def nb_models(mobile_det, mobile_rec, env) -> NbModels:
     """The public models as opt makes them for ARM, unquantised."""
-    from model_opt.opt_tool import ConvertOptions, ToolError, converted, find_tool
+    from model_opt.opt_tool import ConvertOptions, converted
 
-    try:
-        env = find_tool()
-    except ToolError as error:
-        lacking(str(error))
     options = ConvertOptions(place="arm")
     return NbModels(converted(mobile_det, options, env), converted(mobile_rec, options, env), mobile_rec.dictionary)
 

@@ -19,7 +19,6 @@ from model_opt.opt_tool import (
     ModelPair,
     OptError,
     ToolEnv,
-    ToolError,
     convert,
     find_tool,
     interpreters,
@@ -38,30 +37,15 @@ OPTIONS = [
 ]
 
 
-def or_skip(reason: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def env() -> ToolEnv:
-    try:
-        return find_tool()
-    except ToolError as error:
-        or_skip(str(error))
-        raise
-
-
 @pytest.fixture
-def older_env(monkeypatch) -> ToolEnv:
+def older_env(monkeypatch, lacking) -> ToolEnv:
     """The environment of the release before the pinned one, on whichever interpreter for it is here."""
     for version in FALLBACK:
         for candidate in interpreters.on_disk(version):
             if candidate.path is not None and interpreters.examine(candidate)[0].ok:
                 monkeypatch.setenv(interpreters.SETTING, str(candidate.path))
                 return find_tool()
-    or_skip("no CPython 3.8 to 3.10 on PATH or in pyenv")
+    lacking("no CPython 3.8 to 3.10 on PATH or in pyenv")
     raise RuntimeError
 
 

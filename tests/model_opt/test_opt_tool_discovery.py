@@ -1,7 +1,6 @@
 """Finding an interpreter for opt: what is tried, in which order, and what a user reads when nothing fits."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from model_opt.errors import KitError
-from model_opt.opt_tool import PINS, ToolEnv, ToolError, diagnose, environment, find_tool, interpreters
+from model_opt.opt_tool import PINS, ToolError, diagnose, environment, find_tool, interpreters
 from model_opt.opt_tool.interpreters import SETTING, Candidate, candidates, examine
 
 GOOD = {
@@ -50,16 +49,6 @@ def bare(tmp_path, monkeypatch):
     for module in (interpreters, environment):
         monkeypatch.setattr(module, "GROUPS", (("3.7",),))
     return tmp_path
-
-
-@pytest.fixture
-def real_env() -> ToolEnv:
-    try:
-        return find_tool()
-    except ToolError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
 
 
 def test_a_shim_that_fails_is_not_taken_for_an_interpreter(bare):
@@ -224,12 +213,12 @@ def test_an_interpreter_that_cannot_load_the_wheels_is_passed_over(bare):
 
 
 @pytest.fixture
-def wrapped(real_env, tmp_path, monkeypatch):
+def wrapped(env, tmp_path, monkeypatch):
     """The real interpreter behind a script of its own, the real wheels in a cache of its own."""
-    name = real_env.site.parent.name
+    name = env.site.parent.name
     (tmp_path / "cache/tools").mkdir(parents=True)
-    (tmp_path / "cache/tools" / name).symlink_to(real_env.site.parent)
-    python = script(tmp_path / "python", f'exec "{real_env.python}" "$@"')
+    (tmp_path / "cache/tools" / name).symlink_to(env.site.parent)
+    python = script(tmp_path / "python", f'exec "{env.python}" "$@"')
     monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv(SETTING, str(python))
     return python
@@ -253,7 +242,7 @@ def test_a_changed_interpreter_is_examined_again(wrapped):
         find_tool()
 
 
-def test_a_vanished_site_is_not_remembered(wrapped, real_env):
+def test_a_vanished_site_is_not_remembered(wrapped, env):
     env = find_tool()
     env.site.parent.unlink()
     with pytest.raises(KitError, match="not in the cache"):
@@ -267,14 +256,14 @@ def test_an_unreadable_memory_is_ignored(wrapped, note):
     assert find_tool() == first
 
 
-def test_the_site_holds_both_packages_as_an_installer_lays_them_out(real_env):
-    assert (real_env.site / "paddlelite" / "lite.so").is_file()
-    assert (real_env.site / "numpy" / "__init__.py").is_file()
-    assert not list(real_env.site.glob("*.data"))
+def test_the_site_holds_both_packages_as_an_installer_lays_them_out(env):
+    assert (env.site / "paddlelite" / "lite.so").is_file()
+    assert (env.site / "numpy" / "__init__.py").is_file()
+    assert not list(env.site.glob("*.data"))
 
 
-def test_doctor_names_the_ready_environment(real_env):
+def test_doctor_names_the_ready_environment(env):
     diagnosis = diagnose()
-    assert diagnosis.env == real_env
+    assert diagnosis.env == env
     assert diagnosis.chosen is not None
-    assert diagnosis.chosen.path == real_env.python
+    assert diagnosis.chosen.path == env.python

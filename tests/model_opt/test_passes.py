@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ import pytest
 from passes_float64 import run_float64
 
 from model_opt.nb import inspect_nb, read_nb
-from model_opt.opt_tool import ConvertOptions, ModelPair, ToolError, convert, find_tool
+from model_opt.opt_tool import ConvertOptions, ModelPair, convert
 from model_opt.paddle_model import PaddleModel, read_model, write_model
 from model_opt.passes import PASSES, optimise
 from model_opt.resources import config_dir
@@ -180,13 +179,7 @@ def test_the_given_model_is_not_changed(model):
 OPS = {"det": (136, 2), "rec": (128, 2), "cls": (92, 2)}
 
 
-def test_opt_makes_few_operators_of_it(optimised, kind, tmp_path):
-    try:
-        env = find_tool()
-    except ToolError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+def test_opt_makes_few_operators_of_it(optimised, kind, tmp_path, env):
     pair = ModelPair(*written(optimised, tmp_path, "m"))
     found = {}
     for place in ("arm", "opencl,arm"):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from passes_float64 import run_float64
+from random_numbers import generator
 from test_passes_small import binary, conv, made, op, weight
 
 from model_opt.nb.exact import run_exact
-from model_opt.opt_tool import ConvertOptions, ToolEnv, find_tool
+from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, conv_at
@@ -17,13 +18,8 @@ from model_opt.quantize.half_weights import half, round_weights, spread
 from model_opt.quantize.late_bias import bias_errors, late_bias
 from model_opt.quantize.patches import Seen, layer_inputs, windows
 
-RNG = np.random.default_rng(11)
+RNG = generator(11)
 WIDE = (-1, 24, -1, -1)
-
-
-@pytest.fixture(scope="module")
-def env() -> ToolEnv:
-    return find_tool(offline=True)
 
 
 def one_conv(behind: str = "hard_swish", bias: float = 20.0) -> PaddleModel:

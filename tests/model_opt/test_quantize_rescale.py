@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from passes_float64 import run_float64
 from PIL import Image
+from random_numbers import generator
 from test_passes_small import binary, conv, made, op, weight
 
 from model_opt.nb.exact import overflow_check, run_exact
-from model_opt.opt_tool import ConvertOptions, ToolEnv, find_tool
+from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import Op, PaddleModel, read_model
 from model_opt.passes import optimise
 from model_opt.quantize import Observer, convert_in_memory
@@ -20,14 +21,9 @@ from model_opt.quantize.rescale import RescaleError, RescaleOptions, rescale_fp1
 from model_opt.resources import config_dir
 from model_opt.zoo import ModelFiles
 
-RNG = np.random.default_rng(7)
+RNG = generator(7)
 ONLY_POWERS = RescaleOptions(windows_of=0)
 WIDE = dict.fromkeys(("a", "b", "c", "d", "e", "f"), (-1, 12, -1, -1))
-
-
-@pytest.fixture(scope="module")
-def env() -> ToolEnv:
-    return find_tool(offline=True)
 
 
 def silent(_: float, __: str) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from model_opt.errors import KitError
 from model_opt.nb import NbModel
-from model_opt.opt_tool import ConvertOptions, find_tool
+from model_opt.opt_tool import ConvertOptions
 from model_opt.paddle_model import read_model
 from model_opt.passes import optimise
 from model_opt.quantize import Observer, convert_in_memory
@@ -32,12 +32,11 @@ def pages(count, height, width, seed):
 
 
 @pytest.fixture(scope="module", params=["det", "rec"])
-def case(request, mobile_det, mobile_rec):
+def case(request, mobile_det, mobile_rec, env):
     """The optimised model, its rounded form, and inputs it was not calibrated on."""
     files = mobile_det if request.param == "det" else mobile_rec
     height, width = (96, 128) if request.param == "det" else (48, 320)
     model, _ = optimise(read_model(files.pdmodel, files.pdiparams))
-    env = find_tool()
     done, report = quantise_weights(model, pages(4, height, width, 1), WeightOptions(groups=2), env, nothing)
     return model, done, report, env, pages(2, height, width, 2)
 
@@ -78,9 +77,9 @@ def test_the_report_names_every_layer_and_what_it_won(case):
     assert not depthwise & changed
 
 
-def test_equal_inputs_give_equal_bytes(mobile_rec):
+def test_equal_inputs_give_equal_bytes(mobile_rec, env):
     model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
-    env, inputs = find_tool(), pages(2, 48, 320, 3)
+    inputs = pages(2, 48, 320, 3)
     first, second = (quantise_weights(model, inputs, WeightOptions(groups=2), env, nothing)[0] for _ in range(2))
     assert all(np.array_equal(first.params[name], second.params[name]) for name in first.params)
 
@@ -95,9 +94,8 @@ def test_each_row_reaches_the_end_of_the_range():
     assert np.abs(found.weights[:3] * found.scales[:3, None] - rows[:3]).max() < 0.2
 
 
-def test_what_cannot_teach_is_refused(mobile_rec):
+def test_what_cannot_teach_is_refused(mobile_rec, env):
     model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
-    env = find_tool()
     with pytest.raises(CalibrationError, match="no calibration inputs"):
         quantise_weights(model, [], WeightOptions(), env, nothing)
     with pytest.raises(CalibrationError, match="blank"):

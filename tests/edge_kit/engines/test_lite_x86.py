@@ -18,21 +18,11 @@ from edge_kit.engines.base import EngineError, EngineOptions
 from edge_kit.engines.lite_x86 import LiteX86Engine
 from edge_kit.engines.server import ServerEngine
 from model_opt.nb import NbError
-from model_opt.opt_tool import ConvertOptions, ToolEnv, ToolError, convert, find_tool
+from model_opt.opt_tool import ConvertOptions, ToolEnv, convert
 from model_opt.opt_tool.worker import LiteWorker, WorkerFault
 
 CPU = EngineOptions()
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="module")
-def env() -> ToolEnv:
-    try:
-        return find_tool()
-    except ToolError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture

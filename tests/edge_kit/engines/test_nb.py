@@ -1,6 +1,5 @@
 """The nb engine: equal to the server on files that opt makes for phones, whatever the size or the threads."""
 
-import os
 import threading
 from pathlib import Path
 
@@ -13,22 +12,12 @@ from edge_kit.engines.nb import ExactNbEngine, NbEngine, open_nb
 from edge_kit.engines.server import ServerEngine
 from model_opt.nb import NbError, read_nb
 from model_opt.nb.to_onnx import to_onnx
-from model_opt.opt_tool import ConvertOptions, ToolEnv, ToolError, convert, find_tool
+from model_opt.opt_tool import ConvertOptions, convert
 
 CPU = EngineOptions()
 SIZES = {"det": [(320, 320), (640, 640), (960, 704)], "rec": [(48, 320), (48, 333), (48, 1280)], "cls": [(48, 192)]}
 KINDS = list(SIZES)
 PLACES = ["arm", "opencl,arm"]
-
-
-@pytest.fixture(scope="module")
-def env() -> ToolEnv:
-    try:
-        return find_tool()
-    except ToolError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
