@@ -3,8 +3,8 @@
 usage: .venv/bin/python scripts/render_calibration_images.py [FOLDER]
 
 Quantisation looks at these pages and at no other; nothing is ever judged on them. They are put together by chance from
-a fixed seed: words, prices and codes in three fonts on paper, photographs' light, wood and screens, from strong to
-faint contrast, straight, turned and seen at an angle, sharp, blurred, noisy and compressed.
+a fixed seed: words, prices and codes in three fonts on paper, from strong to faint contrast, straight, turned and seen
+at an angle, sharp, blurred, noisy and compressed; and signs in busy scenes, with shapes and textures that are no text.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from render_regression_images import LATIN, ROOT, SANS, SERIF, Line, Page, draw, font_of, seen_from, turn
 
 SEED = 71_933
 PAGES = 28
+SCENES = 12
+LETTERS = 12
 
 
 def read_words() -> dict[str, list[str]]:
@@ -166,16 +168,117 @@ def page(number: int) -> tuple[Page, Look]:
     return Page(name, width, height, lines, given.paper, matrix, finish, ground=ground if matrix else None), given
 
 
+def letter(number: int) -> tuple[Page, Look]:
+    """Return one page of close English prose, long lines with narrow spaces, and its look.
+
+    Letters are drawn wider or narrower than the font has them, and some bolder, as other fonts would be.
+    """
+    random = np.random.default_rng([SEED, 200, number])
+    width, height = int(random.integers(20, 29)) * 32, int(random.integers(4, 7)) * 32
+    given, stretch = look(random, number + 1), float(random.uniform(0.7, 1.15))
+    bolder = random.random() < 0.4
+    lines, y = [], 14
+    while y < height - 40:
+        size, font = int(random.integers(16, 29)), str(random.choice([LATIN, SANS, SERIF]))
+        text = ""
+        while font_of(font, size).getlength(text) < width - 30 - 5 * size:
+            kind = WORDS["short" if random.random() < 0.4 else "english"]
+            word = kind[random.integers(len(kind))]
+            word = word if random.random() < 0.2 else word.lower()
+            text += word + ("," if random.random() < 0.1 else ". A" if random.random() < 0.06 else "") + " "
+        lines.append(Line(text.strip(), 15, y, size, font, given.ink))
+        y += int(size * 1.6)
+
+    def finish(image: np.ndarray) -> np.ndarray:
+        grown = (cv2.erode if sum(given.ink) < sum(given.paper) else cv2.dilate) if bolder else None
+        bold = grown(image, np.ones((1, 2), np.uint8)) if grown else image
+        side = (round(width * stretch), height)
+        sized = cv2.resize(bold, side, interpolation=cv2.INTER_AREA if stretch < 1 else cv2.INTER_CUBIC)
+        return develop(sized, given, SEED + 3000 + number)
+
+    return Page(f"letter_{number:02d}.jpg", width, height, tuple(lines), given.paper, None, finish), given
+
+
+def texture(random: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Return a picture without text: noise from coarse to fine, shapes with hard edges, thin lines in rows."""
+    total = np.zeros((height, width, 3))
+    for cell, share in ((160, 1.0), (60, 0.6), (18, 0.35), (5, 0.2)):
+        size = (max(height // cell, 2), max(width // cell, 2), 3)
+        grain = random.normal(0, 1, size) * random.uniform(10, 45) * share
+        total += cv2.resize(grain, (width, height), interpolation=cv2.INTER_CUBIC)
+    image = np.clip(np.round(total + random.integers(60, 200, 3)), 0, 255).astype(np.uint8)
+    for _ in range(int(random.integers(4, 18))):
+        colour = [int(v) for v in random.integers(0, 256, 3)]
+        at = [int(v) for v in random.integers(0, [width, height])]
+        side = [int(v) for v in random.integers(8, 160, 2)]
+        kind = random.integers(3)
+        if kind == 0:
+            cv2.ellipse(image, at, side, float(random.uniform(0, 180)), 0, 360, colour, int(random.choice([-1, 2, 5])))
+        elif kind == 1:
+            corners = np.array(at) + random.integers(-120, 120, (int(random.integers(3, 6)), 2))
+            cv2.fillPoly(image, [corners.astype(np.int32)], colour)
+        else:
+            for i in range(int(random.integers(3, 16))):
+                start, step = (at[0], at[1] + 9 * i), (at[0] + side[0], at[1] + 9 * i + side[1] // 4)
+                cv2.line(image, start, step, colour, int(random.integers(1, 4)), cv2.LINE_AA)
+    return image
+
+
+def sign(random: np.random.Generator, image: Image.Image) -> Image.Image:
+    """Return the picture with one line of text on it: across or downwards, with a plate or an outline or neither."""
+    text, font = phrase(random)
+    size = int(random.choice([18, 24, 32, 44, 64, 96]))
+    ink, plate = (tuple(int(v) for v in random.integers(low, low + 90, 3)) for low in random.permutation([10, 160]))
+    down = font != LATIN and random.random() < 0.3
+    text = "\n".join(text[:8]) if down else text
+    letters = font_of(font, size)
+    layer = Image.new("RGBA", image.size, (*plate, 0))
+    pen = ImageDraw.Draw(layer)
+    place = tuple(int(random.integers(4, max(side * 0.7, 5))) for side in image.size)
+    box = pen.multiline_textbbox(place, text, letters, spacing=2)
+    kind = random.integers(3)
+    if kind == 0:
+        pen.rectangle((box[0] - 6, box[1] - 6, box[2] + 6, box[3] + 6), fill=(*plate, 255))
+    edge = 2 if kind == 1 else 0
+    pen.multiline_text(place, text, (*ink, 255), letters, spacing=2, stroke_width=edge, stroke_fill=(*plate, 255))
+    if random.random() < 0.5:
+        layer = layer.rotate(float(random.uniform(-15, 15)), Image.Resampling.BICUBIC, center=place)
+    return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
+
+
+def scene(number: int) -> tuple[Image.Image, Look]:
+    """Return one scene of the set and its look; every fourth is a strip as wide as a single line."""
+    random = np.random.default_rng([SEED, 100, number])
+    width, height = int(random.integers(10, 23)) * 32, int(random.integers(8, 20)) * 32
+    if number % 4 == 3:
+        height = int(random.integers(2, 5)) * 32
+    given = look(random, 0)
+    image = Image.fromarray(texture(random, height, width))
+    for _ in range(2 if number % 4 == 3 else int(random.integers(4, 11))):
+        image = sign(random, image)
+    return Image.fromarray(develop(np.asarray(image), given, SEED + 2000 + number)), given
+
+
+def write(folder: Path, name: str, picture: Image.Image, quality: int) -> None:
+    """Write one picture."""
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=quality)
+    (folder / name).write_bytes(data.getvalue())
+
+
 def main() -> None:
     """Write all pictures."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "configs" / "calibration"
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(PAGES):
         made, given = page(number)
-        picture: Image.Image = draw(made)
-        data = io.BytesIO()
-        picture.save(data, "JPEG", quality=given.quality)
-        (folder / made.name).write_bytes(data.getvalue())
+        write(folder, made.name, draw(made), given.quality)
+    for number in range(LETTERS):
+        made, given = letter(number)
+        write(folder, made.name, draw(made), given.quality)
+    for number in range(SCENES):
+        picture, given = scene(number)
+        write(folder, f"scene_{number:02d}.jpg", picture, given.quality)
 
 
 if __name__ == "__main__":

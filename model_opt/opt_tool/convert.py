@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -20,6 +20,7 @@ from model_opt.store import disk_faults
 Place = Literal["arm", "opencl,arm", "x86"]
 
 _PLACE_IN_FILE = {"arm": "arm", "opencl,arm": "opencl", "x86": "x86"}
+_NO_FP16 = "fp16 kernels on weights held as integers answer NaN everywhere on the ARM engine"
 _WRITES_BETA = "2.13rc0"
 """The release that aborts on a ``swish`` whose ``beta`` is left to its default."""
 
@@ -51,7 +52,8 @@ class ConvertOptions:
     """What opt is asked for.
 
     ``place`` names the kernels; ``fp16`` takes ARM's half-precision kernels where opt has them (needs ARMv8.2);
-    ``weight_bits`` stores the weights as integers that the runtime turns back into floats when it loads them.
+    ``weight_bits`` stores the weights as integers that the runtime turns back into floats when it loads them. A model
+    whose operators say that it holds integers already (``model_opt.quantize.stored``) keeps those, each layer its own.
     """
 
     place: Place = "arm"
@@ -66,10 +68,7 @@ class ConvertOptions:
         if self.fp16 and self.place == "x86":
             raise KitError("Paddle Lite has no fp16 kernels for x86", hint="leave fp16 off, or convert for arm")
         if self.fp16 and self.weight_bits is not None:
-            raise KitError(
-                f"fp16 kernels on {self.weight_bits}-bit weights answer NaN everywhere on the ARM engine",
-                hint="choose one of the two",
-            )
+            raise KitError(_NO_FP16, hint="choose one of the two")
 
     @property
     def label(self) -> str:
@@ -110,10 +109,13 @@ def convert(
     _check_files(model)
     with disk_faults("convert the model", out), tempfile.TemporaryDirectory(prefix="edge-kit-opt-") as name:
         folder = Path(name)
-        _lay_out(model, folder, env)
-        log = _run_opt(model, options, folder, env, timeout_s)
+        held = _lay_out(model, folder, env)
+        if held and options.fp16:
+            raise OptError(_NO_FP16, path=model.pdmodel, hint="choose one of the two")
+        asked = replace(options, weight_bits=None) if held else options
+        log = _run_opt(model, asked, folder, env, timeout_s)
         data = canonicalise((folder / "model.nb").read_bytes())
-        found = _read_back(model, data, options, env, log)
+        found = _read_back(model, data, asked, held, env, log)
         write_atomic(out, data)
     return Conversion(
         path=out,
@@ -138,13 +140,13 @@ def _check_files(model: ModelPaths) -> None:
             raise OptError(f"the model's {what} file is empty", path=path, hint="fetch or export the model again")
 
 
-def _lay_out(model: ModelPaths, folder: Path, env: ToolEnv) -> None:
+def _lay_out(model: ModelPaths, folder: Path, env: ToolEnv) -> frozenset[int]:
     """Put the model into ``folder`` under plain names, so that opt never meets a strange path.
 
-    The files are read and checked first: opt ignores that a program cannot be parsed to its end and converts the
-    part it got.
+    Returns the widths of the weights that the model holds as integers. The files are read and checked first: opt
+    ignores that a program cannot be parsed to its end and converts the part it got.
     """
-    from model_opt.paddle_model import PaddleModelError, read_model, with_swish_beta, write_model
+    from model_opt.paddle_model import PaddleModelError, integer_weights, read_model, with_swish_beta, write_model
 
     try:
         checked = read_model(model.pdmodel, model.pdiparams)
@@ -152,9 +154,10 @@ def _lay_out(model: ModelPaths, folder: Path, env: ToolEnv) -> None:
         raise OptError(f"opt was not started: {error.what}", path=error.path, hint=error.hint) from error
     if env.opt_version == _WRITES_BETA:
         write_model(with_swish_beta(checked), folder / "model.pdmodel", folder / "model.pdiparams")
-        return
-    (folder / "model.pdmodel").symlink_to(model.pdmodel.resolve())
-    (folder / "model.pdiparams").symlink_to(model.pdiparams.resolve())
+    else:
+        (folder / "model.pdmodel").symlink_to(model.pdmodel.resolve())
+        (folder / "model.pdiparams").symlink_to(model.pdiparams.resolve())
+    return frozenset(integer_weights(checked.program).values())
 
 
 def _run_opt(
@@ -203,7 +206,9 @@ def _advice(log: tuple[str, ...], returncode: int | None, env: ToolEnv) -> str:
     return "the two files may not belong together, or opt cannot convert this model for this place"
 
 
-def _read_back(model: ModelPaths, data: bytes, options: ConvertOptions, env: ToolEnv, log: tuple[str, ...]) -> NbModel:
+def _read_back(
+    model: ModelPaths, data: bytes, options: ConvertOptions, held: frozenset[int], env: ToolEnv, log: tuple[str, ...]
+) -> NbModel:
     """Read what opt wrote; raise ``OptError`` unless it is what was asked for."""
     try:
         found = read_nb(data)
@@ -223,7 +228,7 @@ def _read_back(model: ModelPaths, data: bytes, options: ConvertOptions, env: Too
         faults.append(f"kernels for {place} instead of {_PLACE_IN_FILE[options.place]}")
     if options.place != "opencl,arm" and options.fp16 != ("fp16" in parts):
         faults.append("no fp16 kernel" if options.fp16 else "fp16 kernels")
-    wanted = {f"weight_int{options.weight_bits}"} if options.weight_bits else set()
+    wanted = {f"weight_int{bits}" for bits in (held or {options.weight_bits} - {None})}
     if {part for part in parts if part.startswith("weight_")} != wanted:
         faults.append(f"weights as {'+'.join(sorted(parts))} instead of {'+'.join(wanted) or 'floats'}")
     if faults:

@@ -14,9 +14,11 @@ from model_opt.paddle_model.model import (
     with_swish_beta,
     write_model,
 )
+from model_opt.paddle_model.params import SCALES_OF, integer_weights
 from model_opt.paddle_model.program import Attr, AttrType, AttrValue, Block, Op, Program, Var, VarKind, attr_of
 
 __all__ = [
+    "SCALES_OF",
     "Attr",
     "AttrType",
     "AttrValue",
@@ -28,6 +30,7 @@ __all__ = [
     "Var",
     "VarKind",
     "attr_of",
+    "integer_weights",
     "output_classes",
     "read_model",
     "read_program",

@@ -16,13 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_opt.paddle_model.errors import fault
-from model_opt.paddle_model.program import DTYPES, KINDS, Program, Var
+from model_opt.paddle_model.program import DTYPES, KINDS, Program, Var, VarKind
 from model_opt.paddle_model.proto import decode_tensor, encode_tensor
 from model_opt.paddle_model.wire import Source
 
 _HEAD = struct.Struct("<IQIi")
 _MAX_RANK = 16
 _MAX_ELEMENTS = 1 << 40
+_INTEGERS = {8: VarKind.INT8, 16: VarKind.INT16}
+SCALES_OF = "_quant_scale"
+"""Ends the name of the attribute that holds the scales of a weight, one for each output."""
+
 _OTHER_MODEL = "the parameters are damaged or belong to another model: keep both files of one export together"
 
 
@@ -32,13 +36,13 @@ def decode_params(data: bytes, program: Program, path: Path | None) -> dict[str,
     Raises ``PaddleModelError`` when the stream is truncated, too long, or does not fit the declared variables.
     """
     source = Source(data, path)
-    declared = declared_params(program)
+    declared, bits = declared_params(program), integer_weights(program)
     params: dict[str, NDArray[Any]] = {}
     at = 0
     for name in sorted(declared):
         begin = at
         params[name], at = _tensor(source, at, name)
-        check_fits(declared[name], params[name], path, begin)
+        check_fits(declared[name], params[name], path, begin, bits=bits.get(name))
     if at != len(data):
         found = f"{len(data) - at} more bytes"
         fault("parameters", f"the end after {len(params)}", found, path=path, offset=at, hint=_OTHER_MODEL)
@@ -63,9 +67,30 @@ def declared_params(program: Program) -> dict[str, Var]:
     return {var.name: var for block in program.blocks for var in block.vars if var.is_param}
 
 
-def check_fits(var: Var, array: NDArray[Any], path: Path | None, offset: int | None = None) -> None:
-    """Raise ``PaddleModelError`` unless the array has the type and the sizes that its variable declares."""
-    declared = None if var.data_type is None else DTYPES.get(var.data_type)
+def integer_weights(program: Program) -> dict[str, int]:
+    """Return the weights that the program's operators say are held as integers, with their bits (8 or 16).
+
+    PaddleSlim's weight quantisation: the operator has ``quantize_weight_bits`` and, for each such input, the scales as
+    ``<name>_quant_scale``. The variable stays declared as float32, which is what it becomes when a runtime loads it.
+    """
+    found: dict[str, int] = {}
+    for block in program.blocks:
+        for op in block.ops:
+            bits = op.attr("quantize_weight_bits")
+            if isinstance(bits, int) and bits in _INTEGERS:
+                found |= {name: bits for name in op.input_names if f"{name}{SCALES_OF}" in op.attrs}
+    return found
+
+
+def check_fits(
+    var: Var, array: NDArray[Any], path: Path | None, offset: int | None = None, *, bits: int | None = None
+) -> None:
+    """Raise ``PaddleModelError`` unless the array has the type and the sizes that its variable declares.
+
+    ``bits``: the array holds the variable as integers of so many bits.
+    """
+    kind = var.data_type if bits is None else _INTEGERS[bits]
+    declared = None if kind is None else DTYPES.get(kind)
     dims = var.dims or ()
     same = len(dims) == array.ndim and all(a in (-1, b) for a, b in zip(dims, array.shape, strict=True))
     if declared != array.dtype or not same:

@@ -95,20 +95,15 @@ def round_by_error(weights: Float32Array, columns: Float32Array, *, centred: boo
     if centred:
         wide = wide - wide.mean(axis=1, keepdims=True)
     gram = damped(wide @ wide.T / wide.shape[1], _DAMPING)
-    scales = _best_scales(flat, gram)
-    return Rounded(_gptq(flat, scales, gram, np.zeros(flat.shape, bool)), scales)
+    return round_by_gram(flat, gram)
 
 
-def round_to_full_range(flat: Float32Array, gram: Float64Array) -> Rounded:
-    """Round rows of weights as ``round_by_error`` does, the largest of each row to 127 or -127 whatever it costs.
-
-    ``gram`` is the damped mean of x x' over the inputs x that the rows are multiplied with. With one weight at the end
-    of the range, a reader that takes the scale from the largest weight finds the same scale.
+def round_by_gram(flat: Float32Array, gram: Float64Array) -> Rounded:
+    """Round rows of weights as ``round_by_error`` does; ``gram`` is the damped mean of x x' over the inputs x that the
+    rows are multiplied with.
     """
     scales = _best_scales(flat, gram)
-    fixed = np.zeros(flat.shape, bool)
-    fixed[np.arange(len(flat)), np.abs(flat).argmax(axis=1)] = True
-    return Rounded(_gptq(flat, scales, gram, fixed), scales)
+    return Rounded(_gptq(flat, scales, gram), scales)
 
 
 def damped(gram: Float64Array, damping: float) -> Float64Array:
@@ -137,16 +132,14 @@ def _best_scales(flat: Float32Array, gram: Float64Array) -> Float32Array:
     return np.asarray(best, np.float32)
 
 
-def _gptq(flat: Float32Array, scales: Float32Array, gram: Float64Array, fixed: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """Round column by column; ``fixed`` weights go to the end of the range on their side."""
+def _gptq(flat: Float32Array, scales: Float32Array, gram: Float64Array) -> NDArray[np.int8]:
+    """Round column by column, those with the largest inputs first."""
     order = np.argsort(-np.diag(gram), kind="stable")
     upper = np.linalg.cholesky(np.linalg.inv(gram[np.ix_(order, order)])).T
     left = flat[:, order].astype(np.float64)
-    end = np.where(flat < 0, -MOST, MOST)
     whole = np.zeros(flat.shape, np.int8)
     for j, column in enumerate(order):
-        nearest = np.clip(np.rint(left[:, j] / scales), -MOST, MOST)
-        whole[:, column] = np.where(fixed[:, column], end[:, column], nearest)
+        whole[:, column] = np.clip(np.rint(left[:, j] / scales), -MOST, MOST)
         error = (left[:, j] - whole[:, column] * scales.astype(np.float64)) / upper[j, j]
         left[:, j + 1 :] -= error[:, None] * upper[j, j + 1 :]
     return whole

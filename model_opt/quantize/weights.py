@@ -1,65 +1,74 @@
 """Better 8-bit weights for Paddle Lite's weight-only files.
 
-opt rounds each output's weights to 255 steps over their largest magnitude, and the runtime makes them floats again when
-it loads them: which integers a file holds costs nothing. Here they are chosen by what they do to the outputs, and given
-to opt as floats that lie on the grid it will find.
+The runtime makes weights floats again when it loads them: which integers a file holds costs nothing. Here they are
+chosen by what they do to the outputs, and the few layers that an 8-bit rounding hurts most get 16 bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from model_opt.errors import KitError
+from model_opt.nb import NbModel
 from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.ops import Float64Array
 from model_opt.quantize.columns import ConvLayer, added_behind, check_inputs, conv_layers, sample_windows
-from model_opt.quantize.int8_rounding import damped, round_nearest, round_to_full_range
+from model_opt.quantize.int8_rounding import damped, round_by_gram
+from model_opt.quantize.linear_ops import filter_of
 from model_opt.quantize.observe import Float32Array, LayerView, Observer, convert_in_memory
 from model_opt.quantize.report import LayerNote, Progress, QuantReport
+from model_opt.quantize.sensitivity import output_moves
+from model_opt.quantize.stored import (
+    Bits,
+    StoredWeights,
+    from_rows,
+    store,
+    store_nearest,
+    to_rows,
+    with_stored_weights,
+)
 
 _PLACES = 1200
 """Places of a layer's input that are looked at in one run."""
+_PROBE_STEP = 4
+_PROBE_SIDE = 640
+"""How much a layer matters is measured on every fourth input, and on no more than a square of this many pixels."""
 
 
 @dataclass(frozen=True)
 class WeightOptions:
     """``groups``: into how many parts the layers are cut; each is rounded on what the parts before it, already rounded,
     feed it. ``follow``: the share of the error in its input that a layer makes good (0..1). ``damping``: how much the
-    calibration inputs are mistrusted, in shares of their mean energy.
+    calibration inputs are mistrusted, in shares of their mean energy. ``wide_bytes``: how many bytes the file may
+    grow by for layers in 16 bits.
     """
 
     groups: int = 8
     follow: float = 0.5
     damping: float = 0.05
+    wide_bytes: int = 0
 
     def __post_init__(self) -> None:
-        if self.groups < 1 or not 0 <= self.follow <= 1 or self.damping <= 0:
+        if self.groups < 1 or not 0 <= self.follow <= 1 or self.damping <= 0 or self.wide_bytes < 0:
             raise KitError(
-                f"groups {self.groups}, follow {self.follow} and damping {self.damping} make no sense",
-                hint="take at least one group, follow in [0, 1] and a positive damping",
+                f"groups {self.groups}, follow {self.follow}, damping {self.damping} and wide_bytes {self.wide_bytes} "
+                "make no sense together",
+                hint="take at least one group, follow in [0, 1], a positive damping and wide_bytes of 0 or more",
             )
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A product with weights that opt rounds: a convolution, or a matrix product when ``conv`` is None."""
+    """A product with constant weights of its own: a convolution, or a matrix product when ``conv`` is None."""
 
     weight: str
     op: str
     bias: str | None
     conv: ConvLayer | None
-
-    def rows(self, weights: Float32Array) -> Float32Array:
-        """Return the weights as one row for each output."""
-        return weights.T if self.conv is None else weights.reshape(len(weights), -1)
-
-    def shaped(self, rows: Float32Array, like: Float32Array) -> Float32Array:
-        """Return rows in the shape of the weights."""
-        return np.ascontiguousarray(rows.T if self.conv is None else rows.reshape(like.shape), np.float32)
 
 
 @dataclass(eq=False)
@@ -84,12 +93,13 @@ class _Seen:
 def quantise_weights(
     model: PaddleModel, inputs: Sequence[Float32Array], options: WeightOptions, env: ToolEnv, progress: Progress
 ) -> tuple[PaddleModel, QuantReport]:
-    """Return the model with weights on 8-bit grids, to be converted with ``ConvertOptions(weight_bits=8)``.
+    """Return the model with its weights stored as integers (``with_stored_weights``), to be converted as it is.
 
-    Layer by layer, in groups: the scale of each output by least error, then one weight after the other, and what
-    rounding it adds is taken from those not yet rounded (GPTQ, Frantar et al. 2022, arXiv 2210.17323). Inputs are
-    those of the model as rounded so far, targets those of the float model. A bias takes up the mean of what is left.
-    Weights that opt leaves in floats (depthwise and transposed convolutions) stay.
+    Depthwise filters and layers that cannot be watched get 16 bits, and so do the layers whose plain rounding moves the
+    output most for each byte, until ``wide_bytes`` are spent. The others get 8 bits layer by layer, in groups: the
+    scale of each output by least error, then one weight after the other, and what rounding it adds is taken from those
+    not yet rounded (GPTQ, Frantar et al. 2022, arXiv 2210.17323). Inputs are those of the model as rounded so far,
+    targets those of the float model. A bias takes up the mean of what is left.
 
     ``inputs``: float32 NCHW, batch 1. Raises ``CalibrationError`` for inputs that teach nothing and ``KitError`` for
     a model without such layers.
@@ -98,24 +108,71 @@ def quantise_weights(
     layers = _layers(model)
     if not layers:
         raise KitError("the model has no convolution or matrix product whose weights can be rounded")
-    floats = Observer(convert_in_memory(model, ConvertOptions(), env), [layer.weight for layer in layers])
-    made, notes = model, list[LayerNote]()
+    plain = convert_in_memory(model, ConvertOptions(), env)
+    wide = _sensitive(plain, model, layers, inputs, options.wide_bytes, lambda done, what: progress(done / 3, what))
+    floats = Observer(plain, [layer.weight for layer in layers])
+    made, notes, stored = model, list[LayerNote](), _unwatched(model, layers)
     size = -(-len(layers) // options.groups)
     for start in range(0, len(layers), size):
         part = layers[start : start + size]
         names = [layer.weight for layer in part]
         rounded = floats if start == 0 else Observer(convert_in_memory(made, ConvertOptions(), env), names)
-        progress(start / len(layers), f"rounding {names[0]} and {len(part) - 1} more")
+        progress((1 + 2 * start / len(layers)) / 3, f"rounding {names[0]} and {len(part) - 1} more")
         for layer, seen in zip(part, _watch(floats, rounded, part, model, inputs), strict=True):
-            made, note = _round(made, model, layer, seen, options)
+            bits: Bits = 16 if layer.weight in wide else 8
+            made, stored[layer.weight], note = _round(made, model, layer, seen, bits, options)
             notes.append(note)
-    gains = sorted(float(str(note.facts["gain"])) for note in notes)
-    totals = {"layers": len(notes), "median_gain": gains[len(gains) // 2], "biases": sum(1 for x in layers if x.bias)}
-    return made, QuantReport("weight_int8", totals, tuple(notes))
+    return with_stored_weights(made, stored), _report(notes, layers, stored)
+
+
+def _report(notes: Sequence[LayerNote], layers: Sequence[_Layer], stored: Mapping[str, StoredWeights]) -> QuantReport:
+    gains = sorted(float(str(note.facts["gain"])) for note in notes if note.facts["bits"] == 8)
+    totals = {
+        "layers": len(notes),
+        "median_gain": gains[len(gains) // 2] if gains else None,
+        "biases": sum(1 for layer in layers if layer.bias),
+        "wide_layers": len(notes) - len(gains),
+        "bytes": sum(one.rows.nbytes for one in stored.values()),
+    }
+    return QuantReport("weight_int8", totals, tuple(notes))
+
+
+def _sensitive(
+    plain: NbModel,
+    model: PaddleModel,
+    layers: Sequence[_Layer],
+    inputs: Sequence[Float32Array],
+    most: int,
+    progress: Progress,
+) -> frozenset[str]:
+    """Return the layers that need 16 bits most: the largest move of the output for each byte, ``most`` bytes in all."""
+    if most == 0:
+        return frozenset()
+    coarse = {}
+    for layer in layers:
+        weights = model.params[layer.weight]
+        coarse[layer.weight] = from_rows(store_nearest(to_rows(weights), 8).floats(), weights.shape)
+    probes = [x[:, :, :_PROBE_SIDE, :_PROBE_SIDE] for x in inputs[::_PROBE_STEP]]
+    moves = output_moves(plain, coarse, probes, progress)
+    chosen, left = set[str](), most
+    for name in sorted(moves, key=lambda name: (-moves[name] / coarse[name].size, name)):
+        if coarse[name].size <= left:
+            chosen.add(name)
+            left -= coarse[name].size
+    return frozenset(chosen)
+
+
+def _unwatched(model: PaddleModel, layers: Sequence[_Layer]) -> dict[str, StoredWeights]:
+    """Return the 16-bit weights of the other convolutions: depthwise ones (9 to 25 weights an output), odd ones."""
+    known = {layer.weight for layer in layers}
+    names = [filter_of(op, model) for op in model.program.main.ops]
+    readers = [name for op in model.program.main.ops for name in op.input_names]
+    free = [name for name in names if name is not None and name not in known and readers.count(name) == 1]
+    return {name: store_nearest(to_rows(model.params[name]), 16) for name in free}
 
 
 def _layers(model: PaddleModel) -> tuple[_Layer, ...]:
-    """Return the layers that opt's weight-only rounding changes, in program order."""
+    """Return the layers whose inputs can be watched, depthwise ones left out, in program order."""
     convs = {layer.filter: layer for layer in conv_layers(model) if not layer.depthwise}
     readers = [name for op in model.program.main.ops for name in op.input_names]
     found = []
@@ -144,7 +201,7 @@ def _watch(
     """Return what each layer sees in both models, at the same places."""
     seen = []
     for layer in layers:
-        width = layer.rows(model.params[layer.weight]).shape[1]
+        width = to_rows(model.params[layer.weight]).shape[1]
         seen.append(_Seen(np.zeros(width), np.zeros(width), np.zeros((width, width)), np.zeros((width, width))))
     for index, x in enumerate(inputs):
         there = floats.run(x).layers
@@ -170,27 +227,33 @@ def _columns(view: LayerView, layer: _Layer, kernel: tuple[int, ...], seed: int)
 
 
 def _round(
-    made: PaddleModel, model: PaddleModel, layer: _Layer, seen: _Seen, options: WeightOptions
-) -> tuple[PaddleModel, LayerNote]:
-    """Return the model with one layer rounded, and by what factor its output error fell against plain rounding."""
+    made: PaddleModel, model: PaddleModel, layer: _Layer, seen: _Seen, bits: Bits, options: WeightOptions
+) -> tuple[PaddleModel, StoredWeights, LayerNote]:
+    """Return the model with one layer rounded, its integers, and by what factor its output error fell against plain
+    rounding to 8 bits.
+    """
     weights = model.params[layer.weight]
-    rows = layer.rows(weights).astype(np.float64)
+    rows = to_rows(weights).astype(np.float64)
     x, y = seen.x / seen.count, seen.y / seen.count
     yy, xy = seen.yy / seen.count, seen.xy / seen.count
     if layer.bias is not None:
         yy, xy = yy - np.outer(y, y), xy - np.outer(x - y, y)
     gram = damped(yy, options.damping)
     wanted = rows + options.follow * rows @ np.linalg.solve(gram, xy.T).T
-    found = round_to_full_range(wanted.astype(np.float32), gram)
-    grid = found.weights * found.scales[:, None]
-    made = made.with_param(layer.weight, layer.shaped(grid, weights))
+    if bits == 8:
+        found = round_by_gram(wanted.astype(np.float32), gram)
+        stored = store(found.weights, found.scales, 8)
+    else:
+        stored = store_nearest(wanted, 16)
+    grid = stored.floats()
+    made = made.with_param(layer.weight, from_rows(grid, weights.shape))
     if layer.bias is not None:
         bias = model.params[layer.bias]
         shift = rows @ x - grid.astype(np.float64) @ y
         made = made.with_param(layer.bias, (bias + shift.reshape(bias.shape)).astype(np.float32))
-    plain = round_nearest(rows.astype(np.float32))
-    before, after = _error(plain.weights * plain.scales[:, None] - rows, gram), _error(grid - wanted, gram)
-    return made, LayerNote(layer.weight, layer.op, {"gain": round(float(np.sqrt(before / max(after, 1e-30))), 3)})
+    before = _error(store_nearest(rows, 8).floats() - rows, gram)
+    gain = float(np.sqrt(before / max(_error(grid - wanted, gram), 1e-30)))
+    return made, stored, LayerNote(layer.weight, layer.op, {"bits": bits, "gain": round(gain, 3)})
 
 
 def _error(moved: Float64Array, gram: Float64Array) -> float:

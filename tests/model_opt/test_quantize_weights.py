@@ -1,17 +1,23 @@
-"""Weight-only int8: opt finds the very integers that were chosen, and the outputs move less than by plain rounding."""
+"""Weights in 8 and 16 bits: the file holds the very integers that were chosen, and outputs move less than by plain
+rounding.
+"""
 
 import numpy as np
 import pytest
 
 from model_opt.errors import KitError
-from model_opt.nb import NbModel
+from model_opt.nb import precision_of
+from model_opt.nb.translate import translate
 from model_opt.opt_tool import ConvertOptions
-from model_opt.paddle_model import read_model
+from model_opt.paddle_model import SCALES_OF, read_model
 from model_opt.passes import optimise
 from model_opt.quantize import Observer, convert_in_memory
 from model_opt.quantize.columns import CalibrationError
-from model_opt.quantize.int8_rounding import round_to_full_range
+from model_opt.quantize.int8_rounding import round_by_gram, round_nearest
+from model_opt.quantize.sensitivity import Runner
 from model_opt.quantize.weights import WeightOptions, quantise_weights
+
+WIDE = 20_000
 
 
 def nothing(*_):
@@ -37,24 +43,36 @@ def case(request, mobile_det, mobile_rec, env):
     files = mobile_det if request.param == "det" else mobile_rec
     height, width = (96, 128) if request.param == "det" else (48, 320)
     model, _ = optimise(read_model(files.pdmodel, files.pdiparams))
-    done, report = quantise_weights(model, pages(4, height, width, 1), WeightOptions(groups=2), env, nothing)
+    done, report = quantise_weights(
+        model, pages(4, height, width, 1), WeightOptions(groups=2, wide_bytes=WIDE), env, nothing
+    )
     return model, done, report, env, pages(2, height, width, 2)
 
 
-def int8_rows(nb: NbModel):
-    return {name: tensor for name, tensor in nb.params.items() if tensor.data_type.name == "INT8"}
-
-
 def test_opt_stores_the_chosen_integers(case):
-    model, done, report, env, _ = case
-    stored = int8_rows(convert_in_memory(done, ConvertOptions(weight_bits=8), env))
+    _, done, report, env, _ = case
+    nb = convert_in_memory(done, ConvertOptions(weight_bits=8), env)
+    assert precision_of(nb) == "weight_int8+weight_int16"
     for note in report.layers:
-        axis = (0,) if model.params[note.weight].ndim == 2 else (1, 2, 3)
-        chosen = done.params[note.weight].astype(np.float64)
-        scale = np.abs(chosen).max(axis=axis, keepdims=True) / 127
-        found = np.asarray(stored[note.weight].data).reshape(chosen.shape)
-        assert np.array_equal(found, np.rint(chosen / scale))
-        assert np.abs(chosen / scale - found).max() < 1e-3, "the weights lie on the grid that opt finds"
+        found = nb.params[note.weight]
+        assert found.data_type.name == ("INT8" if note.facts["bits"] == 8 else "INT16")
+        assert np.array_equal(np.asarray(found.data).reshape(found.dims), done.params[note.weight])
+
+
+def test_the_file_gives_back_the_floats_that_were_chosen(case):
+    _, done, _, env, _ = case
+    graph = translate(convert_in_memory(done, ConvertOptions(), env))
+    checked = 0
+    for op in done.program.main.ops:
+        for name in op.input_names:
+            scales = op.attr(f"{name}{SCALES_OF}")
+            if scales is None:
+                continue
+            axis = [-1, *[1] * (done.params[name].ndim - 1)] if done.params[name].ndim == 4 else [1, -1]
+            floats = done.params[name].astype(np.float32) * np.asarray(scales, np.float32).reshape(axis)
+            assert np.array_equal(graph.constants[name], floats), name
+            checked += 1
+    assert checked > 40
 
 
 def test_outputs_move_less_than_by_plain_rounding(case):
@@ -67,14 +85,35 @@ def test_outputs_move_less_than_by_plain_rounding(case):
     assert moved[0] < 0.7 * moved[1]
 
 
+def test_sensitive_layers_get_16_bits_within_their_bytes(case):
+    model, done, report, *_ = case
+    wide = {note.weight for note in report.layers if note.facts["bits"] == 16}
+    assert 0 < sum(model.params[name].size for name in wide) <= WIDE
+    assert report.totals["wide_layers"] == len(wide)
+    assert all((done.params[note.weight].dtype == np.int16) == (note.weight in wide) for note in report.layers)
+
+
+def test_wide_layers_bring_the_output_nearer(mobile_rec, env):
+    model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
+    inputs, unseen = pages(4, 48, 320, 5), pages(2, 48, 320, 6)
+    truth = Runner(convert_in_memory(model, ConvertOptions(), env))
+    moved = []
+    for wide in (0, 400_000):
+        done, _ = quantise_weights(model, inputs, WeightOptions(groups=1, wide_bytes=wide), env, nothing)
+        found = Runner(convert_in_memory(done, ConvertOptions(), env))
+        moved.append(sum(float(np.square(found.run(x) - truth.run(x)).sum()) for x in unseen))
+    assert moved[1] < moved[0]
+
+
 def test_the_report_names_every_layer_and_what_it_won(case):
     model, done, report, *_ = case
     assert report.totals["layers"] == len(report.layers) > 30
     assert report.totals["median_gain"] > 1.2
-    changed = {name for name, array in done.params.items() if not np.array_equal(array, model.params[name])}
-    assert {note.weight for note in report.layers} <= changed
     depthwise = {op.input("Filter") for op in model.program.main.ops if op.type == "depthwise_conv2d"}
-    assert not depthwise & changed
+    assert all(done.params[name].dtype == np.int16 for name in depthwise)
+    stored = {note.weight for note in report.layers} | depthwise
+    assert {name for name, array in done.params.items() if array.dtype != np.float32} == stored
+    assert report.totals["bytes"] == sum(done.params[name].nbytes for name in stored)
 
 
 def test_equal_inputs_give_equal_bytes(mobile_rec, env):
@@ -84,14 +123,17 @@ def test_equal_inputs_give_equal_bytes(mobile_rec, env):
     assert all(np.array_equal(first.params[name], second.params[name]) for name in first.params)
 
 
-def test_each_row_reaches_the_end_of_the_range():
+def test_rounding_by_the_gram_matrix_beats_the_nearest_step():
     random = np.random.default_rng(0)
     rows = random.normal(size=(5, 12)).astype(np.float32)
     rows[3] = 0
-    spread = random.normal(size=(12, 40))
-    found = round_to_full_range(rows, spread @ spread.T + np.eye(12))
-    assert (np.abs(found.weights).max(axis=1) == 127).all()
-    assert np.abs(found.weights[:3] * found.scales[:3, None] - rows[:3]).max() < 0.2
+    spread = random.normal(size=(12, 4)) @ random.normal(size=(4, 40)) + 0.1 * random.normal(size=(12, 40))
+    gram = spread @ spread.T / 40
+    found, nearest = round_by_gram(rows, gram + 1e-3 * np.eye(12)), round_nearest(rows)
+    moved = [one.weights * one.scales[:, None].astype(np.float64) - rows for one in (found, nearest)]
+    errors = [float(np.einsum("ij,jk,ik->", m, gram, m)) for m in moved]
+    assert errors[0] < 0.5 * errors[1]
+    assert not found.weights[3].any()
 
 
 def test_what_cannot_teach_is_refused(mobile_rec, env):
@@ -102,3 +144,5 @@ def test_what_cannot_teach_is_refused(mobile_rec, env):
         quantise_weights(model, [np.zeros((1, 3, 48, 320), np.float32)], WeightOptions(), env, nothing)
     with pytest.raises(KitError, match="follow"):
         WeightOptions(follow=2.0)
+    with pytest.raises(KitError, match="wide_bytes"):
+        WeightOptions(wide_bytes=-1)
