@@ -19,6 +19,7 @@ import numpy as np
 from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.draft import Array, Draft
 from model_opt.passes.ops import is_quantised, number, plain_binary
+from model_opt.quantize.name_sets import NameSets
 
 PRODUCTS: Mapping[str, tuple[str, str, str]] = {
     "conv2d": ("Input", "Filter", "Output"),
@@ -32,7 +33,6 @@ _PASSES = frozenset(
     {"relu", "leaky_relu", "pool2d", "nearest_interp_v2", "bilinear_interp_v2", "concat", "reshape2", "transpose2"}
 ) | frozenset({"slice", "squeeze2", "unsqueeze2", "flatten_contiguous_range", "split", "assign"})
 _SIDE_OUTPUTS = frozenset({"XShape", "Mean", "Variance"})
-_FREE = "1"
 
 
 @dataclass(frozen=True)
@@ -46,29 +46,9 @@ class FactorGroups:
         return exponents.get(self.group.get(name, ""), 0)
 
 
-class _Union:
-    """Sets of names that grow together; a set with ``_FREE`` in it cannot carry a factor."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def find(self, name: str) -> str:
-        while (above := self._parent.setdefault(name, name)) != name:
-            name = above
-        return name
-
-    def join(self, *names: str) -> None:
-        for name in names[1:]:
-            a, b = sorted((self.find(names[0]), self.find(name)))
-            self._parent[b] = a
-
-    def fixed(self, name: str) -> bool:
-        return self.find(name) == self.find(_FREE)
-
-
 def factor_groups(model: PaddleModel) -> FactorGroups:
     """Return which variables of the main block may carry a factor, and which of them must carry the same."""
-    draft, union = Draft(model, "factor_groups"), _Union()
+    draft, union = Draft(model, "factor_groups"), NameSets()
     pairs: list[tuple[str, str, str]] = []
     for op in draft.ops:
         pair = _join(draft, op, union)
@@ -83,12 +63,12 @@ def factor_groups(model: PaddleModel) -> FactorGroups:
     )
 
 
-def _join(draft: Draft, op: Op, union: _Union) -> tuple[str, str, str] | None:
+def _join(draft: Draft, op: Op, union: NameSets) -> tuple[str, str, str] | None:
     """Join what ``op`` binds; return (x, y, out) where the exponents of x and y add up to that of out."""
     values = [name for name in op.input_names if draft.param(name) is None]
     outs = [name for key, names in op.outputs.items() if key not in _SIDE_OUTPUTS for name in names]
     if draft.consumers(outs[0] if outs else "") is None or is_quantised(op):
-        union.join(_FREE, *values, *outs)
+        union.fix(*values, *outs)
     elif _is_product(draft, op) or _is_norm(draft, op):
         pass
     elif op.type in ("elementwise_add", "elementwise_mul", "matmul_v2") and len(values) == 2:
@@ -96,27 +76,27 @@ def _join(draft: Draft, op: Op, union: _Union) -> tuple[str, str, str] | None:
     elif _is_constant_binary(op, values) or op.type in _PASSES or _is_scale(op):
         union.join(*values, *outs)
     else:
-        union.join(_FREE, *values, *outs)
+        union.fix(*values, *outs)
     return None
 
 
-def _two_values(op: Op, values: list[str], outs: list[str], union: _Union) -> tuple[str, str, str] | None:
+def _two_values(op: Op, values: list[str], outs: list[str], union: NameSets) -> tuple[str, str, str] | None:
     if op.type == "elementwise_add" and plain_binary(op):
         union.join(*values, *outs)
     elif op.type == "matmul_v2" or plain_binary(op):
         return values[0], values[1], outs[0]
     else:
-        union.join(_FREE, *values, *outs)
+        union.fix(*values, *outs)
     return None
 
 
-def _settle(union: _Union, pairs: list[tuple[str, str, str]]) -> None:
+def _settle(union: NameSets, pairs: list[tuple[str, str, str]]) -> None:
     """Make sums of exponents into equalities: one factor of each product holds e = 0, the first if none does yet."""
     left = list(pairs)
     while left:
         held = next((pair for pair in left if union.fixed(pair[0]) or union.fixed(pair[1])), None)
         if held is None:
-            union.join(_FREE, left[0][1])
+            union.fix(left[0][1])
             continue
         left.remove(held)
         x, y, out = held

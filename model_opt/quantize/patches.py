@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from model_opt.nb.exact.winograd import F43, input_matrix, tiles
 from model_opt.passes.ops import Conv, Float64Array
 from model_opt.quantize.observe import Float32Array, Observer
 from model_opt.quantize.report import Progress
 
 POSITIONS = 4096
 """Windows looked at in one input of a layer, at equal steps: neighbours say nearly the same."""
+TILES = 1024
+"""The same for tiles."""
 SAMPLE = 256
 """Windows kept of one input, for trying things out."""
 
@@ -53,6 +56,27 @@ def layer_inputs(
             counts[name] = counts.get(name, 0) + seen.shape[1]
             areas[name] = max(areas.get(name, 0), int(np.prod(view.output.shape[2:])))
     return {name: Seen(grams[name], np.concatenate(samples[name]), areas[name], counts[name]) for name in grams}
+
+
+def tile_grams(
+    observer: Observer, convs: Mapping[str, Conv], inputs: Sequence[Float32Array], progress: Progress
+) -> dict[str, Float64Array]:
+    """Return what Winograd's F(4,3) multiplies in the observer's layers: (6, 6, channels, channels), the mean of v v'
+    over tiles, for v the channels at one place of a transformed tile.
+    """
+    grams: dict[str, Float64Array] = {}
+    matrix = input_matrix(F43)
+    for position, x in enumerate(inputs):
+        progress(position / len(inputs), f"tiles of input {position + 1} of {len(inputs)}")
+        for name, view in observer.run(x).layers.items():
+            pads = convs[name].paddings if len(convs[name].paddings) == 4 else tuple(np.repeat(convs[name].paddings, 2))
+            image = np.pad(view.input[0], ((0, 0), (pads[0], pads[1]), (pads[2], pads[3])))
+            cut = tiles(image, F43, image.shape[1] - 2, image.shape[2] - 2)
+            flat = cut.reshape(*cut.shape[:3], -1)
+            flat = flat[..., :: max(flat.shape[3] // TILES, 1)].astype(np.float64)
+            both = np.einsum("xi,yj,jict->xyct", matrix, matrix, flat, optimize=True)
+            grams[name] = grams.get(name, np.zeros(())) + both @ both.swapaxes(2, 3) / both.shape[3] / len(inputs)
+    return grams
 
 
 def windows(x: Float32Array, conv: Conv) -> Float64Array:

@@ -19,12 +19,14 @@ from model_opt.nb.exact import FP16_MAX, overflow_check
 from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, conv_at
+from model_opt.passes.ops import Conv, Float64Array, conv_at
+from model_opt.quantize.channel_order import order_channels
+from model_opt.quantize.concat_split import split_concats
 from model_opt.quantize.exponents import PRODUCTS, FactorGroups, factor_groups, with_exponents
 from model_opt.quantize.half_weights import round_weights
 from model_opt.quantize.late_bias import late_bias
 from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
-from model_opt.quantize.patches import layer_inputs
+from model_opt.quantize.patches import Seen, layer_inputs, tile_grams
 from model_opt.quantize.report import LayerNote, Progress, QuantReport
 from model_opt.quantize.spans import LayerSpan, Span, layer_spans, span_of
 
@@ -102,6 +104,8 @@ def rescale_fp16(
 class _Gains:
     """How many times smaller errors became, by the name of the weights."""
 
+    split: Mapping[str, float]
+    order: Mapping[str, float]
     rounding: Mapping[str, float]
     late_bias: Mapping[str, float]
 
@@ -115,15 +119,43 @@ def _refined(
 ) -> tuple[PaddleModel, _Gains]:
     """Return the model with weights of fp16 chosen together and late biases."""
     if options.windows_of < 1:
-        return model, _Gains({}, {})
+        return model, _Gains({}, {}, {}, {})
+    few = inputs[:: -(-len(inputs) // options.windows_of)]
+    model, tiles, splitting = split_concats(model, _tiles(model, few, env), options.late_bias)
+    seen = _seen(model, few, env, lambda done, what: progress(0.5 * done, what))
+    model, ordering = order_channels(model, seen, tiles, options.late_bias)
+    seen = _seen(model, few, env, lambda done, what: progress(0.5 + 0.5 * done, what))
+    made, rounding = round_weights(model, seen)
+    made, late = late_bias(made, seen, options.late_bias)
+    return made, _Gains(splitting, ordering, rounding, late)
+
+
+def _seen(model: PaddleModel, inputs: Sequence[Float32Array], env: ToolEnv, progress: Progress) -> dict[str, Seen]:
+    """Return what the convolutions that can be refined see on ``inputs``."""
     convs = {name: conv for name, conv in _convs(model).items() if _can_be_refined(conv)}
     plain = convert_in_memory(model, ConvertOptions(), env)
     observer = Observer(plain, [name for name in Observer(plain).weights if name in convs])
-    few = inputs[:: -(-len(inputs) // options.windows_of)]
-    seen = layer_inputs(observer, convs, few, progress)
-    made, rounding = round_weights(model, seen)
-    made, late = late_bias(made, seen, options.late_bias)
-    return made, _Gains(rounding, late)
+    return layer_inputs(observer, convs, inputs, progress)
+
+
+def _tiles(model: PaddleModel, inputs: Sequence[Float32Array], env: ToolEnv) -> dict[str, Float64Array]:
+    """Return what Winograd's layers multiply on ``inputs``."""
+    convs = {name: conv for name, conv in _convs(model).items() if _goes_to_winograd(conv)}
+    if not convs:
+        return {}
+    plain = convert_in_memory(model, ConvertOptions(), env)
+    return tile_grams(Observer(plain, sorted(convs)), convs, inputs, lambda _done, _what: None)
+
+
+def _goes_to_winograd(conv: Conv) -> bool:
+    if conv.transposed or conv.dilations != (1, 1) or len(conv.paddings) not in (2, 4):
+        return False
+    return (
+        conv.groups == 1
+        and conv.weight.shape[2:] == (3, 3)
+        and conv.strides == (1, 1)
+        and min(conv.weight.shape[:2]) > 8
+    )
 
 
 def _can_be_refined(conv: Conv) -> bool:
@@ -242,6 +274,8 @@ def _report(layers: Sequence[_Layer], exponents: Mapping[str, int], gains: _Gain
                 "max_input": layer.seen.input.largest,
                 "max_transformed": layer.seen.transformed,
                 "max_output": layer.seen.output.largest,
+                "split_gain": gains.split.get(layer.name),
+                "order_gain": gains.order.get(layer.name),
                 "rounding_gain": gains.rounding.get(layer.name),
                 "late_bias_gain": gains.late_bias.get(layer.name),
             },
@@ -257,6 +291,8 @@ def _report(layers: Sequence[_Layer], exponents: Mapping[str, int], gains: _Gain
         "layers_rescaled": moved,
         "max_before": max(tops, default=0.0),
         "max_behind": max(behind, default=0.0),
+        "layers_split": len(gains.split),
+        "layers_ordered": len(gains.order),
         "layers_rounded": sum(1 for gain in gains.rounding.values() if gain > 1),
         "late_biases": len(gains.late_bias),
     }

@@ -146,6 +146,7 @@ def _f43(build: Build) -> Scheme:
     return Scheme("F(4,3)", 4, 6, weights, of_line, partial(_input_4, of_line), _output_4)
 
 
+F43 = _f43(Build.RELEASE)
 _TILE_BLOCK = 8
 _SMALL = 16
 
@@ -195,13 +196,22 @@ def convolve(x: Float32, weights: Float32, height: int, width: int, build: Build
     return transform_output(products, scheme)[:, :height, :width]
 
 
+def input_matrix(scheme: Scheme) -> Float64:
+    """Return B of a scheme: a tile becomes B x B'."""
+    return np.stack(scheme.of_line(list(np.eye(scheme.tile, dtype=np.float32)))).astype(np.float64)
+
+
+def output_matrix_4() -> Float64:
+    """Return A of F(4,3): products become A x A'."""
+    return np.stack(_output_line_4(list(np.eye(6, dtype=np.float32)))).astype(np.float64)
+
+
 def largest_transformed(image: Float64, scheme: Scheme) -> float:
     """Return the largest absolute value of the transformed input of one padded image (c, h, w), without fp16's limit.
 
     The transform of a tile is B x B' with the matrix that the scheme's own function gives for unit vectors.
     """
-    unit = np.eye(scheme.tile, dtype=np.float32)
-    matrix = np.stack(scheme.of_line(list(unit))).astype(np.float64)
+    matrix = input_matrix(scheme)
     down, across = -(-(image.shape[1] - 2) // scheme.out), -(-(image.shape[2] - 2) // scheme.out)
     cut = tiles(image, scheme, down * scheme.out, across * scheme.out)
     along = np.tensordot(matrix, cut, axes=(1, 1))  # (x, tile y, ...)

@@ -1,0 +1,135 @@
+"""A Winograd convolution of a concatenation as the sum of two, where the parts cancel each other.
+
+One convolution adds all its input channels into one fp16 sum. Where whole parts of a concatenation cancel each other,
+the sum grows large in between and every later product is rounded to its spacing. Two convolutions, each of some of the
+parts, hold smaller sums; their results meet in one addition. The order of the parts is free as well.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from model_opt.paddle_model import AttrType, Op, PaddleModel
+from model_opt.passes.draft import Draft
+from model_opt.passes.ops import Conv, Float64Array, conv_at
+from model_opt.quantize.channel_order import Way, winograd_way
+
+_PARTS = 5
+"""Concatenations of more parts have too many orders to try."""
+_LEAST = 9
+"""Winograd's kernel takes no fewer input channels."""
+
+Split = tuple[tuple[int, ...], ...]
+
+
+def split_concats(
+    model: PaddleModel, tiles: Mapping[str, Float64Array], gain: float
+) -> tuple[PaddleModel, dict[str, Float64Array], dict[str, float]]:
+    """Return the model with split convolutions, ``tiles`` (see ``tile_grams``) for what it has now, and the gains.
+
+    A convolution is split where the root mean square of its partial sums falls by ``gain`` or more against the best
+    order of parts in one convolution, and its parts are put in order where that helps at all. The figure is that root
+    mean square before divided by after, by the name of the weights.
+    """
+    draft, held, gains = Draft(model, "split_concats"), dict(tiles), dict[str, float]()
+    for op in draft.each("conv2d"):
+        conv = conv_at(draft, op)
+        name = op.input("Filter")
+        concat = None if conv is None else draft.producer(conv.source)
+        if conv is None or name not in tiles or concat is None or not _splittable(draft, conv, concat):
+            continue
+        channels = [_channels(draft, part) for part in concat.inputs["X"]]
+        way = winograd_way(conv, tiles[name])
+        split = best_split(way, channels, gain)
+        plain = (tuple(range(len(channels))),)
+        if split == plain:
+            continue
+        gains[name] = split_length(way, channels, plain) / split_length(way, channels, split)
+        held |= _write(draft, conv, concat, channels, split, tiles[name])
+    return draft.finish()[0], held, gains
+
+
+def best_split(way: Way, channels: Sequence[int], gain: float) -> Split:
+    """Return which parts, in which order, go to one convolution or to two."""
+    count = len(channels)
+    one = min(
+        ((order,) for order in itertools.permutations(range(count))), key=lambda s: split_length(way, channels, s)
+    )
+    two = min(_pairs(channels), key=lambda s: split_length(way, channels, s), default=one)
+    return two if split_length(way, channels, one) >= gain * split_length(way, channels, two) else one
+
+
+def split_length(way: Way, channels: Sequence[int], split: Split) -> float:
+    """Return the root of the sum of the mean squares of all partial sums."""
+    edges = np.concatenate([[0], np.cumsum(channels)])
+    total = 0.0
+    for parts in split:
+        order = np.concatenate([np.arange(edges[part], edges[part + 1]) for part in parts])
+        total += float(Way(way.products, np.zeros(len(way.start))).squares(order).sum())
+    return math.sqrt(max(total, 1e-30))
+
+
+def _pairs(channels: Sequence[int]) -> Iterator[Split]:
+    """Yield every way to give the parts to two convolutions; the first part stays in the first of them."""
+    count = len(channels)
+    for size in range(1, count):
+        for first in itertools.permutations(range(count), size):
+            if 0 not in first:
+                continue
+            rest = [part for part in range(count) if part not in first]
+            for second in itertools.permutations(rest):
+                if min(sum(channels[part] for part in parts) for parts in (first, second)) >= _LEAST:
+                    yield first, second
+
+
+def _splittable(draft: Draft, conv: Conv, concat: Op) -> bool:
+    if concat.type != "concat" or concat.attr("axis") != 1 or concat.inputs.get("AxisTensor"):
+        return False
+    parts = concat.inputs["X"]
+    known = all(_channels(draft, part) > 0 for part in parts) and len(set(parts)) == len(parts) <= _PARTS
+    return known and draft.only_consumer(conv.source) is conv.op and conv.adder is not None
+
+
+def _channels(draft: Draft, name: str) -> int:
+    dims = draft.dims(name)
+    return dims[1] if dims is not None and len(dims) == 4 else -1
+
+
+def _write(
+    draft: Draft, conv: Conv, concat: Op, channels: Sequence[int], split: Split, tiles: Float64Array
+) -> dict[str, Float64Array]:
+    """Write the convolutions of ``split`` in the place of one; return their tiles."""
+    edges = np.concatenate([[0], np.cumsum(channels)])
+    orders = [np.concatenate([np.arange(edges[part], edges[part + 1]) for part in parts]) for parts in split]
+    dims, filters = draft.dims(conv.source), conv.op.input("Filter")
+    shape = None if dims is None else (dims[0], -1, *dims[2:])
+    names: list[str] = []
+    made: list[Op] = []
+    for number, (parts, order) in enumerate(zip(split, orders, strict=True)):
+        weights = np.ascontiguousarray(conv.weight[:, order])
+        first = number == 0
+        names.append(draft.changed_param(conv.op, filters, weights) if first else draft.set_param(filters, weights))
+        source = concat.inputs["X"][parts[0]]
+        if len(parts) > 1:
+            wide = None if shape is None else (shape[0], len(order), *shape[2:])
+            source = draft.new_var(conv.source, wide, like=conv.source)
+            joined = concat.with_input("X", *(concat.inputs["X"][part] for part in parts)).with_output("Out", source)
+            made.append(joined)
+        out = conv.op.output("Output") if first else draft.new_var(conv.out, draft.dims(conv.out), like=conv.out)
+        made.append(conv.op.with_input("Input", source).with_input("Filter", names[-1]).with_output("Output", out))
+    _put(draft, conv, made)
+    return {name: tiles[:, :, order][:, :, :, order] for name, order in zip(names, orders, strict=True)}
+
+
+def _put(draft: Draft, conv: Conv, made: list[Op]) -> None:
+    adder, last = conv.adder, made[-1].output("Output")
+    draft.replace(conv.op, *made)
+    if adder is not None and last != conv.op.output("Output"):
+        half = draft.new_var(conv.out, draft.dims(conv.out), like=conv.out)
+        total = Op("elementwise_add", {"X": (half,), "Y": (last,)}, {"Out": (conv.out,)}, {})
+        draft.replace(adder, adder.with_output("Out", half), total.with_attr("axis", -1, AttrType.INT))
+    draft.note("split")
