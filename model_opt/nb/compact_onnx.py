@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import fold, translate
 from model_opt.nb.translate.proto import Graph, Node, encode_model
-from model_opt.nb.types import NbModel
+from model_opt.nb.translate.view import SCALE_SUFFIX
+from model_opt.nb.types import NbModel, VarType
 
 _SMALLEST = 1024
 """Elements below which a weight is not worth a node of its own."""
@@ -26,16 +27,16 @@ Grid = tuple[NDArray[np.int8], Float32Array]
 
 
 def to_compact_onnx(model: NbModel) -> bytes:
-    """Return the ONNX file of ``to_onnx(model)`` with the weights that lie on an int8 grid written as int8.
+    """Return the ONNX file of ``to_onnx(model)`` with the weights that the file holds as int8 written so.
 
     The weights come back as the same numbers; an engine may join operators differently, which moves its last digits.
     A model without such weights gives the very bytes of ``to_onnx``. Raises what ``to_onnx`` raises.
     """
-    graph = fold(translate(model))
+    graph, known = fold(translate(model)), _scales(model)
     nodes: list[Node] = []
     constants: dict[str, NDArray[Any]] = {}
     for name, weight in graph.constants.items():
-        found = _by_channel(weight)
+        found = _by_channel(weight, known[name]) if name in known else None
         if found is None:
             constants[name] = weight
             continue
@@ -48,39 +49,35 @@ def to_compact_onnx(model: NbModel) -> bytes:
     return encode_model(compact, opset=OPSET, ir_version=IR_VERSION, producer=producer)
 
 
-def _by_channel(weight: NDArray[Any]) -> tuple[int, Grid] | None:
-    """Return the axis of the channels and the grid of a weight, or None when it lies on none."""
+def _scales(model: NbModel) -> dict[str, Float32Array]:
+    """Return the scales of every parameter that the file holds as int8, by its name."""
+    held = {name for name, tensor in model.params.items() if tensor.data_type is VarType.INT8}
+    pairs = ((key.removesuffix(SCALE_SUFFIX), value) for op in model.ops for key, value in op.attrs.items())
+    return {name: np.array(value, np.float32) for name, value in pairs if name in held and isinstance(value, tuple)}
+
+
+def _by_channel(weight: NDArray[Any], scales: Float32Array) -> tuple[int, Grid] | None:
+    """Return the axis of the channels and the integers with their scales; None for a weight that is too small, or that
+    the scales do not give back exactly.
+    """
     if weight.dtype != np.float32 or weight.ndim < 2 or weight.size < _SMALLEST:
         return None
     for axis in sorted({0, 1, weight.ndim - 1}):
         rows = np.moveaxis(weight, axis, 0)
-        found = _on_grid(rows.reshape(len(rows), -1))
-        if found is not None:
-            steps = np.moveaxis(found[0].reshape(rows.shape), 0, axis)
-            return axis, (np.ascontiguousarray(steps), found[1])
+        if len(rows) != len(scales):
+            continue
+        steps = _steps(rows.reshape(len(rows), -1), scales)
+        if steps is not None:
+            return axis, (np.ascontiguousarray(np.moveaxis(steps.reshape(rows.shape), 0, axis)), scales)
     return None
 
 
-def _on_grid(rows: Float32Array) -> Grid | None:
-    """Return integers and a scale for each row, with which float32 gives exactly ``rows``; None when there are none.
+def _steps(rows: Float32Array, scales: Float32Array) -> NDArray[np.int8] | None:
+    """Return the integers with which ``scales`` give exactly ``rows``, None when there are none.
 
-    opt's scale is the largest magnitude of the channel, or of the whole weight, over 127; dividing gives it up to one
-    unit in the last place. A negative zero counts as zero: no sum can tell them apart.
+    A negative zero counts as zero: no sum can tell them apart.
     """
-    if not np.isfinite(rows).all():
-        return None
-    tops = np.abs(rows).max(axis=1)
-    steps, scales = np.zeros(rows.shape, np.int8), np.ones(len(rows), np.float32)
-    left = tops > 0
-    for near in ((tops / _TOP).astype(np.float32), np.full(len(rows), tops.max() / _TOP, np.float32)):
-        for toward in (near, np.float32(0), np.float32(np.inf)):
-            scale = np.nextafter(near, toward)
-            chosen = np.flatnonzero(left)
-            with np.errstate(all="ignore"):  # a candidate that is zero or far too small fits nothing
-                whole = np.rint(rows[chosen] / scale[chosen, None])
-                fits = (np.abs(whole) <= _TOP).all(axis=1)
-                fits &= (whole * scale[chosen, None] == rows[chosen]).all(axis=1)
-            taken = chosen[fits]
-            steps[taken], scales[taken] = whole[fits].astype(np.int8), scale[taken]
-            left[taken] = False
-    return None if left.any() else (steps, scales)
+    with np.errstate(all="ignore"):  # a scale of zero, or one that is far too small, fits only zeros
+        whole = np.nan_to_num(np.rint(rows / scales[:, None]))
+        fits = (np.abs(whole) <= _TOP).all() and (whole * scales[:, None] == rows).all()
+    return whole.astype(np.int8) if fits else None

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from model_opt.nb import read_nb
-from model_opt.nb.compact_onnx import _on_grid, to_compact_onnx
+from model_opt.nb.compact_onnx import _steps, to_compact_onnx
 from model_opt.nb.to_onnx import to_onnx
 from model_opt.opt_tool import ConvertOptions, ModelPair, convert, find_tool
 from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import optimise
+from model_opt.quantize.stored import StoredWeights, store_nearest, to_rows, with_stored_weights
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +65,32 @@ def test_the_same_model_gives_the_same_bytes(made):
     assert to_compact_onnx(made["det", 8]) == to_compact_onnx(made["det", 8])
 
 
-def test_only_rows_that_come_back_as_they_were_count_as_a_grid():
+def test_only_weights_that_the_scales_give_back_are_integers():
     random = np.random.default_rng(2)
     scales = random.random(200).astype(np.float32) * np.float32(0.01)
     whole = random.integers(-127, 128, (200, 50))
-    whole[:, 0] = 127
     whole[3] = 0
     rows = whole.astype(np.float32) * scales[:, None]
-    steps, found = _on_grid(rows)
-    assert np.array_equal(steps.astype(np.float32) * found[:, None], rows)
-    assert np.array_equal(steps, whole)
+    assert np.array_equal(_steps(rows, scales), whole)
     moved = rows.copy()
     moved[7, 5] = np.nextafter(moved[7, 5], np.float32(1))
-    assert _on_grid(moved) is None
-    coarse = whole.astype(np.float32) * np.float32(0.003)
-    coarse[1:] = np.rint(coarse[1:] / np.float32(0.003) / 4) * np.float32(0.003)
-    assert np.array_equal(np.multiply(_on_grid(coarse)[0], _on_grid(coarse)[1][:, None]), coarse)
-    assert _on_grid(np.full((1, 4), np.nan, np.float32)) is None
+    assert _steps(moved, scales) is None
+    assert _steps(rows, scales / 2) is None
+    assert _steps(np.full((1, 4), np.nan, np.float32), scales[:1]) is None
+
+
+def test_rows_that_stop_short_of_127_and_16_bit_rows_come_back_too(mobile_rec, tmp_path):
+    model = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))[0]
+    names = [op.input("Filter") for op in model.program.main.ops if op.type == "conv2d"]
+    stored = {}
+    for index, name in enumerate(names):
+        one = store_nearest(to_rows(model.params[name]), (8, 16)[index % 2])
+        stored[name] = StoredWeights((one.rows // 2).astype(one.rows.dtype), one.scales * np.float32(2))
+    pair = ModelPair(tmp_path / "rec.pdmodel", tmp_path / "rec.pdiparams")
+    write_model(with_stored_weights(model, stored), pair.pdmodel, pair.pdiparams)
+    found = read_nb(convert(pair, ConvertOptions(), tmp_path / "rec.nb", env=find_tool()).path)
+    given = np.random.default_rng(1).random((1, 3, 48, 320), dtype=np.float32)
+    plain, compact = to_onnx(found), to_compact_onnx(found)
+    saved = 3 * sum(stored[name].rows.size for name in names[::2])
+    assert 0.95 * saved < len(plain) - len(compact) < saved
+    assert np.abs(runtime(compact, given) - runtime(plain, given)).max() < 2e-6
