@@ -1,11 +1,13 @@
 """What every recipe costs and what its files read: the table of docs/benchmarks.md.
 
-usage: .venv/bin/python scripts/bench_recipes.py [--images FOLDER] [--recipes weight_int8,fp16] [--plot FILE.svg]
+usage: .venv/bin/python scripts/bench_recipes.py [--images FOLDER] [--recipes weight_int8,fp16] [--write] [--plot FILE]
 
 Each recipe is built as `edge-kit build` does it (failed gates allowed, so that the figures show), and judged by the
-engine that runs the bundle's own files, on the regression set and the images of FOLDER, against the fp32 bundle's and
-the server's answers. "Truth" is the text that was drawn on the regression set. A row "opt alone" shows what opt makes
-of the public models without the kit's passes and algorithms.
+engine that runs the bundle's own files, on the regression set and the images of FOLDER, against the server's answers,
+which the fp32 files give too. "Faint" is the mask of low_contrast.png against that of the fp32 files, "truth" the text
+that was drawn on the regression set, "int8" the share of the detector's multiply-accumulates in 8-bit integers. A row
+"opt alone" shows what opt makes of the public models without the kit's passes and algorithms. --write puts the table
+into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -13,25 +15,36 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edge_kit.api import create_pipeline
+from edge_kit.engines.base import EngineOptions
+from edge_kit.engines.nb import ExactNbEngine, open_nb
+from edge_kit.ocr.image import read_image
+from edge_kit.ocr.pipeline import OcrPipeline, Runs
+from edge_kit.ocr.tensor import Float32Array
 from edge_kit.recipes import load_recipes, without_algorithms
+from edge_kit.spec import profile
 from edge_kit.stages import job
 from edge_kit.stages.request import BuildRequest
 from edge_kit.verify.bundles import compare_bundles, comparison_svg
-from edge_kit.verify.metrics import TextAgreement
+from edge_kit.verify.metrics import TextAgreement, mask_flips
 from edge_kit.verify.regression import regression_set
 from edge_kit.verify.truth import truth_agreement
+from model_opt.files import write_atomic
 
 HEAD = (
     "recipe",
     "gates",
     "det + rec bytes",
     "ops",
+    "int8",
+    "NaN",
     "mask flips",
+    "faint",
     "boxes found",
     "lines equal",
     "characters",
@@ -39,6 +52,8 @@ HEAD = (
     "s",
 )
 TARGETS = {"fp16": "arm64-fp16", "static_int8": "armv7"}
+FAINT = "low_contrast.png"
+BEGIN, END = "<!-- bench_recipes: begin -->\n", "<!-- bench_recipes: end -->\n"
 
 
 def request_for(recipe: str, out: Path, images: Path | None) -> BuildRequest:
@@ -57,7 +72,19 @@ def truth_of(bundle: Path) -> TextAgreement:
     return total
 
 
-def row(name: str, manifest: Any, truth: TextAgreement, seconds: float) -> tuple[str, ...]:
+def faint_map(bundle: Path) -> Float32Array:
+    """Return the probability map that a bundle's detector makes of the faint image."""
+    engine = open_nb(bundle / "models" / "det.nb", EngineOptions(threads=1))
+    run = engine.compute if isinstance(engine, ExactNbEngine) else engine.run
+    try:
+        pipeline = OcrPipeline(profile(), Runs(run, (run,)), ())
+        image = next(image for image in regression_set() if image.name == FAINT)
+        return pipeline.detect(read_image(image.path)).prob_map
+    finally:
+        engine.close()
+
+
+def row(name: str, manifest: Any, truth: TextAgreement, faint: float, seconds: float) -> tuple[str, ...]:
     """Return one line of the table."""
     verification = manifest.verification
     metrics, models = verification["metrics"], manifest.models.values()
@@ -66,12 +93,17 @@ def row(name: str, manifest: Any, truth: TextAgreement, seconds: float) -> tuple
         value = metrics.get(key)
         return "not finite" if value is None else f"{value * 100:.2f} %"
 
+    totals = (manifest.models["det"]["quantised"] or {}).get("totals", {})
+    int8 = totals.get("int8_macs_share")
     return (
         name,
         "pass" if verification["passed"] else "fail",
         f"{sum(model['bytes'] for model in models):,}",
         " + ".join(str(model["ops"]) for model in models),
+        f"{int8 * 100:.1f} %" if int8 is not None else "",
+        f"{metrics['det_non_finite'] + metrics['rec_non_finite']:.0f}",
         share("det_mask_flip_share"),
+        f"{faint * 100:.2f} %",
         share("boxes_matched"),
         share("texts_equal"),
         share("character_accuracy"),
@@ -80,8 +112,8 @@ def row(name: str, manifest: Any, truth: TextAgreement, seconds: float) -> tuple
     )
 
 
-def measure(name: str, recipe: str, folder: Path, images: Path | None, *, bare: bool) -> tuple[str, ...]:
-    """Build one recipe and return its line of the table."""
+def build(recipe: str, folder: Path, images: Path | None, *, bare: bool) -> tuple[Any, float]:
+    """Build one recipe, by opt alone when ``bare``, and return its manifest and the seconds it took."""
     request = replace(request_for(recipe, folder, images), optimise=not bare)
     kept = job.load_recipes
     begin = time.perf_counter()
@@ -91,28 +123,57 @@ def measure(name: str, recipe: str, folder: Path, images: Path | None, *, bare: 
         manifest = job.build_bundle(request, lambda _: None).manifest
     finally:
         job.load_recipes = kept
-    return row(name, manifest, truth_of(folder), time.perf_counter() - begin)
+    return manifest, time.perf_counter() - begin
+
+
+def builds(recipes: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
+    """Yield (title, recipe, bare) of each row; fp32 comes first, the others are compared with it."""
+    for recipe in ("fp32", *(name for name in recipes if name != "fp32")):
+        if load_recipes().row(recipe).needs_calibration:
+            yield f"{recipe}, opt alone", recipe, True
+        yield recipe, recipe, False
+
+
+def table(recipes: Sequence[str], images: Path | None, folder: Path) -> Iterator[str]:
+    """Yield the lines of the table as they are measured; the bundles stay in ``folder``."""
+    yield "| " + " | ".join(HEAD) + " |"
+    yield "|---" * len(HEAD) + "|"
+    plain = None
+    for title, recipe, bare in builds(recipes):
+        out = folder / (f"{recipe}-bare" if bare else recipe)
+        manifest, seconds = build(recipe, out, images, bare=bare)
+        found = faint_map(out)
+        plain = found if plain is None else plain
+        faint = mask_flips(plain, found, profile().db.thresh).share
+        yield "| " + " | ".join(row(title, manifest, truth_of(out), faint, seconds)) + " |"
+
+
+def write(lines: Sequence[str]) -> None:
+    """Put the table between its marks in docs/benchmarks.md."""
+    path = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+    text = path.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    write_atomic(path, (head + BEGIN + "\n".join(lines) + "\n" + END + rest.partition(END)[2]).encode())
 
 
 def main() -> None:
-    """Build every recipe and print the table."""
+    """Build every recipe, print the table, and keep it where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path)
     parser.add_argument("--recipes", default=",".join(load_recipes().rows))
+    parser.add_argument("--write", action="store_true")
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
-    print("| " + " | ".join(HEAD) + " |\n" + "|---" * len(HEAD) + "|")
+    recipes = args.recipes.split(",")
+    lines = []
     with tempfile.TemporaryDirectory(prefix="edge-kit-recipes-") as name:
-        bundles = []
-        for recipe in args.recipes.split(","):
-            if load_recipes().row(recipe).needs_calibration:
-                line = measure(f"{recipe}, opt alone", recipe, Path(name) / f"{recipe}-bare", args.images, bare=True)
-                print("| " + " | ".join(line) + " |", flush=True)
-            bundles.append(Path(name) / recipe)
-            line = measure(recipe, recipe, bundles[-1], args.images, bare=False)
-            print("| " + " | ".join(line) + " |", flush=True)
+        for line in table(recipes, args.images, Path(name)):
+            print(line, flush=True)
+            lines.append(line)
         if args.plot:
-            args.plot.write_bytes(comparison_svg(compare_bundles(bundles)))
+            args.plot.write_bytes(comparison_svg(compare_bundles([Path(name) / recipe for recipe in recipes])))
+    if args.write:
+        write(lines)
 
 
 if __name__ == "__main__":

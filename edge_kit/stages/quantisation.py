@@ -25,8 +25,6 @@ from model_opt.paddle_model import read_model, write_model
 from model_opt.quantize import ALGORITHMS
 
 NOTES = "quantisation.json"
-MOST_LINES = 160
-"""Lines that the recogniser is calibrated on: more take time and change little."""
 
 
 def model_stages(request: BuildRequest, recipe: Recipe, rules: Profile, tool: ToolEnv) -> Iterator[Stage]:
@@ -70,7 +68,7 @@ def quantise_stage(
     }  # fmt: skip
 
     def run(context: StageContext) -> Facts:
-        inputs = _inputs(role, images, rules, tool, context, before)
+        inputs = _inputs(role, images, rules, tool, context, before, algorithm.most_inputs)
         folder = context.inputs[f"{before}-{role}"]
         model = read_model(folder / PROGRAM, folder / PARAMETERS)
         made, report = algorithm.run(model, inputs, options, tool, context.progress)
@@ -82,7 +80,13 @@ def quantise_stage(
 
 
 def _inputs(
-    role: Role, images: Sequence[Path], rules: Profile, tool: ToolEnv, context: StageContext, before: str
+    role: Role,
+    images: Sequence[Path],
+    rules: Profile,
+    tool: ToolEnv,
+    context: StageContext,
+    before: str,
+    most_lines: int,
 ) -> tuple[Float32Array, ...]:
     """Return what the model of ``role`` sees of the calibration images, lines cut by the unquantised detector."""
     folder = context.inputs[f"{before}-det"]
@@ -91,7 +95,7 @@ def _inputs(
         convert(ModelPair(folder / PROGRAM, folder / PARAMETERS), ConvertOptions(), path, env=tool)
         detector = NbEngine(path, EngineOptions(threads=1))
     try:
-        found = calibration_inputs(images, detector.run, rules, MOST_LINES, context.progress)
+        found = calibration_inputs(images, detector.run, rules, most_lines, context.progress)
     finally:
         detector.close()
     return found.det if role == "det" else found.rec

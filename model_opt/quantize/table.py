@@ -21,10 +21,14 @@ Quantise = Callable[[PaddleModel, Sequence[Float32Array], Any, ToolEnv, Progress
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A function ``(model, inputs, options, env, progress) -> (model, report)`` and the class of its options."""
+    """A function ``(model, inputs, options, env, progress) -> (model, report)`` and the class of its options.
+
+    ``most_inputs``: of more inputs than these, it is to be given as many, at equal steps.
+    """
 
     run: Quantise
     options_class: type[Any]
+    most_inputs: int = 160
 
     def options(self, given: Mapping[str, Any]) -> Any:
         """Return the options with ``given`` ones by name; raises ``KitError`` for an unknown name or a wrong type."""
@@ -43,5 +47,5 @@ class Algorithm:
 ALGORITHMS: Mapping[str, Algorithm] = {
     "rescale_fp16": Algorithm(rescale_fp16, RescaleOptions),
     "static_int8": Algorithm(quantise_static, StaticOptions),
-    "weight_int8": Algorithm(quantise_weights, WeightOptions),
+    "weight_int8": Algorithm(quantise_weights, WeightOptions, most_inputs=480),
 }

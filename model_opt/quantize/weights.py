@@ -34,30 +34,27 @@ from model_opt.quantize.stored import (
 
 _PLACES = 1200
 """Places of a layer's input that are looked at in one run."""
-_PROBE_STEP = 4
+_PROBES = 40
 _PROBE_SIDE = 640
-"""How much a layer matters is measured on every fourth input, and on no more than a square of this many pixels."""
+"""How much a layer matters is measured on at most so many inputs, every fourth or fewer, and on no more than a square
+of this many pixels of each.
+"""
 
 
 @dataclass(frozen=True)
 class WeightOptions:
-    """``groups``: into how many parts the layers are cut; each is rounded on what the parts before it, already rounded,
-    feed it. ``follow``: the share of the error in its input that a layer makes good (0..1). ``damping``: how much the
-    calibration inputs are mistrusted, in shares of their mean energy. ``wide_bytes``: how many bytes the file may
-    grow by for layers in 16 bits.
+    """``damping``: how much the calibration inputs are mistrusted, in shares of their mean energy. ``wide_bytes``: how
+    many bytes the file may grow by for layers in 16 bits.
     """
 
-    groups: int = 8
-    follow: float = 0.5
     damping: float = 0.05
     wide_bytes: int = 0
 
     def __post_init__(self) -> None:
-        if self.groups < 1 or not 0 <= self.follow <= 1 or self.damping <= 0 or self.wide_bytes < 0:
+        if self.damping <= 0 or self.wide_bytes < 0:
             raise KitError(
-                f"groups {self.groups}, follow {self.follow}, damping {self.damping} and wide_bytes {self.wide_bytes} "
-                "make no sense together",
-                hint="take at least one group, follow in [0, 1], a positive damping and wide_bytes of 0 or more",
+                f"damping {self.damping} and wide_bytes {self.wide_bytes} make no sense together",
+                hint="take a positive damping and wide_bytes of 0 or more",
             )
 
 
@@ -73,20 +70,16 @@ class _Layer:
 
 @dataclass(eq=False)
 class _Seen:
-    """Sums over inputs of a layer, x of the float model and y of the one rounded so far: x, y, y y' and (x - y) y'."""
+    """Sums over the inputs x [rows, samples] of a layer: x and x x'."""
 
     x: Float64Array
-    y: Float64Array
-    yy: Float64Array
-    xy: Float64Array
+    xx: Float64Array
     count: int = 0
 
-    def add(self, x: Float32Array, y: Float32Array) -> None:
-        """Add inputs [rows, samples] at the same places of both models."""
+    def add(self, x: Float32Array) -> None:
+        """Add samples."""
         self.x += x.sum(axis=1, dtype=np.float64)
-        self.y += y.sum(axis=1, dtype=np.float64)
-        self.yy += y @ y.T
-        self.xy += (x - y) @ y.T
+        self.xx += x @ x.T
         self.count += x.shape[1]
 
 
@@ -96,10 +89,9 @@ def quantise_weights(
     """Return the model with its weights stored as integers (``with_stored_weights``), to be converted as it is.
 
     Depthwise filters and layers that cannot be watched get 16 bits, and so do the layers whose plain rounding moves the
-    output most for each byte, until ``wide_bytes`` are spent. The others get 8 bits layer by layer, in groups: the
-    scale of each output by least error, then one weight after the other, and what rounding it adds is taken from those
-    not yet rounded (GPTQ, Frantar et al. 2022, arXiv 2210.17323). Inputs are those of the model as rounded so far,
-    targets those of the float model. A bias takes up the mean of what is left.
+    output most for each byte, until ``wide_bytes`` are spent. The others get 8 bits: the scale of each output by least
+    error, then one weight after the other, and what rounding it adds is taken from those not yet rounded (GPTQ, Frantar
+    et al. 2022, arXiv 2210.17323). A bias takes up the mean of what is left.
 
     ``inputs``: float32 NCHW, batch 1. Raises ``CalibrationError`` for inputs that teach nothing and ``KitError`` for
     a model without such layers.
@@ -110,18 +102,13 @@ def quantise_weights(
         raise KitError("the model has no convolution or matrix product whose weights can be rounded")
     plain = convert_in_memory(model, ConvertOptions(), env)
     wide = _sensitive(plain, model, layers, inputs, options.wide_bytes, lambda done, what: progress(done / 3, what))
-    floats = Observer(plain, [layer.weight for layer in layers])
+    seen = _watch(plain, layers, model, inputs, lambda done, what: progress((1 + done) / 3, what))
     made, notes, stored = model, list[LayerNote](), _unwatched(model, layers)
-    size = -(-len(layers) // options.groups)
-    for start in range(0, len(layers), size):
-        part = layers[start : start + size]
-        names = [layer.weight for layer in part]
-        rounded = floats if start == 0 else Observer(convert_in_memory(made, ConvertOptions(), env), names)
-        progress((1 + 2 * start / len(layers)) / 3, f"rounding {names[0]} and {len(part) - 1} more")
-        for layer, seen in zip(part, _watch(floats, rounded, part, model, inputs), strict=True):
-            bits: Bits = 16 if layer.weight in wide else 8
-            made, stored[layer.weight], note = _round(made, model, layer, seen, bits, options)
-            notes.append(note)
+    for position, (layer, sums) in enumerate(zip(layers, seen, strict=True)):
+        progress((2 + position / len(layers)) / 3, f"rounding {layer.weight}")
+        bits: Bits = 16 if layer.weight in wide else 8
+        made, stored[layer.weight], note = _round(made, layer, sums, bits, options.damping)
+        notes.append(note)
     return with_stored_weights(made, stored), _report(notes, layers, stored)
 
 
@@ -152,7 +139,8 @@ def _sensitive(
     for layer in layers:
         weights = model.params[layer.weight]
         coarse[layer.weight] = from_rows(store_nearest(to_rows(weights), 8).floats(), weights.shape)
-    probes = [x[:, :, :_PROBE_SIDE, :_PROBE_SIDE] for x in inputs[::_PROBE_STEP]]
+    step = max(4, len(inputs) // _PROBES)
+    probes = [x[:, :, :_PROBE_SIDE, :_PROBE_SIDE] for x in inputs[::step]]
     moves = output_moves(plain, coarse, probes, progress)
     chosen, left = set[str](), most
     for name in sorted(moves, key=lambda name: (-moves[name] / coarse[name].size, name)):
@@ -196,25 +184,24 @@ def _is_product(op: Op, model: PaddleModel) -> bool:
 
 
 def _watch(
-    floats: Observer, rounded: Observer, layers: Sequence[_Layer], model: PaddleModel, inputs: Sequence[Float32Array]
+    plain: NbModel, layers: Sequence[_Layer], model: PaddleModel, inputs: Sequence[Float32Array], progress: Progress
 ) -> list[_Seen]:
-    """Return what each layer sees in both models, at the same places."""
+    """Return what each layer sees."""
     seen = []
     for layer in layers:
         width = to_rows(model.params[layer.weight]).shape[1]
-        seen.append(_Seen(np.zeros(width), np.zeros(width), np.zeros((width, width)), np.zeros((width, width))))
+        seen.append(_Seen(np.zeros(width), np.zeros((width, width))))
+    observer = Observer(plain, [layer.weight for layer in layers])
     for index, x in enumerate(inputs):
-        there = floats.run(x).layers
-        here = there if rounded is floats else rounded.run(x).layers
+        progress(index / len(inputs), f"watch layers, input {index + 1} of {len(inputs)}")
+        views = observer.run(x).layers
         for layer, sums in zip(layers, seen, strict=True):
-            kernel = model.params[layer.weight].shape
-            pair = [_columns(views[layer.weight], layer, kernel, index) for views in (there, here)]
-            sums.add(*pair)
+            sums.add(_columns(views[layer.weight], layer, model.params[layer.weight].shape, index))
     return seen
 
 
 def _columns(view: LayerView, layer: _Layer, kernel: tuple[int, ...], seed: int) -> Float32Array:
-    """Return inputs of a layer, [rows of its weights, samples]; the same seed takes them from the same places."""
+    """Return inputs of a layer, [rows of its weights, samples], from places that the seed chooses."""
     random = np.random.default_rng(seed)
     if layer.conv is not None:
         window: Float32Array = sample_windows(view, layer.conv, kernel, _PLACES, random)[0]
@@ -227,32 +214,30 @@ def _columns(view: LayerView, layer: _Layer, kernel: tuple[int, ...], seed: int)
 
 
 def _round(
-    made: PaddleModel, model: PaddleModel, layer: _Layer, seen: _Seen, bits: Bits, options: WeightOptions
+    model: PaddleModel, layer: _Layer, seen: _Seen, bits: Bits, damping: float
 ) -> tuple[PaddleModel, StoredWeights, LayerNote]:
     """Return the model with one layer rounded, its integers, and by what factor its output error fell against plain
     rounding to 8 bits.
     """
     weights = model.params[layer.weight]
     rows = to_rows(weights).astype(np.float64)
-    x, y = seen.x / seen.count, seen.y / seen.count
-    yy, xy = seen.yy / seen.count, seen.xy / seen.count
+    mean, gram = seen.x / seen.count, seen.xx / seen.count
     if layer.bias is not None:
-        yy, xy = yy - np.outer(y, y), xy - np.outer(x - y, y)
-    gram = damped(yy, options.damping)
-    wanted = rows + options.follow * rows @ np.linalg.solve(gram, xy.T).T
+        gram = gram - np.outer(mean, mean)
+    gram = damped(gram, damping)
     if bits == 8:
-        found = round_by_gram(wanted.astype(np.float32), gram)
+        found = round_by_gram(rows.astype(np.float32), gram)
         stored = store(found.weights, found.scales, 8)
     else:
-        stored = store_nearest(wanted, 16)
+        stored = store_nearest(rows, 16)
     grid = stored.floats()
-    made = made.with_param(layer.weight, from_rows(grid, weights.shape))
+    made = model.with_param(layer.weight, from_rows(grid, weights.shape))
     if layer.bias is not None:
         bias = model.params[layer.bias]
-        shift = rows @ x - grid.astype(np.float64) @ y
+        shift = (rows - grid.astype(np.float64)) @ mean
         made = made.with_param(layer.bias, (bias + shift.reshape(bias.shape)).astype(np.float32))
     before = _error(store_nearest(rows, 8).floats() - rows, gram)
-    gain = float(np.sqrt(before / max(_error(grid - wanted, gram), 1e-30)))
+    gain = float(np.sqrt(before / max(_error(grid - rows, gram), 1e-30)))
     return made, stored, LayerNote(layer.weight, layer.op, {"bits": bits, "gain": round(gain, 3)})
 
 

@@ -43,9 +43,7 @@ def case(request, mobile_det, mobile_rec, env):
     files = mobile_det if request.param == "det" else mobile_rec
     height, width = (96, 128) if request.param == "det" else (48, 320)
     model, _ = optimise(read_model(files.pdmodel, files.pdiparams))
-    done, report = quantise_weights(
-        model, pages(4, height, width, 1), WeightOptions(groups=2, wide_bytes=WIDE), env, nothing
-    )
+    done, report = quantise_weights(model, pages(4, height, width, 1), WeightOptions(wide_bytes=WIDE), env, nothing)
     return model, done, report, env, pages(2, height, width, 2)
 
 
@@ -99,7 +97,7 @@ def test_wide_layers_bring_the_output_nearer(mobile_rec, env):
     truth = Runner(convert_in_memory(model, ConvertOptions(), env))
     moved = []
     for wide in (0, 400_000):
-        done, _ = quantise_weights(model, inputs, WeightOptions(groups=1, wide_bytes=wide), env, nothing)
+        done, _ = quantise_weights(model, inputs, WeightOptions(wide_bytes=wide), env, nothing)
         found = Runner(convert_in_memory(done, ConvertOptions(), env))
         moved.append(sum(float(np.square(found.run(x) - truth.run(x)).sum()) for x in unseen))
     assert moved[1] < moved[0]
@@ -119,7 +117,7 @@ def test_the_report_names_every_layer_and_what_it_won(case):
 def test_equal_inputs_give_equal_bytes(mobile_rec, env):
     model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
     inputs = pages(2, 48, 320, 3)
-    first, second = (quantise_weights(model, inputs, WeightOptions(groups=2), env, nothing)[0] for _ in range(2))
+    first, second = (quantise_weights(model, inputs, WeightOptions(), env, nothing)[0] for _ in range(2))
     assert all(np.array_equal(first.params[name], second.params[name]) for name in first.params)
 
 
@@ -142,7 +140,7 @@ def test_what_cannot_teach_is_refused(mobile_rec, env):
         quantise_weights(model, [], WeightOptions(), env, nothing)
     with pytest.raises(CalibrationError, match="blank"):
         quantise_weights(model, [np.zeros((1, 3, 48, 320), np.float32)], WeightOptions(), env, nothing)
-    with pytest.raises(KitError, match="follow"):
-        WeightOptions(follow=2.0)
+    with pytest.raises(KitError, match="damping"):
+        WeightOptions(damping=0.0)
     with pytest.raises(KitError, match="wide_bytes"):
         WeightOptions(wide_bytes=-1)
