@@ -10,6 +10,9 @@ from model_opt.opt_tool.convert import ConvertOptions, ModelPaths, convert
 from model_opt.opt_tool.environment import ToolEnv
 from model_opt.resources import cache_dir
 
+_REVISION = 2
+"""Counts the changes of ``convert`` after which the same model and opt give other bytes."""
+
 
 class FingerprintedModel(ModelPaths, Protocol):
     """A model whose content has a name; ``model_opt.zoo.ModelFiles`` is one."""
@@ -25,7 +28,8 @@ def converted(model: FingerprintedModel, options: ConvertOptions, env: ToolEnv) 
 
     Raises what ``convert`` raises.
     """
-    path = cache_dir() / "converted" / f"{model.fingerprint[:32]}-{env.opt_version}-{options.label}.nb"
+    name = f"{model.fingerprint[:32]}-{env.opt_version}-{options.label}-{_REVISION}.nb"
+    path = cache_dir() / "converted" / name
     try:
         found = read_nb(path)
         guard_place(found, {"opencl,arm": "opencl"}.get(options.place, options.place))

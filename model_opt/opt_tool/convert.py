@@ -14,6 +14,7 @@ from model_opt.files import sha256_bytes, write_atomic
 from model_opt.nb import NbError, NbModel, canonicalise, normalise_version, place_of, precision_of, read_nb
 from model_opt.opt_tool.environment import ToolEnv
 from model_opt.opt_tool.errors import OptError
+from model_opt.opt_tool.lean import lean
 from model_opt.opt_tool.process import child_command, how_it_ended, last_lines, run_limited
 from model_opt.store import disk_faults
 
@@ -152,11 +153,8 @@ def _lay_out(model: ModelPaths, folder: Path, env: ToolEnv) -> frozenset[int]:
         checked = read_model(model.pdmodel, model.pdiparams)
     except PaddleModelError as error:
         raise OptError(f"opt was not started: {error.what}", path=error.path, hint=error.hint) from error
-    if env.opt_version == _WRITES_BETA:
-        write_model(with_swish_beta(checked), folder / "model.pdmodel", folder / "model.pdiparams")
-    else:
-        (folder / "model.pdmodel").symlink_to(model.pdmodel.resolve())
-        (folder / "model.pdiparams").symlink_to(model.pdiparams.resolve())
+    given = with_swish_beta(checked) if env.opt_version == _WRITES_BETA else checked
+    write_model(lean(given), folder / "model.pdmodel", folder / "model.pdiparams")
     return frozenset(integer_weights(checked.program).values())
 
 

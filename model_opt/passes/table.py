@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from model_opt.paddle_model import PaddleModel
 from model_opt.passes.constant_folding import constant_folding
+from model_opt.passes.dead_channels import dead_channels
 from model_opt.passes.dead_code import dead_code
 from model_opt.passes.fold_affine import fold_affine
 from model_opt.passes.fold_batch_norm import fold_batch_norm
@@ -29,6 +30,7 @@ PASSES: tuple[Pass, ...] = (
     fold_batch_norm,
     fold_affine,
     gates,
+    dead_channels,
     merge_convs,
     heads,
     operand_order,

@@ -12,6 +12,7 @@ from random_numbers import generator
 from model_opt.paddle_model import Block, Op, PaddleModel, Program, Var, VarKind, attr_of
 from model_opt.passes import PASSES, optimise
 from model_opt.passes.constant_folding import constant_folding
+from model_opt.passes.dead_channels import dead_channels
 from model_opt.passes.dead_code import dead_code
 from model_opt.passes.fold_affine import fold_affine
 from model_opt.passes.fold_batch_norm import fold_batch_norm
@@ -522,3 +523,189 @@ def test_a_model_of_unknown_operators_is_returned_as_it_is(each):
     after, report = each(dead_code(model)[0])
     assert not report.changed
     assert [one.type for one in after.program.main.ops[1:4]] == ["strange", "stranger", "odd"]
+
+
+# ---- dead_channels
+
+
+WIDE = 12
+DEAD = (1, 4, 5, 9)
+
+
+def thin(shape: tuple[int, ...], zero: tuple[int, ...] = DEAD, axis: int = 0, to: float = 1e-12) -> np.ndarray:
+    """Return weights that are next to nothing at some places of an axis."""
+    made = weight(*shape)
+    made[(slice(None),) * axis + (list(zero),)] *= to
+    return made
+
+
+def wide(*names: str) -> dict:
+    return dict.fromkeys(names, (-1, WIDE, -1, -1))
+
+
+def channels(model: PaddleModel, name: str) -> tuple[int, ...]:
+    return model.params[name].shape
+
+
+@pytest.mark.parametrize("activation", ["relu", "hard_swish", "swish", "sigmoid", "relu6", "hard_sigmoid"])
+def test_a_channel_that_is_only_its_bias_goes_into_the_bias_of_the_reader(activation):
+    attrs = {"relu6": {"threshold": 6.0}, "hard_sigmoid": {"slope": 0.2, "offset": 0.5}}.get(activation, {})
+    ops = [
+        conv("x", "w1", "a", pad=1),
+        binary("add", "a", "b1", "b", 1),
+        op(activation, {"X": "b"}, "c", **attrs),
+        conv("c", "w2", "d"),
+        binary("add", "d", "b2", "y", 1),
+    ]
+    params = {"w1": thin((WIDE, 4, 3, 3)), "b1": weight(WIDE) + 1, "w2": weight(4, WIDE, 1, 1), "b2": weight(4)}
+    model = made(ops, params, "y", wide("a", "b", "c"))
+    after, report = dead_channels(model)
+    assert dict(report.done) == {"channel cut": 4}
+    assert (channels(after, "w1"), channels(after, "b1"), channels(after, "w2")) == ((8, 4, 3, 3), (8,), (4, 8, 1, 1))
+    assert after.program.main.var("c").dims == (-1, 8, -1, -1)
+    assert np.array_equal(after.params["w1"], np.delete(model.params["w1"], DEAD, 0))
+    same(model, after)
+    assert dead_channels(after)[0] is after
+
+
+def test_a_reader_without_a_bias_gets_one():
+    ops = [conv("x", "w1", "a"), binary("add", "a", "b1", "b", 1), conv("b", "w2", "y")]
+    params = {"w1": thin((WIDE, 4, 1, 1)), "b1": weight(WIDE), "w2": weight(4, WIDE, 1, 1)}
+    model = made(ops, params, "y", wide("a", "b"))
+    after, _ = dead_channels(model)
+    assert types(after) == ["conv2d", "elementwise_add", "conv2d", "elementwise_add"]
+    same(model, after)
+
+
+def test_a_channel_that_nothing_weighs_goes_too():
+    ops = [conv("x", "w1", "a"), op("relu", {"X": "a"}, "b"), conv("b", "w2", "y", pad=1)]
+    model = made(ops, {"w1": weight(WIDE, 4, 1, 1), "w2": thin((4, WIDE, 3, 3), axis=1)}, "y", wide("a", "b"))
+    after, _ = dead_channels(model)
+    assert types(after) == types(model)
+    assert channels(after, "w1") == (8, 4, 1, 1)
+    same(model, after)
+
+
+def test_a_small_filter_that_its_reader_magnifies_stays():
+    # Every channel matters alike: what the filters of the first lack, the weights of the second make good.
+    factors = 2.0 ** np.arange(0, -48, -4).reshape(WIDE, 1, 1, 1)
+    ops = [conv("x", "w1", "a"), op("relu", {"X": "a"}, "b"), conv("b", "w2", "y")]
+    params = {
+        "w1": factors * np.ones((WIDE, 4, 1, 1)),
+        "w2": (1 / factors).reshape(1, WIDE, 1, 1) * np.ones((4, 1, 1, 1)),
+    }
+    model = made(ops, params, "y", wide("a", "b"))
+    after, report = dead_channels(model)
+    assert after is model
+    assert not report.left
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+def test_a_depthwise_filter_keeps_a_constant_unless_its_border_sees_zeros(pad):
+    ops = [
+        conv("x", "w1", "a"),
+        binary("add", "a", "b1", "b", 1),
+        conv("b", "w2", "c", pad=pad, groups=WIDE),
+        binary("add", "c", "b2", "d", 1),
+        op("hard_swish", {"X": "d"}, "e"),
+        conv("e", "w3", "y"),
+    ]
+    params = {
+        "w1": thin((WIDE, 4, 1, 1)),
+        "b1": weight(WIDE) + 2,
+        "w2": weight(WIDE, 1, 3, 3),
+        "b2": weight(WIDE),
+        "w3": weight(4, WIDE, 1, 1),
+    }
+    model = made(ops, params, "y", wide("a", "b", "c", "d", "e"))
+    after, _ = dead_channels(model)
+    assert (after is model) == bool(pad)
+    same(model, after)
+    nothing = made(ops, {**params, "w2": thin((WIDE, 1, 3, 3))}, "y", wide("a", "b", "c", "d", "e"))
+    after, _ = dead_channels(nothing)
+    (depthwise,) = (one for one in after.program.main.ops if one.type == "depthwise_conv2d")
+    assert (depthwise.attr("groups"), channels(after, "w2")) == (8, (8, 1, 3, 3))
+    same(nothing, after)
+
+
+def test_dead_channels_of_a_gate_and_of_what_it_gates():
+    ops = [
+        conv("x", "w1", "a"),
+        binary("add", "a", "b1", "b", 1),
+        op("pool2d", {"X": "b"}, "p", pooling_type="avg", ksize=(1, 1), adaptive=True, paddings=(0, 0)),
+        conv("p", "w2", "q"),
+        op("relu", {"X": "q"}, "r"),
+        conv("r", "w3", "s"),
+        op("relu6", {"X": "s"}, "t", threshold=6.0),
+        binary("mul", "b", "t", "u"),
+        conv("u", "w4", "y"),
+    ]
+    params = {
+        "w1": thin((WIDE, 4, 1, 1)),
+        "b1": np.where(np.isin(np.arange(WIDE), DEAD), 0, weight(WIDE)),
+        "w2": thin((8, WIDE, 1, 1), (0, 2, 3, 6)),
+        "w3": weight(WIDE, 8, 1, 1),
+        "w4": weight(4, WIDE, 1, 1),
+    }
+    shapes = wide("a", "b", "s", "t", "u") | {"p": (-1, WIDE, 1, 1), "q": (-1, 8, 1, 1), "r": (-1, 8, 1, 1)}
+    model = made(ops, params, "y", shapes)
+    after, report = dead_channels(model)
+    assert dict(report.done) == {"channel cut": 8}
+    assert channels(after, "w2") == (4, 8, 1, 1)
+    assert channels(after, "w3") == (8, 4, 1, 1)
+    same(model, after)
+
+
+def test_a_sum_is_dead_only_where_both_sides_are():
+    ops = [conv("x", "w1", "a"), conv("x", "w2", "b"), binary("add", "a", "b", "c"), conv("c", "w3", "y")]
+    params = {"w1": thin((WIDE, 4, 1, 1)), "w2": weight(WIDE, 4, 1, 1), "w3": weight(4, WIDE, 1, 1)}
+    model = made(ops, params, "y", wide("a", "b", "c"))
+    assert dead_channels(model)[0] is model
+    both = made(ops, {**params, "w2": thin((WIDE, 4, 1, 1))}, "y", wide("a", "b", "c"))
+    after, _ = dead_channels(both)
+    assert channels(after, "w1") == channels(after, "w2") == (8, 4, 1, 1)
+    same(both, after)
+
+
+def test_the_count_stays_a_multiple_of_four_and_the_rest_is_reported():
+    ops = [conv("x", "w1", "a"), op("relu", {"X": "a"}, "b"), conv("b", "w2", "y")]
+    params = {"w1": thin((WIDE, 4, 1, 1), (0, 1, 2, 3, 4, 5)), "w2": weight(4, WIDE, 1, 1)}
+    model = made(ops, params, "y", wide("a", "b"))
+    after, report = dead_channels(model)
+    assert channels(after, "w1") == (8, 4, 1, 1)
+    assert [left.why for left in report.left] == ["2 dead channels stay: the rest would be no multiple of 4"]
+    same(model, after)
+
+
+@pytest.mark.parametrize(
+    ("behind", "why"),
+    [
+        ([op("concat", {"X": ["b", "x"]}, "c", axis=1), conv("c", "w3", "y")], "concat reads them"),
+        ([op("softmax", {"X": "b"}, "c", axis=1), conv("c", "w2", "y")], "softmax reads them"),
+        (
+            [conv("b", "w2", "y"), conv("b", "w2", "z"), binary("add", "y", "z", "v")],
+            "operators share their parameters",
+        ),
+        ([op("relu", {"X": "b"}, "y")], "fetch reads them"),
+        ([op("conv2d", {"Input": "b", "Filter": "w2"}, "y", "Output", Input0_scale=0.1)], "conv2d reads them"),
+    ],
+)
+def test_channels_that_something_else_uses_stay(behind, why):
+    ops = [conv("x", "w1", "a"), op("relu", {"X": "a"}, "b"), *behind]
+    params = {"w1": thin((WIDE, 4, 1, 1)), "w2": weight(4, WIDE, 1, 1), "w3": weight(4, WIDE + 4, 1, 1)}
+    used = {name: array for name, array in params.items() if any(name in one.input_names for one in ops)}
+    shapes = wide("a", "b") | {"c": (-1, WIDE + 4 if "concat" in why else WIDE, -1, -1)}
+    if "fetch" in why:
+        shapes |= wide("y")
+    model = made(ops, used, ops[-1].output_names[0], shapes)
+    after, report = dead_channels(model)
+    assert after is model
+    assert [left.why for left in report.left] == [f"4 channels hold a constant, but {why}"]
+
+
+def test_weights_that_are_not_finite_are_not_dead():
+    ops = [conv("x", "w1", "a"), op("relu", {"X": "a"}, "b"), conv("b", "w2", "y")]
+    broken = thin((WIDE, 4, 1, 1))
+    broken[0] = np.nan
+    model = made(ops, {"w1": broken, "w2": weight(4, WIDE, 1, 1)}, "y", wide("a", "b"))
+    assert dead_channels(model)[0] is model
