@@ -49,21 +49,28 @@ class Way:
 
 
 def order_channels(
-    model: PaddleModel, seen: Mapping[str, Seen], tiles: Mapping[str, Float64Array], late: float
+    model: PaddleModel,
+    seen: Mapping[str, Seen],
+    tiles: Mapping[str, Float64Array],
+    late: float,
+    parts: Mapping[str, int] | None = None,
 ) -> tuple[PaddleModel, dict[str, float]]:
     """Return the model with its channels in the order that keeps sums small, and by how much errors should fall.
 
     ``seen`` holds what layers see, by the name of their weights, ``tiles`` what Winograd's layers make of it
     (``tile_grams``); ``late`` says how many times smaller an error must become for a bias to be added behind the sum.
+    ``parts`` names layers that will be sums of so many, each over as many channels.
     The figure is the root mean square of all partial sums of a layer, before divided by after.
     """
     groups = channel_groups(model)
     ways = _ways(model, seen, tiles, groups, late)
     members: dict[str, list[Way]] = {}
+    shares: dict[str, int] = {}
     for name in sorted(ways):
         for group, first, count in groups.source[name]:
             members.setdefault(group, []).append(ways[name].part(first, count))
-    orders = {group: best_order(_joined(members[group])) for group in sorted(members)}
+            shares[group] = max(shares.get(group, 1), (parts or {}).get(name, 1))
+    orders = {group: best_order_of_parts(_joined(members[group]), shares[group]) for group in sorted(members)}
     gains = {}
     for name, way in ways.items():
         order = np.arange(len(way.start))
@@ -87,6 +94,25 @@ def best_order(way: Way) -> Order:
         order[place], left[taken] = taken, False
         reach = reach - way.products[taken]
     return order
+
+
+def best_order_of_parts(way: Way, parts: int) -> Order:
+    """Return an order of the channels for a sum in ``parts`` of equally many, each beginning at zero.
+
+    Either the parts follow one another in the order for one sum, or it is dealt out to them; then each has its own best
+    order. The one whose partial sums are smaller stays.
+    """
+    order = best_order(way)
+    if parts < 2 or len(order) % parts:
+        return order
+    tries = []
+    for shares in (np.split(order, parts), [order[part::parts] for part in range(parts)]):
+        inner = [Way(way.products[np.ix_(share, share)], np.zeros(len(share))) for share in shares]
+        orders = [best_order(one) for one in inner]
+        length = sum(_length(one, turn) ** 2 for one, turn in zip(inner, orders, strict=True))
+        tries.append((length, np.concatenate([share[turn] for share, turn in zip(shares, orders, strict=True)])))
+    best: Order = min(tries, key=lambda one: one[0])[1]
+    return best
 
 
 def _ways(

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
+from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, Float64Array, conv_at
 from model_opt.quantize.channel_order import Way, winograd_way
+from model_opt.quantize.sum_split import sums
 
 _PARTS = 5
 """Concatenations of more parts have too many orders to try."""
@@ -59,8 +60,8 @@ def best_split(way: Way, channels: Sequence[int], gain: float) -> Split:
     one = min(
         ((order,) for order in itertools.permutations(range(count))), key=lambda s: split_length(way, channels, s)
     )
-    two = min(_pairs(channels), key=lambda s: split_length(way, channels, s), default=one)
-    return two if split_length(way, channels, one) >= gain * split_length(way, channels, two) else one
+    more = min((*_pairs(channels), *_singles(channels)), key=lambda s: split_length(way, channels, s), default=one)
+    return more if split_length(way, channels, one) >= gain * split_length(way, channels, more) else one
 
 
 def split_length(way: Way, channels: Sequence[int], split: Split) -> float:
@@ -84,6 +85,11 @@ def _pairs(channels: Sequence[int]) -> Iterator[Split]:
             for second in itertools.permutations(rest):
                 if min(sum(channels[part] for part in parts) for parts in (first, second)) >= _LEAST:
                     yield first, second
+
+
+def _singles(channels: Sequence[int]) -> tuple[Split, ...]:
+    """Return the split that gives each part its own convolution, which needs no concatenation any more."""
+    return (tuple((part,) for part in range(len(channels))),) if min(channels) >= _LEAST else ()
 
 
 def _splittable(draft: Draft, conv: Conv, concat: Op) -> bool:
@@ -126,10 +132,11 @@ def _write(
 
 
 def _put(draft: Draft, conv: Conv, made: list[Op]) -> None:
-    adder, last = conv.adder, made[-1].output("Output")
+    adder = conv.adder
+    outs = [op.output("Output") for op in made if op.type == conv.op.type]
     draft.replace(conv.op, *made)
-    if adder is not None and last != conv.op.output("Output"):
-        half = draft.new_var(conv.out, draft.dims(conv.out), like=conv.out)
-        total = Op("elementwise_add", {"X": (half,), "Y": (last,)}, {"Out": (conv.out,)}, {})
-        draft.replace(adder, adder.with_output("Out", half), total.with_attr("axis", -1, AttrType.INT))
+    if adder is not None and len(outs) > 1:
+        start = draft.new_var(conv.out, draft.dims(conv.out), like=conv.out)
+        totals = sums(draft, start, outs[1:], conv.out)
+        draft.replace(adder, adder.with_output("Out", start), *totals)
     draft.note("split")

@@ -79,6 +79,19 @@ def tile_grams(
     return grams
 
 
+def grounds(inputs: Sequence[Float32Array]) -> list[Float32Array]:
+    """Return three images of one colour, of the size of the smallest of ``inputs``: the lowest, the middle and the
+    highest value of each channel.
+
+    Drawn pages have such grounds and scanned ones have not; on them a kernel's error is the same in every pixel.
+    """
+    low = np.min([x.min(axis=(0, 2, 3)) for x in inputs], axis=0)
+    high = np.max([x.max(axis=(0, 2, 3)) for x in inputs], axis=0)
+    shape = min((x.shape for x in inputs), key=lambda shape: shape[2] * shape[3])
+    colours = (low, (low + high) / 2, high)
+    return [np.array(np.broadcast_to(c[None, :, None, None], shape), dtype=np.float32) for c in colours]
+
+
 def windows(x: Float32Array, conv: Conv) -> Float64Array:
     """Return windows of the padded input: (groups, windows, channels of a group * kernel area)."""
     pads = conv.paddings if len(conv.paddings) == 4 else tuple(pad for pad in conv.paddings for _ in range(2))

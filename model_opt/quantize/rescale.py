@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,13 +22,16 @@ from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, Float64Array, conv_at
 from model_opt.quantize.channel_order import order_channels
 from model_opt.quantize.concat_split import split_concats
+from model_opt.quantize.exact_image import exact_image
 from model_opt.quantize.exponents import PRODUCTS, FactorGroups, factor_groups, with_exponents
 from model_opt.quantize.half_weights import round_weights
 from model_opt.quantize.late_bias import late_bias
 from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
-from model_opt.quantize.patches import Seen, layer_inputs, tile_grams
+from model_opt.quantize.patches import Seen, grounds, layer_inputs, tile_grams
 from model_opt.quantize.report import LayerNote, Progress, QuantReport
+from model_opt.quantize.rounded_factors import undo_rounded_factors
 from model_opt.quantize.spans import LayerSpan, Span, layer_spans, span_of
+from model_opt.quantize.sum_split import halve_sums, split_sums
 
 _SMALLEST = -14
 """Numbers below 2^-14 are subnormal in fp16: they lose digits."""
@@ -45,14 +48,22 @@ class RescaleError(KitError):
 class RescaleOptions:
     """``headroom``: how many times larger than on the calibration inputs a value may become before it overflows.
     ``checked``: how many calibration inputs the emulation of the fp16 kernels runs at the end. ``windows_of``: how many
-    of them the rounding of the weights looks at; with 0 the weights stay as they are, and the biases where they are.
-    ``late_bias``: a bias is added behind its sum where that makes the sum so many times more exact.
+    of them the refinement looks at; with 0 there are powers of two and nothing else. ``late_bias``: a bias is added
+    behind its sum where that makes the sum so many times more exact. ``halved``: so many of the first convolutions with
+    few products in a sum become sums of two. ``gated``: so many of the first ``hard_swish`` become a gate and a
+    product. ``parts``: into so many equal parts are cut the sums of Winograd's layers with ``winograd_from`` input
+    channels or more, and of 1x1 convolutions with ``pointwise_from`` or more; 1 cuts none.
     """
 
     headroom: float = 8.0
     checked: int = 2
     windows_of: int = 10
     late_bias: float = 1.2
+    halved: int = 5
+    gated: int = 8
+    parts: int = 4
+    winograd_from: int = 96
+    pointwise_from: int = 192
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +97,10 @@ def rescale_fp16(
         raise RescaleError("there is no calibration input", hint="give images with text")
     if options.headroom < 1:
         raise RescaleError(f"a headroom of {options.headroom:g} lets values overflow", hint="give 1 or more")
+    counted, factors = False, 0
+    if options.windows_of:
+        model, counted = exact_image(model, inputs)
+        model, factors = undo_rounded_factors(model, options.gated)
     groups = factor_groups(model)
     observer = Observer(convert_in_memory(model, ConvertOptions(), env))
     spans = layer_spans(observer, _convs(model), inputs, lambda done, what: progress(0.5 * done, what))
@@ -97,17 +112,20 @@ def rescale_fp16(
     progress(0.85, "checking with the fp16 kernels' arithmetic")
     _check(convert_in_memory(made, ConvertOptions(fp16=True), env), _smallest(inputs, options.checked))
     progress(1.0, "rescaled")
-    return made, _report(layers, exponents, gains, len(inputs))
+    report = _report(layers, exponents, gains, len(inputs))
+    return made, replace(report, totals={**report.totals, "image_exact": counted, "factors_undone": factors})
 
 
 @dataclass(frozen=True)
 class _Gains:
-    """How many times smaller errors became, by the name of the weights."""
+    """How many times smaller errors became, by the name of the weights; for ``parts``, how many there are."""
 
-    split: Mapping[str, float]
-    order: Mapping[str, float]
-    rounding: Mapping[str, float]
-    late_bias: Mapping[str, float]
+    split: Mapping[str, float] = field(default_factory=dict)
+    order: Mapping[str, float] = field(default_factory=dict)
+    rounding: Mapping[str, float] = field(default_factory=dict)
+    late_bias: Mapping[str, float] = field(default_factory=dict)
+    halved: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, int] = field(default_factory=dict)
 
 
 def _refined(
@@ -117,17 +135,32 @@ def _refined(
     env: ToolEnv,
     progress: Progress,
 ) -> tuple[PaddleModel, _Gains]:
-    """Return the model with weights of fp16 chosen together and late biases."""
+    """Return the model with shorter sums in a better order, weights of fp16 chosen together and late biases."""
     if options.windows_of < 1:
-        return model, _Gains({}, {}, {}, {})
-    few = inputs[:: -(-len(inputs) // options.windows_of)]
+        return model, _Gains()
+    few = [*inputs[:: -(-len(inputs) // options.windows_of)], *grounds(inputs)]
     model, tiles, splitting = split_concats(model, _tiles(model, few, env), options.late_bias)
     seen = _seen(model, few, env, lambda done, what: progress(0.5 * done, what))
-    model, ordering = order_channels(model, seen, tiles, options.late_bias)
+    parts = _parts(model, seen, options)
+    model, ordering = order_channels(model, seen, tiles, options.late_bias, parts)
     seen = _seen(model, few, env, lambda done, what: progress(0.5 + 0.5 * done, what))
     made, rounding = round_weights(model, seen)
     made, late = late_bias(made, seen, options.late_bias)
-    return made, _Gains(splitting, ordering, rounding, late)
+    made, halved = halve_sums(made, seen, options.halved)
+    made = split_sums(made, parts)
+    return made, _Gains(splitting, ordering, rounding, late, halved, parts)
+
+
+def _parts(model: PaddleModel, seen: Mapping[str, Seen], options: RescaleOptions) -> dict[str, int]:
+    """Return the layers whose sums are cut, by the name of their weights; those of one pixel gain nothing."""
+    parts = {}
+    for name, conv in _convs(model).items():
+        channels = conv.weight.shape[1]
+        long = channels >= (options.winograd_from if _goes_to_winograd(conv) else options.pointwise_from)
+        wide = conv.pointwise and name in seen and seen[name].area > 1
+        if options.parts > 1 and long and channels % options.parts == 0 and (wide or _goes_to_winograd(conv)):
+            parts[name] = options.parts
+    return parts
 
 
 def _seen(model: PaddleModel, inputs: Sequence[Float32Array], env: ToolEnv, progress: Progress) -> dict[str, Seen]:
@@ -278,6 +311,8 @@ def _report(layers: Sequence[_Layer], exponents: Mapping[str, int], gains: _Gain
                 "order_gain": gains.order.get(layer.name),
                 "rounding_gain": gains.rounding.get(layer.name),
                 "late_bias_gain": gains.late_bias.get(layer.name),
+                "halved_gain": gains.halved.get(layer.name),
+                "parts": gains.parts.get(layer.name),
             },
         )
         for layer in layers
@@ -295,5 +330,7 @@ def _report(layers: Sequence[_Layer], exponents: Mapping[str, int], gains: _Gain
         "layers_ordered": len(gains.order),
         "layers_rounded": sum(1 for gain in gains.rounding.values() if gain > 1),
         "late_biases": len(gains.late_bias),
+        "sums_halved": len(gains.halved),
+        "sums_in_parts": len(gains.parts),
     }
     return QuantReport("rescale_fp16", totals, notes)

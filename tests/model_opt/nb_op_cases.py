@@ -365,7 +365,10 @@ def scales() -> list[Case]:
         attrs = {"scale": 0.3, "bias": 1.5, "bias_after_scale": after, **more}
         name = f"scale {'after' if after else 'before'} {more.get('activation_type', '')}"
         cases.append(Case(name, [op("scale", {"X": "x"}, {"Out": "y"}, attrs)], answer))
-    return cases
+    factor, shift = (np.linspace(first, 2, 4, dtype=np.float32) for first in (0.5, -1))
+    node = op("affine_channel", {"X": "x", "Scale": "f", "Bias": "s"}, {"Out": "y"}, {"data_layout": "NCHW"})
+    each = [array.reshape(1, 4, 1, 1) for array in (factor, shift)]
+    return [*cases, Case("affine_channel", [node], lambda x: x * each[0] + each[1], {"f": factor, "s": shift})]
 
 
 def activations() -> list[Case]:

@@ -25,7 +25,8 @@ def run_float64(model: PaddleModel, x: np.ndarray, scope: dict | None = None) ->
 
 def _run(op: Op, values: dict) -> None:
     out = op.outputs.get("Out") or op.outputs.get("Output") or op.outputs.get("Y")
-    values[out[0]] = RULES[op.type](op, values)
+    made = RULES[op.type](op, values)
+    values.update(zip(out, made, strict=True) if op.type == "split" else [(out[0], made)])
 
 
 def _conv(op: Op, v: dict) -> np.ndarray:
@@ -56,6 +57,15 @@ def _deconv(op: Op, v: dict) -> np.ndarray:
         "ngchw,gcoyx->ngohywx", x.reshape(n, groups, -1, h, width), w.reshape(groups, c // groups, *w.shape[1:])
     )
     return y.reshape(n, groups * w.shape[1], h * w.shape[2], width * w.shape[3])
+
+
+def _affine_channel(op: Op, v: dict) -> np.ndarray:
+    scale, bias = (v[op.input(key)].reshape(1, -1, 1, 1) for key in ("Scale", "Bias"))
+    return v[op.input("X")] * scale + bias
+
+
+def _split(op: Op, v: dict) -> list[np.ndarray]:
+    return np.split(v[op.input("X")], np.cumsum(op.attr("sections"))[:-1], axis=op.attr("axis"))
 
 
 def _binary(function):
@@ -138,6 +148,8 @@ def _flatten(op: Op, v: dict) -> np.ndarray:
 
 
 RULES = {
+    "affine_channel": _affine_channel,
+    "split": _split,
     "conv2d": _conv,
     "depthwise_conv2d": _conv,
     "conv2d_transpose": _deconv,

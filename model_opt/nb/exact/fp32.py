@@ -80,6 +80,15 @@ def add_relu(op: OpView, values: Values) -> None:
     values.put(op, "Out", np.maximum(x + y, np.float32(0)))
 
 
+def affine_channel(op: OpView, values: Values) -> None:
+    """X * Scale + Bias for each channel; whether the compiler fuses the two does not show behind fp16."""
+    op.must("data_layout", "NCHW")
+    x, factor, shift = (values.one(op, slot, np.float32) for slot in ("X", "Scale", "Bias"))
+    if x.ndim != 4 or factor.shape != (x.shape[1],) or shift.shape != factor.shape:
+        op.fail(f"an input of {list(x.shape)} for factors of {list(factor.shape)} and {list(shift.shape)}")
+    values.put(op, "Out", x * channelwise(factor) + channelwise(shift))
+
+
 def layer_norm(op: OpView, values: Values) -> None:
     """(x - mean) / sqrt(variance + epsilon) * Scale + Bias over the sides from begin_norm_axis on (``norm.cc``)."""
     x = values.one(op, "X", np.float32)

@@ -6,7 +6,7 @@ rounded once to fp16. (In float32 about one sum of 4,000 is rounded twice; behin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,25 @@ def fma(total: Float32, x: Float32, y: Float32 | np.float32) -> Float32:
     return _rounded_in_place(np.ascontiguousarray(x.astype(np.float64) * y + total))
 
 
+def fma_chain(start: Float32, factors: Iterable[tuple[Float32, Float32]]) -> Float32:
+    """Return ``start`` and the products of ``factors`` added one after the other, each sum rounded once to fp16."""
+    total = np.array(start, dtype=np.float64, order="C")
+    step = np.empty_like(total)
+    for x, y in factors:
+        np.multiply(x, y, out=step)  # exact in float32
+        np.add(total, step, out=total)
+        _round_flat(total)
+    return total.astype(np.float32)
+
+
 def _rounded_in_place(values: Array) -> Float32:
-    """Round a contiguous array of float32 or float64, which is lost, block by block."""
+    """Round a contiguous array of float32 or float64, which is lost."""
+    _round_flat(values)
+    return values.astype(np.float32, copy=False)
+
+
+def _round_flat(values: Array) -> None:
+    """Round a contiguous array of float32 or float64 in place, block by block."""
     flat = values.reshape(-1)
     step = np.empty(min(flat.size, _BLOCK), values.dtype)
     for left in range(0, flat.size, _BLOCK):
@@ -49,7 +66,6 @@ def _rounded_in_place(values: Array) -> Float32:
             _round_safely(block, room)
         else:
             block[...] = block.astype(np.float16)
-    return values.astype(np.float32, copy=False)
 
 
 def _round_safely(values: Array, step: Array) -> None:

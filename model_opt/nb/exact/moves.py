@@ -46,6 +46,20 @@ def concat(op: OpView, values: Values) -> None:
         op.fail(f"parts of shapes {[list(part.shape) for part in parts]} along axis {axis}: {error}")
 
 
+def split(op: OpView, values: Values) -> None:
+    """X cut along axis, into ``num`` equal parts or into ``sections``."""
+    x, axis, outputs = values.one(op, "X"), op.integer("axis"), op.outputs("Out")
+    number, sections = op.integer("num", 0), op.ints("sections", ())
+    if op.arguments("AxisTensor") or op.arguments("SectionsTensorList"):
+        op.fail("where to cut comes from a tensor")
+    size = x.shape[axis]
+    sections = (size // number,) * number if number > 0 and size % number == 0 else sections
+    if len(sections) != len(outputs) or sum(sections) != size:
+        op.fail(f"side {axis} of {list(x.shape)} is to be cut into {list(sections)} for {len(outputs)} outputs")
+    for name, part in zip(outputs, np.split(x, np.cumsum(sections)[:-1], axis=axis), strict=True):
+        values.feed(name, part)
+
+
 def _wanted_shape(op: OpView, values: Values) -> tuple[int, ...]:
     names, tensor = op.arguments("ShapeTensor"), op.arguments("Shape")
     fixed = op.ints("shape", ())

@@ -21,6 +21,7 @@ _FP32: dict[str, Compute] = {
     "elementwise_add": fp32.add,
     "elementwise_mul": fp32.mul,
     "fusion_elementwise_add_activation": fp32.add_relu,
+    "affine_channel": fp32.affine_channel,
     "layer_norm": fp32.layer_norm,
     "conv2d": fp32.conv,
     "depthwise_conv2d": fp32.conv,
@@ -73,6 +74,7 @@ _MOVES: dict[str, Compute] = {
     "reshape2 def/host/any": moves.reshape,
     "shape def/host/any": moves.shape,
     "slice int32_slice/arm/fp32": moves.slice_,
+    "split def/host/fp32": moves.split,
     "squeeze2 def/host/any": moves.squeeze,
     "transpose2 def/arm/any": moves.transpose,
 }

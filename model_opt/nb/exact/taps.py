@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model_opt.nb.exact.half import fma, rounded
+from model_opt.nb.exact.half import fma, fma_chain, rounded
 from model_opt.nb.exact.state import Float32
 
 Taps = Sequence[tuple[int, int]]
 _LANES = 8
+_BLOCK = 1 << 15
 _NATURAL: Taps = tuple((i, j) for i in range(3) for j in range(3))
 
 
@@ -35,9 +36,14 @@ _DIRECT_ROWS = (_order(0, 6, 1, 7, 2, 8, 3, 4, 5), _NATURAL)
 
 def chain(start: Float32, view: Float32, weights: Float32, taps: Taps) -> Float32:
     """Add the taps in order to ``start`` (n, c, h, w); ``weights`` is (c, kernel h, kernel w)."""
-    total = start
-    for i, j in taps:
-        total = fma(total, view[..., i, j], weights[:, i, j].reshape(1, -1, 1, 1))
+    total = np.empty(start.shape, np.float32)
+    # So many channels at once that what is worked on stays in the cache.
+    block = max(_BLOCK * start.shape[1] // max(start.size, 1), 1)
+    for first in range(0, start.shape[1], block):
+        part = slice(first, first + block)
+        read = view[:, part] if view.shape[1] == start.shape[1] else view
+        factors = [(read[..., i, j], weights[part, i, j].reshape(1, -1, 1, 1)) for i, j in taps]
+        total[:, part] = fma_chain(start[:, part], factors)
     return total
 
 

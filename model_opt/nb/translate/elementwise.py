@@ -43,6 +43,16 @@ def fused_elementwise(op: OpView, state: State) -> None:
     state.bind(op, "Out", y)
 
 
+def affine_channel(op: OpView, state: State) -> None:
+    """``affine_channel``: a factor and a shift for each channel."""
+    op.must("data_layout", "NCHW")
+    x, factor, shift = (state.tensor(op, slot) for slot in ("X", "Scale", "Bias"))
+    factor, shift = _aligned(op, state, factor, x, 1), _aligned(op, state, shift, x, 1)
+    near = op.output("Out")
+    product = state.emit(op, "Mul", [x.name, factor.name], x.shape, near)
+    state.bind(op, "Out", state.emit(op, "Add", [product.name, shift.name], x.shape, near))
+
+
 def _combined(op: OpView, state: State, kind: str) -> Tensor:
     x, y = state.tensor(op, "X"), state.tensor(op, "Y")
     near = op.output("Out")

@@ -103,6 +103,13 @@ _ROWS = (
         for kind, sign in (("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("max", "max"), ("min", "min"))
     ),
     Row(
+        "affine_channel",
+        (_ARM,),
+        elementwise.affine_channel,
+        "X * Scale + Bias, one of each for a channel",
+        "backends/arm/math/affine_channel.cc",
+    ),
+    Row(
         "scale",
         (_ARM, _GPU),
         elementwise.scale,

@@ -1,0 +1,156 @@
+"""A convolution as the sum of several, each over a part of the input channels.
+
+The fp16 kernels round after every product, to the spacing of numbers as large as the sum so far; with n channels in k
+parts each sum has n / k products and grows to about sqrt(1 / k) of what it was, so the errors of all roundings together
+fall by about sqrt(k). Multiplications stay as many as they were. It costs one pass over the output for each further
+part, and what cuts the input: opt knows ``split`` in fp32 only, so the input is widened, cut and rounded back, which
+changes no value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_opt.paddle_model import AttrType, Op, PaddleModel
+from model_opt.passes.draft import Draft
+from model_opt.passes.ops import CONVS, Conv, Float64Array, conv_at
+from model_opt.quantize.patches import Seen
+
+_FEW = 32
+"""Products of a sum, at most, whose sides are chosen one by one."""
+
+
+def split_sums(model: PaddleModel, parts: Mapping[str, int]) -> PaddleModel:
+    """Return the model whose convolutions in ``parts``, by the name of their weights, are sums of so many.
+
+    Each part has equally many channels. The bias stays with the first one.
+    """
+    draft = Draft(model, "split_sums")
+    for op in draft.each("conv2d"):
+        conv = conv_at(draft, op)
+        count = parts.get(op.input("Filter"), 1)
+        if conv is None or count < 2 or conv.groups != 1 or conv.weight.shape[1] % count:
+            continue
+        _write(draft, conv, count)
+        draft.note("split")
+    return draft.finish()[0]
+
+
+def _write(draft: Draft, conv: Conv, count: int) -> None:
+    """Write ``count`` convolutions of equal shares of the channels in the place of one."""
+    channels = conv.weight.shape[1] // count
+    dims, filters = draft.dims(conv.source), conv.op.input("Filter")
+    shape = None if dims is None else (dims[0], channels, *dims[2:])
+    sources = [draft.new_var(conv.source, shape, like=conv.source) for _ in range(count)]
+    cut = Op("split", {"X": (conv.source,)}, {"Out": tuple(sources)}, {})
+    for key, number in (("axis", 1), ("num", 0)):
+        cut = cut.with_attr(key, number, AttrType.INT)
+    cut = cut.with_attr("sections", (channels,) * count, AttrType.INTS)
+    weights = np.split(conv.weight, count, axis=1)
+    names = [draft.changed_param(conv.op, filters, weights[0]), *(draft.set_param(filters, w) for w in weights[1:])]
+    made = [conv.op.with_input("Input", s).with_input("Filter", n) for s, n in zip(sources, names, strict=True)]
+    put_sum(draft, conv, made, before=(cut,))
+
+
+def put_sum(draft: Draft, conv: Conv, made: list[Op], before: Iterable[Op] = ()) -> None:
+    """Put the convolutions ``made`` and their sum in the place of ``conv``, whose bias stays behind the first."""
+    dims, adder = draft.dims(conv.out), conv.adder
+    outs = [draft.new_var(conv.out, dims, like=conv.out) for _ in made]
+    made = [op.with_output("Output", out) for op, out in zip(made, outs, strict=True)]
+    if adder is None:
+        draft.replace(conv.op, *before, *made, *sums(draft, outs[0], outs[1:], conv.out))
+        return
+    start = draft.new_var(conv.out, dims, like=conv.out)
+    totals = sums(draft, start, outs[1:], conv.out)
+    draft.replace(conv.op, *before, *made)
+    draft.replace(adder, adder.with_input("X", outs[0]).with_output("Out", start), *totals)
+
+
+def sums(draft: Draft, start: str, others: Sequence[str], out: str) -> list[Op]:
+    """Return additions of ``others``, one after the other, to ``start``; the last one writes ``out``."""
+    totals: list[Op] = []
+    for number, other in enumerate(others, 1):
+        total = out if number == len(others) else draft.new_var(out, draft.dims(out), like=out)
+        added = Op("elementwise_add", {"X": (start,), "Y": (other,)}, {"Out": (total,)}, {})
+        totals.append(added.with_attr("axis", -1, AttrType.INT))
+        start = total
+    return totals
+
+
+def halve_sums(model: PaddleModel, seen: Mapping[str, Seen], layers: int) -> tuple[PaddleModel, dict[str, float]]:
+    """Return the model whose first convolutions are sums of two that share out the products, and the gains.
+
+    Each of the two reads the whole input and has zeros where the other has weights; a product with zero rounds nothing.
+    Which product goes where is chosen for each output, so that the partial sums on the windows in ``seen`` stay small.
+    The figure is their root mean square before divided by after, by the name of the weights.
+    """
+    draft, gains = Draft(model, "halve_sums"), dict[str, float]()
+    for op in draft.each(*CONVS):
+        conv = conv_at(draft, op)
+        name = op.input("Filter")
+        if len(gains) == layers:
+            break
+        if conv is None or name not in seen or conv.weight[0].size > _FEW or conv.adder is None:
+            continue
+        mask, gains[name] = _shared(conv, seen[name].gram)
+        kept = [np.where(mask, conv.weight, 0), np.where(mask, 0, conv.weight)]
+        names = [draft.changed_param(op, name, kept[0]), draft.set_param(name, kept[1])]
+        put_sum(draft, conv, [op.with_input("Filter", held) for held in names])
+        draft.note("halved")
+    return draft.finish()[0], gains
+
+
+def _shared(conv: Conv, gram: Float64Array) -> tuple[NDArray[np.bool_], float]:
+    """Return which weights go to the first convolution, and how much smaller the partial sums become."""
+    order = tap_order(conv)
+    outputs = len(conv.weight)
+    weights = conv.weight.reshape(outputs, -1)[:, order].astype(np.float64)
+    mask = np.ones(weights.shape, bool)
+    before = after = 0.0
+    for o in range(outputs):
+        inner = gram[o * len(gram) // outputs][1:, 1:][np.ix_(order, order)]
+        products = inner * np.outer(weights[o], weights[o])
+        mask[o], first, last = _share(products)
+        before, after = before + first, after + last
+    back = np.empty_like(mask)
+    back[:, order] = mask
+    return back.reshape(conv.weight.shape), math.sqrt(before / max(after, 1e-30))
+
+
+def _share(products: Float64Array) -> tuple[NDArray[np.bool_], float, float]:
+    """Return which products (k, k; the mean of each times each) the first sum takes, and the sums' mean squares of
+    all steps before and after. Beginning with every other one, each changes sides where that helps, until none does.
+    """
+    mask = np.arange(len(products)) % 2 == 0
+    best = _steps(products, mask)
+    for _ in range(10):
+        start = best
+        for k in range(len(products)):
+            mask[k] = not mask[k]
+            length = _steps(products, mask)
+            if length < best:
+                best = length
+            else:
+                mask[k] = not mask[k]
+        if best == start:
+            break
+    return mask, _steps(products, np.ones(len(products), bool)), best
+
+
+def _steps(products: Float64Array, mask: NDArray[np.bool_]) -> float:
+    total = 0.0
+    for half in (mask, ~mask):
+        inner = products[np.ix_(half, half)]
+        total += float(np.cumsum(np.tril(inner).sum(axis=1) * 2 - np.diagonal(inner)).sum())
+    return total
+
+
+def tap_order(conv: Conv) -> NDArray[np.intp]:
+    """Return the order in which the kernel adds the products of a filter."""
+    order = np.arange(conv.weight[0].size).reshape(conv.weight.shape[1:])
+    direct = conv.weight.shape[1:] == (3, 3, 3) and conv.strides == (2, 2)
+    return np.asarray(order.transpose(1, 2, 0) if direct else order, dtype=np.intp).reshape(-1)

@@ -1,0 +1,224 @@
+"""fp16 made more exact: the image in levels, factors made good, sums in parts. Results stay, errors fall."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from passes_float64 import run_float64
+from random_numbers import generator
+from test_passes_small import binary, conv, made, op, weight
+from test_quantize_rescale import emulated, in_fp32, silent
+
+from model_opt.nb.exact.half import rounded
+from model_opt.opt_tool import ConvertOptions, ToolEnv
+from model_opt.paddle_model import PaddleModel
+from model_opt.passes.draft import Draft
+from model_opt.passes.ops import conv_at
+from model_opt.quantize import Observer, convert_in_memory
+from model_opt.quantize.channel_order import Way, best_order, best_order_of_parts
+from model_opt.quantize.exact_image import exact_image, levels_of
+from model_opt.quantize.late_bias import bias_errors, late_bias
+from model_opt.quantize.patches import Seen, grounds, layer_inputs
+from model_opt.quantize.rescale import RescaleOptions, rescale_fp16
+from model_opt.quantize.rounded_factors import undo_rounded_factors
+from model_opt.quantize.sum_split import halve_sums, split_sums, tap_order
+
+RNG = generator(41)
+SWISH = {"offset": 3.0, "scale": 6.0, "threshold": 6.0}
+
+
+def picture(height: int = 24, width: int = 32, channels: int = 4) -> np.ndarray:
+    """Return a normalised picture of 256 levels."""
+    mean = np.linspace(0.4, 0.5, channels, dtype=np.float32)[:, None, None]
+    pixels = RNG.integers(0, 256, (channels, height, width)).astype(np.float32) / np.float32(255)
+    return np.ascontiguousarray(((pixels - mean) / np.float32(0.226))[None])
+
+
+def one_conv(weights: np.ndarray, bias: np.ndarray, pad: int = 0, groups: int = 1, stride: int = 1) -> PaddleModel:
+    dims = dict.fromkeys("ay", (-1, len(weights), -1, -1))
+    ops = [conv("x", "w", "a", pad=pad, groups=groups, stride=stride), binary("add", "a", "b", "y", 1)]
+    channels = weights.shape[1] * groups
+    return made(ops, {"w": weights, "b": bias}, "y", dims, (-1, channels, -1, -1))
+
+
+def activated(kind: str = "hard_swish", **attrs: float) -> PaddleModel:
+    """x (4 channels) -> 1x1 to 12, bias -> ``kind`` -> + 0.7 -> depthwise -> 1x1 to 5."""
+    ops = [
+        conv("x", "w1", "a"),
+        binary("add", "a", "b1", "b", 1),
+        op(kind, {"X": "b"}, "c", **attrs),
+        binary("add", "c", "s", "d"),
+        conv("d", "wd", "e", pad=1, groups=12),
+        conv("e", "w2", "y"),
+    ]
+    params = {"w1": weight(12, 4, 1, 1), "b1": weight(12), "s": np.array([0.7], np.float32)}
+    params |= {"wd": weight(12, 1, 3, 3), "w2": weight(5, 12, 1, 1)}
+    return made(ops, params, "y", {**dict.fromkeys("abcde", (-1, 12, -1, -1)), "y": (-1, 5, -1, -1)})
+
+
+def seen_of(model: PaddleModel, x: np.ndarray, env: ToolEnv) -> dict[str, Seen]:
+    draft = Draft(model, "test")
+    convs = {one.input("Filter"): conv_at(draft, one) for one in draft.ops if "conv2d" in one.type}
+    observer = Observer(convert_in_memory(model, ConvertOptions(), env), list(convs))
+    return layer_inputs(observer, convs, [x], silent)
+
+
+def test_the_image_in_levels_is_exact_in_fp16(env: ToolEnv) -> None:
+    x = picture()
+    levels = levels_of([x])
+    assert levels is not None
+    np.testing.assert_allclose(levels.step, 1 / 255 / 0.226, rtol=1e-6)
+    assert np.abs(levels.origin - levels.zero).max() <= 1 / 16
+    model, done = exact_image(one_conv(weight(6, 4, 3, 3), weight(6), pad=1), [x])
+    assert done
+    values: dict = {}
+    run_float64(model, x, values)
+    counted = values[next(o.output("Out") for o in model.program.main.ops if o.type == "affine_channel")]
+    unit = 2.0 ** np.round(np.log2(levels.step)).reshape(1, -1, 1, 1)
+    eighths = counted / unit * 8
+    assert np.abs(eighths - np.round(eighths)).max() < 1e-2
+    np.testing.assert_array_equal(np.round(eighths), rounded(np.round(eighths).astype(np.float32)))
+    assert "affine_channel" in {o.type for o in convert_in_memory(model, ConvertOptions(fp16=True), env).ops}
+
+
+def test_counting_levels_keeps_the_result_but_for_the_border() -> None:
+    x, model = picture(), one_conv(weight(6, 4, 3, 3), weight(6), pad=1)
+    want, got = run_float64(model, x), run_float64(exact_image(model, [x])[0], x)
+    np.testing.assert_allclose(got[..., 1:-1, 1:-1], want[..., 1:-1, 1:-1], rtol=0, atol=1e-5)
+    # A sixteenth of a level, in each of the taps outside.
+    assert np.abs(got - want).max() < np.abs(model.params["w"]).sum(axis=(1, 2, 3)).max() / 255 / 0.226 / 16
+
+
+def test_values_that_are_no_levels_stay_as_they_are() -> None:
+    model = one_conv(weight(6, 4, 3, 3), weight(6), pad=1)
+    noise = RNG.standard_normal((1, 4, 24, 32)).astype(np.float32)
+    for inputs in ([noise], [np.zeros_like(noise)]):
+        assert exact_image(model, inputs) == (model, False)
+
+
+def test_the_sixth_of_a_hard_swish_is_made_good(env: ToolEnv) -> None:
+    model = activated(**SWISH)
+    made_, count = undo_rounded_factors(model, 0)
+    assert count == 1
+    factor = 6 * float(np.float16(1 / 6))
+    assert made_.params["s"][0] == pytest.approx(0.7 * factor, rel=1e-6)
+    np.testing.assert_allclose(made_.params["wd"], model.params["wd"] / factor, rtol=1e-6)
+
+
+def test_values_behind_a_hard_swish_are_not_too_small_any_more(env: ToolEnv) -> None:
+    positive = {name: np.abs(array) for name, array in activated(**SWISH).params.items()}
+    model = activated(**SWISH)
+    for name, array in (positive | {"b1": np.full(12, 40, np.float32)}).items():
+        model = model.with_param(name, array)
+    x = picture()
+    want = in_fp32(model, x, env)
+    plain, better = (
+        abs(float((emulated(m, x, env) / want - 1).mean())) for m in (model, undo_rounded_factors(model, 0)[0])
+    )
+    assert plain > 2e-4
+    assert better < plain / 2
+
+
+def test_a_hard_swish_as_a_gate_and_a_product_is_the_same_function(env: ToolEnv) -> None:
+    model, x = activated(**SWISH), picture()
+    made_, count = undo_rounded_factors(model, 1)
+    assert count == 1
+    assert [o.type for o in made_.program.main.ops].count("hard_swish") == 0
+    np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=0, atol=1e-5)
+    want = in_fp32(model, x, env)
+    plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+    assert better < plain
+
+
+def test_the_slope_of_a_hard_sigmoid_is_made_good_in_front() -> None:
+    model, x = activated("hard_sigmoid", slope=0.2, offset=0.5), picture()
+    made_, count = undo_rounded_factors(model, 0)
+    assert count == 1
+    np.testing.assert_allclose(made_.params["w1"], model.params["w1"] * (0.2 / float(np.float16(0.2))), rtol=1e-6)
+    assert np.abs(run_float64(made_, x) - run_float64(model, x)).max() < 1e-2
+
+
+def test_an_activation_that_something_unknown_reads_stays_as_it_is() -> None:
+    model = activated(**SWISH)
+    read = binary("mul", "c", "c", "y2")
+    ops = [*model.program.main.ops[:-1], read, op("concat", {"X": ["y", "y2"]}, "z", axis=1)]
+    params = {name: model.params[name] for name in ("w1", "b1", "s", "wd", "w2")}
+    dims = {**dict.fromkeys(["a", "b", "c", "d", "e", "y2"], (-1, 12, -1, -1)), "y": (-1, 5, -1, -1)}
+    assert undo_rounded_factors(made(ops[1:], params, "z", {**dims, "z": (-1, 17, -1, -1)}), 1)[1] == 0
+
+
+@pytest.mark.parametrize(("side", "pad"), [(1, 0), (3, 1)])
+def test_a_sum_in_parts_is_the_same_sum_with_smaller_errors(side: int, pad: int, env: ToolEnv) -> None:
+    model = one_conv(weight(16, 64, side, side), weight(16), pad=pad)
+    made_ = split_sums(model, {"w": 4})
+    assert [o.type for o in made_.program.main.ops].count("conv2d") == 4
+    x = picture(channels=64) + 1
+    np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=0, atol=1e-9)
+    want = in_fp32(model, x, env)
+    plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+    assert better < plain / 1.3
+
+
+def test_halved_sums_are_the_same_sum_with_smaller_errors(env: ToolEnv) -> None:
+    cases = (one_conv(weight(16, 16, 1, 1), weight(16)), one_conv(weight(16, 1, 3, 3), weight(16), pad=1, groups=16))
+    for model in cases:
+        x = picture(channels=16) + 2
+        made_, gains = halve_sums(model, seen_of(model, x, env), 1)
+        assert gains["w"] > 1.2
+        np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=0, atol=1e-9)
+        want = in_fp32(model, x, env)
+        plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+        assert better < plain
+
+
+def test_taps_of_the_first_convolution_are_added_pixel_by_pixel() -> None:
+    draft = Draft(one_conv(weight(8, 3, 3, 3), weight(8), pad=1, stride=2), "test")
+    first = conv_at(draft, next(draft.each("conv2d")))
+    assert first is not None
+    assert tap_order(first).tolist()[:4] == [0, 9, 18, 1]
+
+
+def test_parts_of_a_sum_get_an_order_each() -> None:
+    values = RNG.standard_normal((200, 16)) * np.linspace(1, 30, 16)
+    way = Way(values.T @ values / 200, np.zeros(16))
+    order = best_order_of_parts(way, 4)
+    assert sorted(order) == list(range(16))
+
+    def length(chosen: np.ndarray) -> float:
+        parts = (Way(way.products[np.ix_(s, s)], np.zeros(4)) for s in np.split(chosen, 4))
+        return sum(float(part.squares(np.arange(4)).sum()) for part in parts)
+
+    assert length(order) <= length(best_order(way))
+    np.testing.assert_array_equal(best_order_of_parts(way, 3), best_order(way))
+
+
+def test_a_wide_depthwise_convolution_gets_its_bias_late_where_that_helps(env: ToolEnv) -> None:
+    model = one_conv(weight(12, 1, 5, 5) * 0.01, weight(12) * 50, pad=2, groups=12)
+    x = picture(channels=12)
+    seen = seen_of(model, x, env)
+    draft = Draft(model, "test")
+    first, last = bias_errors(conv_at(draft, next(draft.each("depthwise_conv2d"))), seen["w"].sample)
+    assert last < first / 1.5
+    made_, gains = late_bias(model, seen, 1.2)
+    assert set(gains) == {"w"}
+    want = in_fp32(model, x, env)
+    plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+    assert better < plain / 1.3
+
+
+def test_grounds_have_the_colours_of_the_inputs() -> None:
+    x = picture()
+    low, middle, high = grounds([x, picture(48, 64)])
+    assert low.shape == x.shape
+    assert (low <= x).all()
+    assert (high >= x).all()
+    np.testing.assert_allclose(middle, (low + high) / 2, rtol=0, atol=1e-6)
+
+
+def test_every_step_stands_in_the_report(env: ToolEnv) -> None:
+    x = picture()
+    _, report = rescale_fp16(activated(**SWISH), [x], RescaleOptions(checked=0), env, silent)
+    totals = report.totals
+    assert (totals["image_exact"], totals["factors_undone"]) == (True, 1)
+    assert totals["sums_halved"] >= 1
+    assert totals["sums_in_parts"] == 0
