@@ -40,13 +40,13 @@ class ConvLayer:
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """What one convolution read: ``values`` [groups, rows of the filter, samples], float32, and the size of its output
-    on the largest input seen (``positions``, pixels) with the largest magnitude anywhere.
+    """What one convolution read: ``values`` [groups, rows of the filter, samples], float32, the size of its output on
+    the largest input seen (``positions``, pixels), and the ``largest`` magnitude on each input of the model.
     """
 
     values: Float32Array
     positions: int
-    largest: float
+    largest: tuple[float, ...]
 
 
 def conv_layers(model: PaddleModel) -> tuple[ConvLayer, ...]:
@@ -135,7 +135,7 @@ def sample_columns(
     ``kernels`` are the shapes of the filters. Raises ``CalibrationError`` when a layer sees nothing but zeros.
     """
     parts: dict[str, list[Float32Array]] = {layer.filter: [] for layer in layers}
-    largest = dict.fromkeys(parts, 0.0)
+    largest: dict[str, list[float]] = {layer.filter: [] for layer in layers}
     positions = dict.fromkeys(parts, 0)
     for index, x in enumerate(inputs):
         seen = observer.run(x)
@@ -145,14 +145,14 @@ def sample_columns(
             kernel = kernels[layer.filter]
             most = min(_PER_IMAGE, max(16, _NUMBERS_PER_IMAGE // (view.input.shape[1] * math.prod(kernel[2:]))))
             parts[layer.filter].append(sample_windows(view, layer, kernel, most, random))
-            largest[layer.filter] = max(largest[layer.filter], float(np.abs(view.input).max()))
+            largest[layer.filter].append(float(np.abs(view.input).max()))
             positions[layer.filter] = max(positions[layer.filter], math.prod(view.output.shape[2:]))
         progress((index + 1) / len(inputs), f"watch layers, input {index + 1} of {len(inputs)}")
-    dead = [name for name, value in largest.items() if value == 0]
+    dead = [name for name, values in largest.items() if not any(values)]
     if dead:
         what = f"the layer {dead[0]!r} sees only zeros on the calibration inputs"
         raise CalibrationError(what, hint="give more and other calibration images")
-    return {n: Columns(np.concatenate(p, axis=2), positions[n], largest[n]) for n, p in parts.items()}
+    return {n: Columns(np.concatenate(p, axis=2), positions[n], tuple(largest[n])) for n, p in parts.items()}
 
 
 def sample_windows(

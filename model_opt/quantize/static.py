@@ -13,7 +13,7 @@ from model_opt.errors import KitError
 from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import PaddleModel
 from model_opt.quantize.columns import Columns, ConvLayer, check_inputs, conv_layers, sample_columns
-from model_opt.quantize.int8_rounding import limits, round_by_error, round_input, round_nearest
+from model_opt.quantize.int8_rounding import limits, round_by_error, round_input, round_nearest, unclipped_limits
 from model_opt.quantize.linear_ops import Int8Layer, with_int8_layers
 from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
 from model_opt.quantize.report import LayerNote, Progress, QuantReport
@@ -72,7 +72,7 @@ def quantise_static(
     plain = convert_in_memory(model, ConvertOptions(), env)
     observer = Observer(plain)
     shapes = {layer.filter: model.params[layer.filter].shape for layer in layers}
-    shown = [x for pair in zip(inputs, map(washed_out, inputs), strict=True) for x in pair]
+    shown = [*inputs, *varied(inputs)]
     columns = sample_columns(observer, layers, shown, shapes, lambda part, what: progress(part * 0.5, what))
     sizes = _all_macs(observer, model, inputs[0])
     # Behind a global pool a convolution costs nothing, and its scale follows the whole image.
@@ -80,11 +80,11 @@ def quantise_static(
     made: list[_Candidate] = []
     for index, layer in enumerate(layers):
         heavy = sizes[layer.filter] >= _HEAVY * sum(sizes.values())
-        made += _candidates(model, layer, columns[layer.filter], sizes[layer.filter], heavy=heavy)
+        made += _candidates(model, layer, columns[layer.filter], len(inputs), sizes[layer.filter], heavy=heavy)
         progress(0.5 + 0.2 * (index + 1) / len(layers), f"round {layer.filter}")
     simulator = Simulator(plain)
     crops = [x[:, :, :_TRIAL_SIDE, :_TRIAL_SIDE] for x in _spread(inputs, options.trials)]
-    trials = [*crops, *map(washed_out, crops)]
+    trials = [*crops, *map(washed_out, crops), *inverted(crops)]
     judged = _judged(simulator, made, trials, lambda part, what: progress(0.7 + 0.3 * part, what))
     chosen = _chosen(judged, sum(sizes.values()), options.int8_share)
     return _applied(model, chosen), _report(judged, chosen, sum(sizes.values()), len(inputs))
@@ -94,6 +94,22 @@ def washed_out(x: Float32Array) -> Float32Array:
     """Return an input with a tenth of its contrast around its mean colour: what rounding hurts first."""
     mean = x.mean(axis=(2, 3), keepdims=True)
     return np.asarray(mean + (x - mean) * _WASHED, np.float32)
+
+
+def inverted(inputs: Sequence[Float32Array]) -> list[Float32Array]:
+    """Return inputs with light and dark exchanged, within the range of all of them together."""
+    ends = [np.array([x.min(axis=(0, 2, 3)), x.max(axis=(0, 2, 3))]) for x in inputs]
+    both = np.min([low for low, _ in ends], axis=0) + np.max([high for _, high in ends], axis=0)
+    return [np.asarray(both.reshape(1, -1, 1, 1) - x, np.float32) for x in inputs]
+
+
+def varied(inputs: Sequence[Float32Array]) -> list[Float32Array]:
+    """Return every input once in another guise, in turns washed out and inverted: calibration pages are mostly dark
+    on light, and on light on dark the deep layers hold values up to ten times as large.
+    """
+    return [
+        washed_out(x) if index % 2 else y for index, (x, y) in enumerate(zip(inputs, inverted(inputs), strict=True))
+    ]
 
 
 def _eligible(model: PaddleModel, options: StaticOptions) -> tuple[ConvLayer, ...]:
@@ -125,10 +141,15 @@ def _spread(inputs: Sequence[Float32Array], count: int) -> list[Float32Array]:
     return [inputs[index] for index in dict.fromkeys(picks.tolist())]
 
 
-def _candidates(model: PaddleModel, layer: ConvLayer, columns: Columns, macs: int, *, heavy: bool) -> list[_Candidate]:
-    """Return the layer in int8: by one rule, a heavy one by every rule, for the model's output to choose."""
-    weights = model.params[layer.filter]
-    rules = _rules(weights.reshape(len(weights), -1), layer, columns, every=heavy)
+def _candidates(
+    model: PaddleModel, layer: ConvLayer, columns: Columns, plain: int, macs: int, *, heavy: bool
+) -> list[_Candidate]:
+    """Return the layer in int8 by every rule for its limit, for the model's output to choose. The first ``plain``
+    inputs are calibration inputs as they are.
+    """
+    rules = unclipped_limits(max(columns.largest[:plain]), max(columns.largest))
+    if heavy:
+        rules |= limits(columns.values, max(columns.largest))
     return [_candidate(model, layer, columns, macs, rule, limit) for rule, limit in rules.items()]
 
 
@@ -156,25 +177,11 @@ def _means(flat: Float32Array, columns: Float32Array, layer: ConvLayer) -> NDArr
     return np.asarray((flat * means).sum(axis=1) if layer.depthwise else flat @ means[0], np.float64)
 
 
-def _rules(flat: Float32Array, layer: ConvLayer, columns: Columns, *, every: bool) -> dict[str, float]:
-    """Return limits by rule: all of them, or the one whose rounding moves the layer's own outputs least."""
-    found = limits(columns.values, columns.largest)
-    if every:
-        return found
-
-    def error(limit: float) -> float:
-        moved = round_input(columns.values, limit) - columns.values
-        y = np.einsum("gr,grs->gs", flat, moved) if layer.depthwise else flat @ moved[0]
-        return float(np.square(y, dtype=np.float64).mean())
-
-    rule = min(found, key=lambda name: error(found[name]))
-    return {rule: found[rule]}
-
-
 def _judged(
     simulator: Simulator, made: Sequence[_Candidate], trials: Sequence[Float32Array], progress: Progress
 ) -> list[_Candidate]:
-    """Return the candidates with their sensitivity: the mean |output difference| when each alone is in int8.
+    """Return the candidates with their sensitivity: the mean |output difference| of an input when each alone is in
+    int8, squared and averaged over the inputs, so that one input that loses much counts. Its root is kept.
 
     Of several for one layer the least sensitive stays.
     """
@@ -183,7 +190,8 @@ def _judged(
     found = []
     for index, one in enumerate(made):
         runner = simulator.compile({one.layer.filter: one.int8}, _biases([one]))
-        moved = float(np.mean([np.abs(runner.run(x) - y).mean() for x, y in zip(trials, want, strict=True)]))
+        moves = [float(np.abs(runner.run(x) - y).mean()) for x, y in zip(trials, want, strict=True)]
+        moved = float(np.sqrt(np.mean(np.square(moves))))
         found.append(_Candidate(one.layer, one.int8, one.bias, one.rule, one.macs, moved))
         progress((index + 1) / len(made), f"judge {one.layer.filter}")
     best: dict[str, _Candidate] = {}
