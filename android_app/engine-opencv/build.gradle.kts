@@ -1,18 +1,6 @@
-// Not exercised: see settings.gradle.kts.
+// Not exercised: see settings.gradle.kts. How it is compiled stands in the root's build.gradle.kts.
 plugins {
     id("org.jetbrains.kotlin.jvm")
-}
-
-kotlin {
-    compilerOptions {
-        jvmTarget.set(org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_1_8)
-        freeCompilerArgs.addAll("-Xlambdas=class", "-Xsam-conversions=class", "-Xstring-concat=inline")
-    }
-}
-
-java {
-    sourceCompatibility = JavaVersion.VERSION_1_8
-    targetCompatibility = JavaVersion.VERSION_1_8
 }
 
 dependencies {

@@ -1,9 +1,4 @@
-// Not exercised: see settings.gradle.kts.
+// Not exercised: see settings.gradle.kts. How it is compiled stands in the root's build.gradle.kts.
 plugins {
     `java-library`
-}
-
-java {
-    sourceCompatibility = JavaVersion.VERSION_1_8
-    targetCompatibility = JavaVersion.VERSION_1_8
 }

@@ -27,6 +27,8 @@ from edge_kit.build.events import (
 from model_opt.errors import KitError
 
 Progress: TypeAlias = Callable[[float | None, str], None]
+Judge: TypeAlias = Callable[[str, StageResult], None]
+"""Told name and result of each stage as soon as it is done; raising ends the build."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
@@ -118,13 +120,16 @@ def _cycle(known: Mapping[str, Stage], done: Iterable[str], start: str) -> list[
         way.append(step)
 
 
-def run_stages(stages: Sequence[Stage], cache: StageCache, *, jobs: int, on_event: OnEvent) -> dict[str, StageResult]:
+def run_stages(
+    stages: Sequence[Stage], cache: StageCache, *, jobs: int, on_event: OnEvent, judge: Judge | None = None
+) -> dict[str, StageResult]:
     """Run the stages, at most ``jobs`` at once, and return their results in the order given.
 
     ``on_event`` is always called in the caller's thread. The result does not depend on ``jobs``. On the first
     failure nothing new starts, running stages are asked to stop, and when they are still ``StageError`` is
-    raised (of several failures, that of the stage given first). Ctrl-C and an exception of ``on_event`` stop
-    the build in the same way. Hold ``cache.in_use()`` around this call and the use of the results.
+    raised (of several failures, that of the stage given first). Ctrl-C and an exception of ``on_event`` or ``judge``
+    stop the build in the same way; ``judge`` is called in the caller's thread too, before anything that needs the
+    stage starts. Hold ``cache.in_use()`` around this call and the use of the results.
     """
     if jobs < 1:
         raise KitError(f"{jobs} jobs cannot run anything", hint="ask for at least one job")
@@ -132,7 +137,7 @@ def run_stages(stages: Sequence[Stage], cache: StageCache, *, jobs: int, on_even
     stop = threading.Event()
     with cache.in_use(), ThreadPoolExecutor(jobs, thread_name_prefix="stage") as pool:
         try:
-            results = _drive(_Board(ordered, cache, jobs, pool, stop, SimpleQueue()), on_event)
+            results = _drive(_Board(ordered, cache, jobs, pool, stop, SimpleQueue()), on_event, judge)
         finally:
             stop.set()  # leaving the pool's block waits for what still runs
     return {stage.name: results[stage.name] for stage in stages}
@@ -158,7 +163,7 @@ class _Board:
     inbox: SimpleQueue[Event | _Done]
 
 
-def _drive(board: _Board, on_event: OnEvent) -> dict[str, StageResult]:
+def _drive(board: _Board, on_event: OnEvent, judge: Judge | None) -> dict[str, StageResult]:
     waiting = list(board.ordered)
     running: set[str] = set()
     results: dict[str, StageResult] = {}
@@ -180,6 +185,8 @@ def _drive(board: _Board, on_event: OnEvent) -> dict[str, StageResult]:
         running.remove(name)
         if error is None:
             results[name] = message.future.result()
+            if judge is not None and not failures:
+                judge(name, results[name])
         elif not (failures and isinstance(error, StageCancelled)):
             board.stop.set()
             failures[name] = error

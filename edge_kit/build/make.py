@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from edge_kit.build.cache import CACHE_BYTES, StageCache, StageResult
 from edge_kit.build.events import BuildFinished, Event, OnEvent, StageCached, StageFinished
-from edge_kit.build.graph import Stage, order_stages, run_stages
+from edge_kit.build.graph import Judge, Stage, order_stages, run_stages
 from edge_kit.build.manifest import Manifest
 from edge_kit.build.output import Source, WrittenBundle, check_target, write_bundle
 
@@ -35,8 +35,11 @@ def make_bundle(
     cache: StageCache,
     jobs: int,
     on_event: OnEvent,
+    judge: Judge | None = None,
 ) -> WrittenBundle:
     """Run ``stages`` and put the bundle that ``layout`` makes of their results at ``folder``.
+
+    ``judge`` sees each stage's result at once, and ends the build by raising: what it raises comes out as it is.
 
     A bad folder or graph is refused before any stage runs. ``BuildFinished`` is the last event, good or bad.
     Raises what ``check_target``, ``run_stages`` and ``write_bundle`` raise; the old bundle then stays whole.
@@ -61,7 +64,7 @@ def make_bundle(
         check_target(folder)
         order_stages(stages)
         with cache.in_use():
-            plan = layout(run_stages(stages, cache, jobs=jobs, on_event=note))
+            plan = layout(run_stages(stages, cache, jobs=jobs, on_event=note, judge=judge))
             written = write_bundle(folder, plan.files, plan.manifest)
         cache.prune(CACHE_BYTES)
     finally:

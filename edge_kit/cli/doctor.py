@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from edge_kit import __version__
 from edge_kit.android.tools import TOOLS, find_tool
 from edge_kit.cli.render import console, table, write_json
+from edge_kit.deploy.adb import DeployError, find_adb
 from model_opt.opt_tool import Diagnosis, diagnose
 from model_opt.resources import cache_dir
 
@@ -29,22 +30,29 @@ class Finding:
     ok: bool
     found: str
     hint: str = ""
+    optional: bool = False
+    """Whether the kit does its main job without it."""
+
+    @property
+    def state(self) -> str:
+        """Return ``ok``, or whether it is missed or could be there."""
+        return "ok" if self.ok else "optional" if self.optional else "missing"
 
 
 def run_doctor(*, as_json: bool) -> int:
     """Print what was found; return 1 when something that a build needs is missing."""
     tool = diagnose()
-    findings = [*_machine(), *_libraries(), *_packages(), _tool(tool), *_android()]
+    findings = [*_machine(), *_libraries(), *_packages(), _tool(tool), *_android(), _adb()]
     if as_json:
         tried = [{"source": t.source, "path": str(t.path), "ok": t.ok, "reason": t.reason} for t in tool.tried]
         write_json({"findings": [vars(f) for f in findings], "interpreters_tried": tried})
     else:
         out = console()
-        rows = [("ok" if f.ok else "missing", f.what, f.found, f.hint) for f in findings]
+        rows = [(f.state, f.what, f.found, f.hint) for f in findings]
         out.print(table(("state", "what", "found", "next"), rows))
         tries = [("ok" if t.ok else "no", t.source, t.path or "-", t.reason) for t in tool.tried]
         out.print(table(("fit", "looked in", "interpreter", "why"), tries, "interpreters tried for paddlelite"))
-    return 0 if all(f.ok for f in findings) else 1
+    return 0 if all(f.ok or f.optional for f in findings) else 1
 
 
 def _machine() -> list[Finding]:
@@ -106,3 +114,12 @@ def _android() -> list[Finding]:
         hint = "" if path else f"apt-get install {package}; without it: build --no-apk"
         found.append(Finding(f"{name} (app)", path is not None, str(path or "-"), hint))
     return found
+
+
+def _adb() -> Finding:
+    """Look for adb, which only ``verify --device`` and ``bench --device`` run."""
+    try:
+        return Finding("adb (device)", True, find_adb(), optional=True)
+    except DeployError as error:
+        hint = f"{error.hint}; only verify --device and bench --device need it"
+        return Finding("adb (device)", False, error.what, hint, optional=True)

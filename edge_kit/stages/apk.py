@@ -111,7 +111,11 @@ def plan_app(request: AppRequest, target: str, opt_version: str, *, offline: boo
 
 
 def app_stages(build: BuildRequest, plan: AppPlan, tool: ToolEnv) -> list[Stage]:
-    """Return the stages of the app in the order they run."""
+    """Return the stages of the app in the order they run.
+
+    Those that the models decide wait for the gates. The code's wait for nothing: a spare job runs them while the models
+    are verified, and they stay in the cache for the next recipe.
+    """
     return [
         _resources_stage(plan),
         _classes_stage(plan),

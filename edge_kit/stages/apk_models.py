@@ -6,7 +6,7 @@ from edge_kit.build.cache import Facts
 from edge_kit.build.fingerprint import code_fingerprint
 from edge_kit.build.graph import Stage, StageContext
 from edge_kit.stages.models import PARAMETERS, PROGRAM
-from edge_kit.stages.request import ROLES, BuildRequest
+from edge_kit.stages.request import GATES, ROLES, BuildRequest
 from model_opt.nb import needs_exact, read_nb
 from model_opt.nb.compact_onnx import to_compact_onnx
 from model_opt.opt_tool import ConvertOptions, ToolEnv
@@ -44,5 +44,5 @@ def app_models_stage(request: BuildRequest, tool: ToolEnv) -> Stage:
             (context.out / f"{role}.onnx").write_bytes(to_compact_onnx(model))
         return {"stand_ins": stand_ins}
 
-    needs = tuple(f"{stage}-{role}" for role in ROLES for stage in ("convert", before))
+    needs = (GATES, *(f"{stage}-{role}" for role in ROLES for stage in ("convert", before)))
     return Stage(MODELS, run, needs=needs, key=key)

@@ -1,9 +1,9 @@
-"""The stages ``configure`` and ``report``, and the layout of the bundle."""
+"""The stages ``configure``, ``gates`` and ``report``, and the layout of the bundle."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from edge_kit.ocr.image import read_image
 from edge_kit.spec import Profile, export_json, load_spec
 from edge_kit.stages.apk import APK, PACKAGE, AppPlan, app_facts, app_notes
 from edge_kit.stages.models import DICTIONARY
-from edge_kit.stages.request import ROLES, BuildRequest
+from edge_kit.stages.request import GATES, ROLES, BuildRequest
 from edge_kit.stages.verification import REFERENCE, VERIFIED
 from edge_kit.verify.compare import ImageComparison
 from edge_kit.verify.gates import apply_gates
@@ -30,6 +30,8 @@ from model_opt.resources import config_dir
 
 RUNTIME, SPEC, LABELS, REPORT = "runtime_config.json", "ocr_spec.json", "labels.txt", "report.html"
 MAX_PICTURES = 16
+_WORST = 3
+"""So many of the images that moved most are named when a gate fails."""
 _CONVERTED = tuple(f"convert-{role}" for role in ROLES)
 
 
@@ -72,27 +74,64 @@ def report_stage(
     app: AppPlan | None = None,
 ) -> Stage:
     """Return the stage that writes the report."""
-    key = {
+    key = {**_report_key(request, device, images, tools), "app": json.dumps(app.lite_facts) if app else ""}
+
+    def run(context: StageContext) -> Facts:
+        notes = app_notes(app, context.facts[PACKAGE]) if app else ()
+        _write_report(context, _report_data(request, device, tools, images, context), notes)
+        return {}
+
+    packaged = (PACKAGE,) if app else ()
+    return Stage("report", run, needs=(GATES, "verify", "configure", *_CONVERTED, *packaged), key=key)
+
+
+def gates_stage(
+    request: BuildRequest, device: DeviceProfile, images: Sequence[Named], tools: Mapping[str, str]
+) -> Stage:
+    """Return the stage that says whether the shipped files pass; what is made of them for the app waits for it.
+
+    Facts: ``passed``, ``failed`` (a sentence for each failed gate) and ``worst`` (the images that moved most). Where a
+    gate failed it leaves the report too, so that a build may end here.
+    """
+
+    def run(context: StageContext) -> Facts:
+        verified = context.facts["verify"]
+        if verified["passed"]:
+            return {"passed": True, "failed": [], "worst": []}
+        _write_report(context, _report_data(request, device, tools, images, context))
+        worst = [str(name) for name in _list(verified["worst_first"])[:_WORST]]
+        return {"passed": False, "failed": list(_failures(verified)), "worst": worst}
+
+    key = _report_key(request, device, images, tools)
+    return Stage(GATES, run, needs=("verify", "configure", *_CONVERTED), key=key)
+
+
+def _failures(verified: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each failed gate with its number and limit, the oracle's behind those of the shipped files."""
+    yield from (f"{g['name']} is {g['value']}, limit {g['limit']}" for g in verified["gates"] if not g["passed"])
+    oracle = verified["oracle"]
+    for gate in oracle["gates"]:
+        if not gate["passed"]:
+            yield f"{gate['name']} of {oracle['candidate']} is {gate['value']}, limit {gate['limit']}"
+
+
+def _report_key(
+    request: BuildRequest, device: DeviceProfile, images: Sequence[Named], tools: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what determines the text of a report beside the results it tells of."""
+    return {
         "request": json.dumps([request.target, request.recipe, device.name]),
         "tools": json.dumps(dict(tools), sort_keys=True),
         "images": "".join(sha256_file(image.path) for image in images),
         "gates": sha256_file(config_dir() / "gates.yaml"),
         "template": sha256_file(config_dir() / "templates" / "report.html.j2"),
         "code": code_fingerprint("edge_kit.stages.delivery", "edge_kit.stages.apk", "edge_kit.verify"),
-        "app": json.dumps(app.lite_facts) if app else "",
     }
 
-    def run(context: StageContext) -> Facts:
-        verified = load_verified((context.inputs["verify"] / VERIFIED).read_bytes())
-        config = json.loads((context.inputs["configure"] / RUNTIME).read_bytes())
-        data = _report_data(request, device, tools, images, verified, config, context)
-        notes = app_notes(app, context.facts[PACKAGE]) if app else ()
-        html = render_report(replace(data, notes=(*data.notes, *notes)))
-        (context.out / REPORT).write_text(html, encoding="utf-8")
-        return {}
 
-    packaged = (PACKAGE,) if app else ()
-    return Stage("report", run, needs=("verify", "configure", *_CONVERTED, *packaged), key=key)
+def _write_report(context: StageContext, data: ReportData, notes: Sequence[str] = ()) -> None:
+    html = render_report(replace(data, notes=(*data.notes, *notes)))
+    (context.out / REPORT).write_text(html, encoding="utf-8")
 
 
 def _report_data(
@@ -100,10 +139,10 @@ def _report_data(
     device: DeviceProfile,
     tools: Mapping[str, str],
     images: Sequence[Named],
-    verified: Verified,
-    config: Mapping[str, Any],
     context: StageContext,
 ) -> ReportData:
+    verified = load_verified((context.inputs["verify"] / VERIFIED).read_bytes())
+    config = json.loads((context.inputs["configure"] / RUNTIME).read_bytes())
     worst = verified.comparison.worst_first
     models = tuple(_model_row(role, context.facts[f"convert-{role}"]) for role in ROLES)
     facts = context.facts["verify"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,15 +12,15 @@ from edge_kit import __version__
 from edge_kit.build.cache import StageResult, default_cache
 from edge_kit.build.events import OnEvent, StageFinished, StageStarted
 from edge_kit.build.files import Json
-from edge_kit.build.make import BundlePlan, make_bundle
+from edge_kit.build.make import make_bundle
 from edge_kit.build.output import WrittenBundle, check_target
 from edge_kit.devices import DeviceProfile, check_fit, default_profile, load_profile
 from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
 from edge_kit.spec import Profile, profile
 from edge_kit.stages.apk import app_stages, plan_app
-from edge_kit.stages.delivery import REPORT, configure_stage, layout, report_stage
+from edge_kit.stages.delivery import REPORT, configure_stage, gates_stage, layout, report_stage
 from edge_kit.stages.quantisation import model_stages
-from edge_kit.stages.request import BuildRequest, check_recipe, place_of_target
+from edge_kit.stages.request import GATES, BuildRequest, check_recipe, place_of_target
 from edge_kit.stages.verification import PACKAGES, images_of, verify_stage
 from model_opt.errors import KitError
 from model_opt.files import write_atomic
@@ -64,16 +64,19 @@ def _build(
         *model_stages(request, recipe, rules, tool),
         verify_stage(request, rules, images, tool),
         configure_stage(request, rules, device),
+        gates_stage(request, device, images, tools),
         *(app_stages(request, app, tool) if app else ()),
         report_stage(request, device, images, tools, app),
     ]
     plan = layout(request, rules, device, tools, chosen_by, app)
 
-    def judged(results: Mapping[str, StageResult]) -> BundlePlan:
-        _refuse_failed_gates(request, results)
-        return plan(results)
+    def judge(stage: str, result: StageResult) -> None:
+        # At once, and not when all is done: nobody waits for the app of a bundle that is refused.
+        if stage == GATES and not request.allow_failed_gates:
+            _refuse_failed_gates(request, result)
 
-    return make_bundle(stages, judged, request.out, cache=default_cache(), jobs=request.jobs, on_event=on_event)
+    cache = default_cache()
+    return make_bundle(stages, plan, request.out, cache=cache, jobs=request.jobs, on_event=on_event, judge=judge)
 
 
 def _smallest_that_passes(
@@ -116,25 +119,15 @@ def for_device(rules: Profile, device: DeviceProfile) -> Profile:
     return replace(rules, detection=replace(rules.detection, limit_side_len=int(str(limit))))
 
 
-def _refuse_failed_gates(request: BuildRequest, results: Mapping[str, StageResult]) -> None:
-    facts: Mapping[str, Any] = results["verify"].facts
-    if facts["passed"] or request.allow_failed_gates:
+def _refuse_failed_gates(request: BuildRequest, gates: StageResult) -> None:
+    facts: Mapping[str, Any] = gates.facts
+    if facts["passed"]:
         return
-    told = "; ".join(_failures(facts))
-    moved = ", ".join(map(str, facts["worst_first"][:3])) or "none was compared"
+    moved = ", ".join(facts["worst"]) or "none was compared"
     report = request.out.with_name(request.out.name + ".failed-report.html")
-    write_atomic(report, (results["report"].folder / REPORT).read_bytes())
+    write_atomic(report, (gates.folder / REPORT).read_bytes())
     raise GatesFailed(
-        f"gates of recipe {request.recipe} failed: {told}. Images that moved most: {moved}",
+        f"gates of recipe {request.recipe} failed: {'; '.join(facts['failed'])}. Images that moved most: {moved}",
         path=report,
         hint="look at the report, choose another --recipe, or build with --allow-failed-gates",
     )
-
-
-def _failures(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield each failed gate with its number and limit, the oracle's behind those of the shipped files."""
-    yield from (f"{g['name']} is {g['value']}, limit {g['limit']}" for g in facts["gates"] if not g["passed"])
-    oracle = facts["oracle"]
-    for gate in oracle["gates"]:
-        if not gate["passed"]:
-            yield f"{gate['name']} of {oracle['candidate']} is {gate['value']}, limit {gate['limit']}"

@@ -13,6 +13,8 @@ from model_opt.errors import KitError
 
 Role = Literal["det", "rec"]
 ROLES: tuple[Role, ...] = ("det", "rec")
+GATES = "gates"
+"""The stage that says whether the shipped files pass."""
 
 _PLACES: Mapping[str, tuple[str, bool]] = {
     "arm64": ("arm", False),

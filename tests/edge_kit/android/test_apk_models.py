@@ -9,7 +9,7 @@ import pytest
 from edge_kit.build.graph import StageContext
 from edge_kit.stages.apk_models import app_models_stage
 from edge_kit.stages.models import PARAMETERS, PROGRAM
-from edge_kit.stages.request import BuildRequest
+from edge_kit.stages.request import GATES, BuildRequest
 from model_opt.nb import read_nb
 from model_opt.nb.compact_onnx import to_compact_onnx
 from model_opt.opt_tool import ConvertOptions, ModelPair, convert, find_tool
@@ -36,7 +36,7 @@ def run(mobile_det, mobile_rec, tmp_path):
         out = tmp_path / "out"
         out.mkdir()
         stage = app_models_stage(REQUEST, tool)
-        assert set(stage.needs) == set(inputs)
+        assert set(stage.needs) == {*inputs, GATES}
         facts = stage.run(StageContext(out, inputs, {}, lambda *_: None))
         return facts["stand_ins"], tmp_path
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_kit.build.cache import StageCache
+from edge_kit.build.cache import StageCache, StageResult
 from edge_kit.build.events import Event, StageCached, StageFailed, StageFinished, StageProgress, StageStarted
 from edge_kit.build.files import Json
 from edge_kit.build.graph import (
@@ -328,3 +328,46 @@ def test_stages_that_were_ready_but_not_running_never_start_after_a_failure(cach
     with pytest.raises(StageError):
         run_stages([Stage("a", fail), Stage("b", no_work)], cache, jobs=1, on_event=events.append)
     assert events == [StageStarted("a"), StageFailed("a", "broken", None, None)]
+
+
+def test_a_judge_ends_the_build_before_anything_that_needs_the_stage_starts(cache: StageCache) -> None:
+    log, seen = Log(), []
+
+    def judge(stage: str, result: StageResult) -> None:
+        seen.append((stage, threading.get_ident(), sorted(result.files)))
+        if stage == "gates":
+            raise KitError("gates failed")
+
+    rows = {"models": (), "gates": ("models",), "app": ("gates",), "package": ("app",)}
+    stages = [joining_stage(name, needs, log) for name, needs in rows.items()]
+    with pytest.raises(KitError, match="gates failed") as caught:
+        run_stages(stages, cache, jobs=2, on_event=ignore, judge=judge)
+    assert not isinstance(caught.value, StageError)
+    assert log.names("start") == ["models", "gates"]
+    assert [(stage, thread) for stage, thread, _ in seen] == [(n, threading.get_ident()) for n in ("models", "gates")]
+    assert run_stages(stages, cache, jobs=2, on_event=ignore).keys() == rows.keys()
+    assert log.names("start") == [*rows]
+
+
+def test_a_judge_stops_what_runs_beside_the_judged_stage(cache: StageCache) -> None:
+    started, ended = threading.Event(), threading.Event()
+
+    def gates(ctx: StageContext) -> Mapping[str, Json]:
+        assert started.wait(10)
+        return {}
+
+    def long(ctx: StageContext) -> Mapping[str, Json]:
+        started.set()
+        try:
+            while True:
+                ctx.progress(None, "compiling")
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    def judge(stage: str, _: StageResult) -> None:
+        raise KitError(stage)
+
+    with pytest.raises(KitError, match="gates"):
+        run_stages([Stage("gates", gates), Stage("app", long)], cache, jobs=2, on_event=ignore, judge=judge)
+    assert ended.is_set()

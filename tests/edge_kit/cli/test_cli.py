@@ -203,7 +203,18 @@ def test_doctor_reports_what_is_there():
     done = run("doctor", "--json")
     findings = {f["what"]: f for f in json.loads(done.stdout)["findings"]}
     assert findings["opencv-python"]["found"] == "4.11.0.86"
-    assert done.returncode == (0 if all(f["ok"] for f in findings.values()) else 1)
+    assert done.returncode == (0 if all(f["ok"] or f["optional"] for f in findings.values()) else 1)
+
+
+@pytest.mark.parametrize(("place", "ok"), [("true", True), ("no-such-adb", False)])
+def test_doctor_looks_for_adb_and_does_without_it(place, ok):
+    done = run("doctor", "--json", EDGE_KIT_ADB=place)
+    findings = {f["what"]: f for f in json.loads(done.stdout)["findings"]}
+    adb = findings.pop("adb (device)")
+    assert adb["ok"] is ok
+    assert ("apt-get install adb" in adb["hint"]) is not ok
+    assert ("no-such-adb" in adb["found"]) is not ok
+    assert done.returncode == (0 if all(f["ok"] or f["optional"] for f in findings.values()) else 1)
 
 
 def test_offline_without_a_cache_says_what_to_do(page, tmp_path):

@@ -9,15 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from edge_kit.android.config import load_android
+from edge_kit.android.lite import NoRuntime
+from edge_kit.android.signing import SigningKey
+from edge_kit.build.events import StageCached, StageFinished
 from edge_kit.build.manifest import check_bundle, read_manifest
 from edge_kit.recipes import load_recipes, without_algorithms
 from edge_kit.stages import job, verification
+from edge_kit.stages.apk import AppPlan, app_stages
 from edge_kit.stages.job import GatesFailed, build_bundle
 from edge_kit.stages.recheck import Sources, recheck
-from edge_kit.stages.request import BuildRequest
+from edge_kit.stages.request import AppRequest, BuildRequest
 from edge_kit.verify.regression import regression_set
 from model_opt.errors import KitError
 from model_opt.nb import inspect_nb, read_nb
+from model_opt.opt_tool import find_tool
 
 ROOT = Path(__file__).resolve().parents[3]
 REQUEST = BuildRequest("arm64", "fp32", Path("unset"))
@@ -46,7 +52,7 @@ def test_an_unchanged_build_runs_no_stage_and_writes_nothing(tmp_path):
     assert build(tmp_path / "b").changed
     stamp = (tmp_path / "b" / "manifest.json").stat().st_mtime_ns
     assert not build(tmp_path / "b", events).changed
-    assert (events[-1].ran, events[-1].cached, events[-1].ok) == (0, 9, True)
+    assert (events[-1].ran, events[-1].cached, events[-1].ok) == (0, 10, True)
     assert (tmp_path / "b" / "manifest.json").stat().st_mtime_ns == stamp
 
 
@@ -124,8 +130,14 @@ def test_a_failed_gate_keeps_the_old_bundle_and_shows_the_report(tmp_path, monke
 
     monkeypatch.setattr(verification, "apply_gates", stricter)
     monkeypatch.setattr(verification, "code_fingerprint", lambda *_: "stricter")
+    events = []
     with pytest.raises(GatesFailed, match=r"det_max_abs is .*, limit") as caught:
-        build(tmp_path / "b")
+        build(tmp_path / "b", events)
+    # Nothing is paid for behind the gates.
+    names = [event.stage for event in events if isinstance(event, StageFinished | StageCached)]
+    assert names[-1] == "gates"
+    assert "report" not in names
+    assert (type(events[-1]).__name__, events[-1].ok) == ("BuildFinished", False)
     assert "allow-failed-gates" in str(caught.value)
     assert contents(tmp_path / "b") == before
     assert (tmp_path / "b.failed-report.html").stat().st_size > 10_000
@@ -226,3 +238,18 @@ def test_auto_takes_the_first_recipe_that_passes_and_says_what_it_passed_over(
     assert "gates of recipe weight_int8 failed" in chosen_by["passed_over"]["weight_int8"]
     assert "fp16" in chosen_by["passed_over"]
     assert not list(tmp_path.glob("*.failed-report.html"))
+
+
+def test_what_the_models_decide_of_an_app_waits_for_the_gates(tmp_path):
+    store = tmp_path / "key.jks"
+    store.write_bytes(b"a key")
+    plan = AppPlan(
+        AppRequest(("arm64-v8a",)), load_android(), NoRuntime("none"), SigningKey(store, debug=True), offline=True
+    )
+    stages = {stage.name: stage for stage in app_stages(REQUEST, plan, find_tool())}
+
+    def before(name):
+        needs = stages[name].needs if name in stages else ()
+        return {name}.union(*(before(need) for need in needs))
+
+    assert {name for name in stages if "gates" in before(name)} == {"apk-models", "apk-assets", "apk-package"}

@@ -48,7 +48,18 @@ internal class JsonReader(
     fun numbers(key: String, size: Int): DoubleArray {
         val array = value(key) as? JSONArray
         if (array == null || array.length() != size) throw wrong(key, "$size numbers")
-        return DoubleArray(size) { i -> (array.opt(i) as? Number)?.toDouble() ?: throw wrong(key, "$size numbers") }
+        val numbers = DoubleArray(size) { i ->
+            (array.opt(i) as? Number)?.toDouble() ?: throw wrong(key, "$size numbers")
+        }
+        if (numbers.any { it.isNaN() || it.isInfinite() }) throw wrong(key, "$size finite numbers")
+        return numbers
+    }
+
+    /** Returns [size] numbers above zero: what divides must not be zero. */
+    fun positives(key: String, size: Int): DoubleArray {
+        val numbers = numbers(key, size)
+        if (numbers.any { it <= 0 }) throw wrong(key, "above zero")
+        return numbers
     }
 
     fun ints(key: String): List<Int> {

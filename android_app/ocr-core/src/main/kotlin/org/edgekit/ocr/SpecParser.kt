@@ -49,7 +49,7 @@ internal object SpecParser {
             channelOrder = json.choice("channel_order", channelOrders),
             divisor = json.positive("divisor"),
             mean = json.numbers("mean", 3).toList(),
-            std = json.numbers("std", 3).toList(),
+            std = json.positives("std", 3).toList(),
         )
     }
 

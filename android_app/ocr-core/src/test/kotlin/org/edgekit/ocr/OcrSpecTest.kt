@@ -55,6 +55,7 @@ class OcrSpecTest {
             "limit_side_len" to "960",
             "side_multiple" to 0,
             "mean" to listOf(1, 2),
+            "std" to listOf(0.2, 0.0, 0.2),
             "interpolation" to "area",
             "side_rounding" to "half_up",
             "divisor" to 0,

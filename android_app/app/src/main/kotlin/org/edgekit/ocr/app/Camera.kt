@@ -9,6 +9,7 @@ import android.hardware.camera2.CameraCaptureSession
 import android.hardware.camera2.CameraCharacteristics
 import android.hardware.camera2.CameraDevice
 import android.hardware.camera2.CameraManager
+import android.hardware.camera2.CaptureFailure
 import android.hardware.camera2.CaptureRequest
 import android.media.Image
 import android.media.ImageReader
@@ -27,7 +28,11 @@ interface CameraListener {
 
     fun ready()
 
+    /** The camera cannot be used, or not any more. */
     fun failed()
+
+    /** The photo that was asked for did not come; the camera goes on. */
+    fun photoFailed()
 }
 
 /** What is known of a camera before it is opened. */
@@ -86,7 +91,10 @@ class Camera(
             { reader -> reader.acquireNextImage()?.use { listener.photo(bytes(it)) } },
             handler,
         )
-        guarded { context.getSystemService(CameraManager::class.java).openCamera(facts.id, opened, handler) }
+        // On its own thread: opening waits for the camera's service.
+        handler.post {
+            guarded { context.getSystemService(CameraManager::class.java).openCamera(facts.id, opened, handler) }
+        }
     }
 
     /** Takes a photo that is upright when turned clockwise by [degrees], which its EXIF says. */
@@ -97,7 +105,7 @@ class Camera(
                 request.addTarget(photos.surface)
                 request.set(CaptureRequest.JPEG_ORIENTATION, degrees)
                 request.set(CaptureRequest.CONTROL_AF_MODE, CaptureRequest.CONTROL_AF_MODE_CONTINUOUS_PICTURE)
-                session?.capture(request.build(), null, handler)
+                session?.capture(request.build(), captured, handler)
             }
         }
     }
@@ -127,6 +135,9 @@ class Camera(
         } catch (error: IllegalStateException) {
             // The camera went away between two calls.
             listener.failed()
+        } catch (error: IllegalArgumentException) {
+            // The screen's surface is gone, or the camera that was found.
+            listener.failed()
         } catch (error: SecurityException) {
             listener.failed()
         }
@@ -151,6 +162,11 @@ class Camera(
             session = null
             listener.failed()
         }
+    }
+
+    private val captured = object : CameraCaptureSession.CaptureCallback() {
+        override fun onCaptureFailed(made: CameraCaptureSession, request: CaptureRequest, failure: CaptureFailure) =
+            listener.photoFailed()
     }
 
     private val configured = object : CameraCaptureSession.StateCallback() {

@@ -8,6 +8,7 @@ import android.content.pm.PackageManager
 import android.graphics.SurfaceTexture
 import android.hardware.camera2.CameraAccessException
 import android.hardware.camera2.CameraManager
+import android.hardware.display.DisplayManager
 import android.media.Image
 import android.net.Uri
 import android.os.Bundle
@@ -24,6 +25,7 @@ class CameraActivity : Activity(), CameraListener {
     private val overlay by lazy { findViewById<BoxOverlay>(R.id.boxes) }
     private val status by lazy { findViewById<TextView>(R.id.camera_status) }
     private val shutter by lazy { findViewById<View>(R.id.shutter) }
+    private val displays by lazy { getSystemService(DisplayManager::class.java) }
     private val live by lazy { intent.getBooleanExtra(LIVE, false) }
     private val frames by lazy {
         FrameReader(
@@ -54,10 +56,12 @@ class CameraActivity : Activity(), CameraListener {
 
     override fun onResume() {
         super.onResume()
+        displays.registerDisplayListener(turned, null)
         start()
     }
 
     override fun onPause() {
+        displays.unregisterDisplayListener(turned)
         camera?.close()
         camera = null
         shutter.isEnabled = false
@@ -121,14 +125,27 @@ class CameraActivity : Activity(), CameraListener {
         say(R.string.camera_failed)
     }
 
+    override fun photoFailed() = runOnUiThread {
+        shutter.isEnabled = camera != null
+        say(R.string.camera_photo_failed)
+    }
+
     override fun photo(jpeg: ByteArray) {
         try {
             val session = ocr.sessions.create()
             session.import(jpeg.inputStream())
-            runOnUiThread { startActivity(ResultActivity.intent(this, session)) }
+            runOnUiThread { open(session) }
         } catch (error: IOException) {
-            runOnUiThread { status.text = Messages.of(this, error) }
+            runOnUiThread {
+                shutter.isEnabled = camera != null
+                status.text = Messages.of(this, error)
+            }
         }
+    }
+
+    /** Shows what the photo says, unless the user has left in the meantime. */
+    private fun open(session: Session) {
+        if (!isFinishing && !isDestroyed) startActivity(ResultActivity.intent(this, session))
     }
 
     override fun frame(image: Image) {
@@ -160,6 +177,15 @@ class CameraActivity : Activity(), CameraListener {
         override fun onSurfaceTextureDestroyed(texture: SurfaceTexture): Boolean = true
 
         override fun onSurfaceTextureUpdated(texture: SurfaceTexture) = Unit
+    }
+
+    /** From one landscape to the other the screen is not made anew: only the display says that it was turned. */
+    private val turned = object : DisplayManager.DisplayListener {
+        override fun onDisplayChanged(id: Int) = place()
+
+        override fun onDisplayAdded(id: Int) = Unit
+
+        override fun onDisplayRemoved(id: Int) = Unit
     }
 
     companion object {

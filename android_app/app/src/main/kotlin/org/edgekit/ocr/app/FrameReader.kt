@@ -17,6 +17,8 @@ class FrameReader(
         try {
             val frame = copy()
             reader.submit { pipeline -> read(frame) { pipeline().read(frame) } }
+        } catch (error: OutOfMemoryError) {
+            give(error)
         } catch (error: LinkageError) {
             give(error)
         } catch (error: RuntimeException) {

@@ -9,6 +9,7 @@ import org.edgekit.ocr.matScope
 import org.opencv.core.Core
 import org.opencv.core.CvType
 import org.opencv.core.Mat
+import org.opencv.core.Range
 import org.opencv.core.Size
 import org.opencv.imgproc.Imgproc
 
@@ -59,7 +60,7 @@ object Frames {
         val red = enlarged(scope, mat(scope, planes[2], width / 2, height / 2), width, height)
         val merged = scope.mat()
         Core.merge(listOf(luma, red, blue), merged)
-        val bgr = Mat()
+        val bgr = scope.mat()
         Imgproc.cvtColor(merged, bgr, Imgproc.COLOR_YCrCb2BGR)
         turned(bgr, degrees)
     }
@@ -76,14 +77,14 @@ object Frames {
         return large
     }
 
+    /** Returns a new Mat, which the caller owns; [image] stays as it is. */
     private fun turned(image: Mat, degrees: Int): Mat {
         val code = when (degrees) {
             90 -> Core.ROTATE_90_CLOCKWISE
             180 -> Core.ROTATE_180
             270 -> Core.ROTATE_90_COUNTERCLOCKWISE
-            else -> return image
+            else -> return Mat(image, Range.all())
         }
-        Core.rotate(image, image, code)
-        return image
+        return Mat().also { Core.rotate(image, it, code) }
     }
 }

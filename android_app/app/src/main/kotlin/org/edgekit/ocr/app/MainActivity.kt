@@ -23,6 +23,7 @@ class MainActivity : Activity() {
 
     override fun onResume() {
         super.onResume()
+        findViewById<View>(R.id.problem).visibility = View.GONE
         findViewById<View>(R.id.last).visibility = if (ocr.sessions.lastRead() != null) View.VISIBLE else View.GONE
         showEngine()
     }

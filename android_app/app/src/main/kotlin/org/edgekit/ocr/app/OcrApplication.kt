@@ -10,6 +10,12 @@ open class OcrApplication : Application() {
     val sessions by lazy { SessionStore(File(filesDir, "sessions")) }
     val reader by lazy { Reader(this) }
 
+    /** In the background the system may ask for memory: then the models go, and the next picture loads them again. */
+    override fun onTrimMemory(level: Int) {
+        super.onTrimMemory(level)
+        if (level >= TRIM_MEMORY_BACKGROUND) reader.alone {}
+    }
+
     /** Loads OpenCV's library; throws [UnsatisfiedLinkError] when the app has none for this processor. */
     open fun loadOpenCv() {
         System.loadLibrary("opencv_java4")

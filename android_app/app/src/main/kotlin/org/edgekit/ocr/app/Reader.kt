@@ -58,6 +58,8 @@ class Reader(private val app: OcrApplication) {
     private val watch = CurrentJob()
     private val jobs = HashMap<String, ReadJob>()
     private var openFor: ReadSettings? = null
+
+    @Volatile
     private var pipeline: OcrPipeline? = null
 
     /** Returns the last job of a session, finished or not, or null. */
@@ -76,6 +78,9 @@ class Reader(private val app: OcrApplication) {
 
     /** Runs [work] on the reading thread; it is given what opens the pipeline of the present settings. */
     fun submit(work: (() -> OcrPipeline) -> Unit) = thread.execute { work { pipeline() } }
+
+    /** Whether a pipeline is kept open. */
+    val isOpen: Boolean get() = pipeline != null
 
     /** Runs [work] on the reading thread after closing the kept pipeline, so that it can open its own. */
     fun alone(work: () -> Unit) = thread.execute {

@@ -5,6 +5,7 @@ import android.app.AlertDialog
 import android.content.ContentResolver
 import android.content.Context
 import android.content.Intent
+import android.graphics.Bitmap
 import android.graphics.BitmapFactory
 import android.net.Uri
 import android.os.Bundle
@@ -26,6 +27,7 @@ class ResultActivity : Activity() {
     private var session: Session? = null
     private var job: ReadJob? = null
     private var reading: Reading? = null
+    private var dialog: AlertDialog? = null
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
@@ -47,13 +49,15 @@ class ResultActivity : Activity() {
 
     override fun onDestroy() {
         job?.listener = null
+        // A dialog that outlives its screen is leaked.
+        dialog?.dismiss()
         // A result that nobody can come back to is not worth the battery.
         if (isFinishing) job?.cancel()
         super.onDestroy()
     }
 
     private fun openSession(state: Bundle?) = try {
-        val id = state?.getString(SESSION) ?: intent.getStringExtra(SESSION)
+        val id = state?.getString(SESSION) ?: extra(intent, SESSION) as? String
         val found = id?.let { ocr.sessions.find(it) } ?: ocr.sessions.create()
         session = found
         val kept = found.reading
@@ -118,11 +122,17 @@ class ResultActivity : Activity() {
         showRunning(false)
         showStatus(summary(reading), again = false)
         list.adapter = LinesAdapter(layoutInflater, result.lines)
-        // A lost preview leaves the list: the text is what the user came for.
-        BitmapFactory.decodeFile(session?.preview?.path)?.let { picture.show(it, result) }
+        preview()?.let { picture.show(it, result) }
         val count = result.lines.size
         picture.contentDescription = resources.getQuantityString(R.plurals.result_picture, count, count)
         invalidateOptionsMenu()
+    }
+
+    /** Returns the small picture; a lost one, or no memory for it, leaves the list: the text is what is wanted. */
+    private fun preview(): Bitmap? = try {
+        BitmapFactory.decodeFile(session?.preview?.path)
+    } catch (error: OutOfMemoryError) {
+        null
     }
 
     private fun summary(reading: Reading): String {
@@ -177,7 +187,7 @@ class ResultActivity : Activity() {
             val milliseconds = number(result.timings.getValue(stage) * 1000, 1)
             getString(R.string.result_timing, getString(stageName(stage)), milliseconds)
         }
-        AlertDialog.Builder(this)
+        dialog = AlertDialog.Builder(this)
             .setTitle(R.string.result_timings)
             .setMessage(text)
             .setPositiveButton(R.string.ok, null)
@@ -225,14 +235,23 @@ class ResultActivity : Activity() {
 
         private fun openPicture(resolver: ContentResolver, uri: Uri?): InputStream {
             // Only content: a file path could name the app's own files.
-            if (uri?.scheme != ContentResolver.SCHEME_CONTENT) throw FileNotFoundException("no picture: $uri")
+            if (uri == null) throw FileNotFoundException("no picture was given")
+            if (uri.scheme != ContentResolver.SCHEME_CONTENT) throw FileNotFoundException("no shared picture: $uri")
             return resolver.openInputStream(uri) ?: throw FileNotFoundException("$uri")
         }
 
         private fun sharedPicture(intent: Intent): Uri? {
             if (intent.action != Intent.ACTION_SEND) return intent.data
+            return extra(intent, Intent.EXTRA_STREAM) as? Uri
+        }
+
+        /** Returns an extra of any type, null where it lacks or cannot be read: any app may start this screen. */
+        private fun extra(intent: Intent, name: String): Any? = try {
             @Suppress("DEPRECATION")
-            return intent.getParcelableExtra(Intent.EXTRA_STREAM)
+            intent.extras?.get(name)
+        } catch (error: RuntimeException) {
+            // Extras are unpacked all at once, those of classes that this app lacks too.
+            null
         }
     }
 }

@@ -84,9 +84,10 @@ class SelfTest(
     }
 
     private fun bench() {
-        val images = expected().map { load(it.name) }
-        val bench = Bench(images, app.bundle.runtime.warmUp.coerceIn(1, MOST_WARM_UP), ROUNDS)
+        val images = ArrayList<Mat>()
         try {
+            for (row in expected()) images.add(load(row.name))
+            val bench = Bench(images, app.bundle.runtime.warmUp.coerceIn(1, MOST_WARM_UP), ROUNDS)
             for (power in options.powerModes.ifEmpty { listOf(settings.powerMode) }) {
                 for (threads in options.threads.ifEmpty { listOf(settings.threads) }) {
                     listener.running("$power, $threads")

@@ -53,6 +53,8 @@ class SelfTestRun(private val app: OcrApplication) {
             val done = SelfTest(app, options, steps, watch).run()
             keep(done, options)
             SelfTestProgress.Done(done.errors)
+        } catch (error: OutOfMemoryError) {
+            stopped(error, options)
         } catch (error: LinkageError) {
             stopped(error, options)
         } catch (error: Exception) {

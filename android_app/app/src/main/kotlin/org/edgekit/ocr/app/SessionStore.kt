@@ -45,7 +45,11 @@ class Session(private val folder: File) {
         val buffer = ByteArray(1 shl 16)
         var total = 0L
         while (true) {
-            val count = from.read(buffer)
+            val count = try {
+                from.read(buffer)
+            } catch (error: IOException) {
+                throw PictureGone("the picture broke off: ${error.message}", error)
+            }
             if (count < 0) return
             total += count
             if (total > limit) throw PictureTooLarge("the file is larger than ${limit shr 20} MiB")
@@ -61,6 +65,9 @@ class Session(private val folder: File) {
 
 /** A picture that this device cannot hold. */
 class PictureTooLarge(message: String) : IOException(message)
+
+/** A picture that its owner stopped giving. */
+class PictureGone(message: String, cause: IOException) : IOException(message, cause)
 
 /** The last few pictures and their results, on disk, so that they outlive the process. */
 class SessionStore(private val root: File) {
