@@ -1,13 +1,13 @@
 """What every recipe costs and what its files read: the table of docs/benchmarks.md.
 
-usage: .venv/bin/python scripts/bench_recipes.py [--images FOLDER] [--recipes weight_int8,fp16] [--write] [--plot FILE]
+usage: .venv/bin/python scripts/bench_recipes.py [--images FOLDER] [--recipes weight_int8,fp16] [--no-bare] [--write] [--plot FILE]
 
 Each recipe is built as `edge-kit build` does it (failed gates allowed, so that the figures show), and judged by the
 engine that runs the bundle's own files, on the regression set and the images of FOLDER, against the server's answers,
 which the fp32 files give too. "Faint" is the mask of low_contrast.png against that of the fp32 files, "truth" the text
 that was drawn on the regression set, "int8" the share of the detector's multiply-accumulates in 8-bit integers. A row
-"opt alone" shows what opt makes of the public models without the kit's passes and algorithms. --write puts the table
-into docs/benchmarks.md.
+"opt alone" shows what opt makes of the public models without the kit's passes and algorithms; --no-bare leaves those out. --write
+puts the table into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -126,20 +126,20 @@ def build(recipe: str, folder: Path, images: Path | None, *, bare: bool) -> tupl
     return manifest, time.perf_counter() - begin
 
 
-def builds(recipes: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
+def builds(recipes: Sequence[str], *, bare: bool) -> Iterator[tuple[str, str, bool]]:
     """Yield (title, recipe, bare) of each row; fp32 comes first, the others are compared with it."""
     for recipe in ("fp32", *(name for name in recipes if name != "fp32")):
-        if load_recipes().row(recipe).needs_calibration:
+        if bare and load_recipes().row(recipe).needs_calibration:
             yield f"{recipe}, opt alone", recipe, True
         yield recipe, recipe, False
 
 
-def table(recipes: Sequence[str], images: Path | None, folder: Path) -> Iterator[str]:
+def table(recipes: Sequence[str], images: Path | None, folder: Path, *, with_bare: bool) -> Iterator[str]:
     """Yield the lines of the table as they are measured; the bundles stay in ``folder``."""
     yield "| " + " | ".join(HEAD) + " |"
     yield "|---" * len(HEAD) + "|"
     plain = None
-    for title, recipe, bare in builds(recipes):
+    for title, recipe, bare in builds(recipes, bare=with_bare):
         out = folder / (f"{recipe}-bare" if bare else recipe)
         manifest, seconds = build(recipe, out, images, bare=bare)
         found = faint_map(out)
@@ -161,13 +161,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path)
     parser.add_argument("--recipes", default=",".join(load_recipes().rows))
+    parser.add_argument("--no-bare", action="store_true")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
     recipes = args.recipes.split(",")
     lines = []
     with tempfile.TemporaryDirectory(prefix="edge-kit-recipes-") as name:
-        for line in table(recipes, args.images, Path(name)):
+        for line in table(recipes, args.images, Path(name), with_bare=not args.no_bare):
             print(line, flush=True)
             lines.append(line)
         if args.plot:
