@@ -1,13 +1,13 @@
 """What every recipe costs and what its files read: the table of docs/benchmarks.md.
 
-usage: .venv/bin/python scripts/bench_recipes.py [--images FOLDER] [--recipes weight_int8,fp16] [--no-bare] [--write] [--plot FILE]
+usage: .venv/bin/python scripts/bench_recipes.py [--images FOLDER] [--recipes NAME,NAME] [--no-bare] [--write]
 
 Each recipe is built as `edge-kit build` does it (failed gates allowed, so that the figures show), and judged by the
 engine that runs the bundle's own files, on the regression set and the images of FOLDER, against the server's answers,
 which the fp32 files give too. "Faint" is the mask of low_contrast.png against that of the fp32 files, "truth" the text
 that was drawn on the regression set, "int8" the share of the detector's multiply-accumulates in 8-bit integers. A row
-"opt alone" shows what opt makes of the public models without the kit's passes and algorithms; --no-bare leaves those out. --write
-puts the table into docs/benchmarks.md.
+"opt alone" shows what opt makes of the public models without the kit's passes and algorithms; --no-bare leaves those
+out. --write puts the table into docs/benchmarks.md, --plot FILE draws it.
 """
 
 from __future__ import annotations
