@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +48,6 @@ HEAD = (
     "lines equal",
     "characters",
     "truth",
-    "s",
 )
 TARGETS = {"fp16": "arm64-fp16", "static_int8": "armv7"}
 FAINT = "low_contrast.png"
@@ -84,7 +82,7 @@ def faint_map(bundle: Path) -> Float32Array:
         engine.close()
 
 
-def row(name: str, manifest: Any, truth: TextAgreement, faint: float, seconds: float) -> tuple[str, ...]:
+def row(name: str, manifest: Any, truth: TextAgreement, faint: float) -> tuple[str, ...]:
     """Return one line of the table."""
     verification = manifest.verification
     metrics, models = verification["metrics"], manifest.models.values()
@@ -108,22 +106,19 @@ def row(name: str, manifest: Any, truth: TextAgreement, faint: float, seconds: f
         share("texts_equal"),
         share("character_accuracy"),
         f"{truth.character_accuracy * 100:.2f} %",
-        f"{seconds:.0f}",
     )
 
 
-def build(recipe: str, folder: Path, images: Path | None, *, bare: bool) -> tuple[Any, float]:
-    """Build one recipe, by opt alone when ``bare``, and return its manifest and the seconds it took."""
+def build(recipe: str, folder: Path, images: Path | None, *, bare: bool) -> Any:
+    """Build one recipe, by opt alone when ``bare``, and return its manifest."""
     request = replace(request_for(recipe, folder, images), optimise=not bare)
     kept = job.load_recipes
-    begin = time.perf_counter()
     try:
         if bare:
             job.load_recipes = lambda: without_algorithms(load_recipes())
-        manifest = job.build_bundle(request, lambda _: None).manifest
+        return job.build_bundle(request, lambda _: None).manifest
     finally:
         job.load_recipes = kept
-    return manifest, time.perf_counter() - begin
 
 
 def builds(recipes: Sequence[str], *, bare: bool) -> Iterator[tuple[str, str, bool]]:
@@ -141,11 +136,11 @@ def table(recipes: Sequence[str], images: Path | None, folder: Path, *, with_bar
     plain = None
     for title, recipe, bare in builds(recipes, bare=with_bare):
         out = folder / (f"{recipe}-bare" if bare else recipe)
-        manifest, seconds = build(recipe, out, images, bare=bare)
+        manifest = build(recipe, out, images, bare=bare)
         found = faint_map(out)
         plain = found if plain is None else plain
         faint = mask_flips(plain, found, profile().db.thresh).share
-        yield "| " + " | ".join(row(title, manifest, truth_of(out), faint, seconds)) + " |"
+        yield "| " + " | ".join(row(title, manifest, truth_of(out), faint)) + " |"
 
 
 def write(lines: Sequence[str]) -> None:

@@ -19,10 +19,10 @@ from model_opt.paddle_model.program import Attr, AttrType, Block, Op, Var, VarKi
 from model_opt.passes import optimise
 from model_opt.quantize import StaticOptions, convert_in_memory, quantise_static
 from model_opt.quantize.columns import CalibrationError, conv_layers
-from model_opt.quantize.int8_rounding import limits, round_by_error, round_input, round_nearest
+from model_opt.quantize.int8_rounding import limits, round_by_error, round_input, round_nearest, unclipped_limits
 from model_opt.quantize.linear_ops import Int8Layer, with_int8_layers
 from model_opt.quantize.simulate import Simulator
-from model_opt.quantize.static import washed_out
+from model_opt.quantize.static import inverted, varied, washed_out
 
 Float32Array = NDArray[np.float32]
 
@@ -220,3 +220,30 @@ def test_the_detector_keeps_its_mask_also_on_washed_out_text(env: ToolEnv, mobil
     share = report.totals["int8_macs_share"]
     assert isinstance(share, float)
     assert share >= 0.78
+
+
+def test_inverted_inputs_stay_in_the_range_and_come_back() -> None:
+    inputs = [x * (1 + index) for index, x in enumerate(_inputs(3))]
+    turned = inverted(inputs)
+    for channel in range(3):
+        low = min(x[:, channel].min() for x in inputs)
+        high = max(x[:, channel].max() for x in inputs)
+        assert min(x[:, channel].min() for x in turned) == pytest.approx(low, abs=1e-5)
+        assert max(x[:, channel].max() for x in turned) == pytest.approx(high, abs=1e-5)
+    darkest = np.unravel_index(inputs[2][0, 0].argmin(), inputs[2][0, 0].shape)
+    assert turned[2][0, 0][darkest] == turned[2][0, 0].max()
+    assert all(np.allclose(x, y, atol=1e-5) for x, y in zip(inputs, inverted(turned), strict=True))
+
+
+def test_every_input_is_shown_in_one_other_guise() -> None:
+    inputs = _inputs(4)
+    guises = varied(inputs)
+    assert [np.array_equal(x, y) for x, y in zip(guises, inverted(inputs), strict=True)] == [True, False] * 2
+    assert all(np.array_equal(guises[index], washed_out(inputs[index])) for index in (1, 3))
+
+
+def test_limits_that_clip_nothing_lie_between_what_was_seen() -> None:
+    found = unclipped_limits(2.0, 18.0)
+    assert found == {"largest": 2.0, "largest_varied": 18.0, "largest_between": pytest.approx(6.0)}
+    assert unclipped_limits(2.0, 2.05) == {"largest": 2.05}
+    assert unclipped_limits(0.0, 3.0) == {"largest": 3.0}
