@@ -68,7 +68,7 @@ def quantise_stage(
     }  # fmt: skip
 
     def run(context: StageContext) -> Facts:
-        inputs = _inputs(role, images, rules, tool, context, before, algorithm.most_inputs)
+        inputs = _inputs(role, images, rules, tool, context, before, algorithm.most_lines)
         folder = context.inputs[f"{before}-{role}"]
         model = read_model(folder / PROGRAM, folder / PARAMETERS)
         made, report = algorithm.run(model, inputs, options, tool, context.progress)

@@ -23,12 +23,12 @@ Quantise = Callable[[PaddleModel, Sequence[Float32Array], Any, ToolEnv, Progress
 class Algorithm:
     """A function ``(model, inputs, options, env, progress) -> (model, report)`` and the class of its options.
 
-    ``most_inputs``: of more inputs than these, it is to be given as many, at equal steps.
+    ``most_lines``: how many lines a recogniser is calibrated on; of more, as many at equal steps.
     """
 
     run: Quantise
     options_class: type[Any]
-    most_inputs: int = 160
+    most_lines: int = 160
 
     def options(self, given: Mapping[str, Any]) -> Any:
         """Return the options with ``given`` ones by name; raises ``KitError`` for an unknown name or a wrong type."""
@@ -47,5 +47,5 @@ class Algorithm:
 ALGORITHMS: Mapping[str, Algorithm] = {
     "rescale_fp16": Algorithm(rescale_fp16, RescaleOptions),
     "static_int8": Algorithm(quantise_static, StaticOptions),
-    "weight_int8": Algorithm(quantise_weights, WeightOptions, most_inputs=480),
+    "weight_int8": Algorithm(quantise_weights, WeightOptions, most_lines=480),
 }
