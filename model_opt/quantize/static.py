@@ -149,7 +149,9 @@ def _candidates(
     """
     rules = unclipped_limits(max(columns.largest[:plain]), max(columns.largest))
     if heavy:
-        rules |= limits(columns.values, max(columns.largest))
+        # Where a rule gives a limit that is there already, it need not be run once more.
+        found = limits(columns.values, max(columns.largest))
+        rules |= {rule: limit for rule, limit in found.items() if limit not in rules.values()}
     return [_candidate(model, layer, columns, macs, rule, limit) for rule, limit in rules.items()]
 
 
