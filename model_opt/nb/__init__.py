@@ -22,6 +22,7 @@ from model_opt.nb.inspect import (
     precision_of,
 )
 from model_opt.nb.reader import read_nb
+from model_opt.nb.share import share_equal_parts
 from model_opt.nb.types import AttrType, BlockDesc, Kernel, NbModel, NbTensor, OpDesc, VarDesc, VarType
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "place_of",
     "precision_of",
     "read_nb",
+    "share_equal_parts",
 ]

@@ -16,6 +16,8 @@ HEADER = struct.Struct("<H16sQ")
 _VERSION = slice(2, 18)
 # Read into objects, a topology takes some twenty times its bytes; those of PP-OCR have 0.2 to 0.5 MB.
 _MAX_TOPOLOGY = 1 << 24
+FREE_READS = 1 << 22
+"""Bytes of a topology that may be read in any case: what is shared is read again at each use."""
 
 
 def canonicalise(data: bytes) -> bytes:

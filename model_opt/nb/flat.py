@@ -23,17 +23,28 @@ _I64 = struct.Struct("<q").unpack_from
 _F32 = struct.Struct("<f").unpack_from
 _F64 = struct.Struct("<d").unpack_from
 
-# Writers may share a string between fields, so the sum of what is read can pass the size of the buffer; a buffer
-# whose offsets all point at the same large table would cost the square of its size without a limit.
+# Writers may share strings and tables, so the sum of what is read can pass the size of the buffer; a buffer whose
+# offsets all point at the same large table would cost the square of its size without a limit.
 _SHARING = 2
+
+_WIDTHS = {"u8": 1, "i32": 4, "f32": 4, "i64": 8, "f64": 8}
 
 
 @dataclass(frozen=True)
 class TableKind:
-    """The fields of one table type in slot order: ``(name, bytes the field takes inside the table)``."""
+    """The fields of one table type in slot order: ``(name, type)``.
+
+    Types: ``u8``, ``i32``, ``f32``, ``i64``, ``f64``, ``string``, the name of a table type, and each in brackets for a
+    vector of it.
+    """
 
     name: str
-    fields: tuple[tuple[str, int], ...]
+    fields: tuple[tuple[str, str], ...]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The bytes that each field takes inside the table: a number's own, 4 for an offset."""
+        return tuple(_WIDTHS.get(kind, 4) for _, kind in self.fields)
 
 
 class Flat:
@@ -41,12 +52,13 @@ class Flat:
 
     __slots__ = ("_budget", "_vtables", "data", "end", "section", "start")
 
-    def __init__(self, data: bytes, start: int, end: int, section: str) -> None:
+    def __init__(self, data: bytes, start: int, end: int, section: str, *, free: int = 0) -> None:
+        """``free``: how many bytes may be read in any case, however small the buffer is."""
         self.data = data
         self.start = start
         self.end = end
         self.section = section
-        self._budget = _SHARING * (end - start)
+        self._budget = max(_SHARING * (end - start), free)
         self._vtables: dict[tuple[int, str], tuple[int, tuple[int, ...]]] = {}
 
     def fail(self, at: int, expected: str, found: str) -> NoReturn:
@@ -97,7 +109,7 @@ class Flat:
         known = kind.fields
         if any(offsets[len(known) :]):
             self.fail(at, f"at most {len(known)} fields in {kind.name}", f"{len(offsets)}, as a later opt may write")
-        for (name, width), offset in zip(known, offsets, strict=False):
+        for (name, _), width, offset in zip(known, kind.widths, offsets, strict=False):
             if offset and (offset < 4 or offset + width > table_size or offset & (min(width, 4) - 1)):
                 self.fail(at, f"{kind.name}.{name} inside a table of {table_size} bytes", f"offset {offset}")
         return table_size, offsets[: len(known)] + (0,) * (len(known) - len(offsets))
@@ -155,6 +167,11 @@ class Table:
             self.flat.fail(self.at + self._offsets[slot], f"{self.what(slot)}: 0 or 1", f"{value}")
         return value == 1
 
+    def raw(self, slot: int) -> bytes:
+        """Return the bytes of a number that is present."""
+        first = self.at + self._offsets[slot]
+        return self.flat.data[first : first + self.kind.widths[slot]]
+
     def int32(self, slot: int, default: int = 0) -> int:
         """Return a signed 32-bit integer."""
         offset = self._offsets[slot]
@@ -179,11 +196,11 @@ class Table:
             self.flat.fail(at, f"{self.what(slot)} aligned to 8 bytes", "an unaligned place")
         return at
 
-    def string(self, slot: int) -> str:
-        """Return a name: present and valid UTF-8."""
+    def string(self, slot: int, *, errors: str = "strict") -> str:
+        """Return a string that must be present; a name must be valid UTF-8."""
         if not self._offsets[slot]:
             self.flat.fail(self.at, f"{self.what(slot)}", "nothing")
-        return self.flat.text(self.flat.follow(self.at + self._offsets[slot]), self.what(slot), errors="strict")
+        return self.flat.text(self.flat.follow(self.at + self._offsets[slot]), self.what(slot), errors=errors)
 
     def lenient_string(self, slot: int) -> str:
         """Return free text, empty when absent; bytes that are not UTF-8 are shown as ``\\xNN``."""

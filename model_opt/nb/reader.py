@@ -13,9 +13,26 @@ from pathlib import Path
 
 import numpy as np
 
-from model_opt.nb.canonical import HEADER, is_canonical, parse_header
+from model_opt.nb.canonical import FREE_READS, HEADER, is_canonical, parse_header
 from model_opt.nb.errors import DAMAGED, NbError, fault
-from model_opt.nb.flat import Flat, Table, TableKind
+from model_opt.nb.flat import Flat, Table
+from model_opt.nb.schema import (
+    ATTR,
+    BLOCK,
+    OP,
+    OP_VAR,
+    OP_VERSION,
+    OP_VERSION_PAIR,
+    OP_VERSIONS,
+    PARAM,
+    PARAM_TENSOR,
+    PROGRAM,
+    TENSOR,
+    VAR,
+    VAR_TENSOR,
+    VAR_TYPE,
+    VERSION,
+)
 from model_opt.nb.types import (
     DTYPES,
     KERNEL_ATTR,
@@ -36,33 +53,6 @@ _MAX_FILE = 1 << 31
 _MAX_RANK = 16
 _MAX_DIM = 1 << 31
 _MAX_ELEMENTS = 1 << 40  # numpy refuses an empty array whose other sizes multiply beyond its address space
-
-_VERSION = TableKind("Version", (("version", 8),))
-_OP_VERSION = TableKind("OpVersion", (("version", 4),))
-_OP_VERSION_PAIR = TableKind("OpVersionPair", (("op_name", 4), ("op_version", 4)))
-_OP_VERSION_MAP = TableKind("OpVersionMap", (("pair", 4),))
-_PROGRAM = TableKind("ProgramDesc", (("blocks", 4), ("version", 4), ("op_version_map", 4)))
-_BLOCK = TableKind("BlockDesc", (("idx", 4), ("parent_idx", 4), ("vars", 4), ("ops", 4), ("forward_block_idx", 4)))
-_OP = TableKind("OpDesc", (("type", 4), ("inputs", 4), ("outputs", 4), ("attrs", 4), ("is_target", 1)))
-_OP_VAR = TableKind("OpDesc.Var", (("parameter", 4), ("arguments", 4)))
-_ATTR = TableKind(
-    "Attr",
-    (
-        ("name", 4), ("type", 4), ("i", 4), ("f", 4), ("s", 4), ("ints", 4), ("floats", 4), ("strings", 4), ("b", 1),
-        ("bools", 4), ("block_idx", 4), ("l", 8), ("blocks_idx", 4), ("longs", 4), ("float64", 8), ("float64s", 4),
-    ),
-)  # fmt: skip
-_VAR = TableKind("VarDesc", (("name", 4), ("type", 4), ("persistable", 1), ("need_check_feed", 1)))
-_VAR_TYPE = TableKind(
-    "VarType",
-    (("type", 4), ("selected_rows", 4), ("lod_tensor", 4), ("tensor_array", 4), ("reader", 4), ("tuple", 4)),
-)
-_VAR_TENSOR = TableKind("VarType.LoDTensorDesc", (("tensor", 4), ("lod_level", 4)))
-_TENSOR = TableKind("VarType.TensorDesc", (("data_type", 4), ("dims", 4)))
-_PARAM = TableKind("ParamDesc", (("version", 4), ("name", 4), ("variable_type", 1), ("variable", 4)))
-_PARAM_TENSOR = TableKind(
-    "ParamDesc.LoDTensorDesc", (("lod_level", 4), ("lod", 4), ("dim", 4), ("data_type", 4), ("data", 4))
-)
 
 _VAR_TYPES = {int(member): member for member in VarType}
 _ATTR_TYPES = {int(member): member for member in AttrType}
@@ -124,7 +114,7 @@ def _read_file(path: Path) -> bytes:
 
 def _parse(data: bytes, path: str | None) -> NbModel:
     meta_version, opt_version, topology_end = parse_header(data)
-    program_version, op_versions, blocks = _topology(Flat(data, HEADER.size, topology_end, "topology"))
+    program_version, op_versions, blocks = _topology(Flat(data, HEADER.size, topology_end, "topology", free=FREE_READS))
     params = _params(data, topology_end)
     _check_params_fit(blocks, params)
     return NbModel(
@@ -141,14 +131,14 @@ def _parse(data: bytes, path: str | None) -> NbModel:
 
 
 def _topology(flat: Flat) -> tuple[int, dict[str, int], tuple[BlockDesc, ...]]:
-    program = flat.root(_PROGRAM)
-    version = program.table(1, _VERSION)
+    program = flat.root(PROGRAM)
+    version = program.table(1, VERSION)
     op_versions: dict[str, int] = {}
-    version_map = program.table(2, _OP_VERSION_MAP)
+    version_map = program.table(2, OP_VERSIONS)
     if version_map is not None:
-        for pair in version_map.tables(0, _OP_VERSION_PAIR):
-            op_versions[pair.string(0)] = pair.need_table(1, _OP_VERSION).int32(0)
-    blocks = tuple(_block(table) for table in program.tables(0, _BLOCK))
+        for pair in version_map.tables(0, OP_VERSION_PAIR):
+            op_versions[pair.string(0)] = pair.need_table(1, OP_VERSION).int32(0)
+    blocks = tuple(_block(table) for table in program.tables(0, BLOCK))
     if not blocks:
         flat.fail(program.at, "at least one block", "none")
     _check_blocks(flat, blocks)
@@ -156,21 +146,21 @@ def _topology(flat: Flat) -> tuple[int, dict[str, int], tuple[BlockDesc, ...]]:
 
 
 def _block(table: Table) -> BlockDesc:
-    variables = tuple(_var(item) for item in table.tables(2, _VAR))
-    ops = tuple(_op(item) for item in table.tables(3, _OP))
+    variables = tuple(_var(item) for item in table.tables(2, VAR))
+    ops = tuple(_op(item) for item in table.tables(3, OP))
     return BlockDesc(table.int32(0), table.int32(1), table.int32(4, -1), variables, ops)
 
 
 def _var(table: Table) -> VarDesc:
     name = table.string(0)
-    var_type = table.need_table(1, _VAR_TYPE)
+    var_type = table.need_table(1, VAR_TYPE)
     kind = _var_type(var_type, 0)
-    lod_tensor = var_type.table(2, _VAR_TENSOR)
+    lod_tensor = var_type.table(2, VAR_TENSOR)
     data_type, dims, lod_level = None, None, 0
     if kind is VarType.LOD_TENSOR:
         if lod_tensor is None:
             table.flat.fail(var_type.at, f"the tensor description of variable {name!r}", "nothing")
-        tensor = lod_tensor.need_table(0, _TENSOR)
+        tensor = lod_tensor.need_table(0, TENSOR)
         data_type, dims = _var_type(tensor, 0), tensor.numbers(1, "q", 8)
         lod_level = lod_tensor.int32(1)
     return VarDesc(name, kind, table.flag(2), table.flag(3), data_type, dims, lod_level)
@@ -191,7 +181,7 @@ def _op(table: Table) -> OpDesc:
     attrs: dict[str, AttrValue] = {}
     attr_types: dict[str, AttrType] = {}
     last = ""
-    for item in table.tables(3, _ATTR):
+    for item in table.tables(3, ATTR):
         name = last = _next_name(item, last)
         kind = _ATTR_TYPES.get(item.int32(1))
         read = None if kind is None else _ATTR_VALUES.get(kind)
@@ -205,7 +195,7 @@ def _op(table: Table) -> OpDesc:
 def _arguments(table: Table, slot: int) -> dict[str, tuple[str, ...]]:
     arguments: dict[str, tuple[str, ...]] = {}
     last = ""
-    for item in table.tables(slot, _OP_VAR):
+    for item in table.tables(slot, OP_VAR):
         name = last = _next_name(item, last)
         arguments[name] = item.strings(1, errors="strict")
     return arguments
@@ -286,11 +276,11 @@ def _param_end(data: bytes, at: int, index: int, count: int) -> int:
 
 
 def _param(flat: Flat) -> NbTensor:
-    root = flat.root(_PARAM)
+    root = flat.root(PARAM)
     name = root.string(1)
     if root.byte(2) != 1:
         flat.fail(root.at, f"a tensor (1) in parameter {name!r}", f"union type {root.byte(2)}")
-    tensor = root.need_table(3, _PARAM_TENSOR)
+    tensor = root.need_table(3, PARAM_TENSOR)
     data_type = _var_type(tensor, 3)
     dtype = DTYPES.get(data_type)
     if dtype is None:

@@ -10,7 +10,7 @@ from model_opt.opt_tool.convert import ConvertOptions, ModelPaths, convert
 from model_opt.opt_tool.environment import ToolEnv
 from model_opt.resources import cache_dir
 
-_REVISION = 2
+_REVISION = 3
 """Counts the changes of ``convert`` after which the same model and opt give other bytes."""
 
 

@@ -11,10 +11,18 @@ from typing import Literal, Protocol
 
 from model_opt.errors import KitError
 from model_opt.files import sha256_bytes, write_atomic
-from model_opt.nb import NbError, NbModel, canonicalise, normalise_version, place_of, precision_of, read_nb
+from model_opt.nb import (
+    NbError,
+    NbModel,
+    canonicalise,
+    normalise_version,
+    place_of,
+    precision_of,
+    read_nb,
+    share_equal_parts,
+)
 from model_opt.opt_tool.environment import ToolEnv
 from model_opt.opt_tool.errors import OptError
-from model_opt.opt_tool.lean import lean
 from model_opt.opt_tool.process import child_command, how_it_ended, last_lines, run_limited
 from model_opt.store import disk_faults
 
@@ -102,9 +110,10 @@ def convert(
 ) -> Conversion:
     """Convert ``model`` to ``out`` with opt; equal inputs give equal bytes.
 
-    The file is canonical (see ``model_opt.nb``), was read back strictly, and has the place, precision and version
-    that were asked for; only then it takes its place. Raises ``OptError`` with opt's own last lines when opt aborts,
-    exits, is ended by a signal, runs out of time or writes something else, and ``KitError`` for a damaged model.
+    The file is canonical and stores equal parts once (see ``model_opt.nb``), was read back strictly, and has the place,
+    precision and version that were asked for; only then it takes its place. Raises ``OptError`` with opt's own last
+    lines when opt aborts, exits, is ended by a signal, runs out of time or writes something else, and ``KitError`` for
+    a damaged model.
     """
     begin = time.perf_counter()
     _check_files(model)
@@ -115,8 +124,7 @@ def convert(
             raise OptError(_NO_FP16, path=model.pdmodel, hint="choose one of the two")
         asked = replace(options, weight_bits=None) if held else options
         log = _run_opt(model, asked, folder, env, timeout_s)
-        data = canonicalise((folder / "model.nb").read_bytes())
-        found = _read_back(model, data, asked, held, env, log)
+        found, data = _read_back(model, (folder / "model.nb").read_bytes(), asked, held, env, log)
         write_atomic(out, data)
     return Conversion(
         path=out,
@@ -154,7 +162,7 @@ def _lay_out(model: ModelPaths, folder: Path, env: ToolEnv) -> frozenset[int]:
     except PaddleModelError as error:
         raise OptError(f"opt was not started: {error.what}", path=error.path, hint=error.hint) from error
     given = with_swish_beta(checked) if env.opt_version == _WRITES_BETA else checked
-    write_model(lean(given), folder / "model.pdmodel", folder / "model.pdiparams")
+    write_model(given, folder / "model.pdmodel", folder / "model.pdiparams")
     return frozenset(integer_weights(checked.program).values())
 
 
@@ -206,9 +214,11 @@ def _advice(log: tuple[str, ...], returncode: int | None, env: ToolEnv) -> str:
 
 def _read_back(
     model: ModelPaths, data: bytes, options: ConvertOptions, held: frozenset[int], env: ToolEnv, log: tuple[str, ...]
-) -> NbModel:
-    """Read what opt wrote; raise ``OptError`` unless it is what was asked for."""
+) -> tuple[NbModel, bytes]:
+    """Read what opt wrote; return it with the bytes to keep. Raise ``OptError`` unless it is what was asked for."""
     try:
+        read_nb(data)
+        data = share_equal_parts(canonicalise(data))
         found = read_nb(data)
     except NbError as error:
         raise OptError(
@@ -237,4 +247,4 @@ def _read_back(
             returncode=0,
             log=log,
         )
-    return found
+    return found, data

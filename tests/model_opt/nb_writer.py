@@ -17,6 +17,7 @@ ATTR_SLOTS = {
     int: (0, 2, "Int32"),
     float: (1, 3, "Float32"),
     str: (2, 4, "text"),
+    bytes: (2, 4, "text"),
     "ints": (3, 5, "Int32"),
     "floats": (4, 6, "Float32"),
     "strings": (5, 7, "texts"),
