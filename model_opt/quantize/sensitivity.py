@@ -1,4 +1,4 @@
-"""How far the output of a model moves when one of its layers alone is rounded."""
+"""How far the output of a model moves when some of its parameters are changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from model_opt.errors import KitError
-from model_opt.nb import NbModel
+from model_opt.nb import NbModel, VarType
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import encode_model, translate
 from model_opt.quantize.observe import Float32Array
@@ -17,39 +17,36 @@ from model_opt.quantize.report import Progress
 
 
 def output_moves(
-    model: NbModel, changed: Mapping[str, Float32Array], inputs: Sequence[Float32Array], progress: Progress
+    model: NbModel,
+    changes: Mapping[str, Mapping[str, Float32Array]],
+    inputs: Sequence[Float32Array],
+    progress: Progress,
 ) -> dict[str, float]:
-    """Return the mean squared change of the model's first output for each parameter changed alone.
+    """Return the mean squared change of the model's first output for each of the ``changes`` made alone.
 
-    ``changed`` holds the other values by the parameter's name, ``inputs`` float32 NCHW. Errors of layers that are
+    A change is a name and other values of parameters, by theirs; ``inputs`` are float32 NCHW. Errors of layers that are
     rounded independently of one another add up in these squares, nearly. Raises ``KitError`` for a name that is no
     float parameter of the file, and for values of another size.
     """
-    graph = translate(model)
-    for name, values in changed.items():
-        held = graph.constants.get(name)
-        if held is None or held.shape != values.shape:
-            raise KitError(f"the file has no parameter {name!r} of shape {list(values.shape)}")
     plain = Runner(model)
     floats = [plain.run(x) for x in inputs]
     moves = {}
-    for index, (name, values) in enumerate(changed.items()):
-        progress(index / len(changed), f"how much {name} matters")
-        other = Runner(model, {name: values})
+    for index, (name, change) in enumerate(changes.items()):
+        progress(index / len(changes), f"how much {name} matters")
+        other = Runner(model, change)
         moved = [np.square(y - other.run(x), dtype=np.float64).mean() for x, y in zip(inputs, floats, strict=True)]
         moves[name] = float(np.mean(moved))
     return moves
 
 
 class Runner:
-    """Runs an fp32 or weight-only ``.nb`` model, one thread, with some of its parameters replaced."""
+    """Runs an fp32 or weight-only ``.nb`` model, one thread, with some of its float parameters replaced."""
 
     def __init__(self, model: NbModel, changed: Mapping[str, Float32Array] | None = None) -> None:
-        """Raises ``NbError`` for a model that cannot be translated."""
+        """Raises ``NbError`` for a model that cannot be translated, ``KitError`` for parameters that do not fit."""
         import onnxruntime as ort
 
-        graph = translate(model)
-        graph = dataclasses.replace(graph, constants={**graph.constants, **(changed or {})})
+        graph = translate(_with_params(model, changed or {}))
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = settings.inter_op_num_threads = 1
         data = encode_model(graph, opset=OPSET, ir_version=IR_VERSION, producer=("", ""))
@@ -60,3 +57,14 @@ class Runner:
         """Return the first output for one input (float32 NCHW)."""
         found: Float32Array = self._session.run(None, {self._input: x})[0]
         return found
+
+
+def _with_params(model: NbModel, changed: Mapping[str, Float32Array]) -> NbModel:
+    params = dict(model.params)
+    for name, values in changed.items():
+        held = params.get(name)
+        if held is None or held.data_type is not VarType.FP32 or held.data.size != values.size:
+            raise KitError(f"the file has no float parameter {name!r} of {values.size} values")
+        data = np.asarray(values, np.float32).reshape(held.dims)
+        params[name] = dataclasses.replace(held, data=data)
+    return dataclasses.replace(model, params=params)

@@ -17,6 +17,7 @@ from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.ops import Float64Array
 from model_opt.quantize.columns import ConvLayer, added_behind, check_inputs, conv_layers, sample_windows
+from model_opt.quantize.guises import guises
 from model_opt.quantize.int8_rounding import damped, round_by_gram
 from model_opt.quantize.linear_ops import filter_of
 from model_opt.quantize.observe import Float32Array, LayerView, Observer, convert_in_memory
@@ -44,17 +45,19 @@ of this many pixels of each.
 @dataclass(frozen=True)
 class WeightOptions:
     """``damping``: how much the calibration inputs are mistrusted, in shares of their mean energy. ``wide_bytes``: how
-    many bytes the file may grow by for layers in 16 bits.
+    many bytes the file may grow by for layers in 16 bits. ``guises``: in how many other guises each calibration input
+    is looked at too (``model_opt.quantize.guises``): for inputs that are all of one kind.
     """
 
     damping: float = 0.05
     wide_bytes: int = 0
+    guises: int = 0
 
     def __post_init__(self) -> None:
-        if self.damping <= 0 or self.wide_bytes < 0:
+        if self.damping <= 0 or self.wide_bytes < 0 or self.guises < 0:
             raise KitError(
-                f"damping {self.damping} and wide_bytes {self.wide_bytes} make no sense together",
-                hint="take a positive damping and wide_bytes of 0 or more",
+                f"damping {self.damping}, wide_bytes {self.wide_bytes} and guises {self.guises} make no sense together",
+                hint="take a positive damping, and wide_bytes and guises of 0 or more",
             )
 
 
@@ -82,16 +85,44 @@ class _Seen:
         self.xx += x @ x.T
         self.count += x.shape[1]
 
+    @property
+    def mean(self) -> Float64Array:
+        """The mean of x."""
+        return self.x / self.count
+
+    def gram(self, *, centred: bool) -> Float64Array:
+        """Return the mean of x x', of x less its mean when ``centred``.
+
+        With fewer samples than rows it says more of the samples than of the layer (behind a global pool each input
+        gives one), so it is drawn towards its own diagonal, the more the fewer there are.
+        """
+        found = self.xx / self.count
+        if centred:
+            found = found - np.outer(self.mean, self.mean)
+        trusted = self.count / (self.count + len(found))
+        return trusted * found + (1 - trusted) * np.diag(np.diag(found))
+
+
+@dataclass(frozen=True, eq=False)
+class _Rounded:
+    """A layer's integers, its new bias (None: it has none) and by what factor its output error fell against plain
+    rounding to 8 bits.
+    """
+
+    stored: StoredWeights
+    bias: Float32Array | None
+    gain: float
+
 
 def quantise_weights(
     model: PaddleModel, inputs: Sequence[Float32Array], options: WeightOptions, env: ToolEnv, progress: Progress
 ) -> tuple[PaddleModel, QuantReport]:
     """Return the model with its weights stored as integers (``with_stored_weights``), to be converted as it is.
 
-    Depthwise filters and layers that cannot be watched get 16 bits, and so do the layers whose plain rounding moves the
-    output most for each byte, until ``wide_bytes`` are spent. The others get 8 bits: the scale of each output by least
+    Depthwise filters and layers that cannot be watched get 16 bits, the others 8: the scale of each output by least
     error, then one weight after the other, and what rounding it adds is taken from those not yet rounded (GPTQ, Frantar
-    et al. 2022, arXiv 2210.17323). A bias takes up the mean of what is left.
+    et al. 2022, arXiv 2210.17323). A bias takes up the mean of what is left. The layers that then still move the output
+    most for each byte get 16 bits instead, until ``wide_bytes`` are spent.
 
     ``inputs``: float32 NCHW, batch 1. Raises ``CalibrationError`` for inputs that teach nothing and ``KitError`` for
     a model without such layers.
@@ -101,52 +132,69 @@ def quantise_weights(
     if not layers:
         raise KitError("the model has no convolution or matrix product whose weights can be rounded")
     plain = convert_in_memory(model, ConvertOptions(), env)
-    wide = _sensitive(plain, model, layers, inputs, options.wide_bytes, lambda done, what: progress(done / 3, what))
-    seen = _watch(plain, layers, model, inputs, lambda done, what: progress((1 + done) / 3, what))
-    made, notes, stored = model, list[LayerNote](), _unwatched(model, layers)
+    shown = [*inputs, *(guises(inputs, options.guises) if options.guises else ())]
+    seen = _watch(plain, layers, model, shown, lambda done, what: progress(done / 3, what))
+    rounded = {}
     for position, (layer, sums) in enumerate(zip(layers, seen, strict=True)):
-        progress((2 + position / len(layers)) / 3, f"rounding {layer.weight}")
-        bits: Bits = 16 if layer.weight in wide else 8
-        made, stored[layer.weight], note = _round(made, layer, sums, bits, options.damping)
-        notes.append(note)
-    return with_stored_weights(made, stored), _report(notes, layers, stored)
+        progress((1 + position / len(layers)) / 3, f"rounding {layer.weight}")
+        rounded[layer.weight] = _rounded(model, layer, sums, 8, options.damping)
+    wide = _sensitive(plain, model, layers, rounded, inputs, options, lambda done, what: progress((2 + done) / 3, what))
+    for layer, sums in zip(layers, seen, strict=True):
+        if layer.weight in wide:
+            rounded[layer.weight] = _rounded(model, layer, sums, 16, options.damping)
+    stored = _unwatched(model, layers) | {name: one.stored for name, one in rounded.items()}
+    for layer in layers:
+        bias = rounded[layer.weight].bias
+        if layer.bias is not None and bias is not None:
+            model = model.with_param(layer.bias, bias)
+    return with_stored_weights(model, stored), _report(layers, rounded, stored)
 
 
-def _report(notes: Sequence[LayerNote], layers: Sequence[_Layer], stored: Mapping[str, StoredWeights]) -> QuantReport:
-    gains = sorted(float(str(note.facts["gain"])) for note in notes if note.facts["bits"] == 8)
+def _report(
+    layers: Sequence[_Layer], rounded: Mapping[str, _Rounded], stored: Mapping[str, StoredWeights]
+) -> QuantReport:
+    notes = tuple(
+        LayerNote(layer.weight, layer.op, {"bits": one.stored.bits, "gain": round(one.gain, 3)})
+        for layer, one in zip(layers, rounded.values(), strict=True)
+    )
+    gains = sorted(one.gain for one in rounded.values() if one.stored.bits == 8)
     totals = {
         "layers": len(notes),
-        "median_gain": gains[len(gains) // 2] if gains else None,
+        "median_gain": round(gains[len(gains) // 2], 3) if gains else None,
         "biases": sum(1 for layer in layers if layer.bias),
         "wide_layers": len(notes) - len(gains),
         "bytes": sum(one.rows.nbytes for one in stored.values()),
     }
-    return QuantReport("weight_int8", totals, tuple(notes))
+    return QuantReport("weight_int8", totals, notes)
 
 
 def _sensitive(
     plain: NbModel,
     model: PaddleModel,
     layers: Sequence[_Layer],
+    rounded: Mapping[str, _Rounded],
     inputs: Sequence[Float32Array],
-    most: int,
+    options: WeightOptions,
     progress: Progress,
 ) -> frozenset[str]:
-    """Return the layers that need 16 bits most: the largest move of the output for each byte, ``most`` bytes in all."""
-    if most == 0:
+    """Return the layers that need 16 bits most: the largest move of the output for each byte, within the bytes."""
+    if options.wide_bytes == 0:
         return frozenset()
-    coarse = {}
+    changes = {}
     for layer in layers:
-        weights = model.params[layer.weight]
-        coarse[layer.weight] = from_rows(store_nearest(to_rows(weights), 8).floats(), weights.shape)
+        one, shape = rounded[layer.weight], model.params[layer.weight].shape
+        changes[layer.weight] = {layer.weight: from_rows(one.stored.floats(), shape)}
+        if layer.bias is not None and one.bias is not None:
+            changes[layer.weight][layer.bias] = one.bias
     step = max(4, len(inputs) // _PROBES)
     probes = [x[:, :, :_PROBE_SIDE, :_PROBE_SIDE] for x in inputs[::step]]
-    moves = output_moves(plain, coarse, probes, progress)
-    chosen, left = set[str](), most
-    for name in sorted(moves, key=lambda name: (-moves[name] / coarse[name].size, name)):
-        if coarse[name].size <= left:
+    moves = output_moves(plain, changes, probes, progress)
+    size = {name: model.params[name].size for name in moves}
+    chosen, left = set[str](), options.wide_bytes
+    for name in sorted(moves, key=lambda name: (-moves[name] / size[name], name)):
+        if size[name] <= left:
             chosen.add(name)
-            left -= coarse[name].size
+            left -= size[name]
     return frozenset(chosen)
 
 
@@ -213,32 +261,21 @@ def _columns(view: LayerView, layer: _Layer, kernel: tuple[int, ...], seed: int)
     return columns
 
 
-def _round(
-    model: PaddleModel, layer: _Layer, seen: _Seen, bits: Bits, damping: float
-) -> tuple[PaddleModel, StoredWeights, LayerNote]:
-    """Return the model with one layer rounded, its integers, and by what factor its output error fell against plain
-    rounding to 8 bits.
-    """
-    weights = model.params[layer.weight]
-    rows = to_rows(weights).astype(np.float64)
-    mean, gram = seen.x / seen.count, seen.xx / seen.count
-    if layer.bias is not None:
-        gram = gram - np.outer(mean, mean)
-    gram = damped(gram, damping)
+def _rounded(model: PaddleModel, layer: _Layer, seen: _Seen, bits: Bits, damping: float) -> _Rounded:
+    rows = to_rows(model.params[layer.weight]).astype(np.float64)
+    gram = damped(seen.gram(centred=layer.bias is not None), damping)
     if bits == 8:
         found = round_by_gram(rows.astype(np.float32), gram)
         stored = store(found.weights, found.scales, 8)
     else:
         stored = store_nearest(rows, 16)
-    grid = stored.floats()
-    made = model.with_param(layer.weight, from_rows(grid, weights.shape))
+    moved = stored.floats() - rows
+    bias = None
     if layer.bias is not None:
         bias = model.params[layer.bias]
-        shift = (rows - grid.astype(np.float64)) @ mean
-        made = made.with_param(layer.bias, (bias + shift.reshape(bias.shape)).astype(np.float32))
+        bias = (bias - (moved @ seen.mean).reshape(bias.shape)).astype(np.float32)
     before = _error(store_nearest(rows, 8).floats() - rows, gram)
-    gain = float(np.sqrt(before / max(_error(grid - rows, gram), 1e-30)))
-    return made, stored, LayerNote(layer.weight, layer.op, {"bits": bits, "gain": round(gain, 3)})
+    return _Rounded(stored, bias, float(np.sqrt(before / max(_error(moved, gram), 1e-30))))
 
 
 def _error(moved: Float64Array, gram: Float64Array) -> float:
