@@ -81,7 +81,7 @@ def add_relu(op: OpView, values: Values) -> None:
 
 
 def affine_channel(op: OpView, values: Values) -> None:
-    """X * Scale + Bias for each channel; whether the compiler fuses the two does not show behind fp16."""
+    """X * Scale + Bias for each channel; whether the compiler fuses the two shows in fp16 and int8 in ties only."""
     op.must("data_layout", "NCHW")
     x, factor, shift = (values.one(op, slot, np.float32) for slot in ("X", "Scale", "Bias"))
     if x.ndim != 4 or factor.shape != (x.shape[1],) or shift.shape != factor.shape:
