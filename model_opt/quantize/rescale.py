@@ -25,7 +25,7 @@ from model_opt.quantize.concat_split import split_concats
 from model_opt.quantize.exact_image import exact_image
 from model_opt.quantize.exponents import PRODUCTS, FactorGroups, factor_groups, with_exponents
 from model_opt.quantize.half_weights import round_weights
-from model_opt.quantize.late_bias import late_bias
+from model_opt.quantize.late_bias import can_be_late, late_bias
 from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
 from model_opt.quantize.patches import Seen, grounds, layer_inputs, tile_grams
 from model_opt.quantize.report import LayerNote, Progress, QuantReport
@@ -140,10 +140,11 @@ def _refined(
         return model, _Gains()
     few = [*inputs[:: -(-len(inputs) // options.windows_of)], *grounds(inputs)]
     model, tiles, splitting = split_concats(model, _tiles(model, few, env), options.late_bias)
-    seen = _seen(model, few, env, lambda done, what: progress(0.5 * done, what))
+    seen = _seen(model, few, env, lambda done, what: progress(0.5 * done, what), sampled=False)
     parts = _parts(model, seen, options)
     model, ordering = order_channels(model, seen, tiles, options.late_bias, parts)
-    seen = _seen(model, few, env, lambda done, what: progress(0.5 + 0.5 * done, what))
+    del seen, tiles  # hundreds of megabytes, and of another order
+    seen = _seen(model, few, env, lambda done, what: progress(0.5 + 0.5 * done, what), sampled=True)
     made, rounding = round_weights(model, seen)
     made, late = late_bias(made, seen, options.late_bias)
     made, halved = halve_sums(made, seen, options.halved)
@@ -163,12 +164,15 @@ def _parts(model: PaddleModel, seen: Mapping[str, Seen], options: RescaleOptions
     return parts
 
 
-def _seen(model: PaddleModel, inputs: Sequence[Float32Array], env: ToolEnv, progress: Progress) -> dict[str, Seen]:
-    """Return what the convolutions that can be refined see on ``inputs``."""
+def _seen(
+    model: PaddleModel, inputs: Sequence[Float32Array], env: ToolEnv, progress: Progress, *, sampled: bool
+) -> dict[str, Seen]:
+    """Return what the convolutions that can be refined see on ``inputs``; windows are kept for late biases alone."""
     convs = {name: conv for name, conv in _convs(model).items() if _can_be_refined(conv)}
     plain = convert_in_memory(model, ConvertOptions(), env)
     observer = Observer(plain, [name for name in Observer(plain).weights if name in convs])
-    return layer_inputs(observer, convs, inputs, progress)
+    wanted = [name for name, conv in convs.items() if sampled and can_be_late(conv)]
+    return layer_inputs(observer, convs, inputs, progress, wanted)
 
 
 def _tiles(model: PaddleModel, inputs: Sequence[Float32Array], env: ToolEnv) -> dict[str, Float64Array]:
