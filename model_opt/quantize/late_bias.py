@@ -31,17 +31,27 @@ _ROWS = 64
 """Windows summed at once, so that what is worked on stays in the cache."""
 
 
-def late_bias(model: PaddleModel, seen: Mapping[str, Seen], gain: float) -> tuple[PaddleModel, dict[str, float]]:
+def late_bias(
+    model: PaddleModel, seen: Mapping[str, Seen], gain: float, parts: Mapping[str, int] | None = None
+) -> tuple[PaddleModel, dict[str, float]]:
     """Return the model with late biases where the rounding error of the sums falls by the factor ``gain`` or more.
 
     Also returns that factor for each layer changed, measured with the kernel's own arithmetic on the windows in
-    ``seen``.
+    ``seen``. ``parts`` names layers that will be sums of so many, each over as many channels: of them the first part,
+    which takes the bias, is measured.
     """
     draft, gains = Draft(model, "late_bias"), dict[str, float]()
     found = [conv for conv in (conv_at(draft, op) for op in draft.each(*CONVS)) if conv is not None]
     convs = [conv for conv in found if conv.op.input("Filter") in seen and can_be_late(conv)]
     convs = [conv for conv in convs if seen[conv.op.input("Filter")].area > 1 and not _is_fused(draft, conv)]
-    errors = in_order(lambda conv: bias_errors(conv, seen[conv.op.input("Filter")].sample), convs)
+
+    def errors_of(conv: Conv) -> tuple[float, float]:
+        name = conv.op.input("Filter")
+        first = conv.weight.shape[1] // (parts or {}).get(name, 1)
+        one = dataclasses.replace(conv, weight=conv.weight[:, :first])
+        return bias_errors(one, seen[name].sample[:, : one.weight[0].size * conv.groups])
+
+    errors = in_order(errors_of, convs)
     for conv, (early, late) in zip(convs, errors, strict=True):
         if late * gain > early or conv.adder is None or conv.bias is None:
             continue
@@ -53,8 +63,10 @@ def late_bias(model: PaddleModel, seen: Mapping[str, Seen], gain: float) -> tupl
 
 
 def can_be_late(conv: Conv) -> bool:
-    """Return whether a bias behind the sum could be worth its pass: in 1x1 and wide depthwise convolutions."""
-    return conv.bias is not None and conv.adder is not None and (conv.pointwise or _wide_depthwise(conv))
+    """Return whether a bias behind the sum could be worth its pass: in gemm and in wide depthwise convolutions."""
+    # The kernels of dense 3x3 convolutions add their biases last.
+    by_gemm = conv.groups == 1 and not conv.transposed and conv.weight.shape[2:] != (3, 3)
+    return conv.bias is not None and conv.adder is not None and (by_gemm or _wide_depthwise(conv))
 
 
 def _is_fused(draft: Draft, conv: Conv) -> bool:

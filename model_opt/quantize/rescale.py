@@ -31,7 +31,7 @@ from model_opt.quantize.patches import Seen, grounds, layer_inputs, tile_grams
 from model_opt.quantize.report import LayerNote, Progress, QuantReport
 from model_opt.quantize.rounded_factors import undo_rounded_factors
 from model_opt.quantize.spans import LayerSpan, Span, layer_spans, span_of
-from model_opt.quantize.sum_split import halve_sums, split_sums
+from model_opt.quantize.sum_split import halve_sums, split_last_matrix, split_sums
 
 _SMALLEST = -14
 """Numbers below 2^-14 are subnormal in fp16: they lose digits."""
@@ -146,9 +146,11 @@ def _refined(
     del seen, tiles  # hundreds of megabytes, and of another order
     seen = _seen(model, few, env, lambda done, what: progress(0.5 + 0.5 * done, what), sampled=True)
     made, rounding = round_weights(model, seen)
-    made, late = late_bias(made, seen, options.late_bias)
+    made, late = late_bias(made, seen, options.late_bias, parts)
     made, halved = halve_sums(made, seen, options.halved)
     made = split_sums(made, parts)
+    made, last = split_last_matrix(made, options.parts)
+    parts |= {last: options.parts} if last else {}
     return made, _Gains(splitting, ordering, rounding, late, halved, parts)
 
 
@@ -156,11 +158,13 @@ def _parts(model: PaddleModel, seen: Mapping[str, Seen], options: RescaleOptions
     """Return the layers whose sums are cut, by the name of their weights; those of one pixel gain nothing."""
     parts = {}
     for name, conv in _convs(model).items():
-        channels = conv.weight.shape[1]
-        long = channels >= (options.winograd_from if _goes_to_winograd(conv) else options.pointwise_from)
-        wide = conv.pointwise and name in seen and seen[name].area > 1
-        if options.parts > 1 and long and channels % options.parts == 0 and (wide or _goes_to_winograd(conv)):
-            parts[name] = options.parts
+        channels, area = conv.weight.shape[1], math.prod(conv.weight.shape[2:])
+        winograd = _goes_to_winograd(conv)
+        long = channels >= options.winograd_from if winograd else channels * area >= options.pointwise_from
+        wide = winograd or (name in seen and seen[name].area > 1)
+        count = options.parts if winograd else options.parts * area
+        if options.parts > 1 and long and wide and conv.groups == 1 and not conv.transposed and channels % count == 0:
+            parts[name] = count
     return parts
 
 
