@@ -32,6 +32,7 @@ from model_opt.quantize.report import LayerNote, Progress, QuantReport
 from model_opt.quantize.rounded_factors import undo_rounded_factors
 from model_opt.quantize.spans import LayerSpan, Span, layer_spans, span_of
 from model_opt.quantize.sum_split import halve_sums, split_last_matrix, split_sums
+from model_opt.quantize.wide_means import wide_means
 
 _SMALLEST = -14
 """Numbers below 2^-14 are subnormal in fp16: they lose digits."""
@@ -52,7 +53,9 @@ class RescaleOptions:
     behind its sum where that makes the sum so many times more exact. ``halved``: so many of the first convolutions with
     few products in a sum become sums of two. ``gated``: so many of the first ``hard_swish`` become a gate and a
     product. ``parts``: into so many equal parts are cut the sums of Winograd's layers with ``winograd_from`` input
-    channels or more, and of 1x1 convolutions with ``pointwise_from`` or more; 1 cuts none.
+    channels or more, of 1x1 convolutions with ``pointwise_from`` or more, and of the product of a recogniser's
+    classes; a wider kernel of as many products is cut into so many times its area. 1 cuts none. ``wide_means``:
+    averages of whole channels are computed in fp32.
     """
 
     headroom: float = 8.0
@@ -64,6 +67,7 @@ class RescaleOptions:
     parts: int = 4
     winograd_from: int = 96
     pointwise_from: int = 192
+    wide_means: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +122,9 @@ def rescale_fp16(
 
 @dataclass(frozen=True)
 class _Gains:
-    """How many times smaller errors became, by the name of the weights; for ``parts``, how many there are."""
+    """How many times smaller errors became, by the name of the weights; for ``parts``, how many there are. ``means``
+    counts averages in fp32.
+    """
 
     split: Mapping[str, float] = field(default_factory=dict)
     order: Mapping[str, float] = field(default_factory=dict)
@@ -126,6 +132,7 @@ class _Gains:
     late_bias: Mapping[str, float] = field(default_factory=dict)
     halved: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, int] = field(default_factory=dict)
+    means: int = 0
 
 
 def _refined(
@@ -151,7 +158,10 @@ def _refined(
     made = split_sums(made, parts)
     made, last = split_last_matrix(made, options.parts)
     parts |= {last: options.parts} if last else {}
-    return made, _Gains(splitting, ordering, rounding, late, halved, parts)
+    means = 0
+    if options.wide_means:
+        made, means = wide_means(made)
+    return made, _Gains(splitting, ordering, rounding, late, halved, parts, means)
 
 
 def _parts(model: PaddleModel, seen: Mapping[str, Seen], options: RescaleOptions) -> dict[str, int]:
@@ -340,5 +350,6 @@ def _report(layers: Sequence[_Layer], exponents: Mapping[str, int], gains: _Gain
         "late_biases": len(gains.late_bias),
         "sums_halved": len(gains.halved),
         "sums_in_parts": len(gains.parts),
+        "means_in_fp32": gains.means,
     }
     return QuantReport("rescale_fp16", totals, notes)

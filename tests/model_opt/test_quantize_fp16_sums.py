@@ -24,6 +24,7 @@ from model_opt.quantize.patches import Seen, grounds, layer_inputs
 from model_opt.quantize.rescale import RescaleOptions, rescale_fp16
 from model_opt.quantize.rounded_factors import undo_rounded_factors
 from model_opt.quantize.sum_split import halve_sums, split_last_matrix, split_sums, tap_order
+from model_opt.quantize.wide_means import wide_means
 
 RNG = generator(41)
 SWISH = {"offset": 3.0, "scale": 6.0, "threshold": 6.0}
@@ -225,6 +226,29 @@ def test_the_bias_of_a_sum_in_parts_is_judged_by_its_first_part(env: ToolEnv) ->
     early, last = bias_errors(replace(first, weight=first.weight[:, :16]), seen["w"].sample[:, :16])
     assert part == pytest.approx(early / last)
     assert part > whole
+
+
+def test_means_in_fp32_are_the_same_means_without_the_errors_of_lanes(env: ToolEnv) -> None:
+    ops = [op("pool2d", {"X": "x"}, "a", pooling_type="avg", global_pooling=True, ksize=(1, 1)), conv("a", "w", "y")]
+    dims = {"a": (-1, 16, 1, 1), "y": (-1, 9, 1, 1)}
+    model = made(ops, {"w": weight(9, 16, 1, 1)}, "y", dims, (-1, 16, -1, -1))
+    made_, count = wide_means(model)
+    assert count == 1
+    x = picture(48, 320, 16) + 3
+    np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=1e-12)
+    kernels = {o.type: o.kernel for o in convert_in_memory(made_, ConvertOptions(fp16=True), env).ops}
+    assert kernels["reduce_mean"].precision_name == "fp32"
+    assert kernels["conv2d"].precision_name == "fp16"
+    want = in_fp32(model, x, env)
+    plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+    assert better < plain / 3
+
+
+def test_pools_of_windows_and_largest_values_stay() -> None:
+    window = op("pool2d", {"X": "x"}, "a", pooling_type="avg", global_pooling=False, ksize=(3, 2), strides=(3, 2))
+    top = op("pool2d", {"X": "a"}, "y", pooling_type="max", global_pooling=True, ksize=(1, 1))
+    model = made([window, top], {}, "y", {"a": (-1, 4, -1, -1), "y": (-1, 4, 1, 1)}, (-1, 4, -1, -1))
+    assert wide_means(model) == (model, 0)
 
 
 def test_halved_sums_are_the_same_sum_with_smaller_errors(env: ToolEnv) -> None:
