@@ -229,7 +229,8 @@ def test_the_bias_of_a_sum_in_parts_is_judged_by_its_first_part(env: ToolEnv) ->
 
 
 def test_means_in_fp32_are_the_same_means_without_the_errors_of_lanes(env: ToolEnv) -> None:
-    ops = [op("pool2d", {"X": "x"}, "a", pooling_type="avg", global_pooling=True, ksize=(1, 1)), conv("a", "w", "y")]
+    pooled = {"pooling_type": "avg", "adaptive": True, "global_pooling": False, "ksize": (1, 1), "strides": (1, 1)}
+    ops = [op("pool2d", {"X": "x"}, "a", paddings=(0, 0), **pooled), conv("a", "w", "y")]
     dims = {"a": (-1, 16, 1, 1), "y": (-1, 9, 1, 1)}
     model = made(ops, {"w": weight(9, 16, 1, 1)}, "y", dims, (-1, 16, -1, -1))
     made_, count = wide_means(model)
