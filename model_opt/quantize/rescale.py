@@ -37,6 +37,8 @@ from model_opt.quantize.wide_means import wide_means
 _SMALLEST = -14
 """Numbers below 2^-14 are subnormal in fp16: they lose digits."""
 _REACH = 12
+_WIDEST = 4
+"""Pixels of a kernel that is cut, but Winograd's: a larger one would make too many operators."""
 _WORTH = 0.002
 """A share of values that is worth another exponent."""
 
@@ -170,7 +172,8 @@ def _parts(model: PaddleModel, seen: Mapping[str, Seen], options: RescaleOptions
     for name, conv in _convs(model).items():
         channels, area = conv.weight.shape[1], math.prod(conv.weight.shape[2:])
         winograd = _goes_to_winograd(conv)
-        long = channels >= options.winograd_from if winograd else channels * area >= options.pointwise_from
+        by_gemm = area <= _WIDEST and channels * area >= options.pointwise_from
+        long = channels >= options.winograd_from if winograd else by_gemm
         wide = winograd or (name in seen and seen[name].area > 1)
         count = options.parts if winograd else options.parts * area
         if options.parts > 1 and long and wide and conv.groups == 1 and not conv.transposed and channels % count == 0:

@@ -215,6 +215,12 @@ def test_a_wide_kernel_of_many_channels_is_cut_in_more_parts(env: ToolEnv) -> No
     assert less < plain / 1.5
 
 
+def test_a_kernel_of_many_pixels_stays_whole(env: ToolEnv) -> None:
+    model, x = one_conv(weight(8, 72, 3, 3) * 0.1, weight(8), pad=1, stride=2), picture(24, 32, 72)
+    _, report = rescale_fp16(model, [x], RescaleOptions(checked=0, windows_of=1), env, silent)
+    assert report.totals["sums_in_parts"] == 0
+
+
 def test_the_bias_of_a_sum_in_parts_is_judged_by_its_first_part(env: ToolEnv) -> None:
     x = picture(channels=64)
     model = one_conv(weight(16, 64, 1, 1), weight(16) * 8)
