@@ -178,6 +178,15 @@ def pool2d(op: OpView, values: Values) -> None:
     values.put(op, "Out", _f32(x.astype(np.float64).mean(axis=(2, 3), keepdims=True)))
 
 
+def reduce_mean(op: OpView, values: Values) -> None:
+    """The mean over some sides. The engine adds in float32, one value after the other; see the top of this file."""
+    x = values.one(op, "X", np.float32)
+    sides = tuple(side % x.ndim for side in op.ints("dim"))
+    op.must("keep_dim", True)
+    op.must("reduce_all", False)
+    values.put(op, "Out", _f32(x.astype(np.float64).mean(axis=sides, keepdims=True)))
+
+
 def _activated(op: OpView, y: Float32) -> Array:
     """Apply the activation that is fused into a convolution."""
     kind = op.text("act_type", "") if op.flag("with_act", False) else ""
