@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ import numpy as np
 
 from model_opt.errors import KitError
 from model_opt.paddle_model import Op, PaddleModel
+from model_opt.quantize.guises import guises
 from model_opt.quantize.linear_ops import filter_of
 from model_opt.quantize.observe import Float32Array, LayerView, Observer
 from model_opt.quantize.report import Progress
 
-_PER_IMAGE = 400
-_NUMBERS_PER_IMAGE = 200_000
+_PER_IMAGE = 200
+_NUMBERS_PER_IMAGE = 100_000
 
 
 class CalibrationError(KitError):
@@ -40,13 +42,23 @@ class ConvLayer:
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """What one convolution read: ``values`` [groups, rows of the filter, samples], float32, the size of its output on
-    the largest input seen (``positions``, pixels), and the ``largest`` magnitude on each input of the model.
+    """What one convolution read: ``parts`` of windows, one for each input that was sampled ([groups, rows of the
+    filter, samples], float32), the size of its output on the largest input seen (``positions``, pixels), and the ends
+    of what each channel held on each input of the model (``ends`` [inputs, 2, channels]: least and largest).
     """
 
-    values: Float32Array
+    parts: tuple[Float32Array, ...]
     positions: int
-    largest: tuple[float, ...]
+    ends: Float32Array
+
+    def values(self) -> Float32Array:
+        """Join the parts: [groups, rows of the filter, samples]. Keep it no longer than the layer is worked on."""
+        return np.concatenate(self.parts, axis=2)
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude on all inputs of the model."""
+        return float(np.abs(self.ends).max())
 
 
 def conv_layers(model: PaddleModel) -> tuple[ConvLayer, ...]:
@@ -128,31 +140,37 @@ def sample_columns(
     layers: Sequence[ConvLayer],
     inputs: Sequence[Float32Array],
     kernels: dict[str, tuple[int, ...]],
+    looks: int,
     progress: Progress,
 ) -> dict[str, Columns]:
     """Return what each layer reads, by its filter. The windows are chosen with a fixed seed.
 
-    ``kernels`` are the shapes of the filters. Raises ``CalibrationError`` when a layer sees nothing but zeros.
+    Every input is shown as it is and in ``looks`` other guises. Windows are taken from the inputs and the first guise
+    of each, ends from all. ``kernels`` are the shapes of the filters. Raises ``CalibrationError`` when a layer sees
+    nothing but zeros.
     """
     parts: dict[str, list[Float32Array]] = {layer.filter: [] for layer in layers}
-    largest: dict[str, list[float]] = {layer.filter: [] for layer in layers}
+    ends: dict[str, list[Float32Array]] = {layer.filter: [] for layer in layers}
     positions = dict.fromkeys(parts, 0)
-    for index, x in enumerate(inputs):
+    count, sampled = len(inputs) * (1 + looks), len(inputs) * 2
+    for index, x in enumerate(itertools.chain(inputs, guises(inputs, looks))):
         seen = observer.run(x)
         random = np.random.default_rng(index)
         for layer in layers:
             view = seen.layers[layer.filter]
             kernel = kernels[layer.filter]
+            ends[layer.filter].append(np.array([view.input.min(axis=(0, 2, 3)), view.input.max(axis=(0, 2, 3))]))
+            positions[layer.filter] = max(positions[layer.filter], math.prod(view.output.shape[2:]))
+            if index >= sampled:
+                continue
             most = min(_PER_IMAGE, max(16, _NUMBERS_PER_IMAGE // (view.input.shape[1] * math.prod(kernel[2:]))))
             parts[layer.filter].append(sample_windows(view, layer, kernel, most, random))
-            largest[layer.filter].append(float(np.abs(view.input).max()))
-            positions[layer.filter] = max(positions[layer.filter], math.prod(view.output.shape[2:]))
-        progress((index + 1) / len(inputs), f"watch layers, input {index + 1} of {len(inputs)}")
-    dead = [name for name, values in largest.items() if not any(values)]
+        progress((index + 1) / count, f"watch layers, input {index + 1} of {count}")
+    dead = [name for name, found in ends.items() if not any(map(np.any, found))]
     if dead:
         what = f"the layer {dead[0]!r} sees only zeros on the calibration inputs"
         raise CalibrationError(what, hint="give more and other calibration images")
-    return {n: Columns(np.concatenate(p, axis=2), positions[n], tuple(largest[n])) for n, p in parts.items()}
+    return {name: Columns(tuple(parts[name]), positions[name], np.array(ends[name])) for name in parts}
 
 
 def sample_windows(

@@ -14,11 +14,14 @@ import numpy as np
 
 from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, Float64Array, conv_at
+from model_opt.passes.ops import CONVS, Conv, Float64Array, conv_at
+from model_opt.quantize.cores import in_order
 from model_opt.quantize.observe import Float32Array
 from model_opt.quantize.patches import Seen
 
 _DAMPING = 0.01
+_PANEL, _WIDTH = 64, 256
+"""Columns of a panel, and of a block beside it."""
 
 
 def round_weights(model: PaddleModel, seen: Mapping[str, Seen]) -> tuple[PaddleModel, dict[str, float]]:
@@ -28,18 +31,18 @@ def round_weights(model: PaddleModel, seen: Mapping[str, Seen]) -> tuple[PaddleM
     divided by that of the rounding chosen. Layers where plain rounding is no worse keep their weights.
     """
     draft, gains = Draft(model, "round_weights"), dict[str, float]()
-    for op in draft.each("conv2d", "depthwise_conv2d", "conv2d_transpose"):
-        conv = conv_at(draft, op)
-        name = op.input("Filter")
-        if conv is None or name not in seen:
-            continue
-        weights, bias, gains[name] = _rounded(conv, seen[name])
-        if gains[name] <= 1:
+    found = (conv_at(draft, op) for op in draft.each(*CONVS, "conv2d_transpose"))
+    convs = [conv for conv in found if conv is not None and conv.op.input("Filter") in seen]
+    held = in_order(lambda conv: _rounded(conv, seen[conv.op.input("Filter")]), convs)
+    for conv, (weights, bias, gain) in zip(convs, held, strict=True):
+        name = conv.op.input("Filter")
+        gains[name] = gain
+        if gain <= 1:
             continue
         if conv.adder is not None and bias is not None:
             shift = draft.changed_param(conv.adder, conv.adder.input("Y"), bias)
             draft.replace(conv.adder, conv.adder.with_input("Y", shift))
-        draft.replace(op, op.with_input("Filter", draft.changed_param(op, name, weights)))
+        draft.replace(conv.op, conv.op.with_input("Filter", draft.changed_param(conv.op, name, weights)))
         draft.note("layer")
     return draft.finish()[0], gains
 
@@ -80,13 +83,36 @@ def spread(rows: Float64Array, gram: Float64Array, damping: float) -> Float64Arr
 
 
 def _upper(gram: Float64Array) -> Float64Array:
-    """Return U of gram = U D U' (groups, k, k)."""
+    """Return U of gram = U D U' (groups, k, k).
+
+    A panel of columns at a time, then what it takes off the columns to its left, block by block: each number sees the
+    same subtractions in the same order as without panels, but from the cache. Below the diagonal nothing is read.
+    """
+    size = gram.shape[1]
     rest, upper = gram.copy(), np.zeros_like(gram)
-    for k in range(gram.shape[1] - 1, -1, -1):
-        column = rest[:, :k, k] / rest[:, k, k][:, None]
-        upper[:, :k, k] = column
-        rest[:, :k, :k] -= column[:, :, None] * rest[:, None, :k, k]
+    for last in range(size, 0, -_PANEL):
+        first = max(last - _PANEL, 0)
+        for k in range(last - 1, first - 1, -1):
+            column = rest[:, :k, k] / rest[:, k, k][:, None]
+            upper[:, :k, k] = column
+            rest[:, :k, first:k] -= column[:, :, None] * rest[:, None, first:k, k]
+        for right in range(first, 0, -_WIDTH):
+            left = max(right - _WIDTH, 0)
+            for top in range(0, right, _PANEL):
+                _take_off(rest, upper, slice(top, min(top + _PANEL, right)), slice(left, right), slice(first, last))
     return upper
+
+
+def _take_off(rest: Float64Array, upper: Float64Array, rows: slice, columns: slice, panel: slice) -> None:
+    """Subtract the products of a panel's columns, the last one first, from one block of ``rest``."""
+    block = np.ascontiguousarray(rest[:, rows, columns])
+    step = np.empty_like(block)
+    down = np.ascontiguousarray(upper[:, rows, panel].transpose(2, 0, 1))[..., None]
+    along = np.ascontiguousarray(rest[:, columns, panel].transpose(2, 0, 1))[:, :, None, :]
+    for k in range(len(down) - 1, -1, -1):
+        np.multiply(down[k], along[k], out=step)
+        np.subtract(block, step, out=block)
+    rest[:, rows, columns] = block
 
 
 def half(values: Float64Array) -> Float64Array:

@@ -23,18 +23,6 @@ def round_input(x: Float32Array, limit: float) -> Float32Array:
     return np.asarray(np.clip(np.rint(x / scale), -MOST, MOST) * scale, np.float32)
 
 
-def unclipped_limits(plain: float, varied: float) -> dict[str, float]:
-    """Return limits by rule that clip nothing usual: the largest value on calibration inputs as they are (``plain``),
-    on those and their variants (``varied``, at least as large), and the geometric mean of the two.
-
-    Rules that weigh all values alike (least squares, percentiles) clip what only a few pages reach, and on such a page
-    whole areas of the output go wrong.
-    """
-    if varied <= 1.05 * plain or plain == 0:
-        return {"largest": varied}
-    return {"largest": plain, "largest_varied": varied, "largest_between": float(np.sqrt(plain * varied))}
-
-
 def limits(x: Float32Array, largest: float) -> dict[str, float]:
     """Return candidates for the limit of a layer's input by the name of the rule.
 

@@ -11,56 +11,76 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from model_opt.nb.exact.half import fma, gemm, rounded
+from model_opt.nb.exact.half import fma_chain, gemm, rounded
 from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import CONVS, Conv, conv_at
-from model_opt.quantize.observe import Float32Array
+from model_opt.quantize.cores import in_order
 from model_opt.quantize.patches import Seen
 
 # opt fuses these with an elementwise_sub, into a kernel nobody has measured.
 _FUSED = frozenset({"relu", "relu6"})
 _MANY = 25
 """A depthwise filter of fewer products gains too little for one more pass."""
+_ROWS = 64
+"""Windows summed at once, so that what is worked on stays in the cache."""
 
 
-def late_bias(model: PaddleModel, seen: Mapping[str, Seen], gain: float) -> tuple[PaddleModel, dict[str, float]]:
+def late_bias(
+    model: PaddleModel, seen: Mapping[str, Seen], gain: float, parts: Mapping[str, int] | None = None
+) -> tuple[PaddleModel, dict[str, float]]:
     """Return the model with late biases where the rounding error of the sums falls by the factor ``gain`` or more.
 
     Also returns that factor for each layer changed, measured with the kernel's own arithmetic on the windows in
-    ``seen``.
+    ``seen``. ``parts`` names layers that will be sums of so many, each over as many channels: of them the first part,
+    which takes the bias, is measured.
     """
     draft, gains = Draft(model, "late_bias"), dict[str, float]()
-    for op in draft.each(*CONVS):
-        conv = conv_at(draft, op)
-        name = op.input("Filter")
-        if conv is None or conv.bias is None or conv.adder is None or name not in seen:
+    found = [conv for conv in (conv_at(draft, op) for op in draft.each(*CONVS)) if conv is not None]
+    convs = [conv for conv in found if conv.op.input("Filter") in seen and can_be_late(conv)]
+    convs = [conv for conv in convs if seen[conv.op.input("Filter")].area > 1 and not _is_fused(draft, conv)]
+
+    def errors_of(conv: Conv) -> tuple[float, float]:
+        name = conv.op.input("Filter")
+        first = conv.weight.shape[1] // (parts or {}).get(name, 1)
+        one = dataclasses.replace(conv, weight=conv.weight[:, :first])
+        return bias_errors(one, seen[name].sample[:, : one.weight[0].size * conv.groups])
+
+    errors = in_order(errors_of, convs)
+    for conv, (early, late) in zip(convs, errors, strict=True):
+        if late * gain > early or conv.adder is None or conv.bias is None:
             continue
-        if not conv.pointwise and not _wide_depthwise(conv):
-            continue
-        readers = draft.consumers(conv.out) or ()
-        if seen[name].area == 1 or not readers or any(reader.type in _FUSED for reader in readers):
-            continue
-        early, late = bias_errors(conv, seen[name].sample)
-        if late * gain > early:
-            continue
-        gains[name] = early / late
+        gains[conv.op.input("Filter")] = early / late
         held = draft.changed_param(conv.adder, conv.adder.input("Y"), -conv.bias)
         draft.replace(conv.adder, dataclasses.replace(conv.adder.with_input("Y", held), type="elementwise_sub"))
         draft.note("late bias")
     return draft.finish()[0], gains
 
 
-def bias_errors(conv: Conv, sample: Float32Array) -> tuple[float, float]:
+def can_be_late(conv: Conv) -> bool:
+    """Return whether a bias behind the sum could be worth its pass: in gemm and in wide depthwise convolutions."""
+    # The kernels of dense 3x3 convolutions add their biases last.
+    by_gemm = conv.groups == 1 and not conv.transposed and conv.weight.shape[2:] != (3, 3)
+    return conv.bias is not None and conv.adder is not None and (by_gemm or _wide_depthwise(conv))
+
+
+def _is_fused(draft: Draft, conv: Conv) -> bool:
+    readers = draft.consumers(conv.out) or ()
+    return not readers or any(reader.type in _FUSED for reader in readers)
+
+
+def bias_errors(conv: Conv, sample: NDArray[np.floating[Any]]) -> tuple[float, float]:
     """Return the root mean square errors of the sums with the bias first and with the bias last."""
     if conv.groups > 1:
         return _depthwise_errors(conv, sample)
     weights = rounded(conv.weight.reshape(len(conv.weight), -1))
     bias = rounded(np.zeros(len(weights), np.float32) if conv.bias is None else conv.bias)
-    columns = rounded(sample[: len(sample) // 4 * 4].T)
+    columns = rounded(np.asarray(sample[: len(sample) // 4 * 4].T, np.float32))
     exact = weights.astype(np.float64) @ columns + bias[:, None]
     early, late = gemm(weights, columns, bias), rounded(gemm(weights, columns) + bias[:, None])
     first, last = (float(np.sqrt(np.mean((made - exact) ** 2))) for made in (early, late))
@@ -71,14 +91,16 @@ def _wide_depthwise(conv: Conv) -> bool:
     return not conv.transposed and conv.groups == len(conv.weight) > 1 and conv.weight[0].size >= _MANY
 
 
-def _depthwise_errors(conv: Conv, sample: Float32Array) -> tuple[float, float]:
+def _depthwise_errors(conv: Conv, sample: NDArray[np.floating[Any]]) -> tuple[float, float]:
     """The same for a depthwise convolution, whose products are added in the order of the filter."""
     weights, bias = rounded(conv.weight.reshape(conv.groups, -1)), rounded(np.asarray(conv.bias, dtype=np.float32))
-    taps = rounded(sample).reshape(len(sample), conv.groups, -1)
+    taps = rounded(np.asarray(sample, np.float32)).reshape(len(sample), conv.groups, -1)
     exact = (taps.astype(np.float64) * weights).sum(axis=2) + bias
-    early, late = np.broadcast_to(bias, exact.shape), np.zeros(exact.shape, np.float32)
-    for k in range(taps.shape[2]):
-        factors = np.broadcast_to(weights[:, k], exact.shape)
-        early, late = fma(early, taps[:, :, k], factors), fma(late, taps[:, :, k], factors)
+    early, late = np.empty(exact.shape, np.float32), np.empty(exact.shape, np.float32)
+    for top in range(0, len(taps), _ROWS):
+        some = np.ascontiguousarray(taps[top : top + _ROWS].transpose(2, 0, 1))
+        factors = list(zip(some, weights.T, strict=True))
+        early[top : top + _ROWS] = fma_chain(np.broadcast_to(bias, some.shape[1:]), factors)
+        late[top : top + _ROWS] = fma_chain(np.zeros(some.shape[1:], np.float32), factors)
     first, last = (float(np.sqrt(np.mean((made - exact) ** 2))) for made in (early, rounded(late + bias)))
     return first, last

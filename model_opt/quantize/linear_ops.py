@@ -23,14 +23,24 @@ CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d"})
 
 
 @dataclass(frozen=True, eq=False)
+class Spread:
+    """What makes the channels of a tensor fill one range: ``x * factors + shifts``, each (channels)."""
+
+    factors: Float32Array
+    shifts: Float32Array
+
+
+@dataclass(frozen=True, eq=False)
 class Int8Layer:
     """One convolution in int8: ``weights`` (int8, out x in x kh x kw), one ``scales`` per output channel, and the
-    ``limit`` of its input: the value that becomes 127.
+    ``limit`` of its input: the value that becomes 127. With a ``spread`` its input is spread first, and weights and
+    limit are those for the spread input.
     """
 
     weights: NDArray[np.int8]
     scales: Float32Array
     limit: float
+    spread: Spread | None = None
 
 
 def filter_of(op: Op, model: PaddleModel) -> str | None:
@@ -48,17 +58,24 @@ def with_int8_layers(model: PaddleModel, layers: Mapping[str, Int8Layer]) -> Pad
     no convolution has or that several share.
     """
     _check(model, layers)
+    dims = {var.name: var.dims for var in model.program.main.vars}
     ops: list[Op] = []
-    shared: dict[tuple[str, float], str] = {}
+    shared: dict[tuple[str, float, bytes], str] = {}
     fresh: list[Var] = []
     params: dict[str, NDArray[np.generic]] = {}
     for op in model.program.main.ops:
         name = filter_of(op, model)
         if name is not None and name in layers:
             layer, source = layers[name], op.input("Input")
-            key = (source, float(layer.limit))
+            key = (source, float(layer.limit), spread_key(layer.spread))
             if key not in shared:
                 shared[key] = f"{source}.int8.{len(shared)}"
+                if layer.spread is not None:
+                    even = f"{shared[key]}.even"
+                    ops.append(_spread(source, even))
+                    fresh.append(Var(even, data_type=VarKind.FP32, dims=dims.get(source)))
+                    params |= {f"{even}.scale": layer.spread.factors, f"{even}.bias": layer.spread.shifts}
+                    source = even
                 ops += _pair(source, shared[key])
                 fresh += [Var(f"{shared[key]}.q", data_type=VarKind.FP32), Var(shared[key], data_type=VarKind.FP32)]
                 params |= {
@@ -89,6 +106,17 @@ def _check(model: PaddleModel, layers: Mapping[str, Int8Layer]) -> None:
                 f"{filters.count(name)} convolutions have the filter {name!r}, int8 needs exactly one",
                 hint="leave this layer in fp32",
             )
+
+
+def spread_key(spread: Spread | None) -> bytes:
+    """Return bytes that are equal for equal spreads."""
+    return b"" if spread is None else spread.factors.tobytes() + spread.shifts.tobytes()
+
+
+def _spread(source: str, target: str) -> Op:
+    layout = {"data_layout": Attr(AttrType.STRING, "NCHW")}
+    inputs = {"X": (source,), "Scale": (f"{target}.scale",), "Bias": (f"{target}.bias",)}
+    return Op("affine_channel", inputs, {"Out": (target,)}, layout)
 
 
 def _pair(source: str, target: str) -> list[Op]:

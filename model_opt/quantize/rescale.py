@@ -25,17 +25,20 @@ from model_opt.quantize.concat_split import split_concats
 from model_opt.quantize.exact_image import exact_image
 from model_opt.quantize.exponents import PRODUCTS, FactorGroups, factor_groups, with_exponents
 from model_opt.quantize.half_weights import round_weights
-from model_opt.quantize.late_bias import late_bias
+from model_opt.quantize.late_bias import can_be_late, late_bias
 from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
 from model_opt.quantize.patches import Seen, grounds, layer_inputs, tile_grams
 from model_opt.quantize.report import LayerNote, Progress, QuantReport
 from model_opt.quantize.rounded_factors import undo_rounded_factors
 from model_opt.quantize.spans import LayerSpan, Span, layer_spans, span_of
-from model_opt.quantize.sum_split import halve_sums, split_sums
+from model_opt.quantize.sum_split import halve_sums, split_last_matrix, split_sums
+from model_opt.quantize.wide_means import wide_means
 
 _SMALLEST = -14
 """Numbers below 2^-14 are subnormal in fp16: they lose digits."""
 _REACH = 12
+_WIDEST = 4
+"""Pixels of a kernel that is cut, but Winograd's: a larger one would make too many operators."""
 _WORTH = 0.002
 """A share of values that is worth another exponent."""
 
@@ -52,7 +55,9 @@ class RescaleOptions:
     behind its sum where that makes the sum so many times more exact. ``halved``: so many of the first convolutions with
     few products in a sum become sums of two. ``gated``: so many of the first ``hard_swish`` become a gate and a
     product. ``parts``: into so many equal parts are cut the sums of Winograd's layers with ``winograd_from`` input
-    channels or more, and of 1x1 convolutions with ``pointwise_from`` or more; 1 cuts none.
+    channels or more, of 1x1 convolutions with ``pointwise_from`` or more, and of the product of a recogniser's
+    classes; a wider kernel of as many products is cut into so many times its area. 1 cuts none. ``wide_means``:
+    averages of whole channels are computed in fp32.
     """
 
     headroom: float = 8.0
@@ -64,6 +69,7 @@ class RescaleOptions:
     parts: int = 4
     winograd_from: int = 96
     pointwise_from: int = 192
+    wide_means: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +124,9 @@ def rescale_fp16(
 
 @dataclass(frozen=True)
 class _Gains:
-    """How many times smaller errors became, by the name of the weights; for ``parts``, how many there are."""
+    """How many times smaller errors became, by the name of the weights; for ``parts``, how many there are. ``means``
+    counts averages in fp32.
+    """
 
     split: Mapping[str, float] = field(default_factory=dict)
     order: Mapping[str, float] = field(default_factory=dict)
@@ -126,6 +134,7 @@ class _Gains:
     late_bias: Mapping[str, float] = field(default_factory=dict)
     halved: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, int] = field(default_factory=dict)
+    means: int = 0
 
 
 def _refined(
@@ -140,35 +149,47 @@ def _refined(
         return model, _Gains()
     few = [*inputs[:: -(-len(inputs) // options.windows_of)], *grounds(inputs)]
     model, tiles, splitting = split_concats(model, _tiles(model, few, env), options.late_bias)
-    seen = _seen(model, few, env, lambda done, what: progress(0.5 * done, what))
+    seen = _seen(model, few, env, lambda done, what: progress(0.5 * done, what), sampled=False)
     parts = _parts(model, seen, options)
     model, ordering = order_channels(model, seen, tiles, options.late_bias, parts)
-    seen = _seen(model, few, env, lambda done, what: progress(0.5 + 0.5 * done, what))
+    del seen, tiles  # hundreds of megabytes, and of another order
+    seen = _seen(model, few, env, lambda done, what: progress(0.5 + 0.5 * done, what), sampled=True)
     made, rounding = round_weights(model, seen)
-    made, late = late_bias(made, seen, options.late_bias)
+    made, late = late_bias(made, seen, options.late_bias, parts)
     made, halved = halve_sums(made, seen, options.halved)
     made = split_sums(made, parts)
-    return made, _Gains(splitting, ordering, rounding, late, halved, parts)
+    made, last = split_last_matrix(made, options.parts)
+    parts |= {last: options.parts} if last else {}
+    means = 0
+    if options.wide_means:
+        made, means = wide_means(made)
+    return made, _Gains(splitting, ordering, rounding, late, halved, parts, means)
 
 
 def _parts(model: PaddleModel, seen: Mapping[str, Seen], options: RescaleOptions) -> dict[str, int]:
     """Return the layers whose sums are cut, by the name of their weights; those of one pixel gain nothing."""
     parts = {}
     for name, conv in _convs(model).items():
-        channels = conv.weight.shape[1]
-        long = channels >= (options.winograd_from if _goes_to_winograd(conv) else options.pointwise_from)
-        wide = conv.pointwise and name in seen and seen[name].area > 1
-        if options.parts > 1 and long and channels % options.parts == 0 and (wide or _goes_to_winograd(conv)):
-            parts[name] = options.parts
+        channels, area = conv.weight.shape[1], math.prod(conv.weight.shape[2:])
+        winograd = _goes_to_winograd(conv)
+        by_gemm = area <= _WIDEST and channels * area >= options.pointwise_from
+        long = channels >= options.winograd_from if winograd else by_gemm
+        wide = winograd or (name in seen and seen[name].area > 1)
+        count = options.parts if winograd else options.parts * area
+        if options.parts > 1 and long and wide and conv.groups == 1 and not conv.transposed and channels % count == 0:
+            parts[name] = count
     return parts
 
 
-def _seen(model: PaddleModel, inputs: Sequence[Float32Array], env: ToolEnv, progress: Progress) -> dict[str, Seen]:
-    """Return what the convolutions that can be refined see on ``inputs``."""
+def _seen(
+    model: PaddleModel, inputs: Sequence[Float32Array], env: ToolEnv, progress: Progress, *, sampled: bool
+) -> dict[str, Seen]:
+    """Return what the convolutions that can be refined see on ``inputs``; windows are kept for late biases alone."""
     convs = {name: conv for name, conv in _convs(model).items() if _can_be_refined(conv)}
     plain = convert_in_memory(model, ConvertOptions(), env)
     observer = Observer(plain, [name for name in Observer(plain).weights if name in convs])
-    return layer_inputs(observer, convs, inputs, progress)
+    wanted = [name for name, conv in convs.items() if sampled and can_be_late(conv)]
+    return layer_inputs(observer, convs, inputs, progress, wanted)
 
 
 def _tiles(model: PaddleModel, inputs: Sequence[Float32Array], env: ToolEnv) -> dict[str, Float64Array]:
@@ -332,5 +353,6 @@ def _report(layers: Sequence[_Layer], exponents: Mapping[str, int], gains: _Gain
         "late_biases": len(gains.late_bias),
         "sums_halved": len(gains.halved),
         "sums_in_parts": len(gains.parts),
+        "means_in_fp32": gains.means,
     }
     return QuantReport("rescale_fp16", totals, notes)

@@ -17,7 +17,7 @@ from model_opt.errors import KitError
 from model_opt.nb import NbModel
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import Graph, Node, encode_model, translate
-from model_opt.quantize.linear_ops import MOST, Int8Layer
+from model_opt.quantize.linear_ops import MOST, Int8Layer, Spread, spread_key
 from model_opt.quantize.observe import Float32Array
 
 
@@ -57,7 +57,7 @@ class Runner:
 
 def _quantised(graph: Graph, layers: Mapping[str, Int8Layer]) -> Graph:
     constants = dict(graph.constants)
-    rounded: dict[tuple[str, float], str] = {}
+    rounded: dict[tuple[str, float, bytes], str] = {}
     nodes: list[Node] = []
     found: set[str] = set()
     for node in graph.nodes:
@@ -66,16 +66,31 @@ def _quantised(graph: Graph, layers: Mapping[str, Int8Layer]) -> Graph:
             layer = layers[name]
             found.add(name)
             constants[name] = layer.weights * layer.scales.reshape(-1, 1, 1, 1)
-            key = (node.inputs[0], float(layer.limit))
+            source = node.inputs[0]
+            key = (source, float(layer.limit), spread_key(layer.spread))
             if key not in rounded:
-                rounded[key] = f"{node.inputs[0]}.int8.{len(rounded)}"
-                nodes += _rounding(node.inputs[0], rounded[key], layer.limit, constants)
+                rounded[key] = f"{source}.int8.{len(rounded)}"
+                if layer.spread is not None:
+                    nodes += _spreading(source, rounded[key], layer.spread, constants)
+                    source = f"{rounded[key]}.even"
+                nodes += _rounding(source, rounded[key], layer.limit, constants)
             node = dataclasses.replace(node, inputs=(rounded[key], *node.inputs[1:]))
         nodes.append(node)
     missing = sorted(layers.keys() - found)
     if missing:
         raise KitError(f"no convolution has the filter {missing[0]!r}", hint="name filters of the model's convolutions")
     return dataclasses.replace(graph, nodes=tuple(nodes), constants=constants)
+
+
+def _spreading(source: str, target: str, spread: Spread, constants: dict[str, NDArray[Any]]) -> list[Node]:
+    constants |= {
+        f"{target}.factors": spread.factors.reshape(-1, 1, 1),
+        f"{target}.shifts": spread.shifts.reshape(-1, 1, 1),
+    }
+    return [
+        Node("Mul", (source, f"{target}.factors"), (f"{target}.wide",), {}),
+        Node("Add", (f"{target}.wide", f"{target}.shifts"), (f"{target}.even",), {}),
+    ]
 
 
 def _rounding(source: str, target: str, limit: float, constants: dict[str, NDArray[Any]]) -> list[Node]:

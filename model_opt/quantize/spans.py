@@ -12,7 +12,8 @@ from model_opt.nb.exact import winograd
 from model_opt.nb.exact.fp16 import uses_winograd
 from model_opt.nb.exact.window import Window, padded
 from model_opt.passes.ops import Conv
-from model_opt.quantize.observe import Float32Array, Observer
+from model_opt.quantize.cores import in_order
+from model_opt.quantize.observe import Float32Array, LayerView, Observer
 from model_opt.quantize.report import Progress
 
 LOWEST = -60
@@ -53,10 +54,10 @@ class LayerSpan:
 
 def span_of(values: NDArray[np.float32]) -> Span:
     """Return the span of an array; of many values, ``_COUNTED`` at equal steps are counted."""
-    some = values.reshape(-1)[:: max(values.size // _COUNTED, 1)]
-    exponents = np.frexp(some[some != 0])[1] - 1
-    counts = np.bincount(np.clip(exponents.astype(np.int64) - LOWEST, 0, _BINS - 1), minlength=_BINS)
-    return Span(float(np.abs(values).max(initial=0)), counts)
+    some = values.reshape(-1)[:: max(values.size // _COUNTED, 1)].astype(np.float32)
+    exponents = (some.view(np.int32) >> 23 & 0xFF) - 127  # of what is not subnormal in float32, far below LOWEST
+    counts = np.bincount(np.clip(exponents[some != 0] - LOWEST, 0, _BINS - 1), minlength=_BINS)
+    return Span(float(max(values.max(initial=0), -values.min(initial=0))), counts)
 
 
 def layer_spans(
@@ -66,14 +67,21 @@ def layer_spans(
     progress: Progress,
 ) -> dict[str, LayerSpan]:
     """Return the spans of the observer's layers over ``inputs``, by the name of their weights."""
+
+    def look(x: Float32Array) -> dict[str, LayerSpan]:
+        return {name: _layer_span(view, convs.get(name)) for name, view in observer.run(x).layers.items()}
+
     spans: dict[str, LayerSpan] = {}
-    for position, x in enumerate(inputs):
+    for position, found in enumerate(in_order(look, inputs)):
         progress(position / len(inputs), f"input {position + 1} of {len(inputs)}")
-        for name, view in observer.run(x).layers.items():
-            largest = _transformed(view.input, convs[name]) if name in convs else 0.0
-            one = LayerSpan(span_of(view.input), span_of(view.output), max(largest, float(np.abs(view.input).max())))
-            spans[name] = spans[name] + one if name in spans else one
+        spans = {name: spans[name] + one if name in spans else one for name, one in found.items()}
     return spans
+
+
+def _layer_span(view: LayerView, conv: Conv | None) -> LayerSpan:
+    before, behind = span_of(view.input), span_of(view.output)
+    transformed = _transformed(view.input, conv) if conv is not None else 0.0
+    return LayerSpan(before, behind, max(transformed, before.largest))
 
 
 def _transformed(x: Float32Array, conv: Conv) -> float:

@@ -42,18 +42,72 @@ def split_sums(model: PaddleModel, parts: Mapping[str, int]) -> PaddleModel:
 
 def _write(draft: Draft, conv: Conv, count: int) -> None:
     """Write ``count`` convolutions of equal shares of the channels in the place of one."""
-    channels = conv.weight.shape[1] // count
-    dims, filters = draft.dims(conv.source), conv.op.input("Filter")
-    shape = None if dims is None else (dims[0], channels, *dims[2:])
-    sources = [draft.new_var(conv.source, shape, like=conv.source) for _ in range(count)]
-    cut = Op("split", {"X": (conv.source,)}, {"Out": tuple(sources)}, {})
-    for key, number in (("axis", 1), ("num", 0)):
-        cut = cut.with_attr(key, number, AttrType.INT)
-    cut = cut.with_attr("sections", (channels,) * count, AttrType.INTS)
+    filters = conv.op.input("Filter")
+    sources, cut = _cut(draft, conv.source, 1, conv.weight.shape[1], count)
     weights = np.split(conv.weight, count, axis=1)
     names = [draft.changed_param(conv.op, filters, weights[0]), *(draft.set_param(filters, w) for w in weights[1:])]
     made = [conv.op.with_input("Input", s).with_input("Filter", n) for s, n in zip(sources, names, strict=True)]
     put_sum(draft, conv, made, before=(cut,))
+
+
+def _cut(draft: Draft, source: str, axis: int, size: int, count: int) -> tuple[list[str], Op]:
+    """Return names for ``count`` equal parts of a variable along ``axis``, of ``size``, and what cuts it."""
+    dims = draft.dims(source)
+    shape = None if dims is None else (*dims[:axis], size // count, *dims[axis + 1 :])
+    parts = [draft.new_var(source, shape, like=source) for _ in range(count)]
+    cut = Op("split", {"X": (source,)}, {"Out": tuple(parts)}, {})
+    for key, number in (("axis", axis), ("num", 0)):
+        cut = cut.with_attr(key, number, AttrType.INT)
+    return parts, cut.with_attr("sections", (size // count,) * count, AttrType.INTS)
+
+
+def split_last_matrix(model: PaddleModel, count: int) -> tuple[PaddleModel, str | None]:
+    """Return the model whose last matrix product, the one of the classes, is a sum of ``count``, and its weights' name.
+
+    Its rounding errors go straight into the classes. None, and the model as it is, where no softmax alone reads a
+    product with a bias, or its rows are no multiple of ``count``.
+    """
+    draft = Draft(model, "split_last_matrix")
+    for op in draft.each("matmul_v2"):
+        weights, dims = draft.param(op.input("Y")), draft.dims(op.input("X"))
+        adder = draft.only_consumer(op.output("Out"))
+        reader = None if adder is None or adder.type != "elementwise_add" else draft.only_consumer(adder.output("Out"))
+        bias = None if adder is None or reader is None else draft.param(adder.input("Y"))
+        if weights is None or weights.ndim != 2 or dims is None or bias is None or adder is None:
+            continue
+        transposed = op.attr("trans_x", False) or op.attr("trans_y", False)
+        last = reader is not None and reader.type == "softmax" and draft.is_output(reader.output("Out"))
+        if count < 2 or transposed or not last or weights.shape[0] % count:
+            continue
+        name = op.input("Y")
+        _write_matrix(draft, op, adder, count)
+        draft.note("matrix")
+        return draft.finish()[0], name
+    return model, None
+
+
+def _write_matrix(draft: Draft, op: Op, adder: Op, count: int) -> None:
+    """Write ``count`` products with equal shares of the rows in the place of one, each with a bias: opt makes ``fc``
+    of such a pair, and of a product alone what reads matrices of one rank.
+    """
+    source, name, out, dims = op.input("X"), op.input("Y"), adder.output("Out"), draft.dims(adder.output("Out"))
+    weights, bias = draft.param(name), draft.param(adder.input("Y"))
+    if weights is None or bias is None:
+        return
+    rank = len(draft.dims(source) or ())
+    parts, cut = _cut(draft, source, rank - 1, weights.shape[0], count)
+    made: list[Op] = [cut]
+    totals: list[str] = []
+    for number, (part, share) in enumerate(zip(parts, np.split(weights, count), strict=True)):
+        product, total = draft.new_var(out, dims, like=out), draft.new_var(out, dims, like=out)
+        held = draft.changed_param(op, name, share) if number == 0 else draft.set_param(name, share)
+        made.append(op.with_input("X", part).with_input("Y", held).with_output("Out", product))
+        added = adder.with_input("X", product).with_output("Out", total)
+        zeros = draft.set_param(adder.input("Y"), np.zeros_like(bias)) if number else adder.input("Y")
+        made.append(added.with_input("Y", zeros))
+        totals.append(total)
+    draft.replace(op, *made)
+    draft.replace(adder, *sums(draft, totals[0], totals[1:], out))
 
 
 def put_sum(draft: Draft, conv: Conv, made: list[Op], before: Iterable[Op] = ()) -> None:

@@ -6,7 +6,8 @@ chosen by what they do to the outputs, and the few layers that an 8-bit rounding
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,8 +133,9 @@ def quantise_weights(
     if not layers:
         raise KitError("the model has no convolution or matrix product whose weights can be rounded")
     plain = convert_in_memory(model, ConvertOptions(), env)
-    shown = [*inputs, *(guises(inputs, options.guises) if options.guises else ())]
-    seen = _watch(plain, layers, model, shown, lambda done, what: progress(done / 3, what))
+    shown = itertools.chain(inputs, guises(inputs, options.guises))
+    count = len(inputs) * (1 + options.guises)
+    seen = _watch(plain, layers, model, shown, count, lambda done, what: progress(done / 3, what))
     rounded = {}
     for position, (layer, sums) in enumerate(zip(layers, seen, strict=True)):
         progress((1 + position / len(layers)) / 3, f"rounding {layer.weight}")
@@ -232,16 +234,21 @@ def _is_product(op: Op, model: PaddleModel) -> bool:
 
 
 def _watch(
-    plain: NbModel, layers: Sequence[_Layer], model: PaddleModel, inputs: Sequence[Float32Array], progress: Progress
+    plain: NbModel,
+    layers: Sequence[_Layer],
+    model: PaddleModel,
+    inputs: Iterable[Float32Array],
+    count: int,
+    progress: Progress,
 ) -> list[_Seen]:
-    """Return what each layer sees."""
+    """Return what each layer sees on ``inputs``, of which there are ``count``."""
     seen = []
     for layer in layers:
         width = to_rows(model.params[layer.weight]).shape[1]
         seen.append(_Seen(np.zeros(width), np.zeros((width, width))))
     observer = Observer(plain, [layer.weight for layer in layers])
     for index, x in enumerate(inputs):
-        progress(index / len(inputs), f"watch layers, input {index + 1} of {len(inputs)}")
+        progress(index / count, f"watch layers, input {index + 1} of {count}")
         views = observer.run(x).layers
         for layer, sums in zip(layers, seen, strict=True):
             sums.add(_columns(views[layer.weight], layer, model.params[layer.weight].shape, index))

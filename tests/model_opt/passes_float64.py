@@ -171,6 +171,7 @@ RULES = {
         lambda x, op: x if "upscale" in op.attr("dropout_implementation") else x * (1 - op.attr("dropout_prob"))
     ),
     "pool2d": _pool,
+    "reduce_mean": _unary(lambda x, op: x.mean(axis=tuple(op.attr("dim")), keepdims=op.attr("keep_dim"))),
     "nearest_interp_v2": _nearest,
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from passes_float64 import run_float64
@@ -21,7 +23,8 @@ from model_opt.quantize.late_bias import bias_errors, late_bias
 from model_opt.quantize.patches import Seen, grounds, layer_inputs
 from model_opt.quantize.rescale import RescaleOptions, rescale_fp16
 from model_opt.quantize.rounded_factors import undo_rounded_factors
-from model_opt.quantize.sum_split import halve_sums, split_sums, tap_order
+from model_opt.quantize.sum_split import halve_sums, split_last_matrix, split_sums, tap_order
+from model_opt.quantize.wide_means import wide_means
 
 RNG = generator(41)
 SWISH = {"offset": 3.0, "scale": 6.0, "threshold": 6.0}
@@ -157,6 +160,102 @@ def test_a_sum_in_parts_is_the_same_sum_with_smaller_errors(side: int, pad: int,
     want = in_fp32(model, x, env)
     plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
     assert better < plain / 1.3
+
+
+def classes(rows: int = 24) -> PaddleModel:
+    """x (rows channels, height 1) -> rows of features -> 40 classes, bias, softmax: the end of a recogniser."""
+    ops = [
+        op("reshape2", {"X": "x"}, "a", shape=(0, rows, -1)).with_output("XShape", "as"),
+        op("transpose2", {"X": "a"}, "b", axis=(0, 2, 1)).with_output("XShape", "bs"),
+        op("matmul_v2", {"X": "b", "Y": "w"}, "c", trans_x=False, trans_y=False),
+        binary("add", "c", "bias", "d", 2),
+        op("softmax", {"X": "d"}, "y", axis=2),
+    ]
+    dims = {"a": (-1, rows, -1), "b": (-1, -1, rows), **dict.fromkeys("cdy", (-1, -1, 40))}
+    dims |= {"as": (0, -1, rows, 1, -1), "bs": (0, -1, rows, -1)}
+    params = {"w": weight(rows, 40), "bias": weight(40)}
+    return made(ops, params, "y", dims, (-1, rows, 1, -1))
+
+
+def test_the_product_of_the_classes_in_parts_is_the_same_product(env: ToolEnv) -> None:
+    model, x = classes(), picture(1, 64, 24) * 2
+    made_, name = split_last_matrix(model, 4)
+    assert name == "w"
+    np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=0, atol=1e-12)
+    nb = convert_in_memory(made_, ConvertOptions(fp16=True), env)
+    assert [o.type for o in nb.ops].count("fc") == 4
+    want = in_fp32(model, x, env)
+    plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+    assert better < plain
+
+
+def test_a_product_that_no_softmax_ends_or_of_other_rows_stays_whole() -> None:
+    assert split_last_matrix(classes(23), 4)[1] is None
+    assert split_last_matrix(classes(), 1)[1] is None
+    model = classes()
+    ops = [
+        *(o for o in model.program.main.ops if o.type not in ("feed", "fetch", "softmax")),
+        op("relu", {"X": "d"}, "y"),
+    ]
+    dims = {"a": (-1, 24, -1), "b": (-1, -1, 24), **dict.fromkeys("cdy", (-1, -1, 40))}
+    other = made(ops, dict(model.params), "y", dims, (-1, 24, 1, -1))
+    assert split_last_matrix(other, 4) == (other, None)
+
+
+def test_a_wide_kernel_of_many_channels_is_cut_in_more_parts(env: ToolEnv) -> None:
+    filters = weight(12, 96, 1, 3) * 0.05
+    ops = [conv("x", "w", "a", pad=0), binary("add", "a", "b", "y", 1)]
+    model = made(ops, {"w": filters, "b": weight(12)}, "y", dict.fromkeys("ay", (-1, 12, -1, -1)), (-1, 96, -1, -1))
+    x = picture(16, 24, 96)
+    better, report = rescale_fp16(model, [x], RescaleOptions(checked=0, windows_of=1), env, silent)
+    assert next(note for note in report.layers if note.weight == "w").facts["parts"] == 12
+    assert [o.type for o in better.program.main.ops].count("conv2d") == 12
+    want = in_fp32(model, x, env)
+    plain, less = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, better))
+    assert less < plain / 1.5
+
+
+def test_a_kernel_of_many_pixels_stays_whole(env: ToolEnv) -> None:
+    model, x = one_conv(weight(8, 72, 3, 3) * 0.1, weight(8), pad=1, stride=2), picture(24, 32, 72)
+    _, report = rescale_fp16(model, [x], RescaleOptions(checked=0, windows_of=1), env, silent)
+    assert report.totals["sums_in_parts"] == 0
+
+
+def test_the_bias_of_a_sum_in_parts_is_judged_by_its_first_part(env: ToolEnv) -> None:
+    x = picture(channels=64)
+    model = one_conv(weight(16, 64, 1, 1), weight(16) * 8)
+    seen = seen_of(model, x, env)
+    draft = Draft(model, "test")
+    first = conv_at(draft, next(draft.each("conv2d")))
+    assert first is not None
+    whole, part = (late_bias(model, seen, 1.0, parts)[1]["w"] for parts in ({}, {"w": 4}))
+    early, last = bias_errors(replace(first, weight=first.weight[:, :16]), seen["w"].sample[:, :16])
+    assert part == pytest.approx(early / last)
+    assert part > whole
+
+
+def test_means_in_fp32_are_the_same_means_without_the_errors_of_lanes(env: ToolEnv) -> None:
+    pooled = {"pooling_type": "avg", "adaptive": True, "global_pooling": False, "ksize": (1, 1), "strides": (1, 1)}
+    ops = [op("pool2d", {"X": "x"}, "a", paddings=(0, 0), **pooled), conv("a", "w", "y")]
+    dims = {"a": (-1, 16, 1, 1), "y": (-1, 9, 1, 1)}
+    model = made(ops, {"w": weight(9, 16, 1, 1)}, "y", dims, (-1, 16, -1, -1))
+    made_, count = wide_means(model)
+    assert count == 1
+    x = picture(48, 320, 16) + 3
+    np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=1e-12)
+    kernels = {o.type: o.kernel for o in convert_in_memory(made_, ConvertOptions(fp16=True), env).ops}
+    assert kernels["reduce_mean"].precision_name == "fp32"
+    assert kernels["conv2d"].precision_name == "fp16"
+    want = in_fp32(model, x, env)
+    plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+    assert better < plain / 3
+
+
+def test_pools_of_windows_and_largest_values_stay() -> None:
+    window = op("pool2d", {"X": "x"}, "a", pooling_type="avg", global_pooling=False, ksize=(3, 2), strides=(3, 2))
+    top = op("pool2d", {"X": "a"}, "y", pooling_type="max", global_pooling=True, ksize=(1, 1))
+    model = made([window, top], {}, "y", {"a": (-1, 4, -1, -1), "y": (-1, 4, 1, 1)}, (-1, 4, -1, -1))
+    assert wide_means(model) == (model, 0)
 
 
 def test_halved_sums_are_the_same_sum_with_smaller_errors(env: ToolEnv) -> None:

@@ -14,7 +14,7 @@ from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, conv_at
 from model_opt.quantize import Observer, convert_in_memory
-from model_opt.quantize.half_weights import half, round_weights, spread
+from model_opt.quantize.half_weights import _upper, half, round_weights, spread
 from model_opt.quantize.late_bias import bias_errors, late_bias
 from model_opt.quantize.patches import Seen, layer_inputs, windows
 
@@ -105,6 +105,29 @@ def test_a_late_bias_makes_sums_more_exact(env: ToolEnv) -> None:
     first = next(iter(run_exact(convert_in_memory(model, ConvertOptions(fp16=True), env), {"x": x}).values()))
     last = next(iter(run_exact(nb, {"x": x}).values()))
     assert np.abs(last - want).mean() < np.abs(first - want).mean()
+
+
+def test_u_by_panels_is_the_u_of_one_column_after_the_other() -> None:
+    for groups, size in ((3, 40), (2, 130), (1, 400)):
+        inputs = RNG.standard_normal((groups, 2 * size, size))
+        gram = inputs.transpose(0, 2, 1) @ inputs
+        rest, want = gram.copy(), np.zeros_like(gram)
+        for k in range(size - 1, -1, -1):
+            want[:, :k, k] = rest[:, :k, k] / rest[:, k, k][:, None]
+            rest[:, :k, :k] -= want[:, :k, k, None] * rest[:, None, :k, k]
+        np.testing.assert_array_equal(_upper(gram), want)
+
+
+def test_windows_are_kept_only_of_the_layers_asked_for(env: ToolEnv) -> None:
+    model, x = one_conv(), page()
+    observer = Observer(convert_in_memory(model, ConvertOptions(), env))
+    some = layer_inputs(observer, convs_of(model), [x, x], silent, ["w"])
+    every = seen_by(model, [x, x], env)
+    assert (some["w"].sample.shape[1], some["wd"].sample.size) == (4, 0)
+    np.testing.assert_array_equal(some["w"].sample, every["w"].sample)
+    for name, seen in every.items():
+        np.testing.assert_array_equal(some[name].gram, seen.gram)
+        assert (some[name].area, some[name].count) == (seen.area, seen.count)
 
 
 def test_a_bias_stays_where_it_is_when_nothing_is_won_or_opt_would_fuse_it(env: ToolEnv) -> None:

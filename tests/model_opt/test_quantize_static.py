@@ -18,11 +18,13 @@ from model_opt.paddle_model import PaddleModel, Program, read_model
 from model_opt.paddle_model.program import Attr, AttrType, Block, Op, Var, VarKind
 from model_opt.passes import optimise
 from model_opt.quantize import StaticOptions, convert_in_memory, quantise_static
-from model_opt.quantize.columns import CalibrationError, conv_layers
-from model_opt.quantize.int8_rounding import limits, round_by_error, round_input, round_nearest, unclipped_limits
-from model_opt.quantize.linear_ops import Int8Layer, with_int8_layers
+from model_opt.quantize.candidates import Candidate, preferred, without_needless_spreads
+from model_opt.quantize.columns import CalibrationError, ConvLayer, conv_layers
+from model_opt.quantize.guises import GUISES, ends_of, guises, inverted, washed_out
+from model_opt.quantize.int8_rounding import limits, round_by_error, round_input, round_nearest
+from model_opt.quantize.linear_ops import Int8Layer, Spread, with_int8_layers
 from model_opt.quantize.simulate import Simulator
-from model_opt.quantize.static import inverted, varied, washed_out
+from model_opt.quantize.spread import spread_columns, spreading
 
 Float32Array = NDArray[np.float32]
 
@@ -89,6 +91,12 @@ def _conv(kind: str, x: str, weights: str, y: str, pad: int, groups: int) -> Op:
     return Op(kind, {"Input": (x,), "Filter": (weights,)}, {"Output": (y,)}, attrs)
 
 
+def _layer(model: PaddleModel, name: str, limit: float, spread: Spread | None = None) -> Int8Layer:
+    weights = model.params[name]
+    rounded = round_nearest(weights if spread is None else weights / spread.factors[:, None, None])
+    return Int8Layer(rounded.weights.reshape(weights.shape), rounded.scales, limit, spread)
+
+
 def _add(x: str, y: str, out: str) -> Op:
     return Op("elementwise_add", {"X": (x,), "Y": (y,)}, {"Out": (out,)}, {"axis": Attr(AttrType.INT, 1)})
 
@@ -100,25 +108,28 @@ def _exact(model: PaddleModel, x: Float32Array, env: ToolEnv) -> tuple[Float32Ar
     return next(iter(run_exact(nb, {feed: x}).values())), kernels
 
 
-def test_every_asked_layer_gets_an_int8_kernel_and_chains_stay_int8(env: ToolEnv) -> None:
+def test_every_asked_layer_gets_an_int8_kernel(env: ToolEnv) -> None:
     quantised, report = quantise_static(_model(), _inputs(), StaticOptions(int8_share=1.0), env, _quiet)
     y, kernels = _exact(quantised, _inputs()[0], env)
-    assert [k for k in kernels if "conv2d" in k] == [
-        "conv2d int8_out",
-        "depthwise_conv2d int8_out",
-        "conv2d fp32_out",
-    ]
+    ends = {k.split()[1] for k in kernels if "conv2d" in k}
+    assert len([k for k in kernels if "conv2d" in k]) == 3
+    assert ends <= {"int8_out", "fp32_out"}
+    assert kernels.count("affine_channel def") == report.totals["spread_inputs"]
     assert report.totals["int8_macs_share"] == 1.0
     plain, _ = _exact(_model(), _inputs()[0], env)
     assert 0 < np.abs(y - plain).mean() < 0.01
 
 
+def test_chains_without_spreads_stay_int8(env: ToolEnv) -> None:
+    model = _model()
+    layers = {name: _layer(model, name, 4.0) for name in ("a.w", "b.w", "c.w")}
+    _, kernels = _exact(with_int8_layers(model, layers), _inputs()[0], env)
+    assert [k for k in kernels if "conv2d" in k] == ["conv2d int8_out", "depthwise_conv2d int8_out", "conv2d fp32_out"]
+
+
 def test_the_simulation_is_the_exact_emulation_but_for_ties(env: ToolEnv) -> None:
     model = _model()
-    layers = {}
-    for name, limit in (("a.w", 3.0), ("b.w", 4.0), ("c.w", 5.0)):
-        rounded = round_nearest(model.params[name])
-        layers[name] = Int8Layer(rounded.weights.reshape(model.params[name].shape), rounded.scales, limit)
+    layers = {name: _layer(model, name, limit) for name, limit in (("a.w", 3.0), ("b.w", 4.0), ("c.w", 5.0))}
     want, _ = _exact(with_int8_layers(model, layers), _inputs()[1], env)
     found = Simulator(convert_in_memory(model, ConvertOptions(), env)).compile(layers).run(_inputs()[1])
     assert np.abs(found - want).mean() < 1e-5
@@ -219,31 +230,118 @@ def test_the_detector_keeps_its_mask_also_on_washed_out_text(env: ToolEnv, mobil
         assert 0 < flips < 0.02 * mask.sum()
     share = report.totals["int8_macs_share"]
     assert isinstance(share, float)
-    assert share >= 0.78
+    assert share >= 0.72
+
+
+def test_a_spread_survives_opt_and_the_simulation_knows_it(env: ToolEnv) -> None:
+    model = _model()
+    random = np.random.default_rng(9)
+    factors, shifts = random.uniform(0.5, 4, 8).astype(np.float32), random.standard_normal(8).astype(np.float32)
+    spread = Spread(factors, shifts)
+    layers = {"c.w": _layer(model, "c.w", 12.0, spread)}
+    found, kernels = _exact(with_int8_layers(model, layers), _inputs()[1], env)
+    assert [k for k in kernels if "affine" in k or "calib" in k or "int8" in k] == [
+        "affine_channel def",
+        "calib fp32_to_int8",
+    ]
+    simulated = Simulator(convert_in_memory(model, ConvertOptions(), env)).compile(layers).run(_inputs()[1])
+    assert np.abs(found - simulated).mean() < 1e-5
+
+
+def test_a_spread_input_is_rounded_less_at_the_same_output(env: ToolEnv) -> None:
+    """Channels from 0.03 to 8, all of them positive: one scale for all loses the narrow ones."""
+    model = _model()
+    wide = np.geomspace(0.03, 8, 8).astype(np.float32)
+    model = model.with_param("b.w", model.params["b.w"] * 0 + wide[:, None, None, None] / 9)
+    model = model.with_param("c.w", np.asarray(model.params["c.w"] / wide[:, None, None], np.float32))
+    observer = Simulator(convert_in_memory(model, ConvertOptions(), env))
+    plain = [observer.compile({}).run(x) for x in _inputs()]
+    low, high = wide * np.float32(-0.375), wide * np.float32(4)
+    even = spreading(low, high, shifted=True)
+    shift = (model.params["c.w"] / even.spread.factors[:, None, None]).sum(axis=(2, 3)) @ even.spread.shifts
+    biases = {"c.b": np.asarray(model.params["c.b"] - shift, np.float32)}
+
+    def error(layer: Int8Layer, biases: dict[str, Float32Array]) -> float:
+        runner = observer.compile({"c.w": layer}, biases)
+        return float(np.mean([np.abs(runner.run(x) - y).mean() for x, y in zip(_inputs(), plain, strict=True)]))
+
+    spread_error = error(_layer(model, "c.w", even.limit, even.spread), biases)
+    assert spread_error < 0.5 * error(_layer(model, "c.w", float(high.max())), {})
+
+
+def test_spreading_clips_nothing_and_leaves_zero_where_there_is_a_border() -> None:
+    low, high = np.array([-0.375, -1, 0], np.float32), np.array([2, 16, 0], np.float32)
+    for shifted in (True, False):
+        even = spreading(low, high, shifted=shifted)
+        ends = np.array([low, high]) * even.spread.factors + even.spread.shifts
+        assert np.abs(ends).max() == pytest.approx(even.limit, rel=1e-6)
+        assert even.spread.factors[0] > even.spread.factors[1] == 1
+        assert even.spread.factors[2] == 8, "a channel that held nothing counts as a 64th of the widest"
+        assert shifted == bool(even.spread.shifts.any())
+    assert spreading(low, high, shifted=True).limit == pytest.approx(8.5)
+
+
+def test_columns_are_spread_as_the_tensor_is() -> None:
+    columns = np.random.default_rng(4).standard_normal((1, 18, 5)).astype(np.float32)
+    spread = Spread(np.array([2, 3], np.float32), np.array([0.5, -1], np.float32))
+    found = spread_columns(columns, spread)
+    assert np.allclose(found[0, :9], columns[0, :9] * 2 + 0.5)
+    assert np.allclose(found[0, 9:], columns[0, 9:] * 3 - 1)
+
+
+def _judged(rule: str, sensitivity: float, name: str = "a") -> Candidate:
+    spread = Spread(np.ones(2, np.float32), np.zeros(2, np.float32)) if rule.startswith("spread") else None
+    int8 = Int8Layer(np.ones((1, 2, 1, 1), np.int8), np.ones(1, np.float32), 1.0, spread)
+    return Candidate(ConvLayer(name, "conv2d", None, (1, 1), (0, 0, 0, 0)), int8, None, rule, 200, sensitivity)
+
+
+@pytest.mark.parametrize(
+    ("found", "rule"),
+    [
+        ({"largest": 1, "spread": 0.7, "largest_varied": 4, "spread_varied": 3}, "spread_varied"),
+        ({"largest": 1, "spread": 0.5, "largest_varied": 4, "spread_varied": 3}, "spread"),
+        ({"largest": 1, "spread": 0.5, "spread_varied": 3, "kl": 0.3}, "spread"),
+        ({"largest": 1, "spread": 0.5, "spread_varied": 3, "kl": 0.2}, "kl"),
+        ({"largest_varied": 1, "kl": 0.6}, "largest_varied"),
+    ],
+)
+def test_wide_limits_go_first_unless_others_are_clearly_better(found: dict[str, float], rule: str) -> None:
+    assert preferred(_judged(name, value) for name, value in found.items()).rule == rule
+
+
+def test_spreads_that_bring_little_to_the_whole_are_given_up() -> None:
+    judged = [
+        _judged("spread_varied", 1.0, "a"),
+        _judged("largest_varied", 3.0, "a"),
+        _judged("spread_varied", 0.1, "b"),
+        _judged("largest_varied", 0.2, "b"),
+    ]
+    kept = without_needless_spreads([judged[0], judged[2]], judged)
+    assert [(one.layer.filter, one.rule) for one in kept] == [("a", "spread_varied"), ("b", "largest_varied")]
 
 
 def test_inverted_inputs_stay_in_the_range_and_come_back() -> None:
     inputs = [x * (1 + index) for index, x in enumerate(_inputs(3))]
-    turned = inverted(inputs)
-    for channel in range(3):
-        low = min(x[:, channel].min() for x in inputs)
-        high = max(x[:, channel].max() for x in inputs)
-        assert min(x[:, channel].min() for x in turned) == pytest.approx(low, abs=1e-5)
-        assert max(x[:, channel].max() for x in turned) == pytest.approx(high, abs=1e-5)
-    darkest = np.unravel_index(inputs[2][0, 0].argmin(), inputs[2][0, 0].shape)
-    assert turned[2][0, 0][darkest] == turned[2][0, 0].max()
-    assert all(np.allclose(x, y, atol=1e-5) for x, y in zip(inputs, inverted(turned), strict=True))
+    ends = ends_of(inputs)
+    for x in inputs:
+        turned = inverted(x, ends)
+        assert ((turned >= ends.low - 1e-5) & (turned <= ends.high + 1e-5)).all()
+        assert np.allclose(inverted(turned, ends), x, atol=1e-5)
+        darkest = np.unravel_index(x[0, 0].argmin(), x[0, 0].shape)
+        assert turned[0, 0][darkest] == turned[0, 0].max()
 
 
-def test_every_input_is_shown_in_one_other_guise() -> None:
-    inputs = _inputs(4)
-    guises = varied(inputs)
-    assert [np.array_equal(x, y) for x, y in zip(guises, inverted(inputs), strict=True)] == [True, False] * 2
-    assert all(np.array_equal(guises[index], washed_out(inputs[index])) for index in (1, 3))
-
-
-def test_limits_that_clip_nothing_lie_between_what_was_seen() -> None:
-    found = unclipped_limits(2.0, 18.0)
-    assert found == {"largest": 2.0, "largest_varied": 18.0, "largest_between": pytest.approx(6.0)}
-    assert unclipped_limits(2.0, 2.05) == {"largest": 2.05}
-    assert unclipped_limits(0.0, 3.0) == {"largest": 3.0}
+def test_every_guise_is_another_image_within_the_range_of_all() -> None:
+    inputs = [x[:, :, :30, :28] for x in _inputs(9)]
+    ends = ends_of(inputs)
+    found = list(guises(inputs, 3))
+    assert len(found) == 27
+    assert all(np.array_equal(x, y) for x, y in zip(found, guises(inputs, 3), strict=True))
+    for x, y in zip(inputs * 3, found, strict=True):
+        assert y.dtype == np.float32
+        assert sorted(y.shape) == sorted(x.shape)
+        assert ((y >= ends.low - 1e-5) & (y <= ends.high + 1e-5)).all()
+        assert y.shape != x.shape or not np.array_equal(x, y)
+    names = list(GUISES)
+    assert np.array_equal(found[names.index("washed_out")], washed_out(inputs[names.index("washed_out")]))
+    assert len({x.tobytes() for x in found[::9]}) == 3, "the guises of one input differ"

@@ -81,7 +81,7 @@ def add_relu(op: OpView, values: Values) -> None:
 
 
 def affine_channel(op: OpView, values: Values) -> None:
-    """X * Scale + Bias for each channel; whether the compiler fuses the two does not show behind fp16."""
+    """X * Scale + Bias for each channel; whether the compiler fuses the two shows in fp16 and int8 in ties only."""
     op.must("data_layout", "NCHW")
     x, factor, shift = (values.one(op, slot, np.float32) for slot in ("X", "Scale", "Bias"))
     if x.ndim != 4 or factor.shape != (x.shape[1],) or shift.shape != factor.shape:
@@ -176,6 +176,15 @@ def pool2d(op: OpView, values: Values) -> None:
     op.must("adaptive", False)
     op.ignore("ceil_mode", "exclusive", "padding_algorithm", "paddings", "ksize", "strides", "data_format")
     values.put(op, "Out", _f32(x.astype(np.float64).mean(axis=(2, 3), keepdims=True)))
+
+
+def reduce_mean(op: OpView, values: Values) -> None:
+    """The mean over some sides. The engine adds in float32, one value after the other; see the top of this file."""
+    x = values.one(op, "X", np.float32)
+    sides = tuple(side % x.ndim for side in op.ints("dim"))
+    op.must("keep_dim", True)
+    op.must("reduce_all", False)
+    values.put(op, "Out", _f32(x.astype(np.float64).mean(axis=sides, keepdims=True)))
 
 
 def _activated(op: OpView, y: Float32) -> Array:

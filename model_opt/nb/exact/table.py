@@ -27,6 +27,7 @@ _FP32: dict[str, Compute] = {
     "depthwise_conv2d": fp32.conv,
     "conv2d_transpose": fp32.conv_transpose,
     "pool2d": fp32.pool2d,
+    "reduce_mean": fp32.reduce_mean,
     "nearest_interp_v2": moves.nearest,
     "slice": moves.slice_,
 }
