@@ -7,7 +7,7 @@ engine that runs the bundle's own files, on the regression set and the images of
 which the fp32 files give too. "Faint" is the mask of low_contrast.png against that of the fp32 files, "truth" the text
 that was drawn on the regression set, "int8" the share of the detector's multiply-accumulates in 8-bit integers. A row
 "opt alone" shows what opt makes of the public models without the kit's passes and algorithms; --no-bare leaves those
-out. --write puts the table into docs/benchmarks.md, --plot FILE draws it.
+out. --write puts the rows into docs/benchmarks.md, where those of other recipes stay; --plot FILE draws the table.
 """
 
 from __future__ import annotations
@@ -144,11 +144,20 @@ def table(recipes: Sequence[str], images: Path | None, folder: Path, *, with_bar
 
 
 def write(lines: Sequence[str]) -> None:
-    """Put the table between its marks in docs/benchmarks.md."""
+    """Put the table between its marks in docs/benchmarks.md; rows that were not measured anew stay."""
     path = Path(__file__).parents[1] / "docs" / "benchmarks.md"
     text = path.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
-    write_atomic(path, (head + BEGIN + "\n".join(lines) + "\n" + END + rest.partition(END)[2]).encode())
+    before, _, behind = rest.partition(END)
+    rows = {name_of(line): line for line in (*before.splitlines()[2:], *lines[2:])}
+    order = [title for title, _, _ in builds(tuple(load_recipes().rows), bare=True)]
+    kept = [rows[title] for title in order if title in rows]
+    write_atomic(path, (head + BEGIN + "\n".join((*lines[:2], *kept)) + "\n" + END + behind).encode())
+
+
+def name_of(line: str) -> str:
+    """Return the first cell of a line of the table."""
+    return line.split("|")[1].strip()
 
 
 def main() -> None:
