@@ -123,7 +123,8 @@ def quantise_weights(
     Depthwise filters and layers that cannot be watched get 16 bits, the others 8: the scale of each output by least
     error, then one weight after the other, and what rounding it adds is taken from those not yet rounded (GPTQ, Frantar
     et al. 2022, arXiv 2210.17323). A bias takes up the mean of what is left. The layers that then still move the output
-    most for each byte get 16 bits instead, until ``wide_bytes`` are spent.
+    most for each byte get 16 bits instead, until ``wide_bytes`` are spent. What layers read is looked at on the inputs
+    as they are and in ``options.guises`` other guises of each.
 
     ``inputs``: float32 NCHW, batch 1. Raises ``CalibrationError`` for inputs that teach nothing and ``KitError`` for
     a model without such layers.
