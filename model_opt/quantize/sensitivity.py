@@ -12,6 +12,7 @@ from model_opt.errors import KitError
 from model_opt.nb import NbModel, VarType
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import encode_model, translate
+from model_opt.quantize.cores import in_order
 from model_opt.quantize.observe import Float32Array
 from model_opt.quantize.report import Progress
 
@@ -30,12 +31,16 @@ def output_moves(
     """
     plain = Runner(model)
     floats = [plain.run(x) for x in inputs]
-    moves = {}
-    for index, (name, change) in enumerate(changes.items()):
-        progress(index / len(changes), f"how much {name} matters")
+
+    def move(change: Mapping[str, Float32Array]) -> float:
         other = Runner(model, change)
         moved = [np.square(y - other.run(x), dtype=np.float64).mean() for x, y in zip(inputs, floats, strict=True)]
-        moves[name] = float(np.mean(moved))
+        return float(np.mean(moved))
+
+    moves = {}
+    for index, (name, moved) in enumerate(zip(changes, in_order(move, changes.values()), strict=True)):
+        progress(index / len(changes), f"how much {name} matters")
+        moves[name] = moved
     return moves
 
 

@@ -18,6 +18,7 @@ from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.ops import Float64Array
 from model_opt.quantize.columns import ConvLayer, added_behind, check_inputs, conv_layers, sample_windows
+from model_opt.quantize.cores import in_order
 from model_opt.quantize.guises import guises
 from model_opt.quantize.int8_rounding import damped, round_by_gram
 from model_opt.quantize.linear_ops import filter_of
@@ -186,6 +187,8 @@ def _sensitive(
     changes = {}
     for layer in layers:
         one, shape = rounded[layer.weight], model.params[layer.weight].shape
+        if one.stored.rows.size > options.wide_bytes:
+            continue
         changes[layer.weight] = {layer.weight: from_rows(one.stored.floats(), shape)}
         if layer.bias is not None and one.bias is not None:
             changes[layer.weight][layer.bias] = one.bias
@@ -248,11 +251,17 @@ def _watch(
         width = to_rows(model.params[layer.weight]).shape[1]
         seen.append(_Seen(np.zeros(width), np.zeros((width, width))))
     observer = Observer(plain, [layer.weight for layer in layers])
-    for index, x in enumerate(inputs):
-        progress(index / count, f"watch layers, input {index + 1} of {count}")
+
+    def look(numbered: tuple[int, Float32Array]) -> list[Float32Array]:
+        index, x = numbered
         views = observer.run(x).layers
-        for layer, sums in zip(layers, seen, strict=True):
-            sums.add(_columns(views[layer.weight], layer, model.params[layer.weight].shape, index))
+        shapes = [model.params[layer.weight].shape for layer in layers]
+        return [_columns(views[layer.weight], layer, shape, index) for layer, shape in zip(layers, shapes, strict=True)]
+
+    for index, read in enumerate(in_order(look, enumerate(inputs))):
+        progress(index / count, f"watch layers, input {index + 1} of {count}")
+        for sums, columns in zip(seen, read, strict=True):
+            sums.add(columns)
     return seen
 
 
