@@ -27,7 +27,8 @@ _F64 = struct.Struct("<d").unpack_from
 # offsets all point at the same large table would cost the square of its size without a limit.
 _SHARING = 2
 
-_WIDTHS = {"u8": 1, "i32": 4, "f32": 4, "i64": 8, "f64": 8}
+WIDTHS = {"u8": 1, "i32": 4, "f32": 4, "i64": 8, "f64": 8}
+"""The bytes of each type of number."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class TableKind:
     @property
     def widths(self) -> tuple[int, ...]:
         """The bytes that each field takes inside the table: a number's own, 4 for an offset."""
-        return tuple(_WIDTHS.get(kind, 4) for _, kind in self.fields)
+        return tuple(WIDTHS.get(kind, 4) for _, kind in self.fields)
 
 
 class Flat:

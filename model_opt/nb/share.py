@@ -13,14 +13,13 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from model_opt.nb.canonical import FREE_READS, HEADER, parse_header
-from model_opt.nb.flat import Flat, Table
+from model_opt.nb.flat import WIDTHS, Flat, Table
 from model_opt.nb.schema import PROGRAM, TOPOLOGY
 
 if TYPE_CHECKING:
     from flatbuffers import Builder
 
 _EXACT = "surrogateescape"
-_SIZES = {"u8": 1, "i32": 4, "f32": 4, "i64": 8, "f64": 8}
 
 
 def share_equal_parts(data: bytes) -> bytes:
@@ -62,7 +61,7 @@ class _Copy:
 
     def _field(self, table: Table, slot: int, kind: str) -> bytes | int:
         """Return a number's bytes, or where the copy of anything else stands."""
-        if kind in _SIZES:
+        if kind in WIDTHS:
             return table.raw(slot)
         if kind == "string":
             return self._string(_encoded(table.string(slot, errors=_EXACT)))
@@ -73,7 +72,7 @@ class _Copy:
         inner = kind.strip("[]")
         if inner in TOPOLOGY:
             return self._offsets([self.table(one) for one in table.tables(slot, TOPOLOGY[inner])])
-        width = _SIZES[inner]
+        width = WIDTHS[inner]
         first, count = table.raw_vector(slot, width)
         return self._numbers(table.flat.data[first : first + count * width], width)
 

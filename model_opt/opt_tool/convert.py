@@ -217,7 +217,6 @@ def _read_back(
 ) -> tuple[NbModel, bytes]:
     """Read what opt wrote; return it with the bytes to keep. Raise ``OptError`` unless it is what was asked for."""
     try:
-        read_nb(data)
         data = share_equal_parts(canonicalise(data))
         found = read_nb(data)
     except NbError as error:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model_opt.nb.exact.winograd import F43, input_matrix, tiles
 from model_opt.passes.ops import Conv, Float64Array
 from model_opt.quantize.cores import in_order
+from model_opt.quantize.guises import ends_of
 from model_opt.quantize.observe import Float32Array, LayerView, Observer
 from model_opt.quantize.report import Progress
 
@@ -129,11 +130,10 @@ def grounds(inputs: Sequence[Float32Array]) -> list[Float32Array]:
 
     Drawn pages have such grounds and scanned ones have not; on them a kernel's error is the same in every pixel.
     """
-    low = np.min([x.min(axis=(0, 2, 3)) for x in inputs], axis=0)
-    high = np.max([x.max(axis=(0, 2, 3)) for x in inputs], axis=0)
+    ends = ends_of(inputs)
     shape = min((x.shape for x in inputs), key=lambda shape: shape[2] * shape[3])
-    colours = (low, (low + high) / 2, high)
-    return [np.array(np.broadcast_to(c[None, :, None, None], shape), dtype=np.float32) for c in colours]
+    colours = (ends.low, (ends.low + ends.high) / 2, ends.high)
+    return [np.array(np.broadcast_to(colour, shape), dtype=np.float32) for colour in colours]
 
 
 def windows(x: Float32Array, conv: Conv) -> Float64Array:
