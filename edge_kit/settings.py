@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from edge_kit.spec.load import read_yaml
 from model_opt.errors import KitError
+from model_opt.machine import available_cores
 
 DEFAULT_DET = "PP-OCRv4_mobile_det"
 DEFAULT_REC = "PP-OCRv4_mobile_rec"
@@ -44,7 +44,7 @@ class PipelineSettings:
     @property
     def cores(self) -> int:
         """Threads the pipeline may use: ``threads``, else those this process may run on."""
-        return self.threads or len(os.sched_getaffinity(0))
+        return self.threads or available_cores()
 
 
 def looks_like_path(name: str) -> bool:

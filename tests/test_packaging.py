@@ -77,7 +77,7 @@ def test_the_launcher_names_what_to_install_without_a_python(tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert "no CPython 3.10-3.12" in done.stderr
+    assert "no CPython 3.10-3.13" in done.stderr
     assert "python3-venv" in done.stderr
 
 

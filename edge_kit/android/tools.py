@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from edge_kit.android.errors import ToolFailed, ToolMissing
+from model_opt.machine import end_group
 
 TOOLS: Mapping[str, str] = {
     "java": "default-jdk-headless",
@@ -102,7 +102,7 @@ def run_tool(
         try:
             _wait(process, tick)
         except BaseException:
-            _end(process)
+            end_group(process)
             raise
         output.seek(0)
         said = output.read().decode("utf-8", "replace")
@@ -118,13 +118,6 @@ def _wait(process: subprocess.Popen[bytes], tick: Tick | None) -> None:
     while process.poll() is None:
         tick()
         time.sleep(_POLL)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program together with the children it started: it leads a session of its own."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _told(name: str, code: int, said: str) -> str:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model_opt.errors import KitError
+
+if TYPE_CHECKING:
+    from filelock import ReadWriteLock
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EINVAL)
 _POLL_SECONDS = 0.05
+_OPENS_FOLDERS = hasattr(os, "O_DIRECTORY")
+"""Whether a folder can be opened, to lock it and to flush it: not on Windows."""
 
 
 class DiskError(KitError):
@@ -47,9 +53,8 @@ def disk_error(error: OSError, doing: str, path: Path | None) -> DiskError:
 
 @contextmanager
 def shared_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file at ``path`` together with others; waits while somebody holds it alone."""
-    with _opened(path, os.O_RDWR | os.O_CREAT) as handle:
-        fcntl.flock(handle, fcntl.LOCK_SH)
+    """Hold the read-write lock at ``path`` together with others; waits while somebody holds it alone."""
+    with _read_write_lock(path) as lock, lock.read_lock():
         yield
 
 
@@ -59,29 +64,62 @@ def sole_lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
     ``waiting`` ends the wait by raising. The lock dies with the process, however that ends.
     """
-    with _opened(path, os.O_RDWR | os.O_CREAT) as handle:
-        while not _try_alone(handle):
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    while True:
+        try:
+            lock.acquire(blocking=False)
+            break
+        except Timeout:
             waiting()
             time.sleep(_POLL_SECONDS)
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextmanager
 def sole_lock_if_free(path: Path) -> Iterator[bool]:
-    """Try to hold the lock file at ``path`` alone and yield whether that worked; never waits."""
-    with _opened(path, os.O_RDWR | os.O_CREAT) as handle:
-        yield _try_alone(handle)
+    """Try to hold the read-write lock at ``path`` alone and yield whether that worked; never waits."""
+    from filelock import Timeout
+
+    with _read_write_lock(path) as lock, ExitStack() as held:
+        try:
+            held.enter_context(lock.write_lock(blocking=False))
+        except Timeout:
+            yield False
+            return
+        yield True
+
+
+@contextmanager
+def _read_write_lock(path: Path) -> Iterator[ReadWriteLock]:
+    """Give a lock object of its own: one object cannot be held by two that exclude each other."""
+    from filelock import ReadWriteLock
+
+    lock = ReadWriteLock(path, is_singleton=False)
+    try:
+        yield lock
+    finally:
+        lock.close()
 
 
 @contextmanager
 def folder_lock(folder: Path, waiting: Callable[[], None]) -> Iterator[bool]:
     """Hold ``folder`` itself alone (no lock file is left in it) and yield whether it is held.
 
-    Not held (False) on file systems that cannot lock folders, NFS for one.
+    Not held (False) on file systems that cannot lock folders, NFS for one, and on systems that cannot open them.
     """
-    with _opened(folder, os.O_RDONLY | os.O_DIRECTORY) as handle:
+    from filelock import lock_descriptor
+
+    if not _OPENS_FOLDERS:
+        yield False
+        return
+    with _opened(folder) as handle:
         try:
-            while not _try_alone(handle):
+            while not lock_descriptor(handle, blocking=False):
                 waiting()
                 time.sleep(_POLL_SECONDS)
             held = True
@@ -93,25 +131,19 @@ def folder_lock(folder: Path, waiting: Callable[[], None]) -> Iterator[bool]:
 
 
 @contextmanager
-def _opened(path: Path, mode: int) -> Iterator[int]:
-    handle = os.open(path, mode | os.O_CLOEXEC, 0o666)
+def _opened(folder: Path) -> Iterator[int]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield handle
     finally:
         os.close(handle)
 
 
-def _try_alone(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def sync_folder(folder: Path) -> None:
-    """Make the names inside ``folder`` survive a power cut, where the file system can sync folders."""
-    with _opened(folder, os.O_RDONLY | os.O_DIRECTORY) as handle:
+    """Make the names inside ``folder`` survive a power cut, where the system and the file system can sync folders."""
+    if not _OPENS_FOLDERS:
+        return
+    with _opened(folder) as handle:
         try:
             os.fsync(handle)
         except OSError as error:
@@ -125,7 +157,7 @@ def exchange(one: Path, other: Path) -> bool:
     Returns False, with nothing changed, where the system or the file system cannot do that.
     Raises ``OSError`` for every other fault.
     """
-    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
     if function is None:
         return False
     function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]

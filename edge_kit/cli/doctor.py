@@ -61,7 +61,7 @@ def _machine() -> list[Finding]:
     hint = "" if fits else "Paddle Inference and paddlelite have wheels for Linux on x86-64 only"
     return [
         Finding("edge-kit", True, __version__),
-        Finding("Python", (3, 10) <= sys.version_info[:2] <= (3, 12), python, "use CPython 3.10-3.12"),
+        Finding("Python", (3, 10) <= sys.version_info[:2] <= (3, 13), python, "use CPython 3.10-3.13"),
         Finding("system", fits, f"{platform.system()} {platform.machine()}", hint),
         _cache(),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -30,6 +29,7 @@ from edge_kit.verify.regression import regression_set, user_set
 from edge_kit.verify.runs import Named, Verified, verify_pipelines
 from edge_kit.verify.store import dump_verified
 from model_opt.files import sha256_bytes, sha256_file
+from model_opt.machine import available_cores
 from model_opt.nb import place_of, read_nb
 from model_opt.opt_tool import ToolEnv
 from model_opt.resources import config_dir
@@ -119,7 +119,7 @@ def _pipeline(make: MakeEngine, profile: Profile, characters: Sequence[str], sta
     """Return a pipeline on engines that ``stack`` closes."""
     det, rec = make("det"), make("rec")
     # The exact engine computes on one core, a line for some seconds, and may be run by several threads.
-    at_once = os.cpu_count() or 1 if isinstance(rec, ExactNbEngine) else 1
+    at_once = available_cores() if isinstance(rec, ExactNbEngine) else 1
     pipeline = OcrPipeline(profile, Runs(_run_of(det), (_run_of(rec),) * at_once), characters)
     for closing in (det.close, rec.close, pipeline.close):
         stack.callback(closing)

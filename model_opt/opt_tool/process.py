@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
+
+from model_opt.machine import end_group
 
 _CHILD = Path(__file__).resolve().parent / "child"
 _FOREIGN = ("PYTHON", "GLOG_", "FLAGS_", "KMP_", "MKL_", "OMP_", "MALLOC_")
@@ -46,15 +47,7 @@ def run_limited(command: Sequence[str], *, cwd: Path, log: Path, timeout_s: floa
         except subprocess.TimeoutExpired:
             return None
         finally:
-            kill_group(process)
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a child that was started in its own session, with all it started, and reap it."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            end_group(process)
 
 
 def how_it_ended(returncode: int) -> str:

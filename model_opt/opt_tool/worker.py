@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_opt.errors import KitError
+from model_opt.machine import end_group
 from model_opt.opt_tool.environment import ToolEnv
-from model_opt.opt_tool.process import child_command, child_environment, how_it_ended, kill_group, last_lines
+from model_opt.opt_tool.process import child_command, child_environment, how_it_ended, last_lines
 
 KEPT_BYTES = 160 << 20
 """Memory that a worker's idle predictors may hold.
@@ -186,7 +187,7 @@ def _other_way(pipe: tuple[int, int]) -> tuple[int, int]:
 def _end(process: subprocess.Popen[bytes], log: IO[bytes], request: int, reply: int, owner: int) -> None:
     """End a worker and free its pipes; in a forked copy of the starting process leave the worker alone."""
     if os.getpid() == owner:
-        kill_group(process)
+        end_group(process)
     _close(log, request, reply)
 
 

@@ -230,7 +230,7 @@ def _range_behind(draft: Draft, op: Op, ranges: Mapping[str, _Range]) -> _Range:
 
 def _strengths(draft: Draft, group: _Group, ranges: Mapping[str, _Range]) -> Float64Array:
     """Return for each channel how far it moves a reader's output, as a part of what the strongest channel may do."""
-    strongest = np.zeros(group.channels)
+    strongest: Float64Array = np.zeros(group.channels)
     for conv in _convs(draft, group.readers):
         x = ranges[conv.source]
         moves = _taps(conv.weight) * (x.reach + (np.abs(x.centre) if conv.padded else 0.0))

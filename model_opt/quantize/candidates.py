@@ -93,7 +93,7 @@ def _candidate(
 ) -> Candidate:
     weights = model.params[layer.filter]
     spread = how.spread
-    wide = weights if spread is None else weights / spread.factors[:, None, None]
+    wide: Float32Array = weights if spread is None else np.asarray(weights / spread.factors[:, None, None], np.float32)
     read = round_input(values if spread is None else spread_columns(values, spread), how.limit)
     rounded = round_nearest(wide) if layer.depthwise else round_by_error(wide, read[0], centred=layer.bias is not None)
     int8 = Int8Layer(rounded.weights.reshape(weights.shape), rounded.scales, how.limit, spread)

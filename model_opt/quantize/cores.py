@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from model_opt.machine import available_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -18,7 +19,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], at_once: int
     No more than that many results wait to be taken, so large ones do not pile up. An exception of ``work`` comes out
     where its result would have.
     """
-    count = at_once or os.cpu_count() or 1
+    count = at_once or available_cores()
     with ThreadPoolExecutor(count) as pool:
         running: deque[Future[Result]] = deque()
         for item in items:

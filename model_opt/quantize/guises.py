@@ -85,7 +85,8 @@ def _half(x: Float32Array, ends: Ends, random: np.random.Generator) -> Float32Ar
     even = x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
     small = (even[:, :, ::2] + even[:, :, 1::2])[..., ::2] + (even[:, :, ::2] + even[:, :, 1::2])[..., 1::2]
     high, wide = (-(-side // (side // 2)) for side in x.shape[2:])
-    return np.tile(small / np.float32(4), (1, 1, high, wide))[:, :, : x.shape[2], : x.shape[3]]
+    tiled = np.tile(small / np.float32(4), (1, 1, high, wide))
+    return np.asarray(tiled[:, :, : x.shape[2], : x.shape[3]], np.float32)
 
 
 def _coloured(x: Float32Array, ends: Ends, random: np.random.Generator) -> Float32Array:

@@ -30,7 +30,7 @@ def limits(x: Float32Array, largest: float) -> dict[str, float]:
     Kullback-Leibler divergence between the histograms of the values and of 128 steps (Migacz, 8-bit inference with
     TensorRT, GTC 2017).
     """
-    values = np.abs(x).ravel()
+    values: Float32Array = np.abs(x).ravel()
     values = values[:: max(1, values.size // 200_000)]
     found = {
         "min_max": largest,
@@ -118,11 +118,12 @@ def _scales(flat: Float32Array, shrink: float) -> Float32Array:
 
 
 def _whole(flat: NDArray[np.float32], scales: Float32Array) -> NDArray[np.int8]:
-    return np.clip(np.rint(flat / scales[:, None]), -MOST, MOST).astype(np.int8)
+    return np.asarray(np.clip(np.rint(flat / scales[:, None]), -MOST, MOST), np.int8)
 
 
 def _best_scales(flat: Float32Array, gram: Float64Array) -> Float32Array:
-    best, least = _scales(flat, 1.0), np.full(len(flat), np.inf)
+    best: Float32Array = _scales(flat, 1.0)
+    least: Float64Array = np.full(len(flat), np.inf)
     for shrink in _WEIGHT_SHRINKS[::-1]:
         scales = _scales(flat, float(shrink))
         moved = (_whole(flat, scales) * scales[:, None].astype(np.float64)) - flat

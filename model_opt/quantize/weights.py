@@ -271,7 +271,7 @@ def _columns(view: LayerView, layer: _Layer, kernel: tuple[int, ...], seed: int)
     if layer.conv is not None:
         window: Float32Array = sample_windows(view, layer.conv, kernel, _PLACES, random)[0]
         return window
-    flat = view.input.reshape(-1, view.input.shape[-1])
+    flat: Float32Array = view.input.reshape(-1, view.input.shape[-1])
     if len(flat) > _PLACES:
         flat = flat[np.sort(random.choice(len(flat), _PLACES, replace=False))]
     columns: Float32Array = np.asarray(flat.T, np.float32, order="C")

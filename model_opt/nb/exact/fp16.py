@@ -229,7 +229,7 @@ def conv_transpose(op: OpView, values: Values) -> None:
     flat = weights.reshape(channels, -1).T
     blocks = np.stack([gemm(flat, one.reshape(channels, -1)) for one in x])
     parts = blocks.reshape(n, weights.shape[1], *window.kernel, height, width).transpose(0, 1, 4, 2, 5, 3)
-    y = parts.reshape(n, weights.shape[1], height * window.kernel[0], width * window.kernel[1])
+    y: Float32 = parts.reshape(n, weights.shape[1], height * window.kernel[0], width * window.kernel[1])
     bias = _maybe(op, values, "Bias")
     if bias is not None:
         y = rounded(y + channelwise(bias))
@@ -239,7 +239,7 @@ def conv_transpose(op: OpView, values: Values) -> None:
 def _lane_sums(powers: Float32) -> Float32:
     """Sum (rows, size) as eight lanes, then four, then one after the other."""
     whole, size = powers.shape[1] // 8 * 8, powers.shape[1]
-    lanes = np.zeros((len(powers), 8), np.float32)
+    lanes: Float32 = np.zeros((len(powers), 8), np.float32)
     for i in range(0, whole, 8):
         lanes = rounded(lanes + powers[:, i : i + 8])
     four = rounded(lanes[:, :4] + lanes[:, 4:])

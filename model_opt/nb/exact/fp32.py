@@ -39,7 +39,7 @@ def gelu(op: OpView, x: Float32) -> Array:
     """x / 2 (1 + erf(x / sqrt 2))."""
     op.must("approximate", False)
     wide = x.astype(np.float64)
-    return np.asarray(0.5 * wide * (1 + _erf(wide / sqrt(2)).astype(np.float64)))
+    return np.asarray(0.5 * wide * (1 + np.asarray(_erf(wide / sqrt(2)), np.float64)))
 
 
 def hard_sigmoid(op: OpView, x: Float32) -> Array:

@@ -151,7 +151,7 @@ def matvec(a: Float32, x: Float32, bias: Float32) -> Float32:
     missing = -len(x) % 8
     lanes = np.pad(a, ((0, 0), (0, missing))).reshape(len(a), -1, 8)
     factors = np.pad(x, (0, missing)).reshape(-1, 8)
-    total = np.zeros((len(a), 8), np.float32)
+    total: Float32 = np.zeros((len(a), 8), np.float32)
     for k in range(len(factors)):
         total = fma(total, lanes[:, k], factors[k])
     while total.shape[1] > 1:
