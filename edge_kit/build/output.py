@@ -282,13 +282,22 @@ def _blocks(name: str, source: Source) -> Iterator[bytes]:
 def _swap(fresh: Path, target: Path) -> None:
     """Put ``fresh`` at ``target``; afterwards an old bundle, if there was one, is at ``fresh``."""
     if not os.path.lexists(target) or not any(target.iterdir()):
-        fresh.rename(target)  # replaces an empty folder in the same step
+        _rename_over_empty(fresh, target)
     elif not exchange(fresh, target):
         old = _sibling(target, "old")
         target.rename(old)
         fresh.rename(target)
         shutil.rmtree(old, ignore_errors=True)
     sync_folder(target.parent)
+
+
+def _rename_over_empty(fresh: Path, target: Path) -> None:
+    """Rename ``fresh`` to ``target``, which is absent or an empty folder: in one step where the system can."""
+    try:
+        fresh.rename(target)
+    except FileExistsError:  # Windows
+        target.rmdir()
+        fresh.rename(target)
 
 
 def _recover(target: Path) -> None:

@@ -93,7 +93,7 @@ def _packages() -> list[Finding]:
         try:
             found.append(Finding(name, True, version(name)))
         except PackageNotFoundError:
-            found.append(Finding(name, False, "-", "run ./scripts/edge-kit once, or install edge-kit[server]"))
+            found.append(Finding(name, False, "-", "run ./scripts/edge-kit once, or pip install " + name))
     return found
 
 

@@ -83,7 +83,7 @@ def export_onnx(model: ModelFiles) -> Path:
     except PackageNotFoundError as error:
         raise EngineError(
             "engine onnx needs paddle2onnx, which is not installed",
-            hint="install edge-kit with its 'server' extra, or use another --engine",
+            hint="install paddle2onnx (edge-kit[onnx]; there is none for CPython 3.13), or use another --engine",
         ) from error
     path = cache_dir() / "onnx" / f"{model.fingerprint[:32]}-{release}-opset{OPSET}.onnx"
     if not path.is_file():

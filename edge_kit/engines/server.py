@@ -59,7 +59,7 @@ def _make_predictor(model: ModelFiles, options: EngineOptions) -> Any:
     except ImportError as error:
         raise EngineError(
             f"engine server needs paddlepaddle, which does not load: {error}",
-            hint="install edge-kit with its 'server' extra, or use another --engine",
+            hint="install paddlepaddle 3.3.1 (there is none for Linux on ARM), or use another --engine",
         ) from error
     config = inference.Config(str(model.pdmodel), str(model.pdiparams))
     kind, index = split_device(options.device, engine="server")
@@ -71,7 +71,7 @@ def _make_predictor(model: ModelFiles, options: EngineOptions) -> Any:
     else:
         raise EngineError(
             f"engine server cannot run on device {options.device!r}: the installed paddlepaddle supports cpu only",
-            hint="use --device cpu, or install a GPU build of paddlepaddle 2.6.2",
+            hint="use --device cpu, or install a GPU build of paddlepaddle 3.3.1",
         )
     config.disable_glog_info()
     config.switch_ir_optim(True)
