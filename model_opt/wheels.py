@@ -150,7 +150,7 @@ def _run_pip(arguments: Sequence[str], pin: WheelPin) -> subprocess.CompletedPro
             return subprocess.run(
                 [*command, *arguments, *extra],
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
                 check=False,
                 stdin=subprocess.DEVNULL,

@@ -104,7 +104,9 @@ def _export_bytes(model: ModelFiles) -> bytes:
     with tempfile.TemporaryDirectory(prefix="edge-kit-onnx-") as folder:
         target = Path(folder) / "model.onnx"
         command = [sys.executable, "-c", code, str(model.pdmodel), str(model.pdiparams), str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=600
+        )
         if done.returncode != 0 or not target.is_file():
             last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-3:]
             raise EngineError(

@@ -169,7 +169,7 @@ def _load_fault(python: Path, site: Path) -> str | None:
             env=child_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             check=False,
             timeout=_LOAD_SECONDS,
