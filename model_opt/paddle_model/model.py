@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from model_opt.files import write_atomic
 from model_opt.paddle_model.errors import PaddleModelError, fault
 from model_opt.paddle_model.params import check_fits, declared_params, decode_params, encode_params, integer_weights
-from model_opt.paddle_model.program import KINDS, AttrType, Program, Var, VarKind
+from model_opt.paddle_model.program import KINDS, Program, Var, VarKind
 from model_opt.paddle_model.proto import decode_program, encode_program
 
 _MAX_PROGRAM = 1 << 31
@@ -124,18 +124,3 @@ def output_classes(program: Program) -> int | None:
             dims = var.dims if var is not None else None
             return dims[-1] if dims and dims[-1] > 0 else None
     return None
-
-
-def with_swish_beta(model: PaddleModel) -> PaddleModel:
-    """Return the model with ``beta = 1.0`` on every ``swish`` that lacks it.
-
-    Models saved with ``clip_extra=True`` leave the default out, and opt before 2.14 aborts on its absence.
-    """
-    blocks = tuple(
-        block.with_ops(
-            op.with_attr("beta", 1.0, AttrType.FLOAT) if op.type == "swish" and "beta" not in op.attrs else op
-            for op in block.ops
-        )
-        for block in model.program.blocks
-    )
-    return PaddleModel(dataclasses.replace(model.program, blocks=blocks), model.params)
