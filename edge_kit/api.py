@@ -19,8 +19,8 @@ from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
 from edge_kit.settings import PipelineSettings, from_mapping, load_settings, looks_like_path
 from edge_kit.sources import Source, expand
-from edge_kit.spec import profile
-from edge_kit.spec.model import Profile
+from edge_kit.spec import load_spec, profile
+from edge_kit.spec.model import Profile, Spec
 from model_opt.errors import KitError
 from model_opt.zoo import ModelFiles, fetch, open_model, with_dictionary
 
@@ -93,8 +93,8 @@ class Pipeline:
 
     def _assemble(self) -> OcrPipeline:
         settings = self.settings
-        rules = _rules(settings)
         parts = _parts(settings)
+        rules = _rules(settings, parts.spec).with_space(parts.append_space)
         classify = None
         if rules.classifier.enabled:
             classifier = _model_files(settings.cls_model, "cls", None, settings)
@@ -148,6 +148,9 @@ class _Parts:
     det: Callable[[EngineOptions], Engine]
     rec: Callable[[EngineOptions], Engine]
     dictionary: Path
+    append_space: bool | None = None
+    spec: Spec | None = None
+    """The bundle's own specification, None for the kit's."""
 
 
 def _parts(settings: PipelineSettings) -> _Parts:
@@ -157,11 +160,13 @@ def _parts(settings: PipelineSettings) -> _Parts:
         from edge_kit.engines.nb import open_nb
 
         files = bundle_files(Path(settings.bundle))
-        return _Parts(partial(open_nb, files.det), partial(open_nb, files.rec), files.labels)
+        return _Parts(
+            partial(open_nb, files.det), partial(open_nb, files.rec), files.labels, spec=load_spec(files.spec)
+        )
     det, rec = det_files(settings), rec_files(settings)
     if rec.dictionary is None:
         raise KitError("the recogniser has no dictionary", path=rec.pdmodel, hint="name it with --rec-dict")
-    return _Parts(_maker(settings, det), _maker(settings, rec), rec.dictionary)
+    return _Parts(_maker(settings, det), _maker(settings, rec), rec.dictionary, rec.append_space)
 
 
 def _maker(settings: PipelineSettings, model: ModelFiles) -> Callable[[EngineOptions], Engine]:
@@ -198,8 +203,8 @@ def _line_workers(settings: PipelineSettings, device: str) -> int:
     return 1 if single else min(settings.cores, 8)
 
 
-def _rules(settings: PipelineSettings) -> Profile:
-    rules = profile(settings.spec)
+def _rules(settings: PipelineSettings, spec: Spec | None) -> Profile:
+    rules = profile(settings.spec, spec)
     if settings.use_angle_classifier is None:
         return rules
     return replace(rules, classifier=replace(rules.classifier, enabled=settings.use_angle_classifier))

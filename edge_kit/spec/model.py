@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Interpolation = Literal["linear", "cubic"]
@@ -127,6 +127,10 @@ class Profile:
     ctc: CtcRules
     result: ResultRules
 
+    def with_space(self, append_space: bool | None) -> Profile:
+        """Return the profile for a recogniser with or without a class for the space; None leaves it as it is."""
+        return self if append_space is None else replace(self, ctc=replace(self.ctc, append_space=append_space))
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -135,3 +139,7 @@ class Spec:
     spec_version: int
     default_profile: str
     profiles: tuple[Profile, ...]
+
+    def with_space(self, append_space: bool | None) -> Spec:
+        """Return the specification with every profile for such a recogniser; see ``Profile.with_space``."""
+        return replace(self, profiles=tuple(one.with_space(append_space) for one in self.profiles))

@@ -12,6 +12,7 @@ from edge_kit.build.graph import Stage, StageContext
 from edge_kit.recipes import ModelRecipe
 from edge_kit.settings import looks_like_path
 from edge_kit.stages.request import BuildRequest, Role
+from model_opt.dictionary import read_dictionary
 from model_opt.errors import KitError
 from model_opt.files import sha256_file
 from model_opt.nb import inspect_nb, read_nb
@@ -35,7 +36,7 @@ def fetch_stage(role: Role, request: BuildRequest) -> Stage:
     """Return the stage that brings the model's files, and the recogniser's dictionary, into the build."""
     own = given_model(request, role)
     name = request.model(role)
-    key = {"code": code_fingerprint("edge_kit.stages.models")}
+    key = {"code": code_fingerprint("edge_kit.stages.models", "model_opt.dictionary")}
     if own is not None:
         key |= {"own": own.fingerprint}
     else:
@@ -51,9 +52,11 @@ def fetch_stage(role: Role, request: BuildRequest) -> Stage:
             raise KitError("the recogniser has no dictionary", path=files.pdmodel, hint="name it with --rec-dict")
         shutil.copyfile(files.pdmodel, context.out / PROGRAM)
         shutil.copyfile(files.pdiparams, context.out / PARAMETERS)
+        notes: tuple[str, ...] = ()
         if files.dictionary is not None:
             shutil.copyfile(files.dictionary, context.out / DICTIONARY)
-        return {"name": files.name, "source": files.source}
+            notes = read_dictionary(files.dictionary).notes
+        return {"name": files.name, "source": files.source, "warnings": list(notes)}
 
     return Stage(f"fetch-{role}", run, key=key)
 

@@ -41,7 +41,7 @@ ORACLE_PIXELS = 300_000
 PACKAGES = ("paddlepaddle", "onnxruntime", "opencv-python", "numpy", "pyclipper")
 _CODE = (
     "edge_kit.stages.verification", "edge_kit.verify", "edge_kit.ocr", "edge_kit.engines", "edge_kit.spec",
-    "model_opt.opt_tool", "model_opt.nb",
+    "model_opt.opt_tool", "model_opt.nb", "model_opt.dictionary",
 )  # fmt: skip
 
 MakeEngine = Callable[[Role], Engine]
@@ -108,6 +108,7 @@ def _compare(
     context: StageContext, profile: Profile, images: Sequence[Named], made: Mapping[str, MakeEngine]
 ) -> dict[str, Verified]:
     """Run every engine and compare it with the reference."""
+    profile = profile.with_space(fetched(context.inputs, "rec").append_space)
     characters = load_characters(context.inputs["fetch-rec"] / DICTIONARY, profile.ctc)
     with ExitStack() as stack:
         pipelines = {name: _pipeline(make, profile, characters, stack) for name, make in made.items()}

@@ -1,4 +1,4 @@
-"""What a model's program says of itself, and whether that fits its kind, its row and its dictionary."""
+"""What a model's program says of itself, and whether that fits its kind and its row."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from model_opt.zoo.rows import Row
 
 OUTPUT_RANK: dict[Kind, int] = {"det": 4, "rec": 3, "cls": 2}
 """Sizes of the first output: a map [N, 1, H, W], steps [N, T, classes], classes [N, classes]."""
-
-EXTRA_CLASSES = 2
-"""Classes of a recogniser beside its characters: the blank and the space."""
 
 
 @dataclass(frozen=True)
@@ -98,38 +95,4 @@ def check_row(interface: Interface, row: Row, pdmodel: Path) -> None:
             f"{row.name}: the program has {interface.classes} classes, the list of models says {row.classes}",
             path=pdmodel,
             hint=f"this {PDMODEL} is of another model: check the source",
-        )
-
-
-def count_characters(dictionary: Path) -> int:
-    """Return how many characters a dictionary holds: its lines, the end of the last one not counted as another.
-
-    Raises ``ZooError`` when it cannot be read as UTF-8 or is empty.
-    """
-    try:
-        text = dictionary.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise ZooError(
-            f"cannot read the dictionary: {error.strerror}", path=dictionary, hint="check the path and its rights"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ZooError(
-            f"the dictionary is not UTF-8 (byte {error.start})", path=dictionary, hint="save it as UTF-8"
-        ) from error
-    lines = text.split("\n")
-    count = len(lines) - (lines[-1] == "")
-    if count == 0:
-        raise ZooError("the dictionary is empty", path=dictionary, hint="give the one the model was trained with")
-    return count
-
-
-def check_dictionary(dictionary: Path, classes: int | None) -> None:
-    """Raise ``ZooError`` when a dictionary does not fit a recogniser of ``classes`` classes (None: not stated)."""
-    characters = count_characters(dictionary)
-    if classes is not None and characters + EXTRA_CLASSES != classes:
-        raise ZooError(
-            f"the dictionary holds {characters:,} characters, which with space and blank makes "
-            f"{characters + EXTRA_CLASSES:,} classes, and the model has {classes:,}",
-            path=dictionary,
-            hint="give the dictionary that the model was trained with (one character a line, use_space_char on)",
         )

@@ -7,12 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from model_opt.dictionary import read_dictionary, space_follows
 from model_opt.files import sha256_bytes, sha256_file, write_atomic
 from model_opt.resources import cache_dir
 from model_opt.store import disk_faults, known_sum, locked, staged_folder
 from model_opt.zoo.archive import PIR_PROGRAM, extract_model, pir_error
 from model_opt.zoo.files import DICTIONARY, INFERENCE_YML, PDIPARAMS, PDMODEL, Kind, ModelFiles, ZooError
-from model_opt.zoo.inspect import check_dictionary, check_kind, read_interface
+from model_opt.zoo.inspect import check_kind, read_interface
 
 NEEDED = f"give the folder or tar of an exported inference model: {PDMODEL} and {PDIPARAMS}"
 
@@ -25,8 +26,8 @@ def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> Mod
     ``path`` is a folder, used in place, or a tar (plain, gz, bz2, xz), unpacked once into the cache by its sum. A
     recogniser's dictionary is ``dictionary``, else the one in PaddleX's ``inference.yml`` beside the model, else None.
 
-    Raises ``ZooError`` for a path without a model, a model of Paddle 3's new format, a model of another kind and a
-    dictionary that does not fit the classes; ``PaddleModelError`` for damaged files.
+    Raises ``ZooError`` for a path without a model, a model of Paddle 3's new format and a model of another kind,
+    ``DictionaryError`` for a dictionary that does not fit the classes, ``PaddleModelError`` for damaged files.
     """
     path = Path(path)
     with disk_faults("read the model", path):
@@ -57,13 +58,15 @@ def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> Mod
 def with_dictionary(files: ModelFiles, dictionary: Path) -> ModelFiles:
     """Return ``files`` with another dictionary, its sum and so another fingerprint.
 
-    Raises ``ZooError`` when the model is no recogniser, or the dictionary is unreadable or does not fit its classes.
+    Raises ``ZooError`` when the model is no recogniser, ``DictionaryError`` for a dictionary that cannot be read or
+    does not fit the classes.
     """
     if files.kind != "rec":
         raise ZooError(f"a {files.kind} model has no dictionary", path=dictionary, hint="leave the dictionary out")
-    check_dictionary(dictionary, files.classes)
+    characters = read_dictionary(dictionary).characters
+    space = space_follows(len(characters), files.classes, dictionary)
     sums = {**files.sha256, DICTIONARY: sha256_file(dictionary)}
-    return dataclasses.replace(files, dictionary=dictionary, sha256=sums)
+    return dataclasses.replace(files, dictionary=dictionary, append_space=space, sha256=sums)
 
 
 def require_model_files(folder: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from zoo_samples import CHARACTERS, model_bytes, sums_of, tar_bytes, write_dictionary, write_sample
 
+from model_opt.dictionary import DictionaryError
 from model_opt.errors import KitError
 from model_opt.files import sha256_file
 from model_opt.paddle_model import PaddleModelError
@@ -67,14 +68,28 @@ def test_a_dictionary_must_fit_and_the_error_says_both_numbers(cache, tmp_path: 
     files = open_model(rec, "rec", dictionary=write_dictionary(tmp_path / "keys.txt"))
     assert files.dictionary == tmp_path / "keys.txt"
     assert files.sha256["dictionary"] == sha256_file(tmp_path / "keys.txt")
-    with pytest.raises(ZooError, match=r"6,623 characters, .* makes 6,625 classes, and the model has 10") as caught:
+    with pytest.raises(
+        DictionaryError, match=r"6,623 characters, and the model has 10 classes: .* 8 .* or .* 9"
+    ) as caught:
         open_model(rec, "rec", dictionary=mobile_rec.dictionary)
     assert str(mobile_rec.dictionary) in str(caught.value)
     short = write_dictionary(tmp_path / "short.txt", CHARACTERS[:-1])
-    with pytest.raises(ZooError, match=r"7 characters, .* makes 9 classes, and the model has 10"):
+    with pytest.raises(DictionaryError, match=r"7 characters, and the model has 10 classes"):
         open_model(rec, "rec", dictionary=short)
-    with pytest.raises(ZooError, match=r"8 characters, .* makes 10 classes, and the model has 6,625"):
+    with pytest.raises(DictionaryError, match=r"8 characters, and the model has 6,625 classes"):
         with_dictionary(mobile_rec, tmp_path / "keys.txt")
+
+
+@pytest.mark.parametrize(("characters", "space"), [(CHARACTERS, True), ((*CHARACTERS, "i"), False)])
+def test_the_classes_say_whether_a_space_follows(tmp_path: Path, rec: Path, characters, space):
+    files = open_model(rec, "rec", dictionary=write_dictionary(tmp_path / "keys.txt", characters))
+    assert files.append_space is space
+
+
+def test_without_a_dictionary_or_stated_classes_nothing_is_said_of_the_space(tmp_path: Path, rec: Path):
+    assert open_model(rec, "rec").append_space is None
+    free = write_sample(tmp_path / "free", "rec", output=(-1, -1, -1), input_shape=(-1, 3, 48, -1))
+    assert open_model(free, "rec", dictionary=write_dictionary(tmp_path / "keys.txt")).append_space is None
 
 
 def test_another_dictionary_is_another_fingerprint(tmp_path: Path, rec: Path):
@@ -98,7 +113,7 @@ def test_the_last_line_counts_with_or_without_its_end(tmp_path: Path, rec: Path)
 def test_a_dictionary_that_is_none_is_said(tmp_path: Path, rec: Path, data: bytes | None, words: str):
     if data is not None:
         (tmp_path / "keys.txt").write_bytes(data)
-    with pytest.raises(ZooError, match=words):
+    with pytest.raises(DictionaryError, match=words):
         open_model(rec, "rec", dictionary=tmp_path / "keys.txt")
 
 
