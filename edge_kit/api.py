@@ -17,12 +17,13 @@ from edge_kit.ocr.image import Image
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
+from edge_kit.recogniser import facts_of
 from edge_kit.settings import PipelineSettings, from_mapping, load_settings, looks_like_path
 from edge_kit.sources import Source, expand
 from edge_kit.spec import load_spec, profile
-from edge_kit.spec.model import Profile, Spec
+from edge_kit.spec.model import Profile, RecogniserFacts, Spec
 from model_opt.errors import KitError
-from model_opt.zoo import ModelFiles, fetch, open_model, with_dictionary
+from model_opt.zoo import ModelFiles, check_operators, fetch, open_model, with_dictionary
 
 
 class Pipeline:
@@ -94,7 +95,7 @@ class Pipeline:
     def _assemble(self) -> OcrPipeline:
         settings = self.settings
         parts = _parts(settings)
-        rules = _rules(settings, parts.spec).with_space(parts.append_space)
+        rules = _rules(settings, parts.spec).for_recogniser(parts.facts)
         classify = None
         if rules.classifier.enabled:
             classifier = _model_files(settings.cls_model, "cls", None, settings)
@@ -141,6 +142,10 @@ def _with_bundle(settings: PipelineSettings, given: Mapping[str, Any]) -> Pipeli
     return replace(settings, **{key: value for key, value in stated.items() if key not in given})
 
 
+_NOTHING_SAID = RecogniserFacts()
+"""A bundle's recogniser: its specification says it all."""
+
+
 @dataclass(frozen=True)
 class _Parts:
     """How to make the engines of a pipeline, and what its recogniser's classes mean."""
@@ -148,7 +153,7 @@ class _Parts:
     det: Callable[[EngineOptions], Engine]
     rec: Callable[[EngineOptions], Engine]
     dictionary: Path
-    append_space: bool | None = None
+    facts: RecogniserFacts = _NOTHING_SAID
     spec: Spec | None = None
     """The bundle's own specification, None for the kit's."""
 
@@ -166,10 +171,12 @@ def _parts(settings: PipelineSettings) -> _Parts:
     det, rec = det_files(settings), rec_files(settings)
     if rec.dictionary is None:
         raise KitError("the recogniser has no dictionary", path=rec.pdmodel, hint="name it with --rec-dict")
-    return _Parts(_maker(settings, det), _maker(settings, rec), rec.dictionary, rec.append_space)
+    return _Parts(_maker(settings, det), _maker(settings, rec), rec.dictionary, facts_of(rec))
 
 
 def _maker(settings: PipelineSettings, model: ModelFiles) -> Callable[[EngineOptions], Engine]:
+    if settings.engine == "nb":
+        check_operators(model.pdmodel)
     return partial(create_engine, settings.engine, model)
 
 

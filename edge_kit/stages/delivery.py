@@ -15,9 +15,9 @@ from edge_kit.build.make import BundlePlan
 from edge_kit.build.manifest import Manifest
 from edge_kit.devices import DeviceProfile, ModelEntry, runtime_config
 from edge_kit.ocr.image import read_image
-from edge_kit.spec import Profile, export_json, load_spec
+from edge_kit.spec import Profile, RecogniserFacts, export_json, load_spec
 from edge_kit.stages.apk import APK, PACKAGE, AppPlan, app_facts, app_notes
-from edge_kit.stages.models import DICTIONARY, fetched
+from edge_kit.stages.models import DICTIONARY
 from edge_kit.stages.request import GATES, ROLES, BuildRequest
 from edge_kit.stages.verification import REFERENCE, VERIFIED
 from edge_kit.verify.compare import ImageComparison
@@ -37,9 +37,9 @@ _CONVERTED = tuple(f"convert-{role}" for role in ROLES)
 _FETCHED = tuple(f"fetch-{role}" for role in ROLES)
 
 
-def configure_stage(request: BuildRequest, profile: Profile, device: DeviceProfile) -> Stage:
-    """Return the stage that writes what the device reads beside the models."""
-    spec = load_spec()
+def configure_stage(request: BuildRequest, profile: Profile, facts: RecogniserFacts, device: DeviceProfile) -> Stage:
+    """Return the stage that writes what the device reads beside the models; ``facts`` are those of the recogniser."""
+    spec = load_spec().for_recogniser(facts)
     templates = (config_dir() / "templates" / "runtime_config.json.j2", config_dir() / "runtime_config.schema.json")
     key = {
         "device": repr(device),
@@ -51,18 +51,17 @@ def configure_stage(request: BuildRequest, profile: Profile, device: DeviceProfi
     }
 
     def run(context: StageContext) -> Facts:
-        facts = {role: context.facts[f"convert-{role}"] for role in ROLES}
+        converted = {role: context.facts[f"convert-{role}"] for role in ROLES}
         models: dict[str, ModelEntry] = {
             role: ModelEntry(f"models/{role}.nb", str(found["sha256"]), str(found["precision"]))
-            for role, found in facts.items()
+            for role, found in converted.items()
         }
-        opt_version = str(facts["det"]["opt_version"])
+        opt_version = str(converted["det"]["opt_version"])
         config = runtime_config(
             device, spec_profile=profile.name, models=models, opt_version=opt_version, recipe=request.recipe
         )
         (context.out / RUNTIME).write_bytes(config)
-        recogniser = fetched(context.inputs, "rec")
-        (context.out / SPEC).write_bytes(export_json(spec.with_space(recogniser.append_space)))
+        (context.out / SPEC).write_bytes(export_json(spec))
         labels = read_dictionary(context.inputs["fetch-rec"] / DICTIONARY).text
         (context.out / LABELS).write_text(labels, encoding="utf-8", newline="")
         return {}

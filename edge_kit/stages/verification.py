@@ -108,7 +108,6 @@ def _compare(
     context: StageContext, profile: Profile, images: Sequence[Named], made: Mapping[str, MakeEngine]
 ) -> dict[str, Verified]:
     """Run every engine and compare it with the reference."""
-    profile = profile.with_space(fetched(context.inputs, "rec").append_space)
     characters = load_characters(context.inputs["fetch-rec"] / DICTIONARY, profile.ctc)
     with ExitStack() as stack:
         pipelines = {name: _pipeline(make, profile, characters, stack) for name, make in made.items()}

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from model_opt.files import write_atomic
 from model_opt.paddle_model.errors import PaddleModelError, fault
-from model_opt.paddle_model.params import check_fits, declared_params, decode_params, encode_params, integer_weights
+from model_opt.paddle_model.params import (
+    check_fits,
+    declared_params,
+    decode_params,
+    encode_params,
+    integer_weights,
+    loosely_declared,
+)
 from model_opt.paddle_model.program import KINDS, Program, Var, VarKind
 from model_opt.paddle_model.proto import decode_program, encode_program
 
@@ -89,9 +96,9 @@ def write_model(model: PaddleModel, pdmodel: Path, pdiparams: Path) -> None:
         odd = sorted(declared.keys() ^ model.params.keys())
         found = f"{len(odd)} that only one side has, such as {odd[0]!r}"
         fault("parameters", "the persistable tensors of the program", found, path=pdiparams, hint="mend the pass")
-    bits = integer_weights(model.program)
+    bits, loose = integer_weights(model.program), loosely_declared(model.program)
     for name, var in declared.items():
-        check_fits(var, model.params[name], pdiparams, bits=bits.get(name))
+        check_fits(var, model.params[name], pdiparams, bits=bits.get(name), loose=name in loose)
     program, params = encode_program(model.program), encode_params(model.params)
     for path, data in ((pdiparams, params), (pdmodel, program)):
         try:

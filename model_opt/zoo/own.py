@@ -12,8 +12,9 @@ from model_opt.files import sha256_bytes, sha256_file, write_atomic
 from model_opt.resources import cache_dir
 from model_opt.store import disk_faults, known_sum, locked, staged_folder
 from model_opt.zoo.archive import PIR_PROGRAM, extract_model, pir_error
-from model_opt.zoo.files import DICTIONARY, INFERENCE_YML, PDIPARAMS, PDMODEL, Kind, ModelFiles, ZooError
-from model_opt.zoo.inspect import check_kind, read_interface
+from model_opt.zoo.files import DICTIONARY, INFERENCE_YML, KINDS, PDIPARAMS, PDMODEL, Kind, ModelFiles, ZooError
+from model_opt.zoo.inspect import OUTPUT_RANK, check_kind, check_sizes, read_interface
+from model_opt.zoo.operators import check_operators
 
 NEEDED = f"give the folder or tar of an exported inference model: {PDMODEL} and {PDIPARAMS}"
 
@@ -26,8 +27,9 @@ def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> Mod
     ``path`` is a folder, used in place, or a tar (plain, gz, bz2, xz), unpacked once into the cache by its sum. A
     recogniser's dictionary is ``dictionary``, else the one in PaddleX's ``inference.yml`` beside the model, else None.
 
-    Raises ``ZooError`` for a path without a model, a model of Paddle 3's new format and a model of another kind,
-    ``DictionaryError`` for a dictionary that does not fit the classes, ``PaddleModelError`` for damaged files.
+    Raises ``ZooError`` for a path without a model, a model of Paddle 3's new format, one of another kind, one that is
+    quantised already or fixes sizes that images differ in, ``DictionaryError`` for a dictionary that does not fit the
+    classes, ``PaddleModelError`` for damaged files.
     """
     path = Path(path)
     with disk_faults("read the model", path):
@@ -37,6 +39,7 @@ def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> Mod
         require_model_files(folder)
         interface = read_interface(folder / PDMODEL, folder / PDIPARAMS)
         check_kind(interface, kind, path)
+        check_sizes(interface, kind, path)
         sums = {file: sha256_file(folder / file) for file in (PDMODEL, PDIPARAMS)}
     files = ModelFiles(
         name=path.resolve().name.split(".tar")[0].removesuffix(".tgz"),
@@ -53,6 +56,25 @@ def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> Mod
     if dictionary is None and kind == "rec":
         dictionary = _dictionary_of_yml(folder / INFERENCE_YML)
     return files if dictionary is None else with_dictionary(files, dictionary)
+
+
+def check_model(path: Path) -> Kind:
+    """Return what kind of model a folder or tar holds, by its output, once it passes every check of ``open_model``.
+
+    Raises what ``open_model`` and ``check_operators`` raise, and ``ZooError`` for an output of no known kind.
+    """
+    path = Path(path)
+    with disk_faults("read the model", path):
+        if not path.exists():
+            raise ZooError("there is no such model", path=path, hint=NEEDED)
+        folder = path if path.is_dir() else _unpacked(path)
+        require_model_files(folder)
+        output = read_interface(folder / PDMODEL, folder / PDIPARAMS).output_shape
+    kind: Kind | None = next((kind for kind in KINDS if OUTPUT_RANK[kind] == len(output)), None)
+    if kind is None:
+        raise ZooError(f"the output is {list(output)}, which no OCR model has", path=path, hint=NEEDED)
+    check_operators(open_model(path, kind).pdmodel)
+    return kind
 
 
 def with_dictionary(files: ModelFiles, dictionary: Path) -> ModelFiles:

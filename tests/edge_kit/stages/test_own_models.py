@@ -4,15 +4,18 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge_kit import create_pipeline
 from edge_kit.spec import load_spec
 from edge_kit.stages.job import build_bundle
+from edge_kit.stages.quantise_job import quantise_models
 from edge_kit.stages.request import BuildRequest
 from edge_kit.verify.regression import regression_set
 from model_opt.dictionary import read_dictionary
 from model_opt.errors import KitError
+from model_opt.paddle_model import read_model, write_model
 
 REQUEST = BuildRequest("arm64", "fp32", Path("unset"), allow_failed_gates=True)
 
@@ -80,3 +83,57 @@ def test_a_dictionary_that_would_garble_texts_is_refused_before_any_stage(tmp_pa
     with pytest.raises(KitError, match=words):
         build_bundle(request, events.append)
     assert {event.stage for event in events} <= {"tool"}
+
+
+def quantise(request, on_event):
+    quantise_models(replace(request, recipe="weight_int8"), ("det",), on_event)
+
+
+@pytest.mark.parametrize("entry", [build_bundle, quantise])
+def test_what_a_file_cannot_give_is_said_before_any_stage(tmp_path, field, entry):
+    """Before the converter is looked for, too."""
+    events = []
+    request = replace(REQUEST, out=tmp_path / "b", det_model=str(field / "det_ptq_onnx_format"))
+    with pytest.raises(KitError, match="quantised already"):
+        entry(request, events.append)
+    assert events == []
+
+
+def with_input(folder: Path, source: Path, dims: tuple[int, ...], change=lambda op: op) -> Path:
+    """Write the model of ``source`` with other declared input sizes and changed operators."""
+    model = read_model(source / "inference.pdmodel", source / "inference.pdiparams")
+    main = model.program.main
+    main = main.with_vars(replace(main.var("x"), dims=dims)).with_ops(map(change, main.ops))
+    folder.mkdir()
+    model = model.with_program(model.program.with_main(main))
+    write_model(model, folder / "inference.pdmodel", folder / "inference.pdiparams")
+    return folder
+
+
+@pytest.mark.usefixtures("two_images")
+@pytest.mark.parametrize("width", [-1, 160])
+def test_a_recogniser_of_other_sizes_is_fed_in_them(tmp_path, field, width):
+    """32 pixels high, as before PP-OCRv3; a fixed width is that of every line."""
+
+    def lower(op):
+        tall = op.type == "conv2d"
+        return op.with_attr("strides", (32, 4)) if tall else op
+
+    source = field / "rec_paddle3_export"
+    model = read_model(source / "inference.pdmodel", source / "inference.pdiparams")
+    weight = np.ascontiguousarray(model.params["conv2d_0.w_0"][:, :, :32])
+    model = model.with_param("conv2d_0.w_0", weight)
+    (tmp_path / "first").mkdir()
+    write_model(model, tmp_path / "first" / "inference.pdmodel", tmp_path / "first" / "inference.pdiparams")
+    folder = with_input(tmp_path / "m", tmp_path / "first", (-1, 3, 32, width), lower)
+    request = replace(REQUEST, out=tmp_path / "b", rec_model=str(folder), rec_dict=field / "en_dict.txt")
+    manifest = build_bundle(request, lambda _: None).manifest
+    by_name = {gate["name"]: gate for gate in manifest.verification["gates"]}
+    assert by_name["rec_max_abs"]["passed"]
+    lines = load_spec(tmp_path / "b" / "ocr_spec.json").profiles[0].recognition
+    assert lines.height == 32
+    assert (lines.min_width, lines.max_width) == ((160, 160) if width == 160 else (320, 3200))
+    found = texts(engine="nb", bundle=str(tmp_path / "b"))
+    assert found == texts(
+        engine="server", det_model="PP-OCRv4_mobile_det", rec_model=str(folder), rec_dict=str(field / "en_dict.txt")
+    )
