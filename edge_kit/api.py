@@ -17,12 +17,13 @@ from edge_kit.ocr.image import Image
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
+from edge_kit.recogniser import facts_of
 from edge_kit.settings import PipelineSettings, from_mapping, load_settings, looks_like_path
 from edge_kit.sources import Source, expand
-from edge_kit.spec import profile
-from edge_kit.spec.model import Profile
+from edge_kit.spec import load_spec, profile
+from edge_kit.spec.model import Profile, RecogniserFacts, Spec
 from model_opt.errors import KitError
-from model_opt.zoo import ModelFiles, fetch, open_model, with_dictionary
+from model_opt.zoo import ModelFiles, check_operators, fetch, open_model, with_dictionary
 
 
 class Pipeline:
@@ -93,8 +94,8 @@ class Pipeline:
 
     def _assemble(self) -> OcrPipeline:
         settings = self.settings
-        rules = _rules(settings)
         parts = _parts(settings)
+        rules = _rules(settings, parts.spec).for_recogniser(parts.facts)
         classify = None
         if rules.classifier.enabled:
             classifier = _model_files(settings.cls_model, "cls", None, settings)
@@ -141,6 +142,10 @@ def _with_bundle(settings: PipelineSettings, given: Mapping[str, Any]) -> Pipeli
     return replace(settings, **{key: value for key, value in stated.items() if key not in given})
 
 
+_NOTHING_SAID = RecogniserFacts()
+"""A bundle's recogniser: its specification says it all."""
+
+
 @dataclass(frozen=True)
 class _Parts:
     """How to make the engines of a pipeline, and what its recogniser's classes mean."""
@@ -148,6 +153,9 @@ class _Parts:
     det: Callable[[EngineOptions], Engine]
     rec: Callable[[EngineOptions], Engine]
     dictionary: Path
+    facts: RecogniserFacts = _NOTHING_SAID
+    spec: Spec | None = None
+    """The bundle's own specification, None for the kit's."""
 
 
 def _parts(settings: PipelineSettings) -> _Parts:
@@ -157,14 +165,18 @@ def _parts(settings: PipelineSettings) -> _Parts:
         from edge_kit.engines.nb import open_nb
 
         files = bundle_files(Path(settings.bundle))
-        return _Parts(partial(open_nb, files.det), partial(open_nb, files.rec), files.labels)
+        return _Parts(
+            partial(open_nb, files.det), partial(open_nb, files.rec), files.labels, spec=load_spec(files.spec)
+        )
     det, rec = det_files(settings), rec_files(settings)
     if rec.dictionary is None:
         raise KitError("the recogniser has no dictionary", path=rec.pdmodel, hint="name it with --rec-dict")
-    return _Parts(_maker(settings, det), _maker(settings, rec), rec.dictionary)
+    return _Parts(_maker(settings, det), _maker(settings, rec), rec.dictionary, facts_of(rec))
 
 
 def _maker(settings: PipelineSettings, model: ModelFiles) -> Callable[[EngineOptions], Engine]:
+    if settings.engine == "nb":
+        check_operators(model.pdmodel)
     return partial(create_engine, settings.engine, model)
 
 
@@ -198,8 +210,8 @@ def _line_workers(settings: PipelineSettings, device: str) -> int:
     return 1 if single else min(settings.cores, 8)
 
 
-def _rules(settings: PipelineSettings) -> Profile:
-    rules = profile(settings.spec)
+def _rules(settings: PipelineSettings, spec: Spec | None) -> Profile:
+    rules = profile(settings.spec, spec)
     if settings.use_angle_classifier is None:
         return rules
     return replace(rules, classifier=replace(rules.classifier, enabled=settings.use_angle_classifier))

@@ -36,6 +36,7 @@ class BundleFiles:
     det: Path
     rec: Path
     labels: Path
+    spec: Path
 
 
 def bundle_files(bundle: Path) -> BundleFiles:
@@ -47,7 +48,8 @@ def bundle_files(bundle: Path) -> BundleFiles:
             path=bundle / bad[0].path,
             hint="build the bundle again",
         )
-    return BundleFiles(bundle / "models" / "det.nb", bundle / "models" / "rec.nb", bundle / "labels.txt")
+    models = bundle / "models"
+    return BundleFiles(models / "det.nb", models / "rec.nb", bundle / "labels.txt", bundle / "ocr_spec.json")
 
 
 def source_model(manifest: Manifest, role: str, bundle: Path) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from edge_kit.cli.render import console, table, write_json
-from edge_kit.settings import DEFAULT_CLS, DEFAULT_DET, DEFAULT_REC
+from edge_kit.settings import DEFAULT_CLS, DEFAULT_DET, DEFAULT_REC, looks_like_path
 from model_opt import zoo
 
 DEFAULTS = (DEFAULT_DET, DEFAULT_REC, DEFAULT_CLS)
@@ -42,8 +43,17 @@ def run_fetch(names: tuple[str, ...], *, offline: bool) -> None:
 
 
 def run_verify_models(names: tuple[str, ...]) -> int:
-    """Check cached files against their sums; return 1 when one is missing or changed."""
-    rows = [(name, v.file, v.state) for name in names or DEFAULTS for v in zoo.verify(name)]
+    """Check cached files against their sums, and models given by path for what the kit can build of them.
+
+    Returns 1 when a cached file is missing or changed. Raises ``KitError`` for a model of the user's own that the kit
+    cannot use, with the reason and the way out.
+    """
+    rows = []
+    for name in names or DEFAULTS:
+        if looks_like_path(name):
+            rows += [(name, f"a {zoo.check_model(Path(name))} model", "ok")]
+        else:
+            rows += [(name, v.file, v.state) for v in zoo.verify(name)]
     console().print(table(("model", "file", "state"), rows))
     return 0 if all(state == "ok" for _, _, state in rows) else 1
 

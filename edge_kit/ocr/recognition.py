@@ -11,6 +11,7 @@ import numpy as np
 from edge_kit.ocr.image import Image
 from edge_kit.ocr.tensor import Float32Array, normalise, resize
 from edge_kit.spec.model import ClassifierInput, CtcRules, RecognitionInput
+from model_opt.dictionary import read_dictionary
 from model_opt.errors import KitError
 
 
@@ -52,16 +53,10 @@ def turn_line(line: Image, probabilities: Float32Array, rules: ClassifierInput) 
 def load_characters(dictionary: Path, rules: CtcRules) -> tuple[str, ...]:
     """Return the characters of the classes after the blank: one a line of ``dictionary``, then a space if so ruled.
 
-    Raises ``KitError`` when the file cannot be read as UTF-8.
+    Raises ``DictionaryError`` for a file that is no dictionary.
     """
-    try:
-        lines = dictionary.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KitError(f"cannot read the dictionary: {error}", path=dictionary) from error
-    if lines and lines[-1] == "":
-        lines.pop()
-    characters = [line.rstrip("\r") for line in lines]
-    return (*characters, " ") if rules.append_space else tuple(characters)
+    characters = read_dictionary(dictionary).characters
+    return (*characters, " ") if rules.append_space else characters
 
 
 def ctc_decode(probabilities: Float32Array, characters: Sequence[str], rules: CtcRules) -> tuple[str, float]:

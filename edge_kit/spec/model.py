@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Interpolation = Literal["linear", "cubic"]
@@ -113,6 +113,19 @@ class ResultRules:
 
 
 @dataclass(frozen=True)
+class RecogniserFacts:
+    """What a recogniser's own file says; None where it leaves it open.
+
+    ``append_space``: a space follows the dictionary's last character as one more class. ``height`` and ``width`` are
+    the fixed sizes of its input, in pixels.
+    """
+
+    append_space: bool | None = None
+    height: int | None = None
+    width: int | None = None
+
+
+@dataclass(frozen=True)
 class Profile:
     """One named set of rules, complete."""
 
@@ -127,6 +140,21 @@ class Profile:
     ctc: CtcRules
     result: ResultRules
 
+    def for_recogniser(self, facts: RecogniserFacts) -> Profile:
+        """Return the profile with what the recogniser's own file says in place of what the specification assumes.
+
+        A fixed width is the width of every line: shorter ones are padded to it and longer ones squeezed, as PaddleOCR
+        does with an ONNX file (``tools/infer/predict_rec.py``).
+        """
+        lines, ctc = self.recognition, self.ctc
+        if facts.height is not None:
+            lines = replace(lines, height=facts.height)
+        if facts.width is not None:
+            lines = replace(lines, min_width=facts.width, max_width=facts.width)
+        if facts.append_space is not None:
+            ctc = replace(ctc, append_space=facts.append_space)
+        return replace(self, recognition=lines, ctc=ctc)
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -135,3 +163,7 @@ class Spec:
     spec_version: int
     default_profile: str
     profiles: tuple[Profile, ...]
+
+    def for_recogniser(self, facts: RecogniserFacts) -> Spec:
+        """Return the specification with every profile made for a recogniser; see ``Profile.for_recogniser``."""
+        return replace(self, profiles=tuple(one.for_recogniser(facts) for one in self.profiles))

@@ -15,7 +15,7 @@ from edge_kit.build.make import BundlePlan
 from edge_kit.build.manifest import Manifest
 from edge_kit.devices import DeviceProfile, ModelEntry, runtime_config
 from edge_kit.ocr.image import read_image
-from edge_kit.spec import Profile, export_json, load_spec
+from edge_kit.spec import Profile, RecogniserFacts, export_json, load_spec
 from edge_kit.stages.apk import APK, PACKAGE, AppPlan, app_facts, app_notes
 from edge_kit.stages.models import DICTIONARY
 from edge_kit.stages.request import GATES, ROLES, BuildRequest
@@ -25,6 +25,7 @@ from edge_kit.verify.gates import apply_gates
 from edge_kit.verify.report import ConfigRow, ModelRow, ReportData, render_report, report_picture
 from edge_kit.verify.runs import Named, Verified
 from edge_kit.verify.store import load_verified
+from model_opt.dictionary import read_dictionary
 from model_opt.files import sha256_bytes, sha256_file
 from model_opt.resources import config_dir
 
@@ -33,34 +34,36 @@ MAX_PICTURES = 16
 _WORST = 3
 """So many of the images that moved most are named when a gate fails."""
 _CONVERTED = tuple(f"convert-{role}" for role in ROLES)
+_FETCHED = tuple(f"fetch-{role}" for role in ROLES)
 
 
-def configure_stage(request: BuildRequest, profile: Profile, device: DeviceProfile) -> Stage:
-    """Return the stage that writes what the device reads beside the models."""
-    spec = export_json(load_spec())
+def configure_stage(request: BuildRequest, profile: Profile, facts: RecogniserFacts, device: DeviceProfile) -> Stage:
+    """Return the stage that writes what the device reads beside the models; ``facts`` are those of the recogniser."""
+    spec = load_spec().for_recogniser(facts)
     templates = (config_dir() / "templates" / "runtime_config.json.j2", config_dir() / "runtime_config.schema.json")
     key = {
         "device": repr(device),
-        "spec": sha256_bytes(spec),
+        "spec": sha256_bytes(export_json(spec)),
         "profile": profile.name,
         "recipe": request.recipe,
         "templates": " ".join(sha256_file(path) for path in templates),
-        "code": code_fingerprint("edge_kit.stages.delivery", "edge_kit.devices"),
+        "code": code_fingerprint("edge_kit.stages.delivery", "edge_kit.devices", "model_opt.dictionary"),
     }
 
     def run(context: StageContext) -> Facts:
-        facts = {role: context.facts[f"convert-{role}"] for role in ROLES}
+        converted = {role: context.facts[f"convert-{role}"] for role in ROLES}
         models: dict[str, ModelEntry] = {
             role: ModelEntry(f"models/{role}.nb", str(found["sha256"]), str(found["precision"]))
-            for role, found in facts.items()
+            for role, found in converted.items()
         }
-        opt_version = str(facts["det"]["opt_version"])
+        opt_version = str(converted["det"]["opt_version"])
         config = runtime_config(
             device, spec_profile=profile.name, models=models, opt_version=opt_version, recipe=request.recipe
         )
         (context.out / RUNTIME).write_bytes(config)
-        (context.out / SPEC).write_bytes(spec)
-        (context.out / LABELS).write_bytes((context.inputs["fetch-rec"] / DICTIONARY).read_bytes())
+        (context.out / SPEC).write_bytes(export_json(spec))
+        labels = read_dictionary(context.inputs["fetch-rec"] / DICTIONARY).text
+        (context.out / LABELS).write_text(labels, encoding="utf-8", newline="")
         return {}
 
     return Stage("configure", run, needs=(*_CONVERTED, "fetch-rec"), key=key)
@@ -82,7 +85,7 @@ def report_stage(
         return {}
 
     packaged = (PACKAGE,) if app else ()
-    return Stage("report", run, needs=(GATES, "verify", "configure", *_CONVERTED, *packaged), key=key)
+    return Stage("report", run, needs=(GATES, "verify", "configure", *_FETCHED, *_CONVERTED, *packaged), key=key)
 
 
 def gates_stage(
@@ -103,7 +106,7 @@ def gates_stage(
         return {"passed": False, "failed": list(_failures(verified)), "worst": worst}
 
     key = _report_key(request, device, images, tools)
-    return Stage(GATES, run, needs=("verify", "configure", *_CONVERTED), key=key)
+    return Stage(GATES, run, needs=("verify", "configure", *_FETCHED, *_CONVERTED), key=key)
 
 
 def _failures(verified: Mapping[str, Any]) -> Iterator[str]:
@@ -146,7 +149,7 @@ def _report_data(
     worst = verified.comparison.worst_first
     models = tuple(_model_row(role, context.facts[f"convert-{role}"]) for role in ROLES)
     facts = context.facts["verify"]
-    warnings = [str(w) for role in ROLES for w in _list(context.facts[f"convert-{role}"]["warnings"])]
+    warnings = [str(w) for stage in (*_FETCHED, *_CONVERTED) for w in _list(context.facts[stage]["warnings"])]
     return ReportData(
         target=request.target,
         recipe=request.recipe,
@@ -289,7 +292,8 @@ def _model_facts(results: Mapping[str, StageResult], role: str) -> dict[str, Any
         word: dict(results[name].facts) if name in results else None
         for word, name in (("optimised", f"optimise-{role}"), ("quantised", f"quantise-{role}"))
     }
-    return {**facts, "nb": f"models/{facts['nb']}", **before}
+    warnings = [*_list(results[f"fetch-{role}"].facts["warnings"]), *_list(facts["warnings"])]
+    return {**facts, "nb": f"models/{facts['nb']}", "warnings": warnings, **before}
 
 
 def _list(value: object) -> list[Any]:

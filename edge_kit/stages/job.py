@@ -19,6 +19,7 @@ from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
 from edge_kit.spec import Profile, profile
 from edge_kit.stages.apk import app_stages, plan_app
 from edge_kit.stages.delivery import REPORT, configure_stage, gates_stage, layout, report_stage
+from edge_kit.stages.models import recogniser_of
 from edge_kit.stages.quantisation import model_stages
 from edge_kit.stages.request import GATES, BuildRequest, check_recipe, place_of_target
 from edge_kit.stages.verification import PACKAGES, images_of, verify_stage
@@ -53,8 +54,9 @@ def _build(
     check_recipe(recipe, request.target)
     check_fit(device, request.target, recipe.name)
     check_target(request.out)
+    facts = recogniser_of(request)
     images = images_of(request.images)
-    rules = for_device(profile(), device)
+    rules = for_device(profile().for_recogniser(facts), device)
     on_event(StageStarted("tool"))
     tool = find_tool(offline=request.offline)
     on_event(StageFinished("tool", 0.0))
@@ -63,7 +65,7 @@ def _build(
     stages = [
         *model_stages(request, recipe, rules, tool),
         verify_stage(request, rules, images, tool),
-        configure_stage(request, rules, device),
+        configure_stage(request, rules, facts, device),
         gates_stage(request, device, images, tools),
         *(app_stages(request, app, tool) if app else ()),
         report_stage(request, device, images, tools, app),

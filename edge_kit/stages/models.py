@@ -10,15 +10,18 @@ from edge_kit.build.cache import Facts
 from edge_kit.build.fingerprint import code_fingerprint
 from edge_kit.build.graph import Stage, StageContext
 from edge_kit.recipes import ModelRecipe
+from edge_kit.recogniser import facts_of
 from edge_kit.settings import looks_like_path
-from edge_kit.stages.request import BuildRequest, Role
+from edge_kit.spec import RecogniserFacts
+from edge_kit.stages.request import ROLES, BuildRequest, Role, place_of_target
+from model_opt.dictionary import read_dictionary, space_follows
 from model_opt.errors import KitError
 from model_opt.files import sha256_file
 from model_opt.nb import inspect_nb, read_nb
 from model_opt.opt_tool import ModelPair, ToolEnv, convert
 from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import optimise
-from model_opt.zoo import ModelFiles, fetch, load_zoo, open_model, with_dictionary
+from model_opt.zoo import ModelFiles, check_operators, fetch, load_zoo, open_model, with_dictionary
 
 PROGRAM, PARAMETERS, DICTIONARY = "inference.pdmodel", "inference.pdiparams", "dict.txt"
 
@@ -31,11 +34,48 @@ def given_model(request: BuildRequest, role: Role) -> ModelFiles | None:
     return open_model(Path(name), role, dictionary=request.rec_dict if role == "rec" else None)
 
 
+def recogniser_of(request: BuildRequest) -> RecogniserFacts:
+    """Return what the request's recogniser says of lines and classes, before anything is fetched or built.
+
+    The user's own models are opened and checked, the detector's too, so that what cannot be built is refused here.
+    Raises ``KitError``: for a model or dictionary that cannot be used, and for operators that no ``.nb`` file of the
+    kit can hold.
+    """
+    for role in ROLES:
+        own = given_model(request, role)
+        if own is not None:
+            _check_convertible(own, request)
+    if own is not None:  # the recogniser, the last of the roles
+        _dictionary_of(own)
+        return facts_of(own)
+    row = load_zoo().row(request.model("rec"))
+    if row.dictionary is None:
+        return RecogniserFacts()
+    given = request.rec_dict
+    characters = row.dictionary.characters if given is None else len(read_dictionary(given).characters)
+    height, width = (size if size > 0 else None for size in row.input_shape[2:])
+    return RecogniserFacts(space_follows(characters, row.classes, given), height, width)
+
+
+def _dictionary_of(recogniser: ModelFiles) -> Path:
+    """Return the dictionary; raise ``KitError`` when the recogniser has none."""
+    if recogniser.dictionary is None:
+        raise KitError("the recogniser has no dictionary", path=recogniser.pdmodel, hint="name it with --rec-dict")
+    return recogniser.dictionary
+
+
+def _check_convertible(files: ModelFiles, request: BuildRequest) -> None:
+    """Raise ``ZooError`` for operators that the kit does not know; on x86 Paddle Lite's own engine runs the file."""
+    if place_of_target(request.target) != "x86":
+        check_operators(files.pdmodel)
+
+
 def fetch_stage(role: Role, request: BuildRequest) -> Stage:
     """Return the stage that brings the model's files, and the recogniser's dictionary, into the build."""
     own = given_model(request, role)
     name = request.model(role)
-    key = {"code": code_fingerprint("edge_kit.stages.models")}
+    key = {"code": code_fingerprint("edge_kit.stages.models", "model_opt.dictionary", "model_opt.zoo")}
+    key |= {"kernels": place_of_target(request.target)}
     if own is not None:
         key |= {"own": own.fingerprint}
     else:
@@ -47,13 +87,16 @@ def fetch_stage(role: Role, request: BuildRequest) -> Stage:
             raise KitError(f"model {name!r} is of kind {files.kind}, and a {role} model is needed here")
         if role == "rec" and request.rec_dict is not None:
             files = with_dictionary(files, request.rec_dict)
-        if role == "rec" and files.dictionary is None:
-            raise KitError("the recogniser has no dictionary", path=files.pdmodel, hint="name it with --rec-dict")
+        if role == "rec":
+            _dictionary_of(files)
+        _check_convertible(files, request)
         shutil.copyfile(files.pdmodel, context.out / PROGRAM)
         shutil.copyfile(files.pdiparams, context.out / PARAMETERS)
+        notes: tuple[str, ...] = ()
         if files.dictionary is not None:
             shutil.copyfile(files.dictionary, context.out / DICTIONARY)
-        return {"name": files.name, "source": files.source}
+            notes = read_dictionary(files.dictionary).notes
+        return {"name": files.name, "source": files.source, "warnings": list(notes)}
 
     return Stage(f"fetch-{role}", run, key=key)
 

@@ -13,6 +13,7 @@ from edge_kit.build.events import OnEvent
 from edge_kit.build.graph import run_stages
 from edge_kit.recipes import ModelRecipe, Recipe, load_recipes
 from edge_kit.spec import profile
+from edge_kit.stages.models import recogniser_of
 from edge_kit.stages.quantisation import NOTES, model_stages
 from edge_kit.stages.request import ROLES, BuildRequest, Role, check_recipe
 from edge_kit.stages.verification import images_of, verify_stage
@@ -54,8 +55,9 @@ def quantise_models(request: BuildRequest, roles: Sequence[Role], on_event: OnEv
     recipe = replace(row, det=det, rec=rec)
     check_recipe(recipe, request.target)
     _check_folder(request.out)
-    tool, rules = find_tool(offline=request.offline), profile()
+    rules = profile().for_recogniser(recogniser_of(request))
     images = images_of(request.images)
+    tool = find_tool(offline=request.offline)
     stages = [*model_stages(request, recipe, rules, tool), verify_stage(request, rules, images, tool)]
     cache = default_cache()
     with cache.in_use():

@@ -15,7 +15,7 @@ from edge_kit.build.graph import Stage, StageContext, run_stages
 from edge_kit.build.manifest import MANIFEST_NAME, Manifest, read_manifest
 from edge_kit.bundle import source_model
 from edge_kit.spec import profile
-from edge_kit.stages.models import fetch_stage
+from edge_kit.stages.models import fetch_stage, recogniser_of
 from edge_kit.stages.request import ROLES, BuildRequest, Role
 from edge_kit.stages.verification import images_of, verify_stage
 from model_opt.errors import KitError
@@ -55,7 +55,7 @@ def recheck(bundle: Path, sources: Sources, on_event: OnEvent) -> Mapping[str, A
         allow_failed_gates=True,
     )
     chosen = manifest.created_from.get("ocr_spec", {}).get("profile")
-    rules = profile(str(chosen) if chosen else None)
+    rules = profile(str(chosen) if chosen else None).for_recogniser(recogniser_of(request))
     limit = json.loads((bundle / "runtime_config.json").read_bytes())["limit_side_len"]
     rules = replace(rules, detection=replace(rules.detection, limit_side_len=limit))
     images = images_of(sources.images)

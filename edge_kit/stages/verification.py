@@ -41,7 +41,7 @@ ORACLE_PIXELS = 300_000
 PACKAGES = ("paddlepaddle", "onnxruntime", "opencv-python", "numpy", "pyclipper")
 _CODE = (
     "edge_kit.stages.verification", "edge_kit.verify", "edge_kit.ocr", "edge_kit.engines", "edge_kit.spec",
-    "model_opt.opt_tool", "model_opt.nb",
+    "model_opt.opt_tool", "model_opt.nb", "model_opt.dictionary",
 )  # fmt: skip
 
 MakeEngine = Callable[[Role], Engine]

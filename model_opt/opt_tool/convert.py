@@ -30,8 +30,6 @@ Place = Literal["arm", "opencl,arm", "x86"]
 
 _PLACE_IN_FILE = {"arm": "arm", "opencl,arm": "opencl", "x86": "x86"}
 _NO_FP16 = "fp16 kernels on weights held as integers answer NaN everywhere on the ARM engine"
-_WRITES_BETA = "2.13rc0"
-"""The release that aborts on a ``swish`` whose ``beta`` is left to its default."""
 
 
 class ModelPaths(Protocol):
@@ -153,16 +151,16 @@ def _lay_out(model: ModelPaths, folder: Path, env: ToolEnv) -> frozenset[int]:
     """Put the model into ``folder`` under plain names, so that opt never meets a strange path.
 
     Returns the widths of the weights that the model holds as integers. The files are read and checked first: opt
-    ignores that a program cannot be parsed to its end and converts the part it got.
+    ignores that a program cannot be parsed to its end and converts the part it got. What it demands and Paddle may have
+    left out is added.
     """
-    from model_opt.paddle_model import PaddleModelError, integer_weights, read_model, with_swish_beta, write_model
+    from model_opt.paddle_model import PaddleModelError, complete, integer_weights, read_model, write_model
 
     try:
         checked = read_model(model.pdmodel, model.pdiparams)
     except PaddleModelError as error:
         raise OptError(f"opt was not started: {error.what}", path=error.path, hint=error.hint) from error
-    given = with_swish_beta(checked) if env.opt_version == _WRITES_BETA else checked
-    write_model(given, folder / "model.pdmodel", folder / "model.pdiparams")
+    write_model(complete(checked)[0], folder / "model.pdmodel", folder / "model.pdiparams")
     return frozenset(integer_weights(checked.program).values())
 
 

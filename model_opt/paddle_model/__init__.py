@@ -5,13 +5,13 @@ Needs neither paddlepaddle nor protobuf; ``PaddleModelError`` for what cannot be
 
 from __future__ import annotations
 
+from model_opt.paddle_model.complete import complete
 from model_opt.paddle_model.errors import PaddleModelError
 from model_opt.paddle_model.model import (
     PaddleModel,
     output_classes,
     read_model,
     read_program,
-    with_swish_beta,
     write_model,
 )
 from model_opt.paddle_model.params import SCALES_OF, integer_weights
@@ -30,10 +30,10 @@ __all__ = [
     "Var",
     "VarKind",
     "attr_of",
+    "complete",
     "integer_weights",
     "output_classes",
     "read_model",
     "read_program",
-    "with_swish_beta",
     "write_model",
 ]

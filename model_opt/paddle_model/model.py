@@ -13,8 +13,15 @@ from numpy.typing import NDArray
 
 from model_opt.files import write_atomic
 from model_opt.paddle_model.errors import PaddleModelError, fault
-from model_opt.paddle_model.params import check_fits, declared_params, decode_params, encode_params, integer_weights
-from model_opt.paddle_model.program import KINDS, AttrType, Program, Var, VarKind
+from model_opt.paddle_model.params import (
+    check_fits,
+    declared_params,
+    decode_params,
+    encode_params,
+    integer_weights,
+    loosely_declared,
+)
+from model_opt.paddle_model.program import KINDS, Program, Var, VarKind
 from model_opt.paddle_model.proto import decode_program, encode_program
 
 _MAX_PROGRAM = 1 << 31
@@ -89,9 +96,9 @@ def write_model(model: PaddleModel, pdmodel: Path, pdiparams: Path) -> None:
         odd = sorted(declared.keys() ^ model.params.keys())
         found = f"{len(odd)} that only one side has, such as {odd[0]!r}"
         fault("parameters", "the persistable tensors of the program", found, path=pdiparams, hint="mend the pass")
-    bits = integer_weights(model.program)
+    bits, loose = integer_weights(model.program), loosely_declared(model.program)
     for name, var in declared.items():
-        check_fits(var, model.params[name], pdiparams, bits=bits.get(name))
+        check_fits(var, model.params[name], pdiparams, bits=bits.get(name), loose=name in loose)
     program, params = encode_program(model.program), encode_params(model.params)
     for path, data in ((pdiparams, params), (pdmodel, program)):
         try:
@@ -124,18 +131,3 @@ def output_classes(program: Program) -> int | None:
             dims = var.dims if var is not None else None
             return dims[-1] if dims and dims[-1] > 0 else None
     return None
-
-
-def with_swish_beta(model: PaddleModel) -> PaddleModel:
-    """Return the model with ``beta = 1.0`` on every ``swish`` that lacks it.
-
-    Models saved with ``clip_extra=True`` leave the default out, and opt before 2.14 aborts on its absence.
-    """
-    blocks = tuple(
-        block.with_ops(
-            op.with_attr("beta", 1.0, AttrType.FLOAT) if op.type == "swish" and "beta" not in op.attrs else op
-            for op in block.ops
-        )
-        for block in model.program.blocks
-    )
-    return PaddleModel(dataclasses.replace(model.program, blocks=blocks), model.params)

@@ -37,12 +37,13 @@ def decode_params(data: bytes, program: Program, path: Path | None) -> dict[str,
     """
     source = Source(data, path)
     declared, bits = declared_params(program), integer_weights(program)
+    loose = loosely_declared(program)
     params: dict[str, NDArray[Any]] = {}
     at = 0
     for name in sorted(declared):
         begin = at
         params[name], at = _tensor(source, at, name)
-        check_fits(declared[name], params[name], path, begin, bits=bits.get(name))
+        check_fits(declared[name], params[name], path, begin, bits=bits.get(name), loose=name in loose)
     if at != len(data):
         found = f"{len(data) - at} more bytes"
         fault("parameters", f"the end after {len(params)}", found, path=path, offset=at, hint=_OTHER_MODEL)
@@ -82,20 +83,52 @@ def integer_weights(program: Program) -> dict[str, int]:
     return found
 
 
+def loosely_declared(program: Program) -> frozenset[str]:
+    """Return the parameters of quantisers in ONNX format, whose declarations Paddle does not keep up to date.
+
+    It holds weights as int8 in what it goes on declaring as float32, and scales with a side of 1 more or less.
+    """
+    return frozenset(
+        name
+        for block in program.blocks
+        for op in block.ops
+        if op.type in ("quantize_linear", "dequantize_linear")
+        for name in op.input_names
+    )
+
+
 def check_fits(
-    var: Var, array: NDArray[Any], path: Path | None, offset: int | None = None, *, bits: int | None = None
+    var: Var,
+    array: NDArray[Any],
+    path: Path | None,
+    offset: int | None = None,
+    *,
+    bits: int | None = None,
+    loose: bool = False,
 ) -> None:
     """Raise ``PaddleModelError`` unless the array has the type and the sizes that its variable declares.
 
-    ``bits``: the array holds the variable as integers of so many bits.
+    ``bits``: the array holds the variable as integers of so many bits. ``loose``: it may hold it as int8 or not, and
+    sides of 1 do not count.
     """
+    if bits is None and loose and array.dtype == np.int8:
+        bits = 8
     kind = var.data_type if bits is None else _INTEGERS[bits]
     declared = None if kind is None else DTYPES.get(kind)
     dims = var.dims or ()
-    same = len(dims) == array.ndim and all(a in (-1, b) for a, b in zip(dims, array.shape, strict=True))
-    if declared != array.dtype or not same:
+    if declared != array.dtype or not _same_sides(dims, array.shape, loose):
         expected, found = f"{declared} {list(dims)}", f"{array.dtype} {list(array.shape)}"
         fault(f"parameter {var.name!r}", expected, found, path=path, offset=offset, hint=_OTHER_MODEL)
+
+
+def _same_sides(dims: tuple[int, ...], shape: tuple[int, ...], loose: bool) -> bool:
+    """Compare declared with stored sizes. Paddle from 2.5 on knows tensors without sides, and writes one number as a
+    tensor of one side or of none.
+    """
+    single = (not dims or not shape) and all(side in (-1, 1) for side in (*dims, *shape))
+    if loose or single:
+        dims, shape = (tuple(side for side in sides if side != 1) for sides in (dims, shape))
+    return len(dims) == len(shape) and all(a in (-1, b) for a, b in zip(dims, shape, strict=True))
 
 
 def _tensor(source: Source, at: int, name: str) -> tuple[NDArray[Any], int]:

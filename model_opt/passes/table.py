@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from model_opt.paddle_model import PaddleModel
+from model_opt.passes.complete_ops import complete_ops
 from model_opt.passes.constant_folding import constant_folding
 from model_opt.passes.dead_channels import dead_channels
 from model_opt.passes.dead_code import dead_code
@@ -35,6 +36,7 @@ PASSES: tuple[Pass, ...] = (
     heads,
     operand_order,
     dead_code,
+    complete_ops,
 )
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from model_opt.zoo.fetching import FileVerdict, fetch, verify
 from model_opt.zoo.files import Kind, ModelFiles, Progress, SourceUnavailable, ZooError
-from model_opt.zoo.own import open_model, with_dictionary
+from model_opt.zoo.operators import check_operators
+from model_opt.zoo.own import check_model, open_model, with_dictionary
 from model_opt.zoo.rows import DictionaryRow, FolderSource, Row, UrlSource, WheelSource, Zoo, load_zoo
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "WheelSource",
     "Zoo",
     "ZooError",
+    "check_model",
+    "check_operators",
     "fetch",
     "load_zoo",
     "open_model",

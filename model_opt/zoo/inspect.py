@@ -1,7 +1,8 @@
-"""What a model's program says of itself, and whether that fits its kind, its row and its dictionary."""
+"""What a model's program says of itself, and whether that fits its kind and its row."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,6 @@ from model_opt.zoo.rows import Row
 
 OUTPUT_RANK: dict[Kind, int] = {"det": 4, "rec": 3, "cls": 2}
 """Sizes of the first output: a map [N, 1, H, W], steps [N, T, classes], classes [N, classes]."""
-
-EXTRA_CLASSES = 2
-"""Classes of a recogniser beside its characters: the blank and the space."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +30,18 @@ class Interface:
 def read_interface(pdmodel: Path, pdiparams: Path) -> Interface:
     """Read both files whole and return the interface.
 
-    Raises ``ZooError`` for an empty file and for a program without exactly one input, ``PaddleModelError`` for files
-    that are damaged or don't belong together.
+    Raises ``ZooError`` for an empty file, for a program without exactly one input and for one that is quantised
+    already, ``PaddleModelError`` for files that are damaged or don't belong together.
     """
     from model_opt.paddle_model import read_model
+    from model_opt.zoo.operators import check_not_quantised
 
     for path in (pdmodel, pdiparams):
         if path.is_file() and path.stat().st_size == 0:
             raise ZooError("the file is empty (0 bytes)", path=path, hint="export or download the model again")
-    main = read_model(pdmodel, pdiparams).program.main
+    program = read_model(pdmodel, pdiparams).program
+    check_not_quantised(program, pdmodel)
+    main = program.main
     variables = main.var_map()
     inputs = [op.output_names[0] for op in main.ops if op.type == "feed" and op.output_names]
     fetches = [op for op in main.ops if op.type == "fetch" and op.input_names]
@@ -81,6 +82,37 @@ def check_kind(interface: Interface, kind: Kind, pdmodel: Path) -> None:
         )
 
 
+def check_sizes(interface: Interface, kind: Kind, pdmodel: Path) -> None:
+    """Raise ``ZooError`` when the program fixes sizes that differ from image to image.
+
+    A batch of one is what the kit runs; a recogniser's height, and its width too, may be fixed: lines are brought to
+    that size.
+    """
+    batch, _, *sides = interface.input_shape
+    fixed = [f"{side} {size}" for side, size in zip(("height", "width"), sides, strict=True) if size > 0]
+    if batch not in (-1, 1):
+        raise ZooError(
+            f"the program is made for batches of {batch}, and images are run one at a time",
+            path=pdmodel,
+            hint=f"export it again with a free batch: {_free(kind, sides)}",
+        )
+    if kind == "det" and fixed:
+        raise ZooError(
+            f"the program is made for images of one size ({', '.join(fixed)}), and a detector takes pages of any",
+            path=pdmodel,
+            hint=f"export it again with free sizes: {_free(kind, sides)}",
+        )
+
+
+def _free(kind: Kind, sides: Sequence[int]) -> str:
+    """Return how to export a model of ``kind`` so that every image fits."""
+    height = str(sides[0]) if kind == "rec" and sides[0] > 0 else "-1"
+    return (
+        f"InputSpec([None, 3, {height}, -1]) for paddle.jit.to_static, as PaddleOCR's tools/export_model.py does "
+        "without Global.infer_shape and d2s_train_image_shape"
+    )
+
+
 def check_row(interface: Interface, row: Row, pdmodel: Path) -> None:
     """Raise ``ZooError`` when the program is not what the zoo says of it."""
     check_kind(interface, row.kind, pdmodel)
@@ -99,37 +131,4 @@ def check_row(interface: Interface, row: Row, pdmodel: Path) -> None:
             path=pdmodel,
             hint=f"this {PDMODEL} is of another model: check the source",
         )
-
-
-def count_characters(dictionary: Path) -> int:
-    """Return how many characters a dictionary holds: its lines, the end of the last one not counted as another.
-
-    Raises ``ZooError`` when it cannot be read as UTF-8 or is empty.
-    """
-    try:
-        text = dictionary.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise ZooError(
-            f"cannot read the dictionary: {error.strerror}", path=dictionary, hint="check the path and its rights"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ZooError(
-            f"the dictionary is not UTF-8 (byte {error.start})", path=dictionary, hint="save it as UTF-8"
-        ) from error
-    lines = text.split("\n")
-    count = len(lines) - (lines[-1] == "")
-    if count == 0:
-        raise ZooError("the dictionary is empty", path=dictionary, hint="give the one the model was trained with")
-    return count
-
-
-def check_dictionary(dictionary: Path, classes: int | None) -> None:
-    """Raise ``ZooError`` when a dictionary does not fit a recogniser of ``classes`` classes (None: not stated)."""
-    characters = count_characters(dictionary)
-    if classes is not None and characters + EXTRA_CLASSES != classes:
-        raise ZooError(
-            f"the dictionary holds {characters:,} characters, which with space and blank makes "
-            f"{characters + EXTRA_CLASSES:,} classes, and the model has {classes:,}",
-            path=dictionary,
-            hint="give the dictionary that the model was trained with (one character a line, use_space_char on)",
-        )
+    check_sizes(interface, row.kind, pdmodel)

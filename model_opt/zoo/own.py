@@ -7,12 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from model_opt.dictionary import read_dictionary, space_follows
 from model_opt.files import sha256_bytes, sha256_file, write_atomic
 from model_opt.resources import cache_dir
 from model_opt.store import disk_faults, known_sum, locked, staged_folder
 from model_opt.zoo.archive import PIR_PROGRAM, extract_model, pir_error
-from model_opt.zoo.files import DICTIONARY, INFERENCE_YML, PDIPARAMS, PDMODEL, Kind, ModelFiles, ZooError
-from model_opt.zoo.inspect import check_dictionary, check_kind, read_interface
+from model_opt.zoo.files import DICTIONARY, INFERENCE_YML, KINDS, PDIPARAMS, PDMODEL, Kind, ModelFiles, ZooError
+from model_opt.zoo.inspect import OUTPUT_RANK, check_kind, check_sizes, read_interface
+from model_opt.zoo.operators import check_operators
 
 NEEDED = f"give the folder or tar of an exported inference model: {PDMODEL} and {PDIPARAMS}"
 
@@ -25,8 +27,9 @@ def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> Mod
     ``path`` is a folder, used in place, or a tar (plain, gz, bz2, xz), unpacked once into the cache by its sum. A
     recogniser's dictionary is ``dictionary``, else the one in PaddleX's ``inference.yml`` beside the model, else None.
 
-    Raises ``ZooError`` for a path without a model, a model of Paddle 3's new format, a model of another kind and a
-    dictionary that does not fit the classes; ``PaddleModelError`` for damaged files.
+    Raises ``ZooError`` for a path without a model, a model of Paddle 3's new format, one of another kind, one that is
+    quantised already or fixes sizes that images differ in, ``DictionaryError`` for a dictionary that does not fit the
+    classes, ``PaddleModelError`` for damaged files.
     """
     path = Path(path)
     with disk_faults("read the model", path):
@@ -36,6 +39,7 @@ def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> Mod
         require_model_files(folder)
         interface = read_interface(folder / PDMODEL, folder / PDIPARAMS)
         check_kind(interface, kind, path)
+        check_sizes(interface, kind, path)
         sums = {file: sha256_file(folder / file) for file in (PDMODEL, PDIPARAMS)}
     files = ModelFiles(
         name=path.resolve().name.split(".tar")[0].removesuffix(".tgz"),
@@ -54,16 +58,37 @@ def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> Mod
     return files if dictionary is None else with_dictionary(files, dictionary)
 
 
+def check_model(path: Path) -> Kind:
+    """Return what kind of model a folder or tar holds, by its output, once it passes every check of ``open_model``.
+
+    Raises what ``open_model`` and ``check_operators`` raise, and ``ZooError`` for an output of no known kind.
+    """
+    path = Path(path)
+    with disk_faults("read the model", path):
+        if not path.exists():
+            raise ZooError("there is no such model", path=path, hint=NEEDED)
+        folder = path if path.is_dir() else _unpacked(path)
+        require_model_files(folder)
+        output = read_interface(folder / PDMODEL, folder / PDIPARAMS).output_shape
+    kind: Kind | None = next((kind for kind in KINDS if OUTPUT_RANK[kind] == len(output)), None)
+    if kind is None:
+        raise ZooError(f"the output is {list(output)}, which no OCR model has", path=path, hint=NEEDED)
+    check_operators(open_model(path, kind).pdmodel)
+    return kind
+
+
 def with_dictionary(files: ModelFiles, dictionary: Path) -> ModelFiles:
     """Return ``files`` with another dictionary, its sum and so another fingerprint.
 
-    Raises ``ZooError`` when the model is no recogniser, or the dictionary is unreadable or does not fit its classes.
+    Raises ``ZooError`` when the model is no recogniser, ``DictionaryError`` for a dictionary that cannot be read or
+    does not fit the classes.
     """
     if files.kind != "rec":
         raise ZooError(f"a {files.kind} model has no dictionary", path=dictionary, hint="leave the dictionary out")
-    check_dictionary(dictionary, files.classes)
+    characters = read_dictionary(dictionary).characters
+    space = space_follows(len(characters), files.classes, dictionary)
     sums = {**files.sha256, DICTIONARY: sha256_file(dictionary)}
-    return dataclasses.replace(files, dictionary=dictionary, sha256=sums)
+    return dataclasses.replace(files, dictionary=dictionary, append_space=space, sha256=sums)
 
 
 def require_model_files(folder: Path) -> None:

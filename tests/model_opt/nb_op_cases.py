@@ -480,11 +480,55 @@ def norms() -> list[Case]:
         {"Y": "y"},
         {"epsilon": 1e-5, "momentum": 0.9, "data_layout": "NCHW", "use_global_stats": False},
     )
+    means = [
+        Case(
+            f"mean over {dim}, {kept=}",
+            [op("reduce_mean", {"X": "x"}, {"Out": "y"}, {"dim": ints(*dim), "keep_dim": kept, "reduce_all": False})],
+            lambda x, dim=dim, kept=kept: x.astype(np.float64).mean(dim, keepdims=kept),
+            declared=(-1, 4, -1, -1),
+        )
+        for dim, kept in (((2, 3), True), ((2, 3), False), ((-1,), True), ((1,), False))
+    ]
+    every = {"dim": ints(0), "keep_dim": True, "reduce_all": True}
+    whole = Case(
+        "mean over all",
+        [op("reduce_mean", {"X": "x"}, {"Out": "y"}, every)],
+        lambda x: x.astype(np.float64).mean(keepdims=True),
+    )
     norm = op("layer_norm", {"X": "x", "Scale": "s", "Bias": "b"}, outputs, {"begin_norm_axis": 2, "epsilon": 1e-5})
     return [
         Case("softmax", [soft], lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True)),
         Case("layer_norm", [norm], layer_norm, {"s": scale, "b": bias}),
         Case("batch_norm", [bn], batch_norm, {**stats, "v": variance}),
+        *means,
+        whole,
+        *dropouts(),
+    ]
+
+
+def dropouts() -> list[Case]:
+    """``dropout`` outside training: nothing, or a constant factor."""
+    rows = (("upscale_in_train", 1.0), ("downgrade_in_infer", 0.75))
+    return [
+        Case(
+            f"dropout {how}",
+            [
+                op(
+                    "dropout",
+                    {"X": "x"},
+                    {"Out": "y", "Mask": "m"},
+                    {
+                        "dropout_implementation": how,
+                        "dropout_prob": 0.25,
+                        "is_test": True,
+                        "fix_seed": False,
+                        "seed": 0,
+                    },
+                )
+            ],
+            lambda x, factor=factor: x * np.float32(factor),
+        )
+        for how, factor in rows
     ]
 
 

@@ -112,7 +112,7 @@ def test_the_older_opt_converts_too_and_says_its_version(mobile_rec, older_env, 
     assert read_nb(first.path).opt_version == "v2.13-rc"
 
 
-def test_the_older_opt_gets_the_beta_of_swish_written_out(mobile_rec, older_env, env, tmp_path, monkeypatch):
+def test_opt_gets_the_beta_of_swish_written_out(mobile_rec, older_env, env, tmp_path, monkeypatch):
     """Models saved with clip_extra=True lack it, and opt 2.13 aborts on its absence."""
     whole = read_model(mobile_rec.pdmodel, mobile_rec.pdiparams)
     ops = [op.without_attr("beta") if op.type == "swish" else op for op in whole.program.main.ops]
@@ -124,7 +124,7 @@ def test_the_older_opt_gets_the_beta_of_swish_written_out(mobile_rec, older_env,
     assert mended.sha256 == convert(mobile_rec, ConvertOptions(), tmp_path / "whole.nb", env=older_env).sha256
     assert sha256_file(clipped.pdmodel) == before
 
-    monkeypatch.setattr("model_opt.paddle_model.with_swish_beta", lambda model: model)
+    monkeypatch.setattr("model_opt.paddle_model.complete", lambda model: (model, {}))
     with pytest.raises(OptError, match="beta") as caught:
         convert(clipped, ConvertOptions(), tmp_path / "left.nb", env=older_env)
     assert caught.value.returncode == -signal.SIGABRT

@@ -28,7 +28,6 @@ from model_opt.paddle_model import (
     output_classes,
     read_model,
     read_program,
-    with_swish_beta,
     write_model,
 )
 from model_opt.paddle_model.params import decode_params, encode_params
@@ -172,12 +171,11 @@ def predict(pdmodel: Path, pdiparams: Path, image: np.ndarray) -> np.ndarray:
     [("mobile_det", (1, 3, 96, 128)), ("mobile_rec", (1, 3, 48, 320)), ("mobile_cls", (1, 3, 48, 192))],
 )
 def test_paddle_inference_answers_the_same_bits(request, tmp_path, name: str, shape: tuple[int, ...]):
-    """The original against a rewritten model whose bytes differ: an attribute added, the variables reversed."""
+    """The original against a rewritten model whose bytes differ: the variables reversed."""
     pytest.importorskip("paddle.inference")
     files = request.getfixturevalue(name)
     model = read_model(files.pdmodel, files.pdiparams)
-    main = with_swish_beta(model).program.main
-    main = dataclasses.replace(main, vars=main.vars[::-1])
+    main = dataclasses.replace(model.program.main, vars=model.program.main.vars[::-1])
     pdmodel, pdiparams = written(model.with_program(model.program.with_main(main)), tmp_path)
     assert pdmodel.read_bytes() != files.pdmodel.read_bytes()
     image = np.random.default_rng(5).standard_normal(shape).astype(np.float32)
@@ -209,17 +207,6 @@ def test_classes_are_those_of_the_first_column():
     assert output_classes(program.with_ops(program.main.ops[:-1])) is None
     second = program.main.ops[-1].with_attr("col", 1)
     assert output_classes(program.with_ops([*program.main.ops[:-1], second])) is None
-
-
-def test_swish_gets_beta_once_and_only_where_it_lacks_one():
-    model = small_model()
-    other = model.program.main.ops[2].with_attr("beta", 2.0)
-    model = model.with_program(model.program.with_ops([*model.program.main.ops, other]))
-    after = with_swish_beta(model)
-    assert [op.attr("beta") for op in after.program.main.ops] == [None, None, 1.0, None, 2.0]
-    assert after.program.main.ops[2].attrs["beta"].type is AttrType.FLOAT
-    assert with_swish_beta(after).program == after.program
-    assert model.program.main.ops[2].attrs == {}
 
 
 @pytest.mark.parametrize(

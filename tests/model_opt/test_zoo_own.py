@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from zoo_samples import CHARACTERS, model_bytes, sums_of, tar_bytes, write_dictionary, write_sample
 
+from model_opt.dictionary import DictionaryError
 from model_opt.errors import KitError
 from model_opt.files import sha256_file
-from model_opt.paddle_model import PaddleModelError
-from model_opt.zoo import ZooError, fetch, open_model, with_dictionary
+from model_opt.paddle_model import Op, PaddleModel, PaddleModelError, read_model, write_model
+from model_opt.zoo import ZooError, check_model, check_operators, fetch, open_model, with_dictionary
 
 
 @pytest.fixture
@@ -67,14 +70,28 @@ def test_a_dictionary_must_fit_and_the_error_says_both_numbers(cache, tmp_path: 
     files = open_model(rec, "rec", dictionary=write_dictionary(tmp_path / "keys.txt"))
     assert files.dictionary == tmp_path / "keys.txt"
     assert files.sha256["dictionary"] == sha256_file(tmp_path / "keys.txt")
-    with pytest.raises(ZooError, match=r"6,623 characters, .* makes 6,625 classes, and the model has 10") as caught:
+    with pytest.raises(
+        DictionaryError, match=r"6,623 characters, and the model has 10 classes: .* 8 .* or .* 9"
+    ) as caught:
         open_model(rec, "rec", dictionary=mobile_rec.dictionary)
     assert str(mobile_rec.dictionary) in str(caught.value)
     short = write_dictionary(tmp_path / "short.txt", CHARACTERS[:-1])
-    with pytest.raises(ZooError, match=r"7 characters, .* makes 9 classes, and the model has 10"):
+    with pytest.raises(DictionaryError, match=r"7 characters, and the model has 10 classes"):
         open_model(rec, "rec", dictionary=short)
-    with pytest.raises(ZooError, match=r"8 characters, .* makes 10 classes, and the model has 6,625"):
+    with pytest.raises(DictionaryError, match=r"8 characters, and the model has 6,625 classes"):
         with_dictionary(mobile_rec, tmp_path / "keys.txt")
+
+
+@pytest.mark.parametrize(("characters", "space"), [(CHARACTERS, True), ((*CHARACTERS, "i"), False)])
+def test_the_classes_say_whether_a_space_follows(tmp_path: Path, rec: Path, characters, space):
+    files = open_model(rec, "rec", dictionary=write_dictionary(tmp_path / "keys.txt", characters))
+    assert files.append_space is space
+
+
+def test_without_a_dictionary_or_stated_classes_nothing_is_said_of_the_space(tmp_path: Path, rec: Path):
+    assert open_model(rec, "rec").append_space is None
+    free = write_sample(tmp_path / "free", "rec", output=(-1, -1, -1), input_shape=(-1, 3, 48, -1))
+    assert open_model(free, "rec", dictionary=write_dictionary(tmp_path / "keys.txt")).append_space is None
 
 
 def test_another_dictionary_is_another_fingerprint(tmp_path: Path, rec: Path):
@@ -98,7 +115,7 @@ def test_the_last_line_counts_with_or_without_its_end(tmp_path: Path, rec: Path)
 def test_a_dictionary_that_is_none_is_said(tmp_path: Path, rec: Path, data: bytes | None, words: str):
     if data is not None:
         (tmp_path / "keys.txt").write_bytes(data)
-    with pytest.raises(ZooError, match=words):
+    with pytest.raises(DictionaryError, match=words):
         open_model(rec, "rec", dictionary=tmp_path / "keys.txt")
 
 
@@ -208,3 +225,116 @@ def test_a_model_that_may_not_be_read_is_said_with_the_path(det: Path, monkeypat
 def test_an_unknown_name_is_not_taken_for_a_path(cache: Path):
     with pytest.raises(ZooError, match="unknown model"):
         fetch("no/such/model")
+
+
+# ---- what a file cannot give is said when it is opened
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "words"),
+    [
+        ("det", (-1, 3, 640, 640), "images of one size (height 640, width 640)"),
+        ("det", (1, 3, 736, -1), "images of one size (height 736)"),
+        ("det", (4, 3, -1, -1), "batches of 4"),
+        ("rec", (8, 3, 48, -1), "batches of 8"),
+    ],
+)
+def test_sizes_that_images_differ_in_must_be_free(tmp_path: Path, kind: str, shape, words: str):
+    with pytest.raises(ZooError) as caught:
+        open_model(write_sample(tmp_path / "m", kind, input_shape=shape), kind)
+    assert words in caught.value.what
+    wanted = "InputSpec([None, 3, 48, -1])" if kind == "rec" else "InputSpec([None, 3, -1, -1])"
+    assert wanted in str(caught.value.hint)
+    assert str(tmp_path / "m") in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 48, -1), (-1, 3, 32, -1), (1, 3, 48, 320)])
+def test_a_recogniser_may_fix_a_batch_of_one_its_height_and_its_width(tmp_path: Path, shape):
+    assert open_model(write_sample(tmp_path / "m", "rec", input_shape=shape), "rec").input_shape == shape
+
+
+def with_ops(folder: Path, change) -> Path:
+    """Rewrite the operators of the sample in ``folder``."""
+    paths = folder / "inference.pdmodel", folder / "inference.pdiparams"
+    model = read_model(*paths)
+    write_model(model.with_program(model.program.with_ops(change(model.program.main.ops))), *paths)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "kind", ["fake_quantize_moving_average_abs_max", "fake_channel_wise_dequantize_max_abs", "quantize_linear"]
+)
+def test_a_model_that_is_quantised_already_is_refused_with_the_way_out(det: Path, kind: str):
+    with_ops(det, lambda ops: (ops[0], Op(kind, {"X": ("x",)}, {"Out": ("q",)}), *ops[1:]))
+    with pytest.raises(ZooError, match=rf"quantised already: 1 of its 4 operators .* operator 1 \({kind}\)") as caught:
+        open_model(det, "det")
+    assert "float model" in str(caught.value.hint)
+    assert "--recipe weight_int8" in str(caught.value.hint)
+
+
+def test_weights_held_as_integers_are_refused_as_quantised(det: Path):
+    def marked(ops):
+        product = ops[1].with_attr("quantize_weight_bits", 8).with_attr("w_quant_scale", (0.5,) * 8)
+        return (ops[0], product, ops[2])
+
+    paths = det / "inference.pdmodel", det / "inference.pdiparams"
+    model = read_model(*paths)
+    program = model.program.with_ops(marked(model.program.main.ops))
+    write_model(PaddleModel(program, {"w": model.params["w"].astype(np.int8)}), *paths)
+    with pytest.raises(ZooError, match="quantised already: 1 weights are held as integers, such as 'w' with 8 bits"):
+        open_model(det, "det")
+
+
+def test_a_model_quantised_in_onnx_format_is_read_and_refused(shared_dir):
+    """Its scales have no sides where one is declared, as Paddle from 2.5 on writes single numbers."""
+    folder = shared_dir / "field_inputs" / "det_ptq_onnx_format"
+    model = read_model(folder / "inference.pdmodel", folder / "inference.pdiparams")
+    assert any(array.ndim == 0 for array in model.params.values())
+    begin = time.perf_counter()
+    with pytest.raises(
+        ZooError, match=r"quantised already: 684 of its 997 operators .* \(dequantize_linear\)"
+    ) as caught:
+        open_model(folder, "det")
+    assert time.perf_counter() - begin < 1
+    assert caught.value.path == str(folder / "inference.pdmodel")
+
+
+def test_unknown_operators_are_named_with_their_places(det: Path):
+    def inserted(ops):
+        unread = Op("where_index", {"X": ("x",)}, {"Out": ("nobody",)})
+        first = Op("grid_sample", {"X": ("x",)}, {"Out": ("x2",)})
+        return (
+            ops[0],
+            unread,
+            first,
+            Op("erf", {"X": ("x2",)}, {"Out": ("x3",)}),
+            ops[1].with_input("X", "x3"),
+            ops[2],
+        )
+
+    check_operators(det / "inference.pdmodel")
+    with_ops(det, inserted)
+    with pytest.raises(ZooError) as caught:
+        check_operators(det / "inference.pdmodel")
+    assert "cannot convert operator 2 (grid_sample), operator 3 (erf): grid_sample, erf are not" in caught.value.what
+    assert "--engine server" in str(caught.value.hint)
+    assert open_model(det, "det").kind == "det"
+
+
+def test_the_official_models_hold_only_known_operators(mobile_det, mobile_rec, mobile_cls):
+    for files in (mobile_det, mobile_rec, mobile_cls):
+        check_operators(files.pdmodel)
+
+
+def test_a_model_by_path_is_checked_whole(tmp_path: Path, shared_dir):
+    for kind in ("det", "rec", "cls"):
+        assert check_model(write_sample(tmp_path / kind, kind)) == kind
+    with pytest.raises(ZooError, match="quantised already"):
+        check_model(shared_dir / "field_inputs" / "det_ptq_onnx_format")
+    with pytest.raises(ZooError, match="which no OCR model has"):
+        check_model(write_sample(tmp_path / "odd", output=(-1,)))
+    assert check_model(shared_dir / "field_inputs" / "rec_paddle3_export") == "rec"
+    folder = with_ops(tmp_path / "det", lambda ops: (ops[0], Op("erf", {"X": ("x",)}, {"Out": ("x2",)}),
+                                                     ops[1].with_input("X", "x2"), ops[2]))  # fmt: skip
+    with pytest.raises(ZooError, match=r"operator 1 \(erf\)"):
+        check_model(folder)

@@ -58,4 +58,4 @@ def sigmoid(_: OpView, x: Float32) -> Array:
 
 def swish(op: OpView, x: Float32) -> Array:
     """x / (1 + exp(-beta x))."""
-    return logistic(x, x, _half(op.real("beta")))
+    return logistic(x, x, _half(op.real("beta", 1.0)))

@@ -71,6 +71,6 @@ def sigmoid(_: OpView, x: Float32) -> Array:
 def swish(op: OpView, x: Float32) -> Array:
     """x / (1 + exp(-beta x))."""
     flat = x.reshape(-1)
-    exponent = -flat * np.float32(op.real("beta"))
+    exponent = -flat * np.float32(op.real("beta", 1.0))
     below = np.float32(1) + exponential(exponent)
     return _with_tail(x, flat * _improved(below, reciprocal_estimate(below)), flat, exponent)

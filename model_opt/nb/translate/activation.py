@@ -135,8 +135,8 @@ def tanh_op(op: OpView, state: State) -> None:
 
 
 def swish_op(op: OpView, state: State) -> None:
-    """``swish``."""
-    beta = op.real("beta")
+    """``swish``; Paddle leaves ``beta`` out where it is 1, and the kernels take 1 then."""
+    beta = op.real("beta", 1.0)
     _unary(op, state, lambda x, near: swish(op, state, x, near, beta))
 
 

@@ -43,6 +43,19 @@ def fused_elementwise(op: OpView, state: State) -> None:
     state.bind(op, "Out", y)
 
 
+def dropout(op: OpView, state: State) -> None:
+    """``dropout`` as it is outside training: nothing, or a constant factor (``dropout_compute.cc``)."""
+    x, near = state.tensor(op, "X"), op.output("Out")
+    op.ignore("fix_seed", "seed")
+    state.spoil(op, "Mask")
+    if op.text("dropout_implementation", "downgrade_in_infer") == "upscale_in_train":
+        op.ignore("dropout_prob")
+        state.bind(op, "Out", x)
+        return
+    kept = state.constant(np.array([1.0 - op.real("dropout_prob")], dtype=np.float32))
+    state.bind(op, "Out", state.emit(op, "Mul", [x.name, kept], x.shape, near))
+
+
 def affine_channel(op: OpView, state: State) -> None:
     """``affine_channel``: a factor and a shift for each channel."""
     op.must("data_layout", "NCHW")

@@ -1,4 +1,4 @@
-"""``softmax``, ``layer_norm``, ``batch_norm``."""
+"""``softmax``, ``layer_norm``, ``batch_norm``, ``reduce_mean``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,22 @@ def softmax(op: OpView, state: State) -> None:
     op.must("eleminate_success", False)
     op.must("data_format", "AnyLayout", "NCHW", "")
     state.bind(op, "Out", state.emit(op, "Softmax", [x.name], x.shape, op.output("Out"), axis=axis))
+
+
+def reduce_mean(op: OpView, state: State) -> None:
+    """``reduce_mean`` over the sides ``dim``, or over all; they stay as 1 with ``keep_dim``."""
+    x = state.tensor(op, "X")
+    rank = len(x.shape)
+    op.ignore("in_dtype", "out_dtype")
+    named = {axis_of(op, axis, rank) for axis in op.ints("dim", ())}
+    sides = set(range(rank)) if op.flag("reduce_all", False) or not named else named
+    kept = op.flag("keep_dim", False)
+    shape = [1 if i in sides else size for i, size in enumerate(x.shape) if kept or i not in sides]
+    if not shape:
+        op.fail("a mean over every side, none of which stays")
+    axes = tuple(sorted(sides))
+    y = state.emit(op, "ReduceMean", [x.name], shape, op.output("Out"), axes=axes, keepdims=int(kept))
+    state.bind(op, "Out", y)
 
 
 def layer_norm(op: OpView, state: State) -> None:

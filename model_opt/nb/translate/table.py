@@ -147,6 +147,20 @@ _ROWS = (
         "(x - Mean) / sqrt(Variance + epsilon) * Scale + Bias for each channel",
         "kernels/arm/batch_norm_compute.cc",
     ),
+    Row(
+        "reduce_mean",
+        (_ARM, _GPU),
+        norm.reduce_mean,
+        "the mean over the sides dim, or over all",
+        "kernels/arm/reduce_compute.cc",
+    ),
+    Row(
+        "dropout",
+        (_ARM,),
+        elementwise.dropout,
+        "x, or x * (1 - dropout_prob) by dropout_implementation",
+        "kernels/arm/dropout_compute.cc",
+    ),
     *(
         Row(
             op,

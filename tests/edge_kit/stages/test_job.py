@@ -183,7 +183,7 @@ def test_a_users_own_models_and_images_go_the_same_way(tmp_path, mobile_det, mob
     assert recheck(tmp_path / "b", mine, lambda _: None)["passed"]
     short = tmp_path / "short.txt"
     short.write_text("\n".join(mobile_rec.dictionary.read_text().split("\n")[:5000]) + "\n")
-    with pytest.raises(KitError, match=r"5,002 classes, and the model has 6,625"):
+    with pytest.raises(KitError, match=r"5,000 characters, and the model has 6,625 classes"):
         build(tmp_path / "c", **{**own, "rec_dict": short})
     assert not (tmp_path / "c").exists()
 

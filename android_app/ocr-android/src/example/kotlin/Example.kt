@@ -9,7 +9,7 @@ import org.opencv.core.Mat
 fun readText(context: Context, image: Mat): String {
     fun bytes(name: String) = context.assets.open("bundle/$name").use { it.readBytes() }
     val profile = OcrSpec.parse(String(bytes("ocr_spec.json"))).profile()
-    val labels = parseLabels(String(bytes("labels.txt")), profile.ctc)
+    val labels = parseLabels(bytes("labels.txt"), profile.ctc)
     val det = OpenCvEngine(bytes("models/det.onnx"), "det", threads = 4)
     val rec = OpenCvEngine(bytes("models/rec.onnx"), "rec", threads = 4)
     return det.use { rec.use { OcrPipeline(profile, det, rec, labels).use { it.read(image).toText() } } }

@@ -59,7 +59,7 @@ class AppBundle(private val assets: AssetManager, private val folder: File) {
     }
 
     /** Returns the recogniser's characters in the order of its classes after the blank. */
-    fun characters(profile: OcrProfile): List<String> = parseLabels(text(runtime.labels), profile.ctc)
+    fun characters(profile: OcrProfile): List<String> = parseLabels(checked(runtime.labels), profile.ctc)
 
     /** Returns the ONNX file of the model for [role] (`det`, `rec`, `cls`). */
     fun onnx(role: String): ByteArray = checked("models/$role.onnx")
