@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_kit.android.app_onnx import check_declared
 from edge_kit.android.archive import SO_ALIGN, STORED_ALIGN, Entry, write_archive
 from edge_kit.android.axml import Element, read_axml
 from edge_kit.android.errors import ApkFault
@@ -83,7 +84,8 @@ def check_apk(data: bytes, name: str, permissions: tuple[str, ...]) -> ApkSummar
     """Return the summary of a finished APK; ``ApkFault`` or ``RuntimeUnfit`` for the first promise it breaks.
 
     The promises: exactly these permissions, not debuggable, signed by v2 and v3, every stored file aligned (libraries
-    to 16 KB), ``resources.arsc`` stored, every library fit for its ABI and complete.
+    to 16 KB), ``resources.arsc`` stored, every library fit for its ABI and complete, every ONNX file with
+    declared input sizes (``AndroidError``).
     """
     summary = summarise(data, name)
     for what, broken in {
@@ -96,6 +98,8 @@ def check_apk(data: bytes, name: str, permissions: tuple[str, ...]) -> ApkSummar
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for info in archive.infolist():
             _check_place(data, info, name, extracted=summary.extract_native)
+            if info.filename.endswith(".onnx"):
+                check_declared(archive.read(info), f"{name}/{info.filename}")
         check_libraries({n: archive.read(n) for n in archive.namelist() if n.startswith("lib/")})
     return summary
 

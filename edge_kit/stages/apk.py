@@ -295,7 +295,7 @@ def _assets_stage(build: BuildRequest, plan: AppPlan) -> Stage:
     version = lite.version if isinstance(lite, LiteRuntime) else None
     key = _key(
         plan,
-        "assets",
+        "assets app_onnx",
         golden=folder_fingerprint(golden),
         images="".join(f"{name} {sha256_file(path)}\n" for name, path in images.items()),
         request=json.dumps([build.target, build.recipe, has_lite, version]),
@@ -328,7 +328,10 @@ def _assets_stage(build: BuildRequest, plan: AppPlan) -> Stage:
 
 def _package_stage(build: BuildRequest, plan: AppPlan) -> Stage:
     key = _key(
-        plan, "apk archive axml native elf signing", key=plan.key.fingerprint, extract=str(plan.config.extract_native)
+        plan,
+        "apk app_onnx archive axml native elf signing",
+        key=plan.key.fingerprint,
+        extract=str(plan.config.extract_native),
     )
 
     def run(context: StageContext) -> Facts:

@@ -1,4 +1,8 @@
-"""An ONNX file that keeps int8 weights as int8: a quarter of the bytes, and they pack well.
+"""The app's ONNX file: every input size declared, and int8 weights kept as int8, a quarter of the bytes.
+
+OpenCV infers all shapes when it loads a file, with 0 for a side that the file leaves open. Its pooling then computes a
+size below zero, takes it for a huge unsigned number and turns that float into an int: undefined in C++, and ARM gives
+another number than x86, with which the recogniser does not load. So the file declares a size; a run may have another.
 
 ``to_onnx`` writes the weights of a weight-only file as the floats that Paddle Lite's loader makes of them. Those floats
 are integers times a scale for each channel, so the integers and a DequantizeLinear say the same; ONNX Runtime and
@@ -7,13 +11,16 @@ OpenCV's DNN multiply once, when they load the file.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_opt.nb.errors import NbError
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import fold, translate
+from model_opt.nb.translate.dims import Shape
 from model_opt.nb.translate.proto import Graph, Node, encode_model
 from model_opt.nb.translate.view import SCALE_SUFFIX
 from model_opt.nb.types import NbModel, VarType
@@ -26,12 +33,27 @@ Float32Array = NDArray[np.float32]
 Grid = tuple[NDArray[np.int8], Float32Array]
 
 
-def to_compact_onnx(model: NbModel) -> bytes:
-    """Return the ONNX file of ``to_onnx(model)`` with the weights that the file holds as int8 written so.
+@dataclass(frozen=True)
+class InputSize:
+    """Height and width in pixels that a file declares for its images."""
 
-    The weights come back as the same numbers; an engine may join operators differently, which moves its last digits.
-    A model without such weights gives the very bytes of ``to_onnx``. Raises what ``to_onnx`` raises.
+    height: int
+    width: int
+
+
+def to_compact_onnx(model: NbModel, size: InputSize) -> bytes:
+    """Return the ONNX file of ``to_onnx(model)`` with a declared size and the weights that are int8 written so.
+
+    ``size`` fills the sides that the model leaves open; OpenCV still runs the file at any size, ONNX Runtime at this
+    one alone. The weights come back as the same numbers; an engine may join operators differently, which moves its
+    last digits. Raises what ``to_onnx`` raises, and ``NbError`` for an input that is no image.
     """
+    producer = ("edge-kit", f"opt {model.opt_version}")
+    return encode_model(declare(compact_graph(model), size), opset=OPSET, ir_version=IR_VERSION, producer=producer)
+
+
+def compact_graph(model: NbModel) -> Graph:
+    """Return the graph of ``to_onnx(model)`` with the weights that the file holds as int8 written so."""
     graph, known = fold(translate(model)), _scales(model)
     nodes: list[Node] = []
     constants: dict[str, NDArray[Any]] = {}
@@ -44,9 +66,21 @@ def to_compact_onnx(model: NbModel) -> bytes:
         parts = (f"{name}/steps", f"{name}/scales", f"{name}/zeros")
         constants |= dict(zip(parts, (steps, scales, np.zeros(len(scales), np.int8)), strict=True))
         nodes.append(Node("DequantizeLinear", parts, (name,), {"axis": axis}))
-    compact = Graph((*nodes, *graph.nodes), constants, graph.inputs, graph.outputs)
-    producer = ("edge-kit", f"opt {model.opt_version}")
-    return encode_model(compact, opset=OPSET, ir_version=IR_VERSION, producer=producer)
+    return Graph((*nodes, *graph.nodes), constants, graph.inputs, graph.outputs)
+
+
+def declare(graph: Graph, size: InputSize) -> Graph:
+    """Return a graph whose inputs [1, C, H, W] have ``size`` where height or width was open."""
+    inputs: list[tuple[str, Shape]] = []
+    for name, shape in graph.inputs:
+        *front, height, width = shape
+        if len(front) != 2 or not all(isinstance(side, int) for side in front):
+            raise NbError(
+                f"the input {name!r} of shape {shape} is no image [1, C, H, W]", hint="export the model again"
+            )
+        sides = (own if isinstance(own, int) else given for own, given in ((height, size.height), (width, size.width)))
+        inputs.append((name, (*front, *sides)))
+    return replace(graph, inputs=tuple(inputs))
 
 
 def _scales(model: NbModel) -> dict[str, Float32Array]:

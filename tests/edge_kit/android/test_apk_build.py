@@ -16,6 +16,7 @@ from elf_writer import shared_object
 
 from edge_kit.android.api import read_api, unknown_references
 from edge_kit.android.apk import check_apk
+from edge_kit.android.app_onnx import app_onnx
 from edge_kit.android.artifacts import fetch_artifacts
 from edge_kit.android.config import Pin, load_android
 from edge_kit.android.dex import read_dex
@@ -35,7 +36,6 @@ from edge_kit.stages.request import AppRequest, BuildRequest
 from edge_kit.verify.regression import regression_set
 from model_opt.files import sha256_bytes
 from model_opt.nb import read_nb
-from model_opt.nb.compact_onnx import to_compact_onnx
 from model_opt.opt_tool import find_tool
 from model_opt.resources import cache_dir
 from model_opt.zoo import fetch
@@ -138,7 +138,7 @@ def test_its_assets_are_the_bundles_own_files(built):
             assert total["sha256"] == built.manifest.files[name].sha256
     for role in ("det", "rec"):
         shipped = read_nb(built.request.out / "models" / f"{role}.nb")
-        assert built.file(f"assets/bundle/models/{role}.onnx") == to_compact_onnx(shipped)
+        assert built.file(f"assets/bundle/models/{role}.onnx") == app_onnx(shipped, role)
     assert (listed["has_paddle_lite"], listed["opt_version"], listed["target"]) == (False, "v2.14-rc", "arm64")
 
 

@@ -10,13 +10,15 @@ import pytest
 from apk_sample import SAMPLE, VERSION
 
 from edge_kit.android.api import read_api, unknown_references
-from edge_kit.android.apk import check_apk, signature_schemes, summarise
+from edge_kit.android.apk import assemble, check_apk, signature_schemes, summarise
 from edge_kit.android.dex import make_dex, read_dex
 from edge_kit.android.errors import AndroidError, ApkFault, ToolFailed
 from edge_kit.android.resources import link_resources
 from edge_kit.android.sdk import class_names
 from edge_kit.android.signing import SigningKey, debug_key, release_key, sign_apk, verify_signature
 from edge_kit.android.tools import require_tools, run_tool
+from model_opt.nb import read_nb
+from model_opt.nb.to_onnx import to_onnx
 
 pytestmark = pytest.mark.xdist_group("android")
 
@@ -110,6 +112,16 @@ def test_broken_promises_are_told(sample):
     with pytest.raises(ApkFault, match="no APK"):
         summarise(b"PK", "a.apk")
     assert tuple(signature_schemes(unsigned)) == ()
+
+
+def test_a_finished_apk_with_an_undeclared_input_size_is_refused(sample, opencv, shared_dir, tmp_path):
+    model = to_onnx(read_nb(shared_dir / "lite_golden" / "cls_fp32.nb"))
+    assets = {"assets/bundle/models/cls.onnx": model}
+    (tmp_path / "unsigned.apk").write_bytes(assemble(sample.linked.base, sample.dex, assets, opencv, stored=True))
+    sign_apk(tmp_path / "unsigned.apk", tmp_path / "a.apk", debug_key(), 26)
+    with pytest.raises(AndroidError, match="leaves a side open") as caught:
+        check_apk((tmp_path / "a.apk").read_bytes(), "a.apk", ("android.permission.CAMERA",))
+    assert caught.value.path == "a.apk/assets/bundle/models/cls.onnx"
 
 
 def test_a_changed_byte_breaks_the_signature(sample, tmp_path):
