@@ -57,7 +57,7 @@ def read_library(data: bytes, name: str) -> Library:
         segments = tuple(_segments(data, bits))
         entries = tuple(_dynamic(data, bits, segments))
         strings = _strings(data, segments, entries)
-    except (struct.error, ValueError) as error:
+    except (struct.error, ValueError, OverflowError) as error:
         raise RuntimeUnfit(f"the library is damaged: {error}", path=name, hint="fetch it again") from error
     if kind != 3 or not any(s.kind == _PT_LOAD for s in segments):
         raise RuntimeUnfit("this is no shared library", path=name, hint="give a .so for Android")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from edge_kit.android.tools import Tick, java_home, require_tools
 from edge_kit.build.cache import Facts
 from edge_kit.build.files import walk_files
 from edge_kit.build.fingerprint import code_fingerprint, folder_fingerprint
-from edge_kit.build.graph import Stage, StageContext
+from edge_kit.build.graph import Stage, StageContext, StageError
 from edge_kit.stages.apk_models import MODELS, app_models_stage
 from edge_kit.stages.request import ROLES, AppRequest, BuildRequest
 from edge_kit.stages.verification import REFERENCE, VERIFIED
@@ -71,6 +71,15 @@ class AppPlan:
             return {"engines": ["opencv"], "without_paddle_lite": self.lite.reason}
         return {"engines": ["paddle_lite", "opencv"], "paddle_lite": self.lite.version or "a release it does not name"}
 
+    def without_release(self, fault: StageError) -> AppPlan | None:
+        """Return the plan of the same app without the release's runtime, when nobody asked for it and ``fault`` is of
+        packaging the app; None otherwise.
+        """
+        asked = self.request.require_lite or self.request.lite_runtime is not None
+        if asked or isinstance(self.lite, NoRuntime) or not isinstance(fault.cause, AndroidError):
+            return None
+        return replace(self, lite=NoRuntime(f"its release cannot be packaged: {' '.join(fault.what.split())}"))
+
     def artifact(self, name: str, context: StageContext) -> Path:
         """Return the path of a pinned artifact, fetched now when the cache lacks it."""
         pin = self.config.artifacts[name]
@@ -87,7 +96,7 @@ def plan_app(request: AppRequest, target: str, opt_version: str, *, offline: boo
     """Check the request and find what lies outside the build: programs, the key, Paddle Lite's runtime.
 
     Raises ``ToolMissing`` naming every absent program, ``AndroidError`` for an unknown ABI or keystore, and
-    ``RuntimeUnfit`` for a runtime that does not fit or is required and cannot be had.
+    ``RuntimeUnfit`` for a given runtime that does not fit, and for a required one that cannot be had.
     """
     config = load_android()
     unknown = [abi for abi in request.abis if abi not in config.abis]
@@ -101,10 +110,11 @@ def plan_app(request: AppRequest, target: str, opt_version: str, *, offline: boo
     elif target not in config.lite_targets:
         lite = NoRuntime(f"no release for Android holds the kernels of target {target}; --lite-runtime takes your own")
     else:
-        lite = release_runtime(config, request.abis, opt_version, offline=offline)
+        lite = release_runtime(config, request.abis, opt_version, offline=offline, insist=request.require_lite)
     if request.require_lite and isinstance(lite, NoRuntime):
+        more = f"; or {lite.hint}" if lite.hint else ""
         raise RuntimeUnfit(
-            f"the app cannot have Paddle Lite: {lite.reason}", hint="give its runtime with --lite-runtime"
+            f"the app cannot have Paddle Lite: {lite.reason}", hint=f"give its runtime with --lite-runtime{more}"
         )
     key = release_key(request.keystore) if request.keystore is not None else debug_key()
     return AppPlan(request, config, lite, key, offline)
