@@ -1,4 +1,4 @@
-"""The app's ONNX file: every input size declared, and int8 weights kept as int8, a quarter of the bytes.
+"""The app's ONNX file: every input size declared, quantised weights kept as integers, which pack well.
 
 OpenCV infers all shapes when it loads a file, with 0 for a side that the file leaves open. Its pooling then computes a
 size below zero, takes it for a huge unsigned number and turns that float into an int: undefined in C++, and ARM gives
@@ -6,11 +6,14 @@ another number than x86, with which the recogniser does not load. So the file de
 
 ``to_onnx`` writes the weights of a weight-only file as the floats that Paddle Lite's loader makes of them. Those floats
 are integers times a scale for each channel, so the integers and a DequantizeLinear say the same; ONNX Runtime and
-OpenCV's DNN multiply once, when they load the file.
+OpenCV's DNN multiply once, when they load the file. What fits int8 stands as int8, a quarter of the bytes. Other
+weights of 16 bits stand as int32, since DequantizeLinear of opset 17 takes no int16: as many bytes as floats, of which
+deflate leaves less.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,10 +30,18 @@ from model_opt.nb.types import NbModel, VarType
 
 _SMALLEST = 1024
 """Elements below which a weight is not worth a node of its own."""
-_TOP = np.float32(127)
+_TOP: Mapping[VarType, int] = {VarType.INT8: 127, VarType.INT16: 32767}
+"""The largest number of a weight of each type, on both sides of zero."""
 
 Float32Array = NDArray[np.float32]
-Grid = tuple[NDArray[np.int8], Float32Array]
+
+
+@dataclass(frozen=True)
+class _Quantised:
+    """The largest integer that a parameter of the ``.nb`` file may hold, and its scales by channel."""
+
+    top: int
+    scales: Float32Array
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class InputSize:
 
 
 def to_compact_onnx(model: NbModel, size: InputSize) -> bytes:
-    """Return the ONNX file of ``to_onnx(model)`` with a declared size and the weights that are int8 written so.
+    """Return the ONNX file of ``to_onnx(model)`` with a declared size and quantised weights as integers.
 
     ``size`` fills the sides that the model leaves open; OpenCV still runs the file at any size, ONNX Runtime at this
     one alone. The weights come back as the same numbers; an engine may join operators differently, which moves its
@@ -53,8 +64,8 @@ def to_compact_onnx(model: NbModel, size: InputSize) -> bytes:
 
 
 def compact_graph(model: NbModel) -> Graph:
-    """Return the graph of ``to_onnx(model)`` with the weights that the file holds as int8 written so."""
-    graph, known = fold(translate(model)), _scales(model)
+    """Return the graph of ``to_onnx(model)`` with the weights that the file holds as integers written so."""
+    graph, known = fold(translate(model)), _quantised(model)
     nodes: list[Node] = []
     constants: dict[str, NDArray[Any]] = {}
     for name, weight in graph.constants.items():
@@ -62,9 +73,9 @@ def compact_graph(model: NbModel) -> Graph:
         if found is None:
             constants[name] = weight
             continue
-        axis, (steps, scales) = found
-        parts = (f"{name}/steps", f"{name}/scales", f"{name}/zeros")
-        constants |= dict(zip(parts, (steps, scales, np.zeros(len(scales), np.int8)), strict=True))
+        axis, steps = found
+        parts = (f"{name}/steps", f"{name}/scales")
+        constants |= dict(zip(parts, (steps, known[name].scales), strict=True))
         nodes.append(Node("DequantizeLinear", parts, (name,), {"axis": axis}))
     return Graph((*nodes, *graph.nodes), constants, graph.inputs, graph.outputs)
 
@@ -83,35 +94,41 @@ def declare(graph: Graph, size: InputSize) -> Graph:
     return replace(graph, inputs=tuple(inputs))
 
 
-def _scales(model: NbModel) -> dict[str, Float32Array]:
-    """Return the scales of every parameter that the file holds as int8, by its name."""
-    held = {name for name, tensor in model.params.items() if tensor.data_type is VarType.INT8}
+def _quantised(model: NbModel) -> dict[str, _Quantised]:
+    """Return every parameter that the file holds as integers, by its name."""
+    tops = {name: _TOP[tensor.data_type] for name, tensor in model.params.items() if tensor.data_type in _TOP}
     pairs = ((key.removesuffix(SCALE_SUFFIX), value) for op in model.ops for key, value in op.attrs.items())
-    return {name: np.array(value, np.float32) for name, value in pairs if name in held and isinstance(value, tuple)}
+    return {
+        name: _Quantised(tops[name], np.array(value, np.float32))
+        for name, value in pairs
+        if name in tops and isinstance(value, tuple)
+    }
 
 
-def _by_channel(weight: NDArray[Any], scales: Float32Array) -> tuple[int, Grid] | None:
-    """Return the axis of the channels and the integers with their scales; None for a weight that is too small, or that
-    the scales do not give back exactly.
+def _by_channel(weight: NDArray[Any], known: _Quantised) -> tuple[int, NDArray[Any]] | None:
+    """Return the axis of the channels and the integers of a weight; None for one that is too small, or that the scales
+    do not give back exactly.
     """
     if weight.dtype != np.float32 or weight.ndim < 2 or weight.size < _SMALLEST:
         return None
     for axis in sorted({0, 1, weight.ndim - 1}):
         rows = np.moveaxis(weight, axis, 0)
-        if len(rows) != len(scales):
+        if len(rows) != len(known.scales):
             continue
-        steps = _steps(rows.reshape(len(rows), -1), scales)
+        steps = _steps(rows.reshape(len(rows), -1), known)
         if steps is not None:
-            return axis, (np.ascontiguousarray(np.moveaxis(steps.reshape(rows.shape), 0, axis)), scales)
+            return axis, np.ascontiguousarray(np.moveaxis(steps.reshape(rows.shape), 0, axis))
     return None
 
 
-def _steps(rows: Float32Array, scales: Float32Array) -> NDArray[np.int8] | None:
-    """Return the integers with which ``scales`` give exactly ``rows``, None when there are none.
+def _steps(rows: Float32Array, known: _Quantised) -> NDArray[Any] | None:
+    """Return the integers with which the scales give exactly ``rows``, None when there are none.
 
     A negative zero counts as zero: no sum can tell them apart.
     """
+    scales = known.scales[:, None]
     with np.errstate(all="ignore"):  # a scale of zero, or one that is far too small, fits only zeros
-        whole = np.nan_to_num(np.rint(rows / scales[:, None]))
-        fits = (np.abs(whole) <= _TOP).all() and (whole * scales[:, None] == rows).all()
-    return whole.astype(np.int8) if fits else None
+        whole = np.nan_to_num(np.rint(rows / scales))
+        most = np.abs(whole).max(initial=0)
+        fits = most <= known.top and (whole * scales == rows).all()
+    return whole.astype(np.int8 if most <= _TOP[VarType.INT8] else np.int32) if fits else None

@@ -48,11 +48,9 @@ def _bundle(models: NbModels) -> dict[str, bytes]:
     files = {"labels.txt": models.labels.read_bytes(), "ocr_spec.json": export_json(spec)}
     files["models/det.onnx"] = app_onnx(read_nb(models.det), "det")
     files["models/rec.onnx"] = app_onnx(read_nb(models.rec), "rec")
-    for role, path in (("det", models.det), ("rec", models.rec)):
-        files[f"models/{role}.nb"] = path.read_bytes()
     entries = {
-        role: ModelEntry(f"models/{role}.nb", sha256_bytes(files[f"models/{role}.nb"]), RECIPE)
-        for role in ("det", "rec")
+        role: ModelEntry(f"models/{role}.nb", sha256_bytes(path.read_bytes()), RECIPE)
+        for role, path in (("det", models.det), ("rec", models.rec))
     }
     files["runtime_config.json"] = runtime_config(
         default_profile(TARGET),

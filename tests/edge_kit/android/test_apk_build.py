@@ -115,7 +115,7 @@ def test_the_bundle_holds_a_signed_app_and_says_what_it_weighs(built):
     assert app is not None
     assert app["bytes"] == len(built.data) == built.manifest.files[APK].bytes
     parts = app["parts"]
-    assert {"models (.nb)", "models (.onnx)", "libopencv_java4.so", "code", "golden", "selftest"} <= set(parts)
+    assert {"models (.onnx)", "libopencv_java4.so", "code", "golden", "selftest"} <= set(parts)
     packed = sum(part["bytes"] for part in parts.values())
     assert packed < len(built.data) < packed + 100_000
 
@@ -123,7 +123,7 @@ def test_the_bundle_holds_a_signed_app_and_says_what_it_weighs(built):
 def test_the_app_keeps_every_promise(built):
     found = check_apk(built.data, APK, PERMISSIONS)
     assert (found.package, found.version_name) == ("org.edgekit.ocr", "0.1.0")
-    assert (found.min_sdk, found.target_sdk) == (26, 35)
+    assert (found.min_sdk, found.target_sdk) == (26, 36)
     package = "org.edgekit.ocr.app"
     assert set(found.exported) == {f"{package}.{n}Activity" for n in ("Main", "Result", "SelfTest")}
     assert found.abis == ("arm64-v8a",)
@@ -138,6 +138,8 @@ def test_its_assets_are_the_bundles_own_files(built):
         assert sha256_bytes(data) == total["sha256"]
         if not name.endswith(".onnx"):
             assert total["sha256"] == built.manifest.files[name].sha256
+    held = {name for name in listed["files"] if name.startswith("models/")}
+    assert held == {"models/det.onnx", "models/rec.onnx"}
     for role in ("det", "rec"):
         shipped = read_nb(built.request.out / "models" / f"{role}.nb")
         assert built.file(f"assets/bundle/models/{role}.onnx") == app_onnx(shipped, role)
@@ -262,13 +264,21 @@ def lite_release(folder: Path, library: bytes = FIT) -> Path:
 
 def test_a_given_runtime_is_in_the_app_with_its_classes_and_version(built, downloads, few_images, tmp_path):
     shutil.copytree(built.cache / "stages", tmp_path / "cache" / "stages")
-    app = replace(ARM64, lite_runtime=lite_release(tmp_path), require_lite=True)
+    own = {"application_id": "com.example.reader", "name": "读者 Reader", "version_code": 77}
+    app = replace(ARM64, lite_runtime=lite_release(tmp_path), require_lite=True, **own)
     made = build(downloads, tmp_path, app=app)
+    told = made.manifest.app
+    assert {"application_id": told["package"], "name": told["name"], "version_code": told["version_code"]} == own
+    assert "com.example.reader, version code 77" in (made.request.out / "report.html").read_text()
     found = read_dex(made.file("classes.dex"), "classes.dex")
     assert f"{LITE}PaddlePredictor" in found.classes
     assert made.file("lib/arm64-v8a/libpaddle_lite_jni.so") == (tmp_path / "libpaddle_lite_jni.so").read_bytes()
     listed = json.loads(made.file("assets/bundle/assets.json"))
     assert (listed["has_paddle_lite"], listed["lite_version"]) == (True, "v2.14-rc")
+    for role in ("det", "rec"):
+        shipped = made.request.out / "models" / f"{role}.nb"
+        assert made.file(f"assets/bundle/models/{role}.nb") == shipped.read_bytes()
+        assert listed["files"][f"models/{role}.nb"]["sha256"] == sha256_bytes(shipped.read_bytes())
     assert made.manifest.app["engines"] == ["paddle_lite", "opencv"]
     check_apk(made.data, APK, PERMISSIONS)
 
