@@ -5,18 +5,23 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_kit.android.app_onnx import check_declared
 from edge_kit.android.archive import SO_ALIGN, STORED_ALIGN, Entry, write_archive
 from edge_kit.android.axml import Element, read_axml
 from edge_kit.android.errors import ApkFault
+from edge_kit.android.identity import check_application_id
+from edge_kit.android.lite import JNI
 from edge_kit.android.native import check_libraries
 
 _STORED_KINDS = (".arsc", ".png", ".jpg", ".webp")
 _SIGNING_MAGIC = b"APK Sig Block 42"
 _SCHEMES: Mapping[int, str] = {0x7109871A: "v2", 0xF05368C0: "v3"}
+_MODELS = "assets/bundle/models/"
 _COMPONENTS = ("activity", "activity-alias", "service", "receiver", "provider")
 
 Parts = Mapping[str, Mapping[str, int]]
@@ -79,11 +84,24 @@ def summarise(data: bytes, name: str) -> ApkSummary:
     )
 
 
+def package_of(path: Path) -> str:
+    """Return the application id of an APK on this disk; ``ApkFault`` when it is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = read_axml(archive.read("AndroidManifest.xml"), f"{path}/AndroidManifest.xml")
+        return check_application_id(str(manifest.attributes["package"]))
+    except (OSError, zipfile.BadZipFile, KeyError, RuntimeError, zlib.error) as error:
+        raise ApkFault(
+            f"this is no APK: {error}", path=path, hint="give the APK that 'edge-kit build' wrote"
+        ) from error
+
+
 def check_apk(data: bytes, name: str, permissions: tuple[str, ...]) -> ApkSummary:
     """Return the summary of a finished APK; ``ApkFault`` or ``RuntimeUnfit`` for the first promise it breaks.
 
     The promises: exactly these permissions, not debuggable, signed by v2 and v3, every stored file aligned (libraries
-    to 16 KB), ``resources.arsc`` stored, every library fit for its ABI and complete.
+    to 16 KB), ``resources.arsc`` stored, every library fit for its ABI and complete, every ONNX file with
+    declared input sizes (``AndroidError``), ``.nb`` files exactly where Paddle Lite can run them.
     """
     summary = summarise(data, name)
     for what, broken in {
@@ -96,6 +114,9 @@ def check_apk(data: bytes, name: str, permissions: tuple[str, ...]) -> ApkSummar
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for info in archive.infolist():
             _check_place(data, info, name, extracted=summary.extract_native)
+            if info.filename.endswith(".onnx"):
+                check_declared(archive.read(info), f"{name}/{info.filename}")
+        _check_models(archive.namelist(), name)
         check_libraries({n: archive.read(n) for n in archive.namelist() if n.startswith("lib/")})
     return summary
 
@@ -128,6 +149,14 @@ def _exported(application: Element, package: str) -> Iterator[str]:
             yield package + name if name.startswith(".") else name
 
 
+def _check_models(members: list[str], name: str) -> None:
+    """Raise ``ApkFault`` for models that nothing in the app runs, or a runtime without its models."""
+    has_lite = any(member.endswith(f"/{JNI}") for member in members)
+    if has_lite != any(member.startswith(_MODELS) and member.endswith(".nb") for member in members):
+        what = "Paddle Lite's runtime and no .nb file" if has_lite else ".nb files and no Paddle Lite to run them"
+        raise ApkFault(f"the APK holds {what}", path=name, hint="build it again")
+
+
 def _check_place(data: bytes, info: zipfile.ZipInfo, name: str, *, extracted: bool) -> None:
     stored = info.compress_type == zipfile.ZIP_STORED
     library = info.filename.endswith(".so")
@@ -153,7 +182,7 @@ def _part(name: str) -> str:
     """Return the part of the app that a file belongs to, as the size report names it."""
     if name.startswith("lib/"):
         return name.rsplit("/", 1)[1]
-    if name.startswith("assets/bundle/models/"):
+    if name.startswith(_MODELS):
         return f"models (.{name.rsplit('.', 1)[1]})"
     if name.startswith("assets/"):
         return name.split("/")[1]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_kit.android.app_onnx import check_declared
 from edge_kit.android.errors import AndroidError
 from edge_kit.build.files import Json, json_bytes, walk_files
 from model_opt.files import sha256_bytes
@@ -37,7 +38,13 @@ class BundleFacts:
 
 
 def bundle_assets(files: Mapping[str, bytes], facts: BundleFacts) -> dict[str, bytes]:
-    """Return ``files`` below ``bundle/`` and the list of them with their sums, ``bundle/assets.json``."""
+    """Return ``files`` below ``bundle/`` and the list of them with their sums, ``bundle/assets.json``.
+
+    Raises ``AndroidError`` for an ONNX file with an input whose size is not declared.
+    """
+    for name, data in files.items():
+        if name.endswith(".onnx"):
+            check_declared(data, name)
     listed: dict[str, Json] = {
         name: {"sha256": sha256_bytes(data), "bytes": len(data)} for name, data in sorted(files.items())
     }

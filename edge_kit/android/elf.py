@@ -16,19 +16,27 @@ MACHINES: Mapping[str, int] = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62
 PAGE = 16384
 """Page size that 64-bit devices may have since Android 15."""
 
-_PT_LOAD, _PT_DYNAMIC = 1, 2
+_PT_LOAD, _PT_DYNAMIC, _PT_GNU_RELRO = 1, 2, 0x6474E552
+_PF_W = 2
 _DT_NEEDED, _DT_STRTAB, _DT_SONAME = 1, 5, 14
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A program header: its kind, place in the file, address, length in the file and alignment in bytes."""
+    """A program header: kind and flags, place in the file, address, length in file and memory, alignment; in bytes."""
 
     kind: int
+    flags: int
     offset: int
     address: int
     file_size: int
+    memory_size: int
     align: int
+
+    @property
+    def end(self) -> int:
+        """The address behind its last byte in memory."""
+        return self.address + self.memory_size
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,21 @@ class Library:
         """The smallest alignment of a LOAD segment in bytes."""
         return min(s.align for s in self.segments if s.kind == _PT_LOAD)
 
+    def closed_data(self, page: int) -> int:
+        """Return how many bytes of writable data become read-only with the RELRO part, on pages of ``page`` bytes.
+
+        After relocation Android's linker protects every page that this part touches (``phdr_table_protect_gnu_relro``
+        of bionic): what else lies in its first and last page can no longer be written.
+        """
+        writable = [s for s in self.segments if s.kind == _PT_LOAD and s.flags & _PF_W]
+        count = 0
+        for relro in (s for s in self.segments if s.kind == _PT_GNU_RELRO):
+            before = (relro.address // page * page, relro.address)
+            behind = (relro.end, -(-relro.end // page) * page)
+            for start, end in (before, behind):
+                count += sum(max(0, min(end, load.end) - max(start, load.address)) for load in writable)
+        return count
+
 
 def read_library(data: bytes, name: str) -> Library:
     """Read a shared object; ``RuntimeUnfit`` naming ``name`` when it is none or is damaged."""
@@ -57,7 +80,7 @@ def read_library(data: bytes, name: str) -> Library:
         segments = tuple(_segments(data, bits))
         entries = tuple(_dynamic(data, bits, segments))
         strings = _strings(data, segments, entries)
-    except (struct.error, ValueError) as error:
+    except (struct.error, ValueError, OverflowError) as error:
         raise RuntimeUnfit(f"the library is damaged: {error}", path=name, hint="fetch it again") from error
     if kind != 3 or not any(s.kind == _PT_LOAD for s in segments):
         raise RuntimeUnfit("this is no shared library", path=name, hint="give a .so for Android")
@@ -69,7 +92,8 @@ def read_library(data: bytes, name: str) -> Library:
 def check_library(data: bytes, name: str, abi: str) -> Library:
     """Return the library when it can be loaded on ``abi``; ``RuntimeUnfit`` says what is wrong.
 
-    A 64-bit library must have every LOAD segment aligned to 16 KB, or devices with such pages refuse it.
+    A 64-bit library must have every LOAD segment aligned to 16 KB, or devices with such pages refuse it; and no data
+    in the pages of its RELRO part, or the first write to it ends the app.
     """
     library = read_library(data, name)
     if library.machine != MACHINES[abi]:
@@ -81,6 +105,13 @@ def check_library(data: bytes, name: str, abi: str) -> Library:
             f"a LOAD segment is aligned to {library.load_align} bytes; devices with 16 KB pages need {PAGE}",
             path=name,
             hint="give a library linked with -Wl,-z,max-page-size=16384",
+        )
+    closed = library.closed_data(PAGE) if library.bits == 64 else 0
+    if closed:
+        raise RuntimeUnfit(
+            f"{closed} bytes of writable data lie in 16 KB pages of its RELRO part, which Android makes read-only",
+            path=name,
+            hint="give a library linked with -Wl,-z,max-page-size=16384,-z,common-page-size=16384",
         )
     return library
 
@@ -97,12 +128,12 @@ def _segments(data: bytes, bits: int) -> Iterator[Segment]:
     for index in range(count):
         at = start + index * size
         if bits == 64:
-            kind, _, offset, address, _, length, _, align = struct.unpack_from("<IIQQQQQQ", data, at)
+            kind, flags, offset, address, _, length, memory, align = struct.unpack_from("<IIQQQQQQ", data, at)
         else:
-            kind, offset, address, _, length, _, _, align = struct.unpack_from("<IIIIIIII", data, at)
+            kind, offset, address, _, length, memory, flags, align = struct.unpack_from("<IIIIIIII", data, at)
         if offset + length > len(data):
             raise ValueError("a segment ends behind the file")
-        yield Segment(kind, offset, address, length, align)
+        yield Segment(kind, flags, offset, address, length, memory, align)
 
 
 def _dynamic(data: bytes, bits: int, segments: tuple[Segment, ...]) -> Iterator[tuple[int, int]]:

@@ -20,19 +20,23 @@ from pathlib import Path
 from edge_kit.android.config import AndroidConfig
 from edge_kit.android.elf import MACHINES, check_library, read_library
 from edge_kit.android.errors import RuntimeUnfit
+from model_opt.errors import KitError
 from model_opt.files import sha256_bytes, write_atomic
 from model_opt.nb import normalise_version
 from model_opt.resources import cache_dir
-from model_opt.store import disk_faults, locked
+from model_opt.store import ChecksumError, disk_faults, known_sum, locked
 from model_opt.zoo.download import Policy, download
-from model_opt.zoo.files import SourceUnavailable
+from model_opt.zoo.files import Progress, SourceUnavailable
 
 JAR, JNI = "PaddlePredictor.jar", "libpaddle_lite_jni.so"
 _HINT = "give a release archive of Paddle Lite for Android, unpacked or not (it holds java/jar and java/so)"
 _MAX_MEMBER = 256 << 20
 _RETRY = 3600.0
-"""Seconds for which an address that could not be reached is not tried again: builds must stay quick without it."""
-_IMPATIENT = Policy(attempts=1, connect_timeout=5.0)
+"""Seconds for which an address that failed is not tried again: builds must stay quick without it."""
+_FAILED = ".failed"
+_IMPATIENT = Policy(attempts=1, connect_timeout=5.0, read_timeout=10.0)
+_GRACE, _SLOWEST = 15.0, 20e3
+"""Seconds after which a download nobody asked for must have reached this mean rate, in bytes a second."""
 
 # Paddle Lite compiles the name of its release tag into the library (lite/core/version.h.in).
 _VERSION = re.compile(rb"(?<![\w.-])v\d{1,2}\.\d{1,2}(?:\.\d{1,2})?(?:-rc\d?)?(?=\0)")
@@ -56,9 +60,10 @@ class LiteRuntime:
 
 @dataclass(frozen=True)
 class NoRuntime:
-    """Why an app has no Paddle Lite."""
+    """Why an app has no Paddle Lite, and what would help."""
 
     reason: str
+    hint: str | None = None
 
 
 def read_runtime(given: Path, abis: Sequence[str], opt_version: str) -> LiteRuntime:
@@ -88,54 +93,131 @@ def read_runtime(given: Path, abis: Sequence[str], opt_version: str) -> LiteRunt
 
 
 def release_runtime(
-    config: AndroidConfig, abis: Sequence[str], opt_version: str, *, offline: bool
+    config: AndroidConfig, abis: Sequence[str], opt_version: str, *, offline: bool, insist: bool = False
 ) -> LiteRuntime | NoRuntime:
-    """Return the runtime of the official release, or why it cannot be had; the archive stays in the cache.
+    """Return the runtime of the official release, or why the app cannot have it; the archive stays in the cache.
 
-    The sum of the first download of an address is recorded and binding. A failed attempt is remembered for an hour.
-    Raises ``ChecksumError`` for another file than the recorded one, and what ``read_runtime`` raises.
+    Nothing that is wrong with the release, the way to it or the cache raises: who did not ask for Paddle Lite gets a
+    build without it. The sum of the first readable download of an address is recorded and binding. A failed attempt is
+    remembered for an hour (``next_attempt``); ``insist`` tries again at once, and patiently.
     """
     without = [abi for abi in abis if abi not in config.lite_arch]
     if without:
         return NoRuntime(f"there is no release of Paddle Lite for {', '.join(without)}")
-    tag = release_tag(opt_version)
-    folder = cache_dir() / "paddle-lite" / tag
     try:
+        tag = release_tag(opt_version)
+        parts = []
         for abi in abis:
-            _fetch(config.lite_url.format(version=tag, arch=config.lite_arch[abi]), folder / f"{abi}.tar.gz", offline)
+            archive = _folder() / tag / f"{abi}.tar.gz"
+            _fetch(config.lite_url.format(version=tag, arch=config.lite_arch[abi]), archive, offline, insist)
+            parts.append(read_runtime(archive, (abi,), opt_version))
     except SourceUnavailable as error:
-        return NoRuntime(error.what)
-    parts = [read_runtime(folder / f"{abi}.tar.gz", (abi,), opt_version) for abi in abis]
-    libraries = {abi: part.libraries[abi] for abi, part in zip(abis, parts, strict=True)}
-    return LiteRuntime(parts[0].jar, libraries, parts[0].version)
+        return NoRuntime(error.what, error.hint)
+    except KitError as error:
+        return NoRuntime(f"its release cannot be used: {_one_line(error.what)}", error.hint)
+    return LiteRuntime(parts[0].jar, {abi: part.libraries[abi] for abi, part in zip(abis, parts, strict=True)},
+                       parts[0].version)  # fmt: skip
+
+
+def next_attempt(reason: str) -> float | None:
+    """Return when a download that failed for ``reason`` is tried again, in seconds since 1970; None for no such."""
+    remembered = [path for path in _folder().glob(f"*/.*{_FAILED}") if _remembered(path) == reason]
+    return max((path.stat().st_mtime + _RETRY for path in remembered), default=None)
 
 
 def release_tag(opt_version: str) -> str:
-    """Return the tag of the release that goes with a converter: ``2.14rc0`` and ``v2.14-rc`` are both ``v2.14-rc``."""
-    number, candidate, which = re.fullmatch(r"([\d.]+)(rc)?(\d*)", normalise_version(opt_version)).groups()  # type: ignore[union-attr]
+    """Return the tag of the release that goes with a converter: ``2.14rc0`` and ``v2.14-rc`` are both ``v2.14-rc``.
+
+    Raises ``RuntimeUnfit`` for a converter that is no release.
+    """
+    match = re.fullmatch(r"([\d.]+)(rc)?(\d*)", normalise_version(opt_version))
+    if match is None:
+        raise RuntimeUnfit(f"opt calls itself {opt_version!r}, which is no release of Paddle Lite", hint=_HINT)
+    number, candidate, which = match.groups()
     return f"v{number}" + (f"-rc{which if which != '0' else ''}" if candidate else "")
 
 
-def _fetch(url: str, target: Path, offline: bool) -> None:
-    """Bring a release archive into the cache, pinned by the sum of its first download."""
-    with locked(target):
-        if target.is_file():
+def _folder() -> Path:
+    return cache_dir() / "paddle-lite"
+
+
+def _fetch(url: str, target: Path, offline: bool, insist: bool) -> None:
+    """Bring a release archive into the cache, pinned by the sum of its first download.
+
+    Raises ``SourceUnavailable`` with a reason that is the same at each try, since it stands in the manifest.
+    """
+    pins, failed = _folder() / "archives.lock.json", target.with_name(f".{target.name}{_FAILED}")
+    with locked(pins), disk_faults("store Paddle Lite's runtime", target):
+        recorded = _recorded(pins)
+        if target.is_file() and known_sum(target) == recorded.get(url):
             return
         if offline:
             raise SourceUnavailable("Paddle Lite's runtime is not in the cache and downloads are off")
-        failed = target.with_name(f".{target.name}.failed")
-        if failed.is_file() and 0 <= time.time() - failed.stat().st_mtime < _RETRY:
-            raise SourceUnavailable(failed.read_text(encoding="utf-8"))
-        lock = cache_dir() / "paddle-lite" / "archives.lock.json"
-        with disk_faults("store Paddle Lite's runtime", target):
-            recorded = json.loads(lock.read_bytes()) if lock.is_file() else {}
-            try:
-                found = download(url, target, expected=recorded.get(url), policy=_IMPATIENT)
-            except SourceUnavailable as error:
-                write_atomic(failed, error.what.encode())
-                raise
-            failed.unlink(missing_ok=True)
-            write_atomic(lock, json.dumps({**recorded, url: found}, indent=2, sort_keys=True).encode())
+        known = None if insist else _remembered(failed)
+        if known is not None:
+            raise SourceUnavailable(known)
+        try:
+            found = _download(url, target, recorded.get(url), insist)
+        except KitError as error:
+            reason = _one_line(error.what)
+            write_atomic(failed, reason.encode())
+            hint = f"remove the entry of this address from {pins}, if you trust the new file"
+            raise SourceUnavailable(reason, hint=hint if isinstance(error, ChecksumError) else error.hint) from error
+        failed.unlink(missing_ok=True)
+        write_atomic(pins, json.dumps({**recorded, url: found}, indent=2, sort_keys=True).encode())
+
+
+def _download(url: str, target: Path, expected: str | None, insist: bool) -> str:
+    """Download an archive and return its sum; one that cannot be read to its end is not kept and its sum not pinned."""
+    try:
+        if insist:
+            found = download(url, target, expected=expected)
+        else:
+            found = download(url, target, expected=expected, policy=_IMPATIENT, progress=_not_too_slow(url))
+    except (ImportError, ValueError) as error:  # httpx on a proxy's address
+        raise SourceUnavailable(f"cannot download {url}: {error}", hint="check the proxy settings") from error
+    try:
+        for _ in _members(target):
+            pass
+    except RuntimeUnfit as error:
+        target.unlink(missing_ok=True)
+        raise SourceUnavailable(f"what came from {url} is no release: {error.what}", hint=error.hint) from error
+    return found
+
+
+def _not_too_slow(url: str) -> Progress:
+    """Return what ends a download whose mean rate is hopeless; what came is resumed by the next try."""
+    began = time.monotonic()
+
+    def look(_: str, done: int, total: int | None) -> None:
+        seconds = time.monotonic() - began
+        if done != total and seconds > _GRACE and done < seconds * _SLOWEST:
+            raise SourceUnavailable(f"cannot download {url}: less than {_SLOWEST / 1000:.0f} kB a second came")
+
+    return look
+
+
+def _recorded(pins: Path) -> dict[str, str]:
+    """Return the sums of earlier downloads by address; none when the file is absent."""
+    if not pins.is_file():
+        return {}
+    try:
+        return {str(url): str(found) for url, found in json.loads(pins.read_bytes()).items()}
+    except (ValueError, AttributeError) as error:
+        raise RuntimeUnfit("the list of downloaded runtimes is damaged", path=pins, hint="remove the file") from error
+
+
+def _remembered(failed: Path) -> str | None:
+    """Return why an address failed within the last hour."""
+    try:
+        recent = 0 <= time.time() - failed.stat().st_mtime < _RETRY
+        return failed.read_text(encoding="utf-8") if recent else None
+    except (OSError, ValueError):
+        return None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _files(given: Path) -> Iterator[tuple[str, bytes]]:
@@ -167,7 +249,7 @@ def _check_jar(jar: bytes, given: Path) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(jar)) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise RuntimeUnfit(f"{JAR} is damaged: {error}", path=given, hint="fetch it again") from error
     if "com/baidu/paddle/lite/PaddlePredictor.class" not in names:
         raise RuntimeUnfit(f"{JAR} holds no class com.baidu.paddle.lite.PaddlePredictor", path=given, hint=_HINT)
@@ -183,7 +265,7 @@ def _version(libraries: Mapping[str, bytes], opt_version: str, given: Path) -> s
             raise RuntimeUnfit(
                 f"the runtime is Paddle Lite {', '.join(sorted(found))}, the models are made by opt {opt_version}",
                 path=given,
-                hint=f"give the runtime of release {release_tag(opt_version)}: another one crashes on these models",
+                hint="give the runtime of the same release: another one crashes on these models",
             )
         told |= fitting
     return min(told) if told else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_kit.android.app_onnx import app_onnx
 from edge_kit.engines.base import EngineOptions
 from edge_kit.engines.nb import NbEngine
 from edge_kit.ocr.image import Image
@@ -21,7 +22,6 @@ from edge_kit.ocr.tensor import Run
 from edge_kit.spec.load import export_json, load_spec, profile
 from model_opt.files import write_atomic
 from model_opt.nb import read_nb
-from model_opt.nb.to_onnx import to_onnx
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def expected_results(pipeline: OcrPipeline, images: Iterable[tuple[str, Image]])
 def write_images(folder: Path, models: NbModels, images: Iterable[tuple[str, Image]]) -> int:
     """Write a set of whole images to ``folder`` and return their number; ``expected.json`` comes last."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "det.onnx", to_onnx(read_nb(models.det)))
-    write_atomic(folder / "rec.onnx", to_onnx(read_nb(models.rec)))
+    write_atomic(folder / "det.onnx", app_onnx(read_nb(models.det), "det"))
+    write_atomic(folder / "rec.onnx", app_onnx(read_nb(models.rec), "rec"))
     write_atomic(folder / "labels.txt", models.labels.read_bytes())
     write_atomic(folder / "ocr_spec.json", export_json(load_spec()))
     pipeline = nb_pipeline(models)

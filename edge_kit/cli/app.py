@@ -86,6 +86,13 @@ def build(
     require_lite: Annotated[
         bool, typer.Option("--require-lite", help="Fail when the app cannot have Paddle Lite's runtime.")
     ] = False,
+    application_id: Annotated[
+        str | None, typer.Option(help="The app's id, as in com.example.reader: apps of two ids live side by side.")
+    ] = None,
+    app_name: Annotated[str | None, typer.Option(help="The app's name on the device, in every language.")] = None,
+    version_code: Annotated[
+        int | None, typer.Option(help="The app's version code, 1 to 2100000000; Android updates to a larger one only.")
+    ] = None,
     json_events: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:
     """Fetch, optimise, convert, verify, configure, report, and package the app: one bundle with proof."""
@@ -106,7 +113,7 @@ def build(
         allow_failed_gates=allow_failed_gates,
         optimise=optimise,
         calibration=calibration,
-        app=app_request(target, apk, abi, keystore, lite_runtime, require_lite),
+        app=app_request(target, apk, abi, keystore, lite_runtime, require_lite, application_id, app_name, version_code),
     )
     raise typer.Exit(run_build(request, json_events=json_events))
 

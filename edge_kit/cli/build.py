@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,7 +127,18 @@ def _app(app: Mapping[str, Any] | None) -> Iterator[Any]:
     title = f"{app['file']}: {size(app['bytes'])}, {' '.join(app['abis'])}, {app['package']} {app['version_name']}"
     yield table(("part", "in the APK", "unpacked"), rows, title)
     if "without_paddle_lite" in app:
-        yield f"note: the app has the OpenCV engine alone, no Paddle Lite: {app['without_paddle_lite']}"
+        reason = str(app["without_paddle_lite"])
+        yield f"note: the app has the OpenCV engine alone, no Paddle Lite: {reason}{_next_attempt(reason)}"
+
+
+def _next_attempt(reason: str) -> str:
+    """Return when a failed download is tried again: the time of day is no part of the bundle."""
+    from edge_kit.android.lite import next_attempt
+
+    at = next_attempt(reason)
+    if at is None:
+        return ""
+    return f" (tried again by builds after {time.strftime('%H:%M', time.localtime(at))}, by --require-lite at once)"
 
 
 def _gates(verification: Mapping[str, Any]) -> Iterator[Any]:

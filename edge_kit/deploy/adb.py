@@ -27,8 +27,8 @@ _STATES: Mapping[str, str] = {
     "no permissions": "add a udev rule for the device (package android-sdk-platform-tools-common), and replug it",
 }
 _INSTALL: Mapping[str, str] = {
-    "INSTALL_FAILED_UPDATE_INCOMPATIBLE": "an app signed by another key is installed: 'adb uninstall org.edgekit.ocr'",
-    "INSTALL_FAILED_VERSION_DOWNGRADE": "a newer app is installed: 'adb uninstall org.edgekit.ocr'",
+    "INSTALL_FAILED_UPDATE_INCOMPATIBLE": "an app signed by another key is installed: 'adb uninstall {package}'",
+    "INSTALL_FAILED_VERSION_DOWNGRADE": "a newer app is installed: 'adb uninstall {package}'",
     "INSTALL_FAILED_NO_MATCHING_ABIS": "the APK has no libraries for this device's ABI: build it for the device's own",
     "INSTALL_FAILED_OLDER_SDK": "the app needs Android 8 (API 26) or newer: use another device",
     "INSTALL_FAILED_INSUFFICIENT_STORAGE": "make room on the device",
@@ -71,8 +71,8 @@ class Adb:
         """Return the output of a shell command on the device, stripped. The caller quotes what needs it."""
         return self.run("shell", command, seconds=seconds).strip()
 
-    def install(self, apk: Path) -> None:
-        """Install an APK, in place of an older one with the same key; ``DeployError`` with adb's reason."""
+    def install(self, apk: Path, package: str) -> None:
+        """Install the APK of ``package`` in place of an older one with its key; ``DeployError`` with adb's reason."""
         code, text = _call(self.program, ("-s", self.serial, "install", "-r", str(apk)), INSTALL_SECONDS)
         if code == 0 and "Failure" not in text:
             return
@@ -82,7 +82,7 @@ class Adb:
         raise DeployError(
             f"the app cannot be installed on {self.serial}: {_words(text)}",
             path=apk,
-            hint=known or "mend what adb says, then run the command again",
+            hint=known.replace("{package}", package) if known else "mend what adb says, then run the command again",
         )
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_kit.android.apk import package_of
 from edge_kit.deploy.adb import Adb, DeployError
 from edge_kit.deploy.report import SelfTestReport, read_report
 from model_opt.files import write_atomic
 
-PACKAGE = "org.edgekit.ocr"
-ACTIVITY = f"{PACKAGE}/.app.SelfTestActivity"
+ACTIVITY = "org.edgekit.ocr.app.SelfTestActivity"
+"""The class; the application id before it is the APK's own."""
 REPORT = "selftest.json"
-FOLDER = f"/sdcard/Android/data/{PACKAGE}/files/selftest"
 _GONE_AFTER = 3
 """So many looks in a row without the app's process: it takes a moment to start."""
 
@@ -49,23 +49,25 @@ def run_selftest(
 ) -> SelfTestReport:
     """Install ``apk``, run its self-test and return the report; ``keep`` is where to leave a copy of it.
 
-    Raises ``DeployError`` when the app cannot be installed or started, ends before its report is written, takes
+    Which app is asked is the APK's own application id. Raises ``ApkFault`` for a file that is no APK,
+    ``DeployError`` when the app cannot be installed or started, ends before its report is written, takes
     longer than ``request.seconds``, or writes a report that is not as agreed.
     """
+    package = package_of(apk)
     progress("installing the app")
-    adb.install(apk)
-    adb.shell(f"am force-stop {PACKAGE}")
-    place = f"{FOLDER}/{REPORT}"
+    adb.install(apk, package)
+    adb.shell(f"am force-stop {package}")
+    place = f"/sdcard/Android/data/{package}/files/selftest/{REPORT}"
     adb.shell(f"rm -f {place}")  # a report of another run must not be taken for this one's
     adb.shell("input keyevent KEYCODE_WAKEUP")  # in the dark Android slows an app down
     progress("starting the self-test")
-    _start(adb, request)
-    _await(adb, place, request, progress)
+    _start(adb, package, request)
+    _await(adb, package, place, request, progress)
     return _fetch(adb, place, keep)
 
 
-def _start(adb: Adb, request: SelfTestRequest) -> None:
-    command = shlex.join(["am", "start", "-n", ACTIVITY, *request.extras()])
+def _start(adb: Adb, package: str, request: SelfTestRequest) -> None:
+    command = shlex.join(["am", "start", "-n", f"{package}/{ACTIVITY}", *request.extras()])
     told = adb.shell(command)
     # am ends with 0 whatever happens, and says in words what did.
     if "Error" in told or "Exception" in told:
@@ -75,17 +77,17 @@ def _start(adb: Adb, request: SelfTestRequest) -> None:
         )
 
 
-def _await(adb: Adb, place: str, request: SelfTestRequest, progress: Progress) -> None:
+def _await(adb: Adb, package: str, place: str, request: SelfTestRequest, progress: Progress) -> None:
     """Return when the report is there; the app writes it at once, so what is there is whole."""
     started, gone = time.monotonic(), 0
     while True:
-        state = adb.shell(f"if [ -f {place} ]; then echo ready; else pidof {PACKAGE} || echo gone; fi")
+        state = adb.shell(f"if [ -f {place} ]; then echo ready; else pidof {package} || echo gone; fi")
         if state == "ready":
             return
         gone = gone + 1 if state.endswith("gone") else 0
         if gone >= _GONE_AFTER:
             raise DeployError(
-                f"the app ended on {adb.serial} before it wrote its report: {_crash(adb)}",
+                f"the app ended on {adb.serial} before it wrote its report: {_crash(adb, package)}",
                 hint="start the app on the device by hand and run its self-test there",
             )
         waited = time.monotonic() - started
@@ -98,10 +100,10 @@ def _await(adb: Adb, place: str, request: SelfTestRequest, progress: Progress) -
         time.sleep(request.poll_seconds)
 
 
-def _crash(adb: Adb) -> str:
+def _crash(adb: Adb, package: str) -> str:
     """Return the last lines of the device's crash log that name the app."""
     lines = adb.shell("logcat -d -b crash -t 60").splitlines()
-    told = [line.strip() for line in lines if PACKAGE in line or "Error" in line or "Exception" in line]
+    told = [line.strip() for line in lines if package in line or "Error" in line or "Exception" in line]
     return " | ".join(told[-4:]) or "the device's crash log says nothing of it"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden
 from edge_kit.android.config import AndroidConfig, load_android
 from edge_kit.android.desugar import PROGRAM, desugar
 from edge_kit.android.dex import make_dex
-from edge_kit.android.errors import AndroidError, RuntimeUnfit
+from edge_kit.android.errors import AndroidError, ApkFault, RuntimeUnfit
 from edge_kit.android.lite import JNI, LiteRuntime, NoRuntime, read_runtime, release_runtime
 from edge_kit.android.native import check_libraries, opencv_libraries
-from edge_kit.android.resources import AppVersion, link_resources, resource_numbers
+from edge_kit.android.resources import AppIdentity, link_resources, resource_numbers
 from edge_kit.android.sdk import framework_apk
 from edge_kit.android.shrink import OPENCV_CLASSES, Program, shrink
 from edge_kit.android.signing import SigningKey, debug_key, release_key, sign_apk, verify_signature
@@ -33,7 +33,7 @@ from edge_kit.android.tools import Tick, java_home, require_tools
 from edge_kit.build.cache import Facts
 from edge_kit.build.files import walk_files
 from edge_kit.build.fingerprint import code_fingerprint, folder_fingerprint
-from edge_kit.build.graph import Stage, StageContext
+from edge_kit.build.graph import Stage, StageContext, StageError
 from edge_kit.stages.apk_models import MODELS, app_models_stage
 from edge_kit.stages.request import ROLES, AppRequest, BuildRequest
 from edge_kit.stages.verification import REFERENCE, VERIFIED
@@ -49,6 +49,7 @@ PACKAGE = "apk-package"
 PERMISSIONS = ("android.permission.CAMERA",)
 _TELL = 1.0
 """Seconds between two words of a stage that waits for a program."""
+_AGAIN = "remove the cache's folder stages and build it again"
 _LITE_JAR = "lite.jar"
 _LITE_PACKAGE = "com/baidu/paddle/lite/"
 _BUNDLED = ("ocr_spec.json", "runtime_config.json", "labels.txt")
@@ -71,6 +72,15 @@ class AppPlan:
             return {"engines": ["opencv"], "without_paddle_lite": self.lite.reason}
         return {"engines": ["paddle_lite", "opencv"], "paddle_lite": self.lite.version or "a release it does not name"}
 
+    def without_release(self, fault: StageError) -> AppPlan | None:
+        """Return the plan of the same app without the release's runtime, when nobody asked for it and ``fault`` is of
+        packaging the app; None otherwise.
+        """
+        asked = self.request.require_lite or self.request.lite_runtime is not None
+        if asked or isinstance(self.lite, NoRuntime) or not isinstance(fault.cause, AndroidError):
+            return None
+        return replace(self, lite=NoRuntime(f"its release cannot be packaged: {' '.join(fault.what.split())}"))
+
     def artifact(self, name: str, context: StageContext) -> Path:
         """Return the path of a pinned artifact, fetched now when the cache lacks it."""
         pin = self.config.artifacts[name]
@@ -87,7 +97,7 @@ def plan_app(request: AppRequest, target: str, opt_version: str, *, offline: boo
     """Check the request and find what lies outside the build: programs, the key, Paddle Lite's runtime.
 
     Raises ``ToolMissing`` naming every absent program, ``AndroidError`` for an unknown ABI or keystore, and
-    ``RuntimeUnfit`` for a runtime that does not fit or is required and cannot be had.
+    ``RuntimeUnfit`` for a given runtime that does not fit, and for a required one that cannot be had.
     """
     config = load_android()
     unknown = [abi for abi in request.abis if abi not in config.abis]
@@ -101,10 +111,11 @@ def plan_app(request: AppRequest, target: str, opt_version: str, *, offline: boo
     elif target not in config.lite_targets:
         lite = NoRuntime(f"no release for Android holds the kernels of target {target}; --lite-runtime takes your own")
     else:
-        lite = release_runtime(config, request.abis, opt_version, offline=offline)
+        lite = release_runtime(config, request.abis, opt_version, offline=offline, insist=request.require_lite)
     if request.require_lite and isinstance(lite, NoRuntime):
+        more = f"; or {lite.hint}" if lite.hint else ""
         raise RuntimeUnfit(
-            f"the app cannot have Paddle Lite: {lite.reason}", hint="give its runtime with --lite-runtime"
+            f"the app cannot have Paddle Lite: {lite.reason}", hint=f"give its runtime with --lite-runtime{more}"
         )
     key = release_key(request.keystore) if request.keystore is not None else debug_key()
     return AppPlan(request, config, lite, key, offline)
@@ -130,7 +141,8 @@ def app_stages(build: BuildRequest, plan: AppPlan, tool: ToolEnv) -> list[Stage]
 
 def app_facts(plan: AppPlan, facts: Facts) -> dict[str, Any]:
     """Return what the manifest says of the app, from the facts of its last stage."""
-    return {"file": APK, **facts, **plan.lite_facts}
+    named = {"name": plan.request.name} if plan.request.name else {}
+    return {"file": APK, **facts, **named, **plan.lite_facts}
 
 
 def app_notes(plan: AppPlan, facts: Facts) -> tuple[str, ...]:
@@ -149,7 +161,8 @@ def app_notes(plan: AppPlan, facts: Facts) -> tuple[str, ...]:
     )
     signer = "the kit's debug key" if plan.key.debug else "the given key"
     return (
-        f"The app: {APK}, {int(str(facts['bytes'])) / 1e6:.1f} MB, signed with {signer}. In MB: {sizes}.",
+        f"The app: {APK}, {facts['package']}, version code {facts['version_code']}, "
+        f"{int(str(facts['bytes'])) / 1e6:.1f} MB, signed with {signer}. In MB: {sizes}.",
         engines,
         *(
             [
@@ -170,20 +183,29 @@ def _key(plan: AppPlan, code: str, *names: str, **more: str) -> dict[str, str]:
     }
 
 
-def _app_version(config: AndroidConfig) -> AppVersion:
+def _identity(plan: AppPlan) -> AppIdentity:
+    """Return what the app is called: as asked for, else the kit's own id, name and version."""
+    request, config = plan.request, plan.config
     major, minor, patch = (int(part) for part in __version__.split(".")[:3])
-    return AppVersion(major * 10000 + minor * 100 + patch, __version__, config.min_sdk, config.target_sdk)
+    return AppIdentity(
+        application_id=request.application_id or config.application,
+        version_code=request.version_code or major * 10000 + minor * 100 + patch,
+        version_name=__version__,
+        min_sdk=config.min_sdk,
+        target_sdk=config.target_sdk,
+        label=request.name,
+    )
 
 
 def _resources_stage(plan: AppPlan) -> Stage:
     main = sources_dir() / APP / "src" / "main"
-    version = _app_version(plan.config)
+    identity = _identity(plan)
     key = _key(
         plan,
         "resources sdk archive",
         "android-all",
         resources=f"{folder_fingerprint(main / 'res')} {sha256_file(main / 'AndroidManifest.xml')}",
-        version=repr(version),
+        identity=repr(identity),
         extract=str(plan.config.extract_native),
     )
 
@@ -192,7 +214,7 @@ def _resources_stage(plan: AppPlan) -> Stage:
             framework = Path(scratch) / "framework.apk"
             framework.write_bytes(framework_apk(plan.artifact("android-all", context)))
             link_resources(
-                main / "AndroidManifest.xml", main / "res", framework, context.out, version,
+                main / "AndroidManifest.xml", main / "res", framework, context.out, identity,
                 extract_native=plan.config.extract_native, tick=_tick(context, "linking"),
             )  # fmt: skip
         return {}
@@ -295,7 +317,7 @@ def _assets_stage(build: BuildRequest, plan: AppPlan) -> Stage:
     version = lite.version if isinstance(lite, LiteRuntime) else None
     key = _key(
         plan,
-        "assets",
+        "assets app_onnx",
         golden=folder_fingerprint(golden),
         images="".join(f"{name} {sha256_file(path)}\n" for name, path in images.items()),
         request=json.dumps([build.target, build.recipe, has_lite, version]),
@@ -306,7 +328,8 @@ def _assets_stage(build: BuildRequest, plan: AppPlan) -> Stage:
         for role in ROLES:
             shipped = context.inputs[f"convert-{role}"] / f"{role}.nb"
             model = read_nb(shipped)
-            files[f"models/{role}.nb"] = shipped.read_bytes()
+            if has_lite:  # nothing else in the app reads them
+                files[f"models/{role}.nb"] = shipped.read_bytes()
             files[f"models/{role}.onnx"] = (context.inputs[MODELS] / f"{role}.onnx").read_bytes()
         stand_ins = [str(role) for role in _list(context.facts[MODELS]["stand_ins"])]
         # What stands in is not quantised: then the server's own answers are what it must give.
@@ -328,7 +351,10 @@ def _assets_stage(build: BuildRequest, plan: AppPlan) -> Stage:
 
 def _package_stage(build: BuildRequest, plan: AppPlan) -> Stage:
     key = _key(
-        plan, "apk archive axml native elf signing", key=plan.key.fingerprint, extract=str(plan.config.extract_native)
+        plan,
+        "apk app_onnx archive axml identity native elf signing",
+        key=plan.key.fingerprint,
+        extract=str(plan.config.extract_native),
     )
 
     def run(context: StageContext) -> Facts:
@@ -347,6 +373,9 @@ def _package_stage(build: BuildRequest, plan: AppPlan) -> Stage:
             sign_apk(unsigned, context.out / APK, plan.key, plan.config.min_sdk, _tick(context, "signing"))
         certificate = verify_signature(context.out / APK, plan.config.min_sdk, _tick(context, "checking"))
         summary = check_apk((context.out / APK).read_bytes(), APK, PERMISSIONS)
+        identity = _identity(plan)
+        if (summary.package, summary.version_code) != (identity.application_id, identity.version_code):
+            raise ApkFault(f"the app is {summary.package}, version {summary.version_code}", path=APK, hint=_AGAIN)
         size = (context.out / APK).stat().st_size
         stand_ins = context.facts[MODELS]["stand_ins"]
         return {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from edge_kit.android.app_onnx import app_onnx, declared_size
 from edge_kit.build.cache import Facts
 from edge_kit.build.fingerprint import code_fingerprint
 from edge_kit.build.graph import Stage, StageContext
+from edge_kit.spec.load import profile
 from edge_kit.stages.models import PARAMETERS, PROGRAM
 from edge_kit.stages.request import GATES, ROLES, BuildRequest
 from model_opt.nb import needs_exact, read_nb
-from model_opt.nb.compact_onnx import to_compact_onnx
 from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import read_model
 from model_opt.quantize import convert_in_memory
@@ -23,12 +24,13 @@ def app_models_stage(request: BuildRequest, tool: ToolEnv) -> Stage:
     computes it, so the model before quantisation takes its place, converted in fp32. Facts: ``stand_ins``, the roles
     where that was so.
     """
-    before = request.unquantised
+    before, rules = request.unquantised, profile()
     key = {
         "opt": tool.opt_version,
+        "sizes": repr([declared_size(role, rules) for role in ROLES]),
         "code": code_fingerprint(
-            "edge_kit.stages.apk_models", "model_opt.nb", "model_opt.opt_tool", "model_opt.paddle_model",
-            "model_opt.quantize.observe",
+            "edge_kit.stages.apk_models", "edge_kit.android.app_onnx", "model_opt.nb", "model_opt.opt_tool",
+            "model_opt.paddle_model", "model_opt.quantize.observe",
         ),
     }  # fmt: skip
 
@@ -41,7 +43,7 @@ def app_models_stage(request: BuildRequest, tool: ToolEnv) -> Stage:
                 stand_ins.append(role)
                 folder = context.inputs[f"{before}-{role}"]
                 model = convert_in_memory(read_model(folder / PROGRAM, folder / PARAMETERS), ConvertOptions(), tool)
-            (context.out / f"{role}.onnx").write_bytes(to_compact_onnx(model))
+            (context.out / f"{role}.onnx").write_bytes(app_onnx(model, role, rules))
         return {"stand_ins": stand_ins}
 
     needs = (GATES, *(f"{stage}-{role}" for role in ROLES for stage in ("convert", before)))

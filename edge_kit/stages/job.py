@@ -12,12 +12,13 @@ from edge_kit import __version__
 from edge_kit.build.cache import StageResult, default_cache
 from edge_kit.build.events import OnEvent, StageFinished, StageStarted
 from edge_kit.build.files import Json
+from edge_kit.build.graph import StageError
 from edge_kit.build.make import make_bundle
 from edge_kit.build.output import WrittenBundle, check_target
 from edge_kit.devices import DeviceProfile, check_fit, default_profile, load_profile
 from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
 from edge_kit.spec import Profile, profile
-from edge_kit.stages.apk import app_stages, plan_app
+from edge_kit.stages.apk import AppPlan, app_stages, plan_app
 from edge_kit.stages.delivery import REPORT, configure_stage, gates_stage, layout, report_stage
 from edge_kit.stages.models import recogniser_of
 from edge_kit.stages.quantisation import model_stages
@@ -62,23 +63,31 @@ def _build(
     on_event(StageFinished("tool", 0.0))
     tools = {"edge-kit": __version__, "paddlelite": tool.opt_version, **{name: version(name) for name in PACKAGES}}
     app = plan_app(request.app, request.target, tool.opt_version, offline=request.offline) if request.app else None
-    stages = [
-        *model_stages(request, recipe, rules, tool),
-        verify_stage(request, rules, images, tool),
-        configure_stage(request, rules, facts, device),
-        gates_stage(request, device, images, tools),
-        *(app_stages(request, app, tool) if app else ()),
-        report_stage(request, device, images, tools, app),
-    ]
-    plan = layout(request, rules, device, tools, chosen_by, app)
 
     def judge(stage: str, result: StageResult) -> None:
         # At once, and not when all is done: nobody waits for the app of a bundle that is refused.
         if stage == GATES and not request.allow_failed_gates:
             _refuse_failed_gates(request, result)
 
-    cache = default_cache()
-    return make_bundle(stages, plan, request.out, cache=cache, jobs=request.jobs, on_event=on_event, judge=judge)
+    def make(app: AppPlan | None) -> WrittenBundle:
+        stages = [
+            *model_stages(request, recipe, rules, tool),
+            verify_stage(request, rules, images, tool),
+            configure_stage(request, rules, facts, device),
+            gates_stage(request, device, images, tools),
+            *(app_stages(request, app, tool) if app else ()),
+            report_stage(request, device, images, tools, app),
+        ]
+        plan, cache = layout(request, rules, device, tools, chosen_by, app), default_cache()
+        return make_bundle(stages, plan, request.out, cache=cache, jobs=request.jobs, on_event=on_event, judge=judge)
+
+    try:
+        return make(app)
+    except StageError as error:
+        plain = app.without_release(error) if app else None
+        if plain is None:
+            raise
+        return make(plain)
 
 
 def _smallest_that_passes(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edge_kit.android.identity import check_app_name, check_application_id, check_version_code
 from edge_kit.recipes import Recipe
 from edge_kit.settings import DEFAULT_DET, DEFAULT_REC
 from model_opt.errors import KitError
@@ -37,12 +38,17 @@ _ABIS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class AppRequest:
-    """What a user asks of the Android app: processors, a key of the user's own, Paddle Lite's runtime."""
+    """What a user asks of the Android app: processors, a key of the user's own, Paddle Lite's runtime, what the app is
+    called. None stands for the kit's own value.
+    """
 
     abis: tuple[str, ...]
     keystore: Path | None = None
     lite_runtime: Path | None = None
     require_lite: bool = False
+    application_id: str | None = None
+    name: str | None = None
+    version_code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,19 +115,39 @@ def app_request(
     keystore: Path | None = None,
     lite_runtime: Path | None = None,
     require_lite: bool = False,
+    application_id: str | None = None,
+    name: str | None = None,
+    version_code: int | None = None,
 ) -> AppRequest | None:
     """Return what ``build`` makes of its options for the app: by default one for every target that Android runs.
 
-    ``abi`` is a list with commas. Raises ``KitError`` for options without an app, and for a target without one.
+    ``abi`` is a list with commas. Raises ``KitError`` for options without an app, for a target without one, and for an
+    id, name or version code that no Android app can have.
     """
     place_of_target(target)
     of_target = _ABIS.get(target)
     if wanted is False or (wanted is None and of_target is None):
-        if abi or keystore or lite_runtime or require_lite:
-            raise KitError("--abi, --keystore, --lite-runtime and --require-lite are for builds with the app")
+        options = {
+            "--abi": abi, "--keystore": keystore, "--lite-runtime": lite_runtime,
+            "--require-lite": require_lite or None, "--application-id": application_id, "--app-name": name,
+            "--version-code": version_code,
+        }  # fmt: skip
+        given = [option for option, value in options.items() if value is not None]
+        if given:
+            raise KitError(
+                f"{', '.join(given)}: only a build with the app takes this", hint="leave it out, or use --apk"
+            )
         return None
     if of_target is None:
         fitting = ", ".join(_ABIS)
         raise KitError(f"there is no app for target {target}", hint=f"use --no-apk, or one of: {fitting}")
     abis = tuple(dict.fromkeys(part.strip() for part in abi.split(","))) if abi else (of_target,)
-    return AppRequest(abis, keystore, lite_runtime, require_lite)
+    return AppRequest(
+        abis,
+        keystore,
+        lite_runtime,
+        require_lite,
+        None if application_id is None else check_application_id(application_id),
+        None if name is None else check_app_name(name),
+        None if version_code is None else check_version_code(version_code),
+    )

@@ -1,38 +1,71 @@
-"""An ONNX file that keeps int8 weights as int8: a quarter of the bytes, and they pack well.
+"""The app's ONNX file: every input size declared, quantised weights kept as integers, which pack well.
+
+OpenCV infers all shapes when it loads a file, with 0 for a side that the file leaves open. Its pooling then computes a
+size below zero, takes it for a huge unsigned number and turns that float into an int: undefined in C++, and ARM gives
+another number than x86, with which the recogniser does not load. So the file declares a size; a run may have another.
 
 ``to_onnx`` writes the weights of a weight-only file as the floats that Paddle Lite's loader makes of them. Those floats
 are integers times a scale for each channel, so the integers and a DequantizeLinear say the same; ONNX Runtime and
-OpenCV's DNN multiply once, when they load the file.
+OpenCV's DNN multiply once, when they load the file. What fits int8 stands as int8, a quarter of the bytes. Other
+weights of 16 bits stand as int32, since DequantizeLinear of opset 17 takes no int16: as many bytes as floats, of which
+deflate leaves less.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_opt.nb.errors import NbError
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import fold, translate
+from model_opt.nb.translate.dims import Shape
 from model_opt.nb.translate.proto import Graph, Node, encode_model
 from model_opt.nb.translate.view import SCALE_SUFFIX
 from model_opt.nb.types import NbModel, VarType
 
 _SMALLEST = 1024
 """Elements below which a weight is not worth a node of its own."""
-_TOP = np.float32(127)
+_TOP: Mapping[VarType, int] = {VarType.INT8: 127, VarType.INT16: 32767}
+"""The largest number of a weight of each type, on both sides of zero."""
 
 Float32Array = NDArray[np.float32]
-Grid = tuple[NDArray[np.int8], Float32Array]
 
 
-def to_compact_onnx(model: NbModel) -> bytes:
-    """Return the ONNX file of ``to_onnx(model)`` with the weights that the file holds as int8 written so.
+@dataclass(frozen=True)
+class _Quantised:
+    """The largest integer that a parameter of the ``.nb`` file may hold, and its scales by channel."""
 
-    The weights come back as the same numbers; an engine may join operators differently, which moves its last digits.
-    A model without such weights gives the very bytes of ``to_onnx``. Raises what ``to_onnx`` raises.
+    top: int
+    scales: Float32Array
+
+
+@dataclass(frozen=True)
+class InputSize:
+    """Height and width in pixels that a file declares for its images."""
+
+    height: int
+    width: int
+
+
+def to_compact_onnx(model: NbModel, size: InputSize) -> bytes:
+    """Return the ONNX file of ``to_onnx(model)`` with a declared size and quantised weights as integers.
+
+    ``size`` fills the sides that the model leaves open; OpenCV still runs the file at any size, ONNX Runtime at this
+    one alone. The weights come back as the same numbers; an engine may join operators differently, which moves its
+    last digits. Raises what ``to_onnx`` raises, and ``NbError`` for an input that is no image.
     """
-    graph, known = fold(translate(model)), _scales(model)
+    producer = ("edge-kit", f"opt {model.opt_version}")
+    return encode_model(declare(compact_graph(model), size), opset=OPSET, ir_version=IR_VERSION, producer=producer)
+
+
+def compact_graph(model: NbModel) -> Graph:
+    """Return the graph of ``to_onnx(model)`` with the weights that the file holds as integers written so."""
+    graph, known = fold(translate(model)), _quantised(model)
     nodes: list[Node] = []
     constants: dict[str, NDArray[Any]] = {}
     for name, weight in graph.constants.items():
@@ -40,44 +73,62 @@ def to_compact_onnx(model: NbModel) -> bytes:
         if found is None:
             constants[name] = weight
             continue
-        axis, (steps, scales) = found
-        parts = (f"{name}/steps", f"{name}/scales", f"{name}/zeros")
-        constants |= dict(zip(parts, (steps, scales, np.zeros(len(scales), np.int8)), strict=True))
+        axis, steps = found
+        parts = (f"{name}/steps", f"{name}/scales")
+        constants |= dict(zip(parts, (steps, known[name].scales), strict=True))
         nodes.append(Node("DequantizeLinear", parts, (name,), {"axis": axis}))
-    compact = Graph((*nodes, *graph.nodes), constants, graph.inputs, graph.outputs)
-    producer = ("edge-kit", f"opt {model.opt_version}")
-    return encode_model(compact, opset=OPSET, ir_version=IR_VERSION, producer=producer)
+    return Graph((*nodes, *graph.nodes), constants, graph.inputs, graph.outputs)
 
 
-def _scales(model: NbModel) -> dict[str, Float32Array]:
-    """Return the scales of every parameter that the file holds as int8, by its name."""
-    held = {name for name, tensor in model.params.items() if tensor.data_type is VarType.INT8}
+def declare(graph: Graph, size: InputSize) -> Graph:
+    """Return a graph whose inputs [1, C, H, W] have ``size`` where height or width was open."""
+    inputs: list[tuple[str, Shape]] = []
+    for name, shape in graph.inputs:
+        *front, height, width = shape
+        if len(front) != 2 or not all(isinstance(side, int) for side in front):
+            raise NbError(
+                f"the input {name!r} of shape {shape} is no image [1, C, H, W]", hint="export the model again"
+            )
+        sides = (own if isinstance(own, int) else given for own, given in ((height, size.height), (width, size.width)))
+        inputs.append((name, (*front, *sides)))
+    return replace(graph, inputs=tuple(inputs))
+
+
+def _quantised(model: NbModel) -> dict[str, _Quantised]:
+    """Return every parameter that the file holds as integers, by its name."""
+    tops = {name: _TOP[tensor.data_type] for name, tensor in model.params.items() if tensor.data_type in _TOP}
     pairs = ((key.removesuffix(SCALE_SUFFIX), value) for op in model.ops for key, value in op.attrs.items())
-    return {name: np.array(value, np.float32) for name, value in pairs if name in held and isinstance(value, tuple)}
+    return {
+        name: _Quantised(tops[name], np.array(value, np.float32))
+        for name, value in pairs
+        if name in tops and isinstance(value, tuple)
+    }
 
 
-def _by_channel(weight: NDArray[Any], scales: Float32Array) -> tuple[int, Grid] | None:
-    """Return the axis of the channels and the integers with their scales; None for a weight that is too small, or that
-    the scales do not give back exactly.
+def _by_channel(weight: NDArray[Any], known: _Quantised) -> tuple[int, NDArray[Any]] | None:
+    """Return the axis of the channels and the integers of a weight; None for one that is too small, or that the scales
+    do not give back exactly.
     """
     if weight.dtype != np.float32 or weight.ndim < 2 or weight.size < _SMALLEST:
         return None
     for axis in sorted({0, 1, weight.ndim - 1}):
         rows = np.moveaxis(weight, axis, 0)
-        if len(rows) != len(scales):
+        if len(rows) != len(known.scales):
             continue
-        steps = _steps(rows.reshape(len(rows), -1), scales)
+        steps = _steps(rows.reshape(len(rows), -1), known)
         if steps is not None:
-            return axis, (np.ascontiguousarray(np.moveaxis(steps.reshape(rows.shape), 0, axis)), scales)
+            return axis, np.ascontiguousarray(np.moveaxis(steps.reshape(rows.shape), 0, axis))
     return None
 
 
-def _steps(rows: Float32Array, scales: Float32Array) -> NDArray[np.int8] | None:
-    """Return the integers with which ``scales`` give exactly ``rows``, None when there are none.
+def _steps(rows: Float32Array, known: _Quantised) -> NDArray[Any] | None:
+    """Return the integers with which the scales give exactly ``rows``, None when there are none.
 
     A negative zero counts as zero: no sum can tell them apart.
     """
+    scales = known.scales[:, None]
     with np.errstate(all="ignore"):  # a scale of zero, or one that is far too small, fits only zeros
-        whole = np.nan_to_num(np.rint(rows / scales[:, None]))
-        fits = (np.abs(whole) <= _TOP).all() and (whole * scales[:, None] == rows).all()
-    return whole.astype(np.int8) if fits else None
+        whole = np.nan_to_num(np.rint(rows / scales))
+        most = np.abs(whole).max(initial=0)
+        fits = most <= known.top and (whole * scales == rows).all()
+    return whole.astype(np.int8 if most <= _TOP[VarType.INT8] else np.int32) if fits else None

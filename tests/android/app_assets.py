@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge_kit.android.app_onnx import app_onnx
 from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden_assets, selftest_assets
 from edge_kit.android.sources import sources_dir
 from edge_kit.android.whole_images import NbModels, expected_results, nb_pipeline
@@ -15,7 +16,6 @@ from edge_kit.spec.load import export_json, load_spec
 from edge_kit.verify.regression import regression_set
 from model_opt.files import sha256_bytes
 from model_opt.nb import read_nb
-from model_opt.nb.to_onnx import to_onnx
 
 TARGET, RECIPE, ENGINE = "arm64", "fp32", "nb"
 
@@ -46,12 +46,11 @@ def write_pictures(folder: Path, paths: Iterable[Path]) -> None:
 def _bundle(models: NbModels) -> dict[str, bytes]:
     spec = load_spec()
     files = {"labels.txt": models.labels.read_bytes(), "ocr_spec.json": export_json(spec)}
-    for role, path in (("det", models.det), ("rec", models.rec)):
-        files[f"models/{role}.nb"] = path.read_bytes()
-        files[f"models/{role}.onnx"] = to_onnx(read_nb(path))
+    files["models/det.onnx"] = app_onnx(read_nb(models.det), "det")
+    files["models/rec.onnx"] = app_onnx(read_nb(models.rec), "rec")
     entries = {
-        role: ModelEntry(f"models/{role}.nb", sha256_bytes(files[f"models/{role}.nb"]), RECIPE)
-        for role in ("det", "rec")
+        role: ModelEntry(f"models/{role}.nb", sha256_bytes(path.read_bytes()), RECIPE)
+        for role, path in (("det", models.det), ("rec", models.rec))
     }
     files["runtime_config.json"] = runtime_config(
         default_profile(TARGET),

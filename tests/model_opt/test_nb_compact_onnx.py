@@ -1,17 +1,24 @@
-"""int8 weights stay int8 in ONNX, and every engine computes the same with them."""
+"""The app's ONNX declares its input size and keeps int8 weights; engines compute with it what they do without."""
 
 from __future__ import annotations
+
+import zlib
 
 import numpy as np
 import pytest
 
 from model_opt.nb import read_nb
-from model_opt.nb.compact_onnx import _steps, to_compact_onnx
-from model_opt.nb.to_onnx import to_onnx
+from model_opt.nb.compact_onnx import InputSize, _Quantised, _steps, compact_graph, declare, to_compact_onnx
+from model_opt.nb.errors import NbError
+from model_opt.nb.onnx_inputs import onnx_inputs
+from model_opt.nb.to_onnx import IR_VERSION, OPSET, to_onnx
+from model_opt.nb.translate.proto import Graph, Node, encode_model
 from model_opt.opt_tool import ConvertOptions, ModelPair, convert, find_tool
-from model_opt.paddle_model import read_model, write_model
+from model_opt.paddle_model import PaddleModelError, read_model, write_model
 from model_opt.passes import optimise
 from model_opt.quantize.stored import StoredWeights, store_nearest, to_rows, with_stored_weights
+
+SIZES = {"det": InputSize(96, 128), "rec": InputSize(48, 320)}
 
 
 @pytest.fixture(scope="module")
@@ -50,19 +57,76 @@ def runtime(data: bytes, given: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("role", "shape"), [("det", (1, 3, 96, 128)), ("rec", (1, 3, 48, 320))])
 def test_engines_answer_as_with_floats_from_less_than_half_the_bytes(made, engine, role, shape):
     model = made[role, 8]
-    plain, compact = to_onnx(model), to_compact_onnx(model)
+    plain, compact = to_onnx(model), to_compact_onnx(model, SIZES[role])
     assert len(compact) < 0.45 * len(plain)
     given = np.random.default_rng(1).random(shape, dtype=np.float32)
     assert np.abs(engine(compact, given) - engine(plain, given)).max() < 2e-6
 
 
+def test_16_bit_weights_pack_better_as_integers_than_as_floats(mobile_rec, tmp_path):
+    target = tmp_path / "rec.nb"
+    convert(
+        ModelPair(mobile_rec.pdmodel, mobile_rec.pdiparams), ConvertOptions(weight_bits=16), target, env=find_tool()
+    )
+    model = read_nb(target)
+    plain, compact = to_onnx(model), to_compact_onnx(model, SIZES["rec"])
+    assert len(zlib.compress(compact, 9)) < 0.86 * len(zlib.compress(plain, 9))
+    given = np.random.default_rng(1).random((1, 3, 48, 320), dtype=np.float32)
+    for engine in (opencv, runtime):
+        assert np.abs(engine(compact, given) - engine(plain, given)).max() < 2e-6
+
+
 @pytest.mark.parametrize("role", ["det", "rec"])
-def test_a_model_of_floats_gives_the_very_bytes_of_to_onnx(made, role):
-    assert to_compact_onnx(made[role, None]) == to_onnx(made[role, None])
+def test_a_model_of_floats_differs_from_to_onnx_in_the_declared_size_alone(made, role):
+    plain, compact = to_onnx(made[role, None]), to_compact_onnx(made[role, None], SIZES[role])
+    size = SIZES[role]
+    assert onnx_inputs(compact) == {"x": (1, 3, size.height, size.width)}
+    assert onnx_inputs(plain) == {"x": (1, 3, None if role == "det" else 48, None)}
+    assert 0 < len(compact) - len(plain) < 16
+
+
+WIDTHS = [(1, 3, 48, width) for width in (151, 320, 700, 1500)]
+
+
+@pytest.mark.parametrize("bits", [None, 8])
+@pytest.mark.parametrize(
+    ("role", "size", "shapes"),
+    [
+        ("det", InputSize(960, 960), [(1, 3, 320, 320), (1, 3, 640, 960)]),
+        ("rec", InputSize(48, 320), WIDTHS),
+        ("rec", InputSize(48, 480), WIDTHS[:2]),
+    ],
+)
+def test_opencv_answers_bit_for_bit_as_with_an_open_size(made, role, size, shapes, bits):
+    model = made[role, bits]
+    declared = to_compact_onnx(model, size)
+    free = encode_model(compact_graph(model), opset=OPSET, ir_version=IR_VERSION, producer=("a", "b"))
+    assert any(side is None for side in onnx_inputs(free)["x"])
+    for shape in shapes:
+        given = np.random.default_rng(shape).random(shape, dtype=np.float32)
+        assert np.array_equal(opencv(declared, given), opencv(free, given))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 48), (1, 3), (1, 1, 3, 48, 320)])
+def test_an_input_that_is_no_image_is_refused(shape):
+    graph = Graph((Node("Identity", ("x",), ("y",), {}),), {}, (("x", shape),), (("y", None),))
+    with pytest.raises(NbError, match="is no image"):
+        declare(graph, InputSize(48, 320))
+
+
+def test_inputs_are_read_from_any_onnx_file_and_weights_are_none():
+    weights = {"w": np.ones((2, 3), np.float32)}
+    graph = Graph((Node("MatMul", ("x", "w"), ("y",), {}),), weights, (("x", (1, 2)), ("w", (2, 3))), (("y", None),))
+    data = encode_model(graph, opset=OPSET, ir_version=IR_VERSION, producer=("a", "b"))
+    assert onnx_inputs(data) == {"x": (1, 2)}
+    assert onnx_inputs(b"") == {}
+    for damaged in (data[:-7], b"\xff" * 40):
+        with pytest.raises(PaddleModelError):
+            onnx_inputs(damaged)
 
 
 def test_the_same_model_gives_the_same_bytes(made):
-    assert to_compact_onnx(made["det", 8]) == to_compact_onnx(made["det", 8])
+    assert to_compact_onnx(made["det", 8], SIZES["det"]) == to_compact_onnx(made["det", 8], SIZES["det"])
 
 
 def test_only_weights_that_the_scales_give_back_are_integers():
@@ -71,12 +135,19 @@ def test_only_weights_that_the_scales_give_back_are_integers():
     whole = random.integers(-127, 128, (200, 50))
     whole[3] = 0
     rows = whole.astype(np.float32) * scales[:, None]
-    assert np.array_equal(_steps(rows, scales), whole)
+    found = _steps(rows, _Quantised(127, scales))
+    assert found.dtype == np.int8
+    assert np.array_equal(found, whole)
+    wide = whole.astype(np.int32) * 256
+    found = _steps(wide.astype(np.float32) * scales[:, None], _Quantised(32767, scales))
+    assert found.dtype == np.int32
+    assert np.array_equal(found, wide)
+    assert _steps(wide.astype(np.float32) * scales[:, None], _Quantised(127, scales)) is None
     moved = rows.copy()
     moved[7, 5] = np.nextafter(moved[7, 5], np.float32(1))
-    assert _steps(moved, scales) is None
-    assert _steps(rows, scales / 2) is None
-    assert _steps(np.full((1, 4), np.nan, np.float32), scales[:1]) is None
+    assert _steps(moved, _Quantised(127, scales)) is None
+    assert _steps(rows, _Quantised(127, scales / 2)) is None
+    assert _steps(np.full((1, 4), np.nan, np.float32), _Quantised(127, scales[:1])) is None
 
 
 def test_rows_that_stop_short_of_127_and_16_bit_rows_come_back_too(mobile_rec, tmp_path):
@@ -90,7 +161,8 @@ def test_rows_that_stop_short_of_127_and_16_bit_rows_come_back_too(mobile_rec, t
     write_model(with_stored_weights(model, stored), pair.pdmodel, pair.pdiparams)
     found = read_nb(convert(pair, ConvertOptions(), tmp_path / "rec.nb", env=find_tool()).path)
     given = np.random.default_rng(1).random((1, 3, 48, 320), dtype=np.float32)
-    plain, compact = to_onnx(found), to_compact_onnx(found)
+    plain, compact = to_onnx(found), to_compact_onnx(found, SIZES["rec"])
     saved = 3 * sum(stored[name].rows.size for name in names[::2])
     assert 0.95 * saved < len(plain) - len(compact) < saved
-    assert np.abs(runtime(compact, given) - runtime(plain, given)).max() < 2e-6
+    for engine in (opencv, runtime):
+        assert np.abs(engine(compact, given) - engine(plain, given)).max() < 2e-6

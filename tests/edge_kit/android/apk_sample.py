@@ -8,14 +8,14 @@ from pathlib import Path
 from edge_kit.android.apk import assemble
 from edge_kit.android.config import AndroidConfig
 from edge_kit.android.dex import DexFile, make_dex
-from edge_kit.android.resources import AppVersion, Linked, link_resources
+from edge_kit.android.resources import AppIdentity, Linked, link_resources
 from edge_kit.android.shrink import OPENCV_CLASSES, Program, shrink
 from edge_kit.android.signing import debug_key, sign_apk
 from edge_kit.android.tools import require_tools, run_tool
 from model_opt.resources import config_dir
 
 SAMPLE = Path(__file__).parent / "sample_app"
-VERSION = AppVersion(7, "1.2", 26, 35)
+IDENTITY = AppIdentity("org.edgekit.sample", 7, "1.2", 26, 36)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Sample:
 def package_sample(kit: Kit, opencv: dict[str, bytes], out: Path) -> Sample:
     """Run every step of the chain on the sample app, in ``out``."""
     linked = link_resources(
-        SAMPLE / "AndroidManifest.xml", SAMPLE / "res", kit.framework, out, VERSION, extract_native=False
+        SAMPLE / "AndroidManifest.xml", SAMPLE / "res", kit.framework, out, IDENTITY, extract_native=False
     )
     classes = out / "classes"
     sources = [*sorted((SAMPLE / "src").rglob("*.java")), *sorted(linked.java.rglob("*.java"))]

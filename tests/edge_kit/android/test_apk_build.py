@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import shutil
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 from elf_writer import shared_object
+from zoo_samples import Server, serving
 
 from edge_kit.android.api import read_api, unknown_references
 from edge_kit.android.apk import check_apk
+from edge_kit.android.app_onnx import app_onnx
 from edge_kit.android.artifacts import fetch_artifacts
 from edge_kit.android.config import Pin, load_android
 from edge_kit.android.dex import read_dex
@@ -35,7 +38,6 @@ from edge_kit.stages.request import AppRequest, BuildRequest
 from edge_kit.verify.regression import regression_set
 from model_opt.files import sha256_bytes
 from model_opt.nb import read_nb
-from model_opt.nb.compact_onnx import to_compact_onnx
 from model_opt.opt_tool import find_tool
 from model_opt.resources import cache_dir
 from model_opt.zoo import fetch
@@ -113,7 +115,7 @@ def test_the_bundle_holds_a_signed_app_and_says_what_it_weighs(built):
     assert app is not None
     assert app["bytes"] == len(built.data) == built.manifest.files[APK].bytes
     parts = app["parts"]
-    assert {"models (.nb)", "models (.onnx)", "libopencv_java4.so", "code", "golden", "selftest"} <= set(parts)
+    assert {"models (.onnx)", "libopencv_java4.so", "code", "golden", "selftest"} <= set(parts)
     packed = sum(part["bytes"] for part in parts.values())
     assert packed < len(built.data) < packed + 100_000
 
@@ -121,7 +123,7 @@ def test_the_bundle_holds_a_signed_app_and_says_what_it_weighs(built):
 def test_the_app_keeps_every_promise(built):
     found = check_apk(built.data, APK, PERMISSIONS)
     assert (found.package, found.version_name) == ("org.edgekit.ocr", "0.1.0")
-    assert (found.min_sdk, found.target_sdk) == (26, 35)
+    assert (found.min_sdk, found.target_sdk) == (26, 36)
     package = "org.edgekit.ocr.app"
     assert set(found.exported) == {f"{package}.{n}Activity" for n in ("Main", "Result", "SelfTest")}
     assert found.abis == ("arm64-v8a",)
@@ -136,9 +138,11 @@ def test_its_assets_are_the_bundles_own_files(built):
         assert sha256_bytes(data) == total["sha256"]
         if not name.endswith(".onnx"):
             assert total["sha256"] == built.manifest.files[name].sha256
+    held = {name for name in listed["files"] if name.startswith("models/")}
+    assert held == {"models/det.onnx", "models/rec.onnx"}
     for role in ("det", "rec"):
         shipped = read_nb(built.request.out / "models" / f"{role}.nb")
-        assert built.file(f"assets/bundle/models/{role}.onnx") == to_compact_onnx(shipped)
+        assert built.file(f"assets/bundle/models/{role}.onnx") == app_onnx(shipped, role)
     assert (listed["has_paddle_lite"], listed["opt_version"], listed["target"]) == (False, "v2.14-rc", "arm64")
 
 
@@ -237,7 +241,10 @@ def test_nothing_runs_again_when_nothing_changed(built, downloads, few_images, m
     assert [(e.ran, e.changed) for e in events if isinstance(e, BuildFinished)] == [(0, False)]
 
 
-def lite_release(folder: Path) -> Path:
+FIT = shared_object(payload=b"\0v2.14-rc\0", needed=("libc.so", "libc++_shared.so"))
+
+
+def lite_release(folder: Path, library: bytes = FIT) -> Path:
     """A release archive of Paddle Lite as far as packaging looks: its API's declarations, and a library of arm64."""
     config = load_android()
     classes = folder / "classes"
@@ -247,7 +254,6 @@ def lite_release(folder: Path) -> Path:
     options = ["-nowarn", "-source", "8", "-target", "8", "-cp", android, "-d", classes]
     run_tool("compile", [javac, *options, *sources])
     run_tool("pack", [javac.with_name("jar"), "cf", folder / "PaddlePredictor.jar", "-C", classes, "."])
-    library = shared_object(payload=b"\0v2.14-rc\0", needed=("libc.so", "libc++_shared.so"))
     (folder / "libpaddle_lite_jni.so").write_bytes(library)
     path = folder / "release.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
@@ -258,15 +264,86 @@ def lite_release(folder: Path) -> Path:
 
 def test_a_given_runtime_is_in_the_app_with_its_classes_and_version(built, downloads, few_images, tmp_path):
     shutil.copytree(built.cache / "stages", tmp_path / "cache" / "stages")
-    app = replace(ARM64, lite_runtime=lite_release(tmp_path), require_lite=True)
+    own = {"application_id": "com.example.reader", "name": "读者 Reader", "version_code": 77}
+    app = replace(ARM64, lite_runtime=lite_release(tmp_path), require_lite=True, **own)
     made = build(downloads, tmp_path, app=app)
+    told = made.manifest.app
+    assert {"application_id": told["package"], "name": told["name"], "version_code": told["version_code"]} == own
+    assert "com.example.reader, version code 77" in (made.request.out / "report.html").read_text()
     found = read_dex(made.file("classes.dex"), "classes.dex")
     assert f"{LITE}PaddlePredictor" in found.classes
     assert made.file("lib/arm64-v8a/libpaddle_lite_jni.so") == (tmp_path / "libpaddle_lite_jni.so").read_bytes()
     listed = json.loads(made.file("assets/bundle/assets.json"))
     assert (listed["has_paddle_lite"], listed["lite_version"]) == (True, "v2.14-rc")
+    for role in ("det", "rec"):
+        shipped = made.request.out / "models" / f"{role}.nb"
+        assert made.file(f"assets/bundle/models/{role}.nb") == shipped.read_bytes()
+        assert listed["files"][f"models/{role}.nb"]["sha256"] == sha256_bytes(shipped.read_bytes())
     assert made.manifest.app["engines"] == ["paddle_lite", "opencv"]
     check_apk(made.data, APK, PERMISSIONS)
+
+
+@pytest.fixture
+def release_server(tmp_path, monkeypatch):
+    """A loopback server that a build takes for the release's; builds go through it with a cache of their own."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving() as server:
+        config = replace(load_android(), lite_url=server.url("/{version}/{arch}.tar.gz"))
+        monkeypatch.setattr(apk, "load_android", lambda: config)
+        yield server
+
+
+RELEASE = "/v2.14-rc/armv8.tar.gz"
+
+
+def test_a_release_that_fits_is_in_the_app(built, downloads, few_images, release_server, tmp_path):
+    release_server.add(RELEASE, lite_release(tmp_path).read_bytes())
+    shutil.copytree(built.cache / "stages", tmp_path / "cache" / "stages")
+    made = build(downloads, tmp_path)
+    assert made.manifest.app["engines"] == ["paddle_lite", "opencv"]
+    assert made.file("lib/arm64-v8a/libpaddle_lite_jni.so") == (tmp_path / "libpaddle_lite_jni.so").read_bytes()
+
+
+BAD_RELEASES = {
+    "absent": (None, {}),
+    "unfit": (shared_object(payload=b"\0v2.14-rc\0", align=4096), {}),
+    "truncated": (shared_object(payload=b"\0v2.14-rc\0"), {"short": 200}),
+    "hangs up": (shared_object(payload=b"\0v2.14-rc\0"), {"cuts": (100, 1, 1, 1, 1, 1)}),
+    # This one reads well and is refused by a later stage.
+    "needs a foreign library": (shared_object(payload=b"\0v2.14-rc\0", needed=("libforeign.so",)), {}),
+}
+
+
+def serve(server: Server, folder: Path, fault: str) -> None:
+    """Let the server deliver a release with a fault of ``BAD_RELEASES``."""
+    library, options = BAD_RELEASES[fault]
+    if library is not None:
+        data = lite_release(folder, library).read_bytes()
+        server.add(RELEASE, data[: len(data) - options.get("short", 0)], cuts=list(options.get("cuts", ())))
+
+
+@pytest.mark.parametrize("fault", BAD_RELEASES)
+def test_no_release_can_fail_a_default_build(built, downloads, few_images, release_server, tmp_path, fault):
+    serve(release_server, tmp_path, fault)
+    shutil.copytree(built.cache / "stages", tmp_path / "cache" / "stages")
+    events: list[Event] = []
+    made = build(downloads, tmp_path, events)
+    assert len(release_server.requests) == 1
+    assert made.data == built.data
+    assert made.manifest.app["engines"] == ["opencv"]
+    reason = made.manifest.app["without_paddle_lite"]
+    assert reason in html.unescape((made.request.out / "report.html").read_text())
+    assert ("libforeign.so" in reason) == (fault == "needs a foreign library")
+    assert isinstance(events[-1], BuildFinished)
+    assert events[-1].ok
+
+
+@pytest.mark.parametrize("fault", [name for name in BAD_RELEASES if name != "needs a foreign library"])
+def test_a_bad_release_stops_a_build_that_requires_it(downloads, release_server, monkeypatch, tmp_path, fault):
+    serve(release_server, tmp_path, fault)
+    monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(RuntimeUnfit, match="the app cannot have Paddle Lite"):
+        plan_app(replace(ARM64, require_lite=True), "arm64", "2.14rc0", offline=False)
 
 
 def test_a_source_that_does_not_compile_is_told_in_mavens_words(downloads, monkeypatch, tmp_path):

@@ -7,16 +7,20 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from apk_sample import SAMPLE, VERSION
+from apk_sample import IDENTITY, SAMPLE
+from elf_writer import shared_object
 
 from edge_kit.android.api import read_api, unknown_references
-from edge_kit.android.apk import check_apk, signature_schemes, summarise
+from edge_kit.android.apk import assemble, check_apk, package_of, signature_schemes, summarise
 from edge_kit.android.dex import make_dex, read_dex
 from edge_kit.android.errors import AndroidError, ApkFault, ToolFailed
-from edge_kit.android.resources import link_resources
+from edge_kit.android.identity import MAX_ID, check_application_id
+from edge_kit.android.resources import link_resources, stated_manifest
 from edge_kit.android.sdk import class_names
 from edge_kit.android.signing import SigningKey, debug_key, release_key, sign_apk, verify_signature
 from edge_kit.android.tools import require_tools, run_tool
+from model_opt.nb import read_nb
+from model_opt.nb.to_onnx import to_onnx
 
 pytestmark = pytest.mark.xdist_group("android")
 
@@ -24,7 +28,7 @@ pytestmark = pytest.mark.xdist_group("android")
 def test_the_apk_keeps_every_promise(sample):
     found = check_apk(sample.signed.read_bytes(), "sample.apk", ("android.permission.CAMERA",))
     assert (found.package, found.version_code, found.version_name) == ("org.edgekit.sample", 7, "1.2")
-    assert (found.min_sdk, found.target_sdk) == (26, 35)
+    assert (found.min_sdk, found.target_sdk) == (26, 36)
     assert found.exported == ("org.edgekit.sample.Main",)
     assert found.abis == ("arm64-v8a",)
     assert found.schemes == ("v2", "v3")
@@ -37,9 +41,68 @@ def test_android_tools_agree_with_the_summary(sample):
     said = run_tool("dump", [require_tools(("aapt2",))["aapt2"], "dump", "badging", sample.signed])
     assert "package: name='org.edgekit.sample' versionCode='7' versionName='1.2'" in said
     assert "sdkVersion:'26'" in said
-    assert "targetSdkVersion:'35'" in said
+    assert "targetSdkVersion:'36'" in said
     assert "native-code: 'arm64-v8a'" in said
     assert len(verify_signature(sample.signed, 26)) == 64
+
+
+LABEL = """@Rdr's "a\\b" ? 文字 & <b>  %d"""
+
+
+def test_an_app_may_have_an_id_a_name_and_a_version_of_its_own(android_kit, tmp_path):
+    identity = replace(IDENTITY, application_id="com.example.reader", version_code=2_100_000_000, label=LABEL)
+    linked = link_resources(
+        SAMPLE / "AndroidManifest.xml", SAMPLE / "res", android_kit.framework, tmp_path, identity, extract_native=True
+    )
+    badging, resources = (
+        run_tool("dump", [require_tools(("aapt2",))["aapt2"], "dump", what, linked.base])
+        for what in ("badging", "resources")
+    )
+    assert "package: name='com.example.reader' versionCode='2100000000'" in badging
+    assert f'() "{LABEL}"' in resources
+    assert f'(zh) "{LABEL}"' in resources
+    assert package_of(linked.base) == "com.example.reader"
+
+
+def test_without_a_name_of_its_own_the_app_has_that_of_each_language(sample):
+    said = run_tool("dump", [require_tools(("aapt2",))["aapt2"], "dump", "badging", sample.signed])
+    assert "application-label:'Sample'" in said
+    assert "application-label-zh:'示例'" in said
+
+
+def test_the_longest_id_is_taken_by_aapt2_too(android_kit, tmp_path):
+    identity = replace(IDENTITY, application_id=check_application_id("a." + "b" * (MAX_ID - 2)))
+    linked = link_resources(
+        SAMPLE / "AndroidManifest.xml", SAMPLE / "res", android_kit.framework, tmp_path, identity, extract_native=True
+    )
+    assert package_of(linked.base) == identity.application_id
+
+
+PROVIDER = """<manifest xmlns:android="http://schemas.android.com/apk/res/android"><application>
+<provider android:name="a.B" android:authorities="{}" /></application></manifest>"""
+
+
+def test_the_applications_id_stands_in_its_providers_authorities(tmp_path):
+    source = tmp_path / "AndroidManifest.xml"
+    source.write_text(PROVIDER.format("${applicationId}.shared"))
+    made = stated_manifest(source, "com.example.reader", extract_native=True).decode()
+    assert 'package="com.example.reader"' in made
+    assert 'android:authorities="com.example.reader.shared"' in made
+    source.write_text(PROVIDER.format("org.edgekit.ocr.shared"))
+    with pytest.raises(AndroidError, match=r"authority org\.edgekit\.ocr\.shared: no second app") as caught:
+        stated_manifest(source, "com.example.reader", extract_native=True)
+    assert "${applicationId}" in (caught.value.hint or "")
+
+
+def test_models_that_nothing_runs_are_refused(sample, opencv, tmp_path):
+    lite = {"lib/arm64-v8a/libpaddle_lite_jni.so": shared_object()}
+    models = {"assets/bundle/models/det.nb": b"nb"}
+    for assets, libraries, told in ((models, opencv, "no Paddle Lite"), ({}, {**opencv, **lite}, r"no \.nb file")):
+        data = assemble(sample.linked.base, sample.dex, assets, libraries, stored=True)
+        (tmp_path / "unsigned.apk").write_bytes(data)
+        sign_apk(tmp_path / "unsigned.apk", tmp_path / "a.apk", debug_key(), 26)
+        with pytest.raises(ApkFault, match=told):
+            check_apk((tmp_path / "a.apk").read_bytes(), "a.apk", ("android.permission.CAMERA",))
 
 
 def test_shrinking_keeps_what_manifest_and_native_code_reach_and_drops_the_rest(sample):
@@ -112,6 +175,16 @@ def test_broken_promises_are_told(sample):
     assert tuple(signature_schemes(unsigned)) == ()
 
 
+def test_a_finished_apk_with_an_undeclared_input_size_is_refused(sample, opencv, shared_dir, tmp_path):
+    model = to_onnx(read_nb(shared_dir / "lite_golden" / "cls_fp32.nb"))
+    assets = {"assets/bundle/models/cls.onnx": model}
+    (tmp_path / "unsigned.apk").write_bytes(assemble(sample.linked.base, sample.dex, assets, opencv, stored=True))
+    sign_apk(tmp_path / "unsigned.apk", tmp_path / "a.apk", debug_key(), 26)
+    with pytest.raises(AndroidError, match="leaves a side open") as caught:
+        check_apk((tmp_path / "a.apk").read_bytes(), "a.apk", ("android.permission.CAMERA",))
+    assert caught.value.path == "a.apk/assets/bundle/models/cls.onnx"
+
+
 def test_a_changed_byte_breaks_the_signature(sample, tmp_path):
     data = bytearray(sample.signed.read_bytes())
     data[100] ^= 1
@@ -160,7 +233,7 @@ def test_the_debug_key_is_kept_so_that_updates_install(sample):
 def test_a_faulty_resource_is_told_by_aapt2(sample, android_kit, tmp_path):
     (tmp_path / "values").mkdir()
     (tmp_path / "values" / "s.xml").write_text('<resources><string name="other">x</string></resources>')
-    with pytest.raises(ToolFailed, match="resource string/name"):
+    with pytest.raises(ToolFailed, match="resource string/app_name"):
         link_resources(
-            SAMPLE / "AndroidManifest.xml", tmp_path, android_kit.framework, tmp_path, VERSION, extract_native=True
+            SAMPLE / "AndroidManifest.xml", tmp_path, android_kit.framework, tmp_path, IDENTITY, extract_native=True
         )

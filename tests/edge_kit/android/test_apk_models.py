@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from edge_kit.android.app_onnx import app_onnx
 from edge_kit.build.graph import StageContext
 from edge_kit.stages.apk_models import app_models_stage
 from edge_kit.stages.models import PARAMETERS, PROGRAM
 from edge_kit.stages.request import GATES, BuildRequest
 from model_opt.nb import read_nb
-from model_opt.nb.compact_onnx import to_compact_onnx
 from model_opt.opt_tool import ConvertOptions, ModelPair, convert, find_tool
 
 REQUEST = BuildRequest("arm64", "fp32", Path("unset"), optimise=False)
@@ -49,7 +49,7 @@ def test_files_that_compute_in_fp32_are_translated_as_they_are(run, options):
     assert stand_ins == []
     for role in ("det", "rec"):
         shipped = read_nb(folder / f"convert-{role}" / f"{role}.nb")
-        assert (folder / "out" / f"{role}.onnx").read_bytes() == to_compact_onnx(shipped)
+        assert (folder / "out" / f"{role}.onnx").read_bytes() == app_onnx(shipped, role)
 
 
 def test_for_an_fp16_file_the_unquantised_model_stands_in(run, mobile_det, tmp_path):
@@ -57,4 +57,4 @@ def test_for_an_fp16_file_the_unquantised_model_stands_in(run, mobile_det, tmp_p
     assert stand_ins == ["det"]
     plain = tmp_path / "plain.nb"
     convert(ModelPair(mobile_det.pdmodel, mobile_det.pdiparams), ConvertOptions(), plain, env=find_tool())
-    assert (folder / "out" / "det.onnx").read_bytes() == to_compact_onnx(read_nb(plain))
+    assert (folder / "out" / "det.onnx").read_bytes() == app_onnx(read_nb(plain), "det")

@@ -7,6 +7,8 @@ import pytest
 from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden_assets, selftest_assets
 from edge_kit.android.errors import AndroidError
 from model_opt.files import sha256_bytes
+from model_opt.nb import read_nb
+from model_opt.nb.to_onnx import to_onnx
 
 FACTS = BundleFacts("arm64", "fp32", "v2.14-rc", None, False)
 
@@ -20,6 +22,13 @@ def test_the_list_of_assets_holds_every_file_with_its_sum():
     }
     assert (listed["has_paddle_lite"], listed["opt_version"]) == (False, "v2.14-rc")
     assert made["bundle/models/det.nb"] == b"det"
+
+
+def test_an_onnx_file_without_a_declared_size_is_refused(shared_dir):
+    data = to_onnx(read_nb(shared_dir / "lite_golden" / "rec_fp32.nb"))
+    with pytest.raises(AndroidError, match="leaves a side open") as caught:
+        bundle_assets({"models/rec.onnx": data}, FACTS)
+    assert caught.value.path == "models/rec.onnx"
 
 
 def test_the_self_test_has_each_image_with_its_lines_and_none_of_the_users_own(tmp_path):

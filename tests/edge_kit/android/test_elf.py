@@ -28,6 +28,42 @@ def test_64_bit_libraries_must_fit_16_kb_pages_and_32_bit_ones_need_not():
     assert check_library(shared_object(bits=32, machine=40, align=4096), "liba.so", "armeabi-v7a").load_align == 4096
 
 
+PAGE = 0x4000
+
+
+@pytest.mark.parametrize(
+    ("relro", "writable", "closed"),
+    [
+        # lld: the data has a LOAD of its own, a page further on.
+        ((0x10000, 0x2A10), ((0x10000, 0x2A10), (0x14000, 0x800)), 0),
+        # Its own LOAD, but in the last page of the RELRO part.
+        ((0x10000, 0x2A10), ((0x10000, 0x2A10), (0x13000, 0x800)), 0x800),
+        # bfd with pages of 4 KB: data behind it in the same LOAD, up to the page's end and beyond.
+        ((0x11000, 0x2000), ((0x11000, 0x6000),), 0x1000),
+        ((0x11000, 0x2000), ((0x11000, 0x2010),), 0x10),
+        # The same with its end at a multiple of 16 KB.
+        ((0x11000, 0x3000), ((0x11000, 0x6000),), 0),
+        # Data in front of it in its first page.
+        ((0x11000, 0x3000), ((0x10800, 0x5800),), 0x800),
+    ],
+)
+def test_data_that_android_would_protect_with_the_relro_part_is_counted_and_refused(relro, writable, closed):
+    data = shared_object(relro=relro, writable=writable)
+    assert read_library(data, "liba.so").closed_data(PAGE) == closed
+    if closed:
+        with pytest.raises(RuntimeUnfit, match=f"{closed} bytes of writable data") as caught:
+            check_library(data, "liba.so", "arm64-v8a")
+        assert "common-page-size" in (caught.value.hint or "")
+    else:
+        check_library(data, "liba.so", "arm64-v8a")
+
+
+def test_a_32_bit_library_meets_no_16_kb_page():
+    data = shared_object(bits=32, machine=40, align=4096, relro=(0x11000, 0x2000), writable=((0x11000, 0x6000),))
+    assert read_library(data, "liba.so").closed_data(PAGE) == 0x1000
+    check_library(data, "liba.so", "armeabi-v7a")
+
+
 def test_no_damage_gets_past_as_anything_but_a_fault_of_the_file():
     whole = shared_object(needed=("libc.so",))
     for length in range(len(whole)):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import tarfile
+import time
 import zipfile
 from dataclasses import replace
 
 import pytest
 from elf_writer import shared_object
+from zoo_samples import serving
 
 from edge_kit.android import lite
 from edge_kit.android.config import load_android
 from edge_kit.android.errors import RuntimeUnfit
-from edge_kit.android.lite import LiteRuntime, NoRuntime, read_runtime, release_runtime, release_tag
-from model_opt.store import ChecksumError
-from model_opt.zoo.files import SourceUnavailable
+from edge_kit.android.lite import LiteRuntime, NoRuntime, next_attempt, read_runtime, release_runtime, release_tag
 
 VERSION = "v2.14-rc"
 ARM64 = shared_object(payload=b"\0v2.14-rc\0", needed=("libc.so",))
@@ -107,49 +109,149 @@ def test_both_spellings_of_a_converter_mean_one_release(spelling):
     assert release_tag("v2.12") == release_tag("2.12") == "v2.12"
 
 
+TAG, PATH = "v2.14-rc", "/v2.14-rc/armv8.tar.gz"
+ABIS = ("arm64-v8a",)
+
+
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """Downloads answered from a table of address -> bytes; an absent address cannot be reached. Counts its calls."""
+    """A loopback server that stands in for the release's, with a cache of its own."""
     monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path / "cache"))
-    served: dict[str, bytes] = {}
-    calls: list[str] = []
-
-    def fake(url, target, *, expected=None, **_):
-        calls.append(url)
-        if url not in served:
-            raise SourceUnavailable(f"cannot download {url}: no route")
-        found = lite.sha256_bytes(served[url])
-        if expected not in (None, found):
-            raise ChecksumError(url, expected, found, hint="")
-        target.write_bytes(served[url])
-        return found
-
-    monkeypatch.setattr(lite, "download", fake)
-    return served, calls
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving() as running:
+        yield running
 
 
-CONFIG = replace(load_android(), lite_url="https://example.org/{version}/{arch}.tar.gz")
+def ask(server, *, config=None, opt="2.14rc0", **options) -> LiteRuntime | NoRuntime:
+    config = config or replace(load_android(), lite_url=server.url("/{version}/{arch}.tar.gz"))
+    return release_runtime(config, ABIS, opt, **{"offline": False, **options})
+
+
+def cached(tmp_path):
+    return tmp_path / "cache" / "paddle-lite"
 
 
 def test_the_release_is_downloaded_once_and_its_sum_recorded(server, tmp_path):
-    served, calls = server
-    served["https://example.org/v2.14-rc/armv8.tar.gz"] = release()
-    first = release_runtime(CONFIG, ("arm64-v8a",), "2.14rc0", offline=False)
-    assert isinstance(first, LiteRuntime)
-    assert release_runtime(CONFIG, ("arm64-v8a",), "2.14rc0", offline=True) == first
-    assert len(calls) == 1
-    lock = json.loads((tmp_path / "cache" / "paddle-lite" / "archives.lock.json").read_text())
-    assert set(lock) == set(served)
-    (tmp_path / "cache" / "paddle-lite" / "v2.14-rc" / "arm64-v8a.tar.gz").unlink()
-    served[next(iter(served))] = release(so=shared_object(payload=b"changed"))
-    with pytest.raises(ChecksumError):
-        release_runtime(CONFIG, ("arm64-v8a",), "2.14rc0", offline=False)
+    url = server.add(PATH, release())
+    first = ask(server)
+    assert first == LiteRuntime(jar(), {"arm64-v8a": ARM64}, VERSION)
+    assert ask(server, offline=True) == first
+    assert len(server.requests) == 1
+    assert set(json.loads((cached(tmp_path) / "archives.lock.json").read_text())) == {url}
 
 
-def test_an_address_that_cannot_be_reached_is_a_reason_and_not_tried_again_at_once(server, tmp_path):
-    _, calls = server
-    for _ in range(2):
-        found = release_runtime(CONFIG, ("arm64-v8a",), "2.14rc0", offline=False)
-        assert found == NoRuntime("cannot download https://example.org/v2.14-rc/armv8.tar.gz: no route")
-    assert len(calls) == 1
-    assert isinstance(release_runtime(CONFIG, ("x86_64",), "2.14rc0", offline=False), NoRuntime)
+FAULTS = {
+    "absent": (lambda server: None, r"cannot download .*404"),
+    "for another processor": (
+        lambda server: server.add(PATH, release(so=ARM32)),
+        r"no libpaddle_lite_jni\.so for arm64",
+    ),
+    "not aligned": (lambda server: server.add(PATH, release(so=shared_object(align=4096))), "aligned to 4096 bytes"),
+    "of another version": (
+        lambda server: server.add(PATH, release(so=shared_object(payload=b"\0v2.10\0"))),
+        r"runtime is Paddle Lite v2\.10",
+    ),
+    "without its jar": (lambda server: server.add(PATH, release(java=b"PK")), r"PaddlePredictor\.jar is damaged"),
+    "truncated": (lambda server: server.add(PATH, release()[:-40]), "is no release: the archive cannot be read"),
+    "a page for people": (lambda server: server.add(PATH, b"<html>log in</html>"), "is no release"),
+    "hangs up": (
+        lambda server: server.add(PATH, release(), cuts=[100]),
+        r"100 of \d+ bytes|without sending|incomplete",
+    ),
+    "redirects for ever": (lambda server: server.add(PATH, b"", location=server.url(PATH)), "redirects without end"),
+    "too slow": (lambda server: server.add(PATH, release() + bytes(1 << 20), pace=0.05), "less than 20 kB a second"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_is_wrong_with_a_release_is_a_reason_and_no_error(server, tmp_path, monkeypatch, fault):
+    prepare, told = FAULTS[fault]
+    if fault == "too slow":
+        monkeypatch.setattr(lite, "_GRACE", 0.2)
+    prepare(server)
+    first = ask(server)
+    assert isinstance(first, NoRuntime)
+    assert re.search(told, first.reason)
+    assert "\n" not in first.reason
+    # The same reason at once, without a second download: it stands in the manifest.
+    count = len(server.requests)
+    assert ask(server) == replace(first, hint=ask(server).hint)
+    assert len(server.requests) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ALL_PROXY", "socks5://127.0.0.1:9"), ("ALL_PROXY", "foo://x"), ("HTTP_PROXY", "http://[::1/")]
+)
+def test_a_faulty_proxy_is_a_reason_and_no_error(server, monkeypatch, name, value):
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv(name, value)
+    server.add(PATH, release())
+    assert isinstance(ask(server), NoRuntime)
+
+
+@pytest.mark.parametrize("opt", ["develop", "2.14rc0-dirty", ""])
+def test_a_converter_of_no_release_is_a_reason_and_no_error(server, opt):
+    found = ask(server, opt=opt)
+    assert isinstance(found, NoRuntime)
+    assert "which is no release of Paddle Lite" in found.reason
+    assert server.requests == []
+
+
+def test_another_file_than_the_recorded_one_is_not_taken(server, tmp_path):
+    server.add(PATH, release())
+    ask(server)
+    (cached(tmp_path) / TAG / "arm64-v8a.tar.gz").unlink()
+    server.add(PATH, release(so=shared_object(payload=b"changed")))
+    found = ask(server)
+    assert isinstance(found, NoRuntime)
+    assert "wrong checksum" in found.reason
+    assert "archives.lock.json" in str(found.hint)
+    assert not (cached(tmp_path) / TAG / "arm64-v8a.tar.gz").exists()
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(server, tmp_path):
+    server.add(PATH, release())
+    first = ask(server)
+    (cached(tmp_path) / TAG / "arm64-v8a.tar.gz").write_bytes(release()[:300])
+    assert isinstance(ask(server, offline=True), NoRuntime)
+    assert ask(server) == first
+    assert len(server.requests) == 2
+    (cached(tmp_path) / "archives.lock.json").write_bytes(b"[")
+    found = ask(server)
+    assert isinstance(found, NoRuntime)
+    assert "list of downloaded runtimes is damaged" in found.reason
+
+
+def test_an_archive_that_cannot_be_read_is_not_pinned(server, tmp_path):
+    server.add(PATH, release()[:-40])
+    assert isinstance(ask(server), NoRuntime)
+    server.add(PATH, release())
+    assert isinstance(ask(server, insist=True), LiteRuntime)
+
+
+def test_a_failed_address_is_tried_again_after_an_hour_and_when_paddle_lite_is_required(server, tmp_path):
+    found = ask(server)
+    assert isinstance(found, NoRuntime)
+    at = next_attempt(found.reason)
+    assert at is not None
+    assert 3500 < at - time.time() <= 3600
+    assert next_attempt("another reason") is None
+    server.add(PATH, release())
+    assert ask(server) == NoRuntime(found.reason)
+    assert isinstance(ask(server, insist=True), LiteRuntime)
+    assert next_attempt(found.reason) is None
+    assert isinstance(ask(server), LiteRuntime)
+
+
+def test_an_hour_later_the_address_is_tried_again(server, tmp_path):
+    ask(server)
+    server.add(PATH, release())
+    note = cached(tmp_path) / TAG / ".arm64-v8a.tar.gz.failed"
+    os.utime(note, (time.time() - 3700,) * 2)
+    assert isinstance(ask(server), LiteRuntime)
+
+
+def test_a_processor_without_a_release_is_a_reason(server):
+    config = replace(load_android(), lite_url=server.url("/{version}/{arch}.tar.gz"))
+    assert isinstance(release_runtime(config, ("x86_64",), "2.14rc0", offline=False), NoRuntime)
+    assert server.requests == []

@@ -289,3 +289,18 @@ def test_legacy_report_refuses_what_it_cannot_read(page, tmp_path):
     check_error(run("legacy-report", page, "--json", tmp_path), "--json names a folder")
     check_error(run("legacy-report", page, "--engine", "tflite"), "tflite")
     check_error(run("legacy-report", "http://127.0.0.1:9/page.png"), "reads files and folders")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--application-id", "reader"), ("'reader' is no application id", "com.example.reader")),
+        (("--application-id", "com.example.new"), ("'new' is a word of Java",)),
+        (("--app-name", " "), ("the app's name has 0 characters",)),
+        (("--version-code", "2100000001"), ("2100000001 is no version code",)),
+        (("--no-apk", "--app-name", "Reader"), ("--app-name: only a build with the app takes this",)),
+    ],
+)
+def test_an_id_a_name_or_a_version_that_no_app_can_have_is_refused_before_any_work(options, words, tmp_path):
+    check_error(run("build", "--target", "arm64", *options, "--out", tmp_path / "b"), *words)
+    assert not (tmp_path / "b").exists()

@@ -8,7 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from axml_writer import compiled_xml
 
+PACKAGE = "com.example.reader"
 LINES = {
     "sign.png": [([1, 2, 30, 2, 30, 14, 1, 14], "人民北路", 0.99), ([1, 20, 60, 20, 60, 34, 1, 34], "Renmin", 0.97)],
     "empty.png": [],
@@ -77,5 +79,6 @@ def apk(tmp_path) -> Path:
     ]
     path = tmp_path / "edge-ocr.apk"
     with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("AndroidManifest.xml", compiled_xml("manifest", {"package": PACKAGE}))
         archive.writestr("assets/selftest/expected.json", json.dumps({"engine": "nb", "images": rows}))
     return path

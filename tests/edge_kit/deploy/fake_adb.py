@@ -39,7 +39,11 @@ def main() -> int:
 
 def shell(place: Path, script: dict, command: str) -> int:
     if command.startswith("am start"):
-        return answer(*script.get("start", ["Starting: Intent { cmp=org.edgekit.ocr/.app.SelfTestActivity }", 0]))
+        return answer(
+            *script.get(
+                "start", ["Starting: Intent { cmp=com.example.reader/org.edgekit.ocr.app.SelfTestActivity }", 0]
+            )
+        )
     if command.startswith("if [ -f "):
         looked = place.with_name("looked")
         number = int(looked.read_text()) if looked.exists() else 0
@@ -48,7 +52,7 @@ def shell(place: Path, script: dict, command: str) -> int:
         return answer(looks[min(number, len(looks) - 1)])
     if command.startswith("logcat"):
         return answer(script.get("crash", ""))
-    known = ("am force-stop org.edgekit.ocr", "rm -f /sdcard/Android/data/org.edgekit.ocr/", "input keyevent")
+    known = ("am force-stop com.example.reader", "rm -f /sdcard/Android/data/com.example.reader/", "input keyevent")
     return answer("", 0) if command.startswith(known) else answer(f"/system/bin/sh: {command}: not found", 127)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 import pytest
 
+from edge_kit.android.errors import AndroidError
 from edge_kit.deploy import adb as adb_module
 from edge_kit.deploy.adb import DeployError, connect
 from edge_kit.deploy.app import bundle_apk
@@ -25,14 +27,24 @@ def test_the_app_is_installed_started_and_its_report_pulled(device, apk, tmp_pat
     assert json.loads((tmp_path / "kept" / "report.json").read_text()) == device.report
     asked = [call[2:] for call in device.calls()[1:]]
     assert asked[0] == ["install", "-r", str(apk)]
-    place = "/sdcard/Android/data/org.edgekit.ocr/files/selftest/selftest.json"
+    place = "/sdcard/Android/data/com.example.reader/files/selftest/selftest.json"
     assert ["shell", f"rm -f {place}"] in asked
     start = next(call[1] for call in asked if call[1].startswith("am start"))
     extras = "--ez run true --es report selftest.json --es mode verify"
-    assert start == f"am start -n org.edgekit.ocr/.app.SelfTestActivity {extras}"
+    assert start == f"am start -n com.example.reader/org.edgekit.ocr.app.SelfTestActivity {extras}"
     assert asked.index(["shell", f"rm -f {place}"]) < asked.index(["shell", start])
     assert asked[-1][:2] == ["pull", place]
     assert {call[1] for call in device.calls()[1:]} == {"A1B2"}
+
+
+def test_a_file_that_is_no_apk_is_told_before_the_device_is_touched(device, tmp_path):
+    (tmp_path / "a.apk").write_bytes(b"no zip")
+    with zipfile.ZipFile(tmp_path / "b.apk", "w") as archive:
+        archive.writestr("AndroidManifest.xml", b"no compiled XML")
+    for name in ("a.apk", "b.apk", "absent.apk"):
+        with pytest.raises(AndroidError):
+            selftest(tmp_path / name)
+    assert not any("install" in call for call in device.calls())
 
 
 def test_a_bench_asks_for_every_setting_at_once(device, apk):
@@ -84,7 +96,7 @@ def test_a_missing_adb_says_how_to_get_it(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("code", "remedy"),
     [
-        ("INSTALL_FAILED_UPDATE_INCOMPATIBLE: signatures do not match", "adb uninstall"),
+        ("INSTALL_FAILED_UPDATE_INCOMPATIBLE: signatures do not match", "adb uninstall com.example.reader"),
         ("INSTALL_FAILED_NO_MATCHING_ABIS: Failed to extract native libraries", "ABI"),
         ("INSTALL_FAILED_INSUFFICIENT_STORAGE", "make room"),
         ("INSTALL_PARSE_FAILED_NO_CERTIFICATES", "damaged or not signed"),
@@ -108,7 +120,7 @@ def test_an_activity_that_is_not_there_is_told(device, apk):
 
 
 def test_an_app_that_crashes_is_told_with_its_crash(device, apk):
-    crash = "E AndroidRuntime: Process: org.edgekit.ocr, PID: 7\nE AndroidRuntime: java.lang.OutOfMemoryError: big"
+    crash = "E AndroidRuntime: Process: com.example.reader, PID: 7\nE AndroidRuntime: java.lang.OutOfMemoryError: big"
     device.says(looks=["4711", "gone"], crash=crash)
     with pytest.raises(DeployError, match=r"before it wrote its report.*OutOfMemoryError: big"):
         selftest(apk)

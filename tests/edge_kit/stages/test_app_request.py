@@ -32,6 +32,17 @@ def test_processors_are_named_with_commas_each_once():
     assert app_request("arm64", None, "arm64-v8a, x86_64,arm64-v8a") == AppRequest(("arm64-v8a", "x86_64"))
 
 
+def test_an_app_may_be_called_as_its_maker_likes():
+    made = app_request("arm64", None, None, application_id="com.example.reader", name=" Reader ", version_code=7)
+    assert made == AppRequest(("arm64-v8a",), application_id="com.example.reader", name="Reader", version_code=7)
+    for wrong in ({"application_id": "reader"}, {"name": ""}, {"version_code": 0}):
+        with pytest.raises(KitError) as caught:
+            app_request("arm64", None, None, **wrong)
+        assert caught.value.exit_code == 2
+
+
 def test_options_of_the_app_without_an_app_are_refused():
     with pytest.raises(KitError, match="--keystore"):
         app_request("arm64", False, None, keystore=Path("key.jks"))
+    with pytest.raises(KitError, match="--application-id, --app-name, --version-code: only a build with the app"):
+        app_request("x86", None, None, application_id="a.b", name="Reader", version_code=1)

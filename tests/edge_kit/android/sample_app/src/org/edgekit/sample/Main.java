@@ -15,6 +15,6 @@ public class Main extends Activity {
         System.loadLibrary("opencv_java4");
         Mat small = new Mat();
         Imgproc.resize(new Mat(4, 4, CvType.CV_8UC3), small, new Size(2, 2));
-        setTitle(getString(R.string.name) + small.cols());
+        setTitle(getString(R.string.app_name) + small.cols());
     }
 }
