@@ -19,7 +19,7 @@ MODULES = ("ocr-core", "engine-opencv", "engine-paddle-lite", "app")
 """The modules whose classes are the app's."""
 APP = "app"
 _PACKAGE = Path(__file__).resolve().parents[1]
-_SHORT_RUN = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1500m"
+SHORT_RUN = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx1500m"
 """Options of a Java machine that runs for seconds: compiling its own code well would take longer than it saves."""
 _LEFT_OUT = ("target", "test", "golden", "build", ".gradle", ".idea")
 """Folders that have no part in the app's classes."""
@@ -59,7 +59,7 @@ def compile_modules(*, offline: bool, tick: Tick | None = None) -> tuple[Mapping
                 mvn, *maven_options(offline=offline), "-f", copy / "pom.xml", "-pl", APP, "-am",
                 "-Dmaven.test.skip=true", "compile",
             ],
-            env={"MAVEN_OPTS": f"{os.environ.get('MAVEN_OPTS', '')} {_SHORT_RUN}".strip()},
+            env={"MAVEN_OPTS": f"{os.environ.get('MAVEN_OPTS', '')} {SHORT_RUN}".strip()},
             hint="mend the source it names; for a fault of the network, check Maven's settings and start again",
             tick=tick,
         )  # fmt: skip

@@ -1,0 +1,74 @@
+package org.edgekit.ocr.opencv
+
+import java.io.File
+import java.lang.management.ManagementFactory
+import org.edgekit.ocr.OcrException
+import org.edgekit.ocr.OcrResult
+import org.json.JSONArray
+import org.json.JSONObject
+
+/**
+ * What scripts/arm_lane.py runs on an emulated processor, and on the host to compare; each answer is a line of JSON.
+ *
+ * `load MODEL...`: whether the engine takes each ONNX file.
+ * `read SET MODELS NUMBER...`: what the pipeline reads on these images of an [ImageSet], with the models of a folder.
+ * `time ROUNDS MODEL HEIGHT WIDTH`: processor seconds of each run on one thread, behind one that is not counted.
+ */
+fun main(arguments: Array<String>) {
+    val rest = arguments.drop(1)
+    HostOpenCv.load()
+    when (arguments[0]) {
+        "load" -> for (model in rest) println(loaded(File(model)))
+        "read" -> read(ImageSet(File(rest[0])), File(rest[1]), rest.drop(2).map { it.toInt() })
+        "time" -> println(times(rest[0].toInt(), File(rest[1]), rest[2].toInt(), rest[3].toInt()))
+        else -> throw IllegalArgumentException(arguments[0])
+    }
+}
+
+private fun loaded(model: File): JSONObject {
+    val answer = JSONObject().put("model", model.name)
+    try {
+        OpenCvEngine(model.readBytes(), model.name, 1).close()
+        return answer.put("loaded", true)
+    } catch (error: OcrException) {
+        return answer.put("loaded", false).put("error", error.message)
+    }
+}
+
+private fun read(set: ImageSet, models: File, numbers: List<Int>) {
+    set.pipeline(threads = 1, models = models).use { pipeline ->
+        for (number in numbers) {
+            val image = set.image(number)
+            val begin = processorSeconds()
+            val result = pipeline.read(image)
+            val seconds = processorSeconds() - begin
+            image.release()
+            println(answer(result).put("number", number).put("name", set.images[number].name).put("seconds", seconds))
+        }
+    }
+}
+
+private fun answer(result: OcrResult): JSONObject = JSONObject()
+    .put("dt_polys", JSONArray(result.lines.map { JSONArray(it.polygon.toList().chunked(2)) }))
+    .put("rec_texts", JSONArray(result.lines.map { it.text }))
+    .put("dt_scores", JSONArray(result.lines.map { it.boxScore }))
+    .put("rec_scores", JSONArray(result.lines.map { it.score }))
+
+private fun times(rounds: Int, model: File, height: Int, width: Int): JSONObject {
+    val input = FloatArray(3 * height * width) { (it * 37 % 255) / 127.5f - 1f }
+    val seconds = JSONArray()
+    OpenCvEngine(model.readBytes(), model.name, 1).use { engine ->
+        for (round in 0..rounds) {
+            val begin = processorSeconds()
+            engine.run(input, intArrayOf(1, 3, height, width))
+            if (round > 0) seconds.put(processorSeconds() - begin)
+        }
+    }
+    return JSONObject().put("model", model.name).put("seconds", seconds)
+}
+
+/** Returns the seconds that all processors have spent on this process. */
+private fun processorSeconds(): Double {
+    val system = ManagementFactory.getOperatingSystemMXBean() as com.sun.management.OperatingSystemMXBean
+    return system.processCpuTime / 1e9
+}
