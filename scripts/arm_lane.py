@@ -9,12 +9,16 @@ EDGE_KIT_ARM_SOURCES names another mirror, or a file of apt sources, for the roo
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_kit.android.artifacts import fetch_artifacts, maven_options
 from edge_kit.android.config import Pin
@@ -43,6 +47,9 @@ CPUS = ("cortex-a53", "cortex-a76")
 
 PACKAGES = ("mmdebstrap", "qemu-user-static")
 """The Debian packages of the lane's programs."""
+
+_CONSOLE = "org.junit.platform.console.ConsoleLauncher"
+_LANE = "org.edgekit.ocr.opencv.LaneKt"
 
 MODULES = ("ocr-core", "engine-opencv")
 """The Maven modules whose classes and tests run on the emulated processor."""
@@ -120,6 +127,31 @@ class Jvm:
         Raises ``ToolFailed``, which says ``what`` was attempted, when it does not end well.
         """
         return run_tool(what, self.words(main, arguments, options=options, more=more), cwd=sources_dir() / module)
+
+    def answers(self, what: str, arguments: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
+        """Run the main of ``Lane.kt`` and yield its answers as they come; who stops early ends the process.
+
+        Raises ``ToolFailed`` with its last lines when it does not end well.
+        """
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                self.words(_LANE, arguments), cwd=sources_dir() / MODULES[0], stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8",
+            )  # fmt: skip
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    if line.startswith("{"):
+                        yield json.loads(line)
+                code = process.wait()
+            finally:
+                process.kill()
+                process.wait()
+                process.stdout.close()
+            if code:
+                errors.seek(0)
+                said = errors.read().decode("utf-8", "replace").splitlines()[-12:]
+                raise ToolFailed("\n  ".join([f"cannot {what}: java ended with code {code}", *said]))
 
     def words(
         self, main: str, arguments: Sequence[str | Path], *, options: Sequence[str] = (), more: Sequence[Path] = ()
@@ -277,9 +309,9 @@ def _relative_links(root: Path) -> None:
     """Turn links to absolute paths into ones that stay inside ``root``: the kernel follows them, not QEMU."""
     for name, _ in walk_files(root):
         path = root / name
-        if path.is_symlink() and os.path.isabs(target := os.readlink(path)):
+        if path.is_symlink() and (target := path.readlink()).is_absolute():
             path.unlink()
-            path.symlink_to(os.path.relpath(root / target.lstrip("/"), path.parent))
+            path.symlink_to(os.path.relpath(root / target.relative_to("/"), path.parent))
 
 
 def class_folders() -> tuple[Path, ...]:
@@ -338,3 +370,74 @@ def _compile(sources: Path, folder: Path) -> None:
         )
         for ours, theirs in zip(_folders(folder), _folders(copy), strict=True):
             shutil.copytree(theirs, ours)
+
+
+@dataclass(frozen=True)
+class TestRun:
+    """How many tests of JUnit ran and passed, how many gave up for want of something, and what they printed."""
+
+    __test__ = False  # no test of pytest's
+
+    passed: int
+    gave_up: int
+    output: str
+
+
+def run_tests(jvm: Jvm, module: str, selected: Sequence[str], properties: Mapping[str, str | Path]) -> TestRun:
+    """Run tests of a Maven module with JUnit's console, by ``selected`` options of its ``execute``.
+
+    Raises ``ToolFailed`` with the failures when one fails, or none is found.
+    """
+    options = [f"-D{name}={value}" for name, value in properties.items()]
+    words = ["execute", "--disable-banner", "--disable-ansi-colors", "--details=tree", "--fail-if-no-tests", *selected]
+    said = jvm.run(f"pass the tests of {module} on ARM", _CONSOLE, words, options=options, module=module)
+    count = {kind: int(number) for number, kind in re.findall(r"\[ +(\d+) tests (\w+) +\]", said)}
+    return TestRun(count["successful"], count["aborted"] + count["skipped"], said)
+
+
+def every_test(module: str) -> list[str]:
+    """Return the option that selects every test of ``module``."""
+    return ["--scan-classpath", str(class_folders()[2 * MODULES.index(module) + 1])]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How two readings of the same pictures agree: lines expected, boxes and lines equal, lines that only one has.
+
+    A line is equal when its box and its text are; ``score_difference`` is the largest one of boxes and of texts, over
+    the lines whose boxes are equal.
+    """
+
+    lines: int = 0
+    boxes_equal: int = 0
+    lines_equal: int = 0
+    surplus: int = 0
+    score_difference: float = 0.0
+
+    def __add__(self, other: Agreement) -> Agreement:
+        return Agreement(
+            self.lines + other.lines,
+            self.boxes_equal + other.boxes_equal,
+            self.lines_equal + other.lines_equal,
+            self.surplus + other.surplus,
+            max(self.score_difference, other.score_difference),
+        )
+
+    @property
+    def whole(self) -> bool:
+        """Whether every line was read as expected, and none beside them."""
+        return self.lines == self.boxes_equal == self.lines_equal and self.surplus == 0
+
+
+def agreement(expected: Mapping[str, Any], found: Mapping[str, Any]) -> Agreement:
+    """Compare two readings of one picture: ``dt_polys``, ``rec_texts``, ``dt_scores`` and ``rec_scores``, by line."""
+    lines = {json.dumps(polygon): number for number, polygon in enumerate(found["dt_polys"])}
+    pairs = [(i, lines[key]) for i, key in enumerate(map(json.dumps, expected["dt_polys"])) if key in lines]
+    scores = [abs(expected[key][i] - found[key][j]) for i, j in pairs for key in ("dt_scores", "rec_scores")]
+    return Agreement(
+        lines=len(expected["dt_polys"]),
+        boxes_equal=len(pairs),
+        lines_equal=sum(expected["rec_texts"][i] == found["rec_texts"][j] for i, j in pairs),
+        surplus=len(found["dt_polys"]) - len(pairs),
+        score_difference=max(scores, default=0.0),
+    )

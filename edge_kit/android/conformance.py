@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +321,14 @@ def write_vectors(folder: Path, cases: Iterable[Case], spec: Spec) -> int:
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomic(folder / "manifest.json", text.encode())
     return len(entries)
+
+
+def write_all_vectors(folder: Path, models: Models, images: Sequence[tuple[str, Image]]) -> int:
+    """Write the vectors of every stage on all images and on thousands of random shapes; return their number."""
+    spec = vector_spec()
+    return write_vectors(
+        folder, chain(real_cases(images, models, spec), random_cases(3, 5000, images[0][1], spec)), spec
+    )
 
 
 def read_cases(folder: Path) -> Iterator[tuple[Case, dict[str, str]]]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from itertools import chain
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from app_assets import write_app_assets, write_pictures
+from arm_lane import ARM64, Jvm, open_jvm
+from recipe_models import recipe_models
 
-from edge_kit.android.conformance import Models, random_cases, real_cases, vector_spec, write_vectors
+from edge_kit.android.conformance import Models, write_all_vectors
+from edge_kit.android.errors import ToolMissing
 from edge_kit.android.whole_images import NbModels, open_models, write_images
 from edge_kit.ocr.image import read_image
 from edge_kit.ocr.recognition import load_characters
+from edge_kit.spec.load import profile
 from edge_kit.verify.regression import regression_set
+from model_opt.nb import read_nb
+from model_opt.nb.to_onnx import to_onnx
 
 
 @pytest.fixture(scope="session")
@@ -45,11 +51,9 @@ def all_images(shared_dir):
 @pytest.fixture(scope="session")
 def vectors(nb_models, all_images, tmp_path_factory) -> Path:
     """Golden vectors of every stage on all images and on thousands of random shapes."""
-    folder, spec = tmp_path_factory.mktemp("vectors"), vector_spec()
-    runs = open_models(nb_models)
-    characters = load_characters(nb_models.labels, spec.profiles[0].ctc)
-    real = real_cases(all_images, Models(runs.detect, runs.recognise, characters), spec)
-    write_vectors(folder, chain(real, random_cases(3, 5000, all_images[0][1], spec)), spec)
+    folder, runs = tmp_path_factory.mktemp("vectors"), open_models(nb_models)
+    characters = load_characters(nb_models.labels, profile().ctc)
+    write_all_vectors(folder, Models(runs.detect, runs.recognise, characters), all_images)
     return folder
 
 
@@ -75,3 +79,31 @@ def pictures(shared_dir, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     write_pictures(folder, [*(i.path for i in regression_set()), *sorted((shared_dir / "images").iterdir())])
     return folder
+
+
+@pytest.fixture(scope="session")
+def arm(lacking) -> Callable[[str], Jvm]:
+    """Opens a Java machine on an emulated arm64 core; skipped without its programs, a failure in CI."""
+
+    def opened(cpu: str) -> Jvm:
+        try:
+            return open_jvm(ARM64, cpu)
+        except ToolMissing as error:
+            lacking(str(error))
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def arm_sets(maven, mobile_det, mobile_rec, env, tmp_path_factory) -> dict[str, Path]:
+    """For each recipe that the app's OpenCV engine runs: four pictures, its models, and what ``nb`` reads with them."""
+    wanted = ("tiny.png", "alpha.png", "street_sign.png", "vertical.png")
+    images = [(image.name, read_image(image.path)) for image in regression_set() if image.name in wanted]
+    folders = {}
+    for recipe in ("fp32", "weight_int8"):
+        folders[recipe] = tmp_path_factory.mktemp(f"arm-{recipe}")
+        models = recipe_models(recipe, mobile_det, mobile_rec, env, tmp_path_factory.mktemp(f"models-{recipe}"))
+        assert write_images(folders[recipe], models, images) == len(wanted)
+        for role, path in (("det", models.det), ("rec", models.rec)):
+            (folders[recipe] / f"open-{role}.onnx").write_bytes(to_onnx(read_nb(path)))
+    return folders

@@ -33,13 +33,12 @@ class ImageSet(private val folder: File) {
 
     fun bytes(name: String): ByteArray = File(folder, name).readBytes()
 
-    /** Returns a pipeline with the set's own models, or those of another folder, named the same. */
-    fun pipeline(threads: Int, models: File = folder): OcrPipeline {
+    fun pipeline(threads: Int): OcrPipeline {
         HostOpenCv.load()
         val profile = OcrSpec.parse(bytes("ocr_spec.json").decodeToString()).profile(expected.getString("profile"))
         val characters = parseLabels(bytes("labels.txt").decodeToString(), profile.ctc)
-        val det = OpenCvEngine(File(models, "det.onnx").readBytes(), "opencv", threads)
-        val rec = OpenCvEngine(File(models, "rec.onnx").readBytes(), "opencv", threads)
+        val det = OpenCvEngine(bytes("det.onnx"), "opencv", threads)
+        val rec = OpenCvEngine(bytes("rec.onnx"), "opencv", threads)
         return OcrPipeline(profile, det, rec, characters)
     }
 

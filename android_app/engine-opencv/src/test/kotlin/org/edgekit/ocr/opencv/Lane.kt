@@ -11,7 +11,7 @@ import org.json.JSONObject
  * What scripts/arm_lane.py runs on an emulated processor, and on the host to compare; each answer is a line of JSON.
  *
  * `load MODEL...`: whether the engine takes each ONNX file.
- * `read SET MODELS NUMBER...`: what the pipeline reads on these images of an [ImageSet], with the models of a folder.
+ * `read SET NUMBER...`: what the pipeline reads on these images of an [ImageSet].
  * `time ROUNDS MODEL HEIGHT WIDTH`: processor seconds of each run on one thread, behind one that is not counted.
  */
 fun main(arguments: Array<String>) {
@@ -19,7 +19,7 @@ fun main(arguments: Array<String>) {
     HostOpenCv.load()
     when (arguments[0]) {
         "load" -> for (model in rest) println(loaded(File(model)))
-        "read" -> read(ImageSet(File(rest[0])), File(rest[1]), rest.drop(2).map { it.toInt() })
+        "read" -> read(ImageSet(File(rest[0])), rest.drop(1).map { it.toInt() })
         "time" -> println(times(rest[0].toInt(), File(rest[1]), rest[2].toInt(), rest[3].toInt()))
         else -> throw IllegalArgumentException(arguments[0])
     }
@@ -35,8 +35,8 @@ private fun loaded(model: File): JSONObject {
     }
 }
 
-private fun read(set: ImageSet, models: File, numbers: List<Int>) {
-    set.pipeline(threads = 1, models = models).use { pipeline ->
+private fun read(set: ImageSet, numbers: List<Int>) {
+    set.pipeline(threads = 1).use { pipeline ->
         for (number in numbers) {
             val image = set.image(number)
             val begin = processorSeconds()

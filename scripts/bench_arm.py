@@ -1,0 +1,235 @@
+"""The app's core and its OpenCV engine on an emulated ARM core against the same on this machine: docs/benchmarks.md.
+
+usage: .venv/bin/python scripts/bench_arm.py [IMAGES] [--cpu cortex-a76] [--recipes fp32,weight_int8] [--images N]
+       [--minutes M] [--store FOLDER] [--bundle RECIPE=FOLDER] [--write]
+
+Reads the regression set and the images of IMAGES with the app's models of each recipe, on the emulated core and on a
+Java machine of the host, and compares boxes, texts and scores; also with Python's engine nb. Then times one run of
+each model, in processor seconds. Emulation takes about forty times the host's time, so finished pictures are kept in
+--store (default: build/bench_arm): a run that ends, or is ended after --minutes, is resumed by the same command.
+--images takes only the first N pictures, --vectors runs all golden vectors on both cores of the ARM lane, --write puts
+the rows into docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import arm_lane
+from arm_lane import Agreement, Jvm, agreement
+
+from edge_kit.android.conformance import Models, write_all_vectors
+from edge_kit.android.whole_images import NbModels, open_models, write_images
+from edge_kit.ocr.image import SUFFIXES, Image, read_image
+from edge_kit.ocr.recognition import load_characters
+from edge_kit.spec.load import profile
+from edge_kit.stages.job import build_bundle
+from edge_kit.stages.request import BuildRequest
+from edge_kit.verify.regression import regression_set
+from model_opt.files import write_atomic
+from model_opt.opt_tool import ConvertOptions, converted, find_tool
+from model_opt.zoo import fetch
+
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+CONFORMANCE = "org.edgekit.ocr.ConformanceTest"
+BEGIN, END = "<!-- bench_arm: begin -->\n", "<!-- bench_arm: end -->\n"
+HEAD = (
+    "recipe", "core", "pictures", "boxes equal", "lines equal", "largest score difference",
+    "boxes, lines as by nb", "seconds, ARM / x86", "det 320x320 (s)", "rec 48x320 (s)",
+)  # fmt: skip
+SHAPES = {"det": (320, 320), "rec": (48, 320)}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where a run keeps what it has, and when it should stop (``time.monotonic()``)."""
+
+    store: Path
+    deadline: float
+
+    def load(self, name: str) -> dict[str, Any]:
+        """Return the finished results called ``name``, empty when there are none."""
+        path = self.store / f"{name}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def keep(self, name: str, results: dict[str, Any]) -> None:
+        """Keep results in one step."""
+        write_atomic(self.store / f"{name}.json", json.dumps(results, ensure_ascii=False, indent=1).encode())
+
+    @property
+    def over(self) -> bool:
+        """Whether the time that the caller gave is used up."""
+        return time.monotonic() > self.deadline
+
+
+def main() -> None:
+    """Read the pictures, time the models, and print or write the table."""
+    options = arguments()
+    bench = Bench(options.store, time.monotonic() + 60 * options.minutes)
+    options.store.mkdir(parents=True, exist_ok=True)
+    images = pictures(options.folder)[: options.images]
+    arm, host = arm_lane.open_jvm(arm_lane.ARM64, options.cpu), arm_lane.host_jvm()
+    rows = []
+    for recipe in options.recipes.split(","):
+        folder = image_set(bench, recipe, options.bundle.get(recipe), images)
+        found = {
+            name: readings(bench, f"{recipe}-{name}", jvm, folder, len(images))
+            for name, jvm in (("x86", host), (options.cpu, arm))
+        }
+        seconds = {role: run_time(bench, f"{recipe}-{options.cpu}-{role}", arm, folder, role) for role in SHAPES}
+        rows.append(row(recipe, options.cpu, folder, found["x86"], found[options.cpu], seconds))
+    print(table(rows))
+    if options.vectors:
+        print(golden(bench, public_models(), images))
+    if options.write:
+        write(rows)
+
+
+def arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, metavar="IMAGES")
+    parser.add_argument("--cpu", default=arm_lane.CPUS[-1], help="a core of QEMU: %(default)s")
+    parser.add_argument("--recipes", default="fp32,weight_int8")
+    parser.add_argument("--images", type=int, metavar="N")
+    parser.add_argument("--minutes", type=float, default=1e6, help="end after the picture that is read then")
+    parser.add_argument("--store", type=Path, default=Path("build/bench_arm"))
+    parser.add_argument("--bundle", type=bundle, action="append", default=[], metavar="RECIPE=FOLDER")
+    parser.add_argument("--vectors", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    options.bundle = dict(options.bundle)
+    return options
+
+
+def bundle(text: str) -> tuple[str, Path]:
+    """Read ``RECIPE=FOLDER``."""
+    name, _, folder = text.partition("=")
+    return name, Path(folder)
+
+
+def pictures(folder: Path | None) -> list[tuple[str, Image]]:
+    """Return the regression set and the images of ``folder`` by name."""
+    paths = [image.path for image in regression_set()]
+    if folder is not None:
+        paths += sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return [(path.name, read_image(path)) for path in paths]
+
+
+def image_set(bench: Bench, recipe: str, built: Path | None, images: Sequence[tuple[str, Image]]) -> Path:
+    """Return a set of the pictures with the app's models of a recipe; the bundle is built when none is given."""
+    folder = bench.store / recipe
+    if not (folder / "expected.json").is_file():
+        if built is None:
+            built = bench.store / f"bundle-{recipe}"
+            build_bundle(BuildRequest("arm64", recipe, built, allow_failed_gates=True), lambda _: None)
+        models = NbModels(built / "models" / "det.nb", built / "models" / "rec.nb", built / "labels.txt")
+        write_images(folder, models, images)
+    return folder
+
+
+def public_models() -> NbModels:
+    """Return the public models as opt converts them, which the golden vectors of the tests come from."""
+    options, tool = ConvertOptions(place="arm"), find_tool()
+    det, rec = fetch("PP-OCRv4_mobile_det"), fetch("PP-OCRv4_mobile_rec")
+    return NbModels(converted(det, options, tool), converted(rec, options, tool), rec.dictionary)
+
+
+def readings(bench: Bench, name: str, jvm: Jvm, folder: Path, count: int) -> dict[str, Any]:
+    """Return what ``jvm`` reads on each picture, by its number as a text; ends the program when time is up."""
+    done = bench.load(name)
+    missing = [number for number in range(count) if str(number) not in done]
+    if missing:
+        for answer in jvm.answers(f"read pictures as {name}", ["read", folder, *map(str, missing)]):
+            done[str(answer["number"])] = answer
+            bench.keep(name, done)
+            print(f"{name}: {len(done)} of {count}, {answer['name']}, {answer['seconds']:.1f} s", flush=True)
+            if bench.over and len(done) < count:
+                raise SystemExit("time is up; the same command goes on from here")
+    return done
+
+
+def run_time(bench: Bench, name: str, jvm: Jvm, folder: Path, role: str) -> float:
+    """Return the least processor seconds of five runs of a model, one thread."""
+    done = bench.load("times")
+    if name not in done:
+        height, width = SHAPES[role]
+        words = ["time", 5, folder / f"{role}.onnx", height, width]
+        (answer,) = jvm.answers(f"time {name}", list(map(str, words)))
+        done[name] = answer["seconds"]
+        bench.keep("times", done)
+    return min(done[name])
+
+
+def golden(bench: Bench, models: NbModels, images: Sequence[tuple[str, Image]]) -> dict[str, str]:
+    """Run every golden vector on both cores of the lane; return what each said of them."""
+    folder = bench.store / "vectors"
+    if not (folder / "manifest.json").is_file():
+        runs = open_models(models)
+        characters = load_characters(models.labels, profile().ctc)
+        write_all_vectors(folder, Models(runs.detect, runs.recognise, characters), images)
+    for cpu in arm_lane.CPUS:
+        done = bench.load("vectors")
+        if cpu not in done:
+            jvm = arm_lane.open_jvm(arm_lane.ARM64, cpu)
+            run = arm_lane.run_tests(jvm, "ocr-core", [f"--select-class={CONFORMANCE}"], {"edgekit.vectors": folder})
+            bench.keep(
+                "vectors", done | {cpu: max(re.findall(r"\d+ of \d+ golden vectors are equal", run.output), key=len)}
+            )
+    return bench.load("vectors")
+
+
+def row(
+    recipe: str, cpu: str, folder: Path, host: dict[str, Any], arm: dict[str, Any], times: dict[str, float]
+) -> tuple[str, ...]:
+    """Return one line of the table from the readings of one recipe."""
+    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))["images"]
+    same = sum((agreement(host[key], arm[key]) for key in arm), Agreement())
+    by_nb = sum((agreement(expected[int(key)], arm[key]) for key in arm), Agreement())
+    seconds = [sum(answers[key]["seconds"] for key in arm) for answers in (arm, host)]
+    return (
+        recipe,
+        cpu,
+        str(len(arm)),
+        f"{same.boxes_equal} of {same.lines}",
+        f"{same.lines_equal} of {same.lines}" + (f", {same.surplus} more" if same.surplus else ""),
+        f"{same.score_difference:.1e}",
+        f"{by_nb.boxes_equal}, {by_nb.lines_equal} of {by_nb.lines}",
+        f"{seconds[0]:,.0f} / {seconds[1]:,.1f}",
+        *(f"{times[role]:.2f}" for role in SHAPES),
+    )
+
+
+def write(rows: Sequence[Sequence[str]]) -> None:
+    """Put the rows into docs/benchmarks.md; those of other recipes and cores stay."""
+    text = DOCS.read_text(encoding="utf-8")
+    head, rest = text.split(BEGIN)
+    old, tail = rest.split(END)
+    kept = {tuple(cells[:2]): cells for cells in map(cells_of, old.splitlines()[2:])}
+    kept |= {(line[0], line[1]): list(line) for line in rows}
+    DOCS.write_text(head + BEGIN + table(list(kept.values())) + "\n" + END + tail, encoding="utf-8")
+
+
+def cells_of(line: str) -> list[str]:
+    """Return the cells of a line of a Markdown table."""
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return the rows as a Markdown table."""
+    return (
+        "\n".join(f"| {' | '.join(line)} |" for line in (HEAD, ["---"] * len(HEAD), *rows))
+        .replace("| ---", "|---")
+        .replace("--- |", "---|")
+    )
+
+
+if __name__ == "__main__":
+    main()

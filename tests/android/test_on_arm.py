@@ -1,0 +1,68 @@
+"""The compiled core and the OpenCV engine on an emulated arm64 core: bit for bit, model for model, text for text."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from arm_lane import CPUS, agreement, every_test, host_jvm, run_tests
+
+from edge_kit.android.sources import sources_dir
+
+pytestmark = pytest.mark.xdist_group("maven")  # the classes that the test of the modules has just compiled
+
+RECIPES = ("fp32", "weight_int8")
+SLOW_EVERYWHERE = "MemoryTest"
+"""Native memory over 1,500 images: once on ARM is enough."""
+
+
+def count_tests(module: str, but: str) -> int:
+    """Return the number of test methods in a module's sources, without those of the class ``but``."""
+    sources = (sources_dir() / module / "src" / "test").rglob("*Test.kt")
+    return sum(len(re.findall(r"^    @Test$", path.read_text(), re.MULTILINE)) for path in sources if path.stem != but)
+
+
+@pytest.mark.parametrize(("cpu", "but"), zip(CPUS, ("", SLOW_EVERYWHERE), strict=True))
+def test_the_core_passes_its_tests_and_every_golden_vector(arm, vectors, cpu, but):
+    selected = every_test("ocr-core") + ([f"--exclude-classname=.*{but}"] if but else [])
+    run = run_tests(arm(cpu), "ocr-core", selected, {"edgekit.vectors": vectors})
+    assert (run.passed, run.gave_up) == (count_tests("ocr-core", but), 0), run.output
+    count = len(json.loads((vectors / "manifest.json").read_bytes())["cases"])
+    assert f"\n{count} of {count} golden vectors are equal" in run.output
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_the_engine_passes_its_tests(arm, cpu):
+    """Its test of memory and that of all images take hours here; the pictures below stand for them."""
+    test = "OpenCvEngineTest"
+    run = run_tests(arm(cpu), "engine-opencv", [f"--select-class=org.edgekit.ocr.opencv.{test}"], {})
+    text = next((sources_dir() / "engine-opencv" / "src" / "test").rglob(f"{test}.kt")).read_text()
+    assert (run.passed, run.gave_up) == (text.count("    @Test\n"), 0), run.output
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_the_models_load_and_a_recogniser_of_undeclared_width_is_refused(arm, arm_sets, cpu):
+    """The refused file is the proof that the lane sees what x86 hides: there it loads."""
+    files = [folder / name for folder in arm_sets.values() for name in ("det.onnx", "rec.onnx", "open-rec.onnx")]
+    answers = list(arm(cpu).answers("load the models", ["load", *files]))
+    assert [answer["loaded"] for answer in answers] == [True, True, False] * len(arm_sets)
+    assert all("Can't infer a dim denoted by -1" in answer["error"] for answer in answers[2::3])
+    assert all(answer["loaded"] for answer in host_jvm().answers("load the models", ["load", *files]))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("cpu", CPUS)
+def test_pictures_are_read_on_arm_as_on_x86(arm, arm_sets, recipe, cpu):
+    folder = arm_sets[recipe]
+    expected = json.loads((folder / "expected.json").read_bytes())["images"]
+    numbers = list(range(len(expected)))
+    found = list(arm(cpu).answers("read the pictures", ["read", folder, *numbers]))
+    host = list(host_jvm().answers("read the pictures", ["read", folder, *numbers]))
+    assert [row["name"] for row in found] == [row["name"] for row in expected]
+    assert sum(len(row["rec_texts"]) for row in found) > len(expected)
+    for reference in (expected, host):  # Python's engine nb, and OpenCV's own x86 library
+        for one, other in zip(reference, found, strict=True):
+            compared = agreement(one, other)
+            assert compared.whole, (one["name"], one["rec_texts"], other["rec_texts"])
+            assert compared.score_difference < 1e-4
