@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from arm_lane import PACKAGES
 
 from edge_kit.android.tools import TOOLS
 
@@ -28,7 +29,7 @@ def machine(tmp_path):
         (bin_dir / name).write_text(f"#!/bin/bash\n{text}\n")
         (bin_dir / name).chmod(0o755)
 
-    tools = " ".join(TOOLS)
+    tools = " ".join((*TOOLS, "mmdebstrap", "qemu-aarch64-static"))
     program("id", "echo ${FAKE_UID:-0}")
     program(
         "apt-get",
@@ -37,8 +38,8 @@ def machine(tmp_path):
         f"/bin/chmod +x {bin_dir}/$t; done;; esac",
     )
 
-    def start(**env: str) -> tuple[str, list[str]]:
-        script = f"set -euo pipefail; root={root}; . {ROOT}/scripts/bootstrap; android_tools; echo went on"
+    def start(what: str = "android_tools", **env: str) -> tuple[str, list[str]]:
+        script = f"set -euo pipefail; root={root}; . {ROOT}/scripts/bootstrap; {what}; echo went on"
         done = subprocess.run(
             ["bash", "-c", script], capture_output=True, text=True, check=True, env={"PATH": str(bin_dir), **env}
         )
@@ -66,6 +67,13 @@ def test_a_failure_is_told_once_and_stops_nothing(machine):
     said, calls = machine(FAKE_FAIL="1")
     assert "could not be installed" in said
     assert machine(FAKE_FAIL="1") == ("", calls)
+
+
+def test_root_gets_the_arm_lanes_programs_once_too(machine):
+    said, calls = machine("arm_tools")
+    assert "installing QEMU's emulation of ARM" in said
+    assert set(PACKAGES) <= set(calls[1].split())
+    assert machine("arm_tools") == ("", calls)
 
 
 def test_a_machine_with_the_tools_asks_for_nothing(tmp_path):
