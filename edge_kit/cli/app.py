@@ -350,7 +350,7 @@ def models_fetch(
 def models_verify(
     names: Annotated[list[str] | None, typer.Argument(help="Names (default: those of the default build).")] = None,
 ) -> None:
-    """Check the cached files of models against their sums."""
+    """Check the cached files of models against their sums, and models given by path for what the kit can build."""
     from edge_kit.cli.models import run_verify_models
 
     raise typer.Exit(run_verify_models(tuple(names or ())))

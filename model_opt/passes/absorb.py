@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model_opt.paddle_model import Op
+from model_opt.paddle_model import AttrType, Op
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Affine, Conv, Float64Array, add_op, conv_at, ints, is_quantised, number
 
@@ -163,7 +163,7 @@ def rewrite_conv(draft: Draft, conv: Conv, weight: Float64Array, bias: Float64Ar
         draft.replace(op, fresh)
         adder = conv.adder
         held = draft.changed_param(adder, adder.input("Y"), bias.astype(np.float32))
-        draft.replace(adder, adder.with_input("Y", held))
+        draft.replace(adder, adder.with_input("Y", held).with_attr("axis", 1, AttrType.INT))
     elif np.any(bias != 0):
         out = op.output("Output")
         raw = draft.new_var(out, draft.dims(out), out)

@@ -85,11 +85,11 @@ def _rewrite(
 
 
 def _factor(draft: Draft, op: Op) -> bool:
-    """Move the factor of a ``scale`` on one cut of a matrix product into the columns that make the cut."""
+    """Move the factor of a ``scale`` on one cut, or on its product with another, into the columns that make the cut."""
     if op.type != "scale" or op.inputs.get("ScaleTensor") or number(op, "bias", 0.0) != 0 or is_quantised(op):
         return False
-    cut = draft.producer(op.input("X"))
-    if cut is None or cut.type != "slice" or draft.only_consumer(op.input("X")) is not op:
+    cut = _cut_behind(draft, op)
+    if cut is None:
         return False
     turn = draft.producer(cut.input("Input"))
     reshape = None if turn is None else draft.producer(turn.input("X"))
@@ -106,6 +106,20 @@ def _factor(draft: Draft, op: Op) -> bool:
     if draft.bypass(op, op.input("X"), op.output("Out")):
         draft.note("factor into the matrix")
     return True
+
+
+def _cut_behind(draft: Draft, op: Op) -> Op | None:
+    """Return the slice whose value ``op`` multiplies: right in front of it, or a factor of the product in front."""
+    source = draft.producer(op.input("X"))
+    if source is None or draft.only_consumer(op.input("X")) is not op:
+        return None
+    if source.type != "matmul_v2" or is_quantised(source):
+        return source if source.type == "slice" else None
+    for slot in ("X", "Y"):
+        cut = draft.producer(source.input(slot))
+        if cut is not None and cut.type == "slice" and draft.only_consumer(source.input(slot)) is source:
+            return cut
+    return None
 
 
 def _columns(draft: Draft, cut: Op, turn: Op, four: Sides) -> range | None:

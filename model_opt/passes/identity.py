@@ -23,9 +23,23 @@ def _one(draft: Draft) -> bool:
 
 def _same_value(draft: Draft, op: Op) -> bool:
     source = _unchanged(draft, op)
-    if source is None or len(op.outputs.get("Out", ())) != 1 or not draft.bypass(op, source, op.output("Out")):
+    if source is None or len(op.outputs.get("Out", ())) != 1:
+        return False
+    if not _hand_over_name(draft, op, source) and not draft.bypass(op, source, op.output("Out")):
         return False
     draft.note(op.type)
+    return True
+
+
+def _hand_over_name(draft: Draft, op: Op, source: str) -> bool:
+    """Let the operator in front write the model's output under the name that callers know, in place of ``op``."""
+    out, writer = op.output("Out"), draft.producer(source)
+    if not draft.is_output(out) or draft.consumers(out) is None or writer is None or writer.type == "feed":
+        return False
+    if draft.only_consumer(source) is not op or draft.dims(source) != draft.dims(out):
+        return False
+    draft.replace(op)
+    draft.replace(writer, writer.renamed({source: out}))
     return True
 
 

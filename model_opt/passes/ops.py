@@ -119,9 +119,12 @@ def _bias_behind(draft: Draft, out: str, channels: int) -> tuple[Op | None, Arra
     if adder is None or adder.type != "elementwise_add" or adder.inputs.get("X") != (out,) or not plain_binary(adder):
         return None, None
     bias = draft.param(adder.input("Y"))
-    if bias is None or bias.shape != (channels,) or bias.dtype != np.float32 or adder.attr("axis", -1) != 1:
+    if bias is None or bias.dtype != np.float32:
         return None, None
-    return adder, bias
+    axis = int(number(adder, "axis", -1))
+    each = bias.shape == (channels,) and axis == 1
+    spread = channels > 1 and bias.shape in ((channels, 1, 1), (1, channels, 1, 1)) and axis in (-1, 4 - bias.ndim)
+    return (adder, bias.reshape(-1)) if each or spread else (None, None)
 
 
 def plain_binary(op: Op) -> bool:

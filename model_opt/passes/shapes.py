@@ -1,14 +1,16 @@
 """Shapes with free sides: what can be said of them before any input is known.
 
-A side is an integer, or a symbol (a string) for a number only known when the model runs. Two equal symbols are always
-the same number. A symbol either names a side of a model input or says how it is computed from others, so two ways to
-compute the same thing from the same input meet in one symbol.
+A side is an integer, a symbol (a string) for a number only known when the model runs, or a product of these. Two equal
+symbols are always the same number. A symbol either names a side of a model input or says how it is computed from
+others, so two ways to compute the same thing from the same input meet in one symbol; products are kept apart from
+their factors, so that what was multiplied can be divided again.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -16,7 +18,19 @@ from model_opt.paddle_model import Op
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import conv_at, ints, number
 
-Side = int | str
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """``number`` times ``symbols`` (sorted, one of them at least): never a bare symbol, never a number alone."""
+
+    number: int
+    symbols: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "*".join((str(self.number), *self.symbols))
+
+
+Side = int | str | Product
 Sides = tuple[Side, ...]
 
 _KEEP_X = frozenset(
@@ -74,6 +88,21 @@ def _conv(draft: Draft, op: Op, shapes: Mapping[str, Sides]) -> Sides | None:
     windows = tuple((conv.weight.shape[2 + i] - 1) * conv.dilations[i] + 1 for i in range(2))
     sides = (_windowed(x[2 + i], windows[i], sum(pads[2 * i : 2 * i + 2]), conv.strides[i]) for i in range(2))
     return (x[0], conv.channels, *sides)
+
+
+def product(number: int, symbols: Sequence[str]) -> Side:
+    """Return the simplest side that is ``number`` times ``symbols``."""
+    if not symbols or number == 0:
+        return number
+    return symbols[0] if number == 1 and len(symbols) == 1 else Product(number, tuple(sorted(symbols)))
+
+
+def _factors(sides: Sequence[Side]) -> tuple[int, Counter[str]]:
+    """Return the number and the symbols that the product of ``sides`` is made of."""
+    number = prod(side.number if isinstance(side, Product) else side for side in sides if not isinstance(side, str))
+    symbols = Counter(side for side in sides if isinstance(side, str))
+    symbols.update(symbol for side in sides if isinstance(side, Product) for symbol in side.symbols)
+    return number, symbols
 
 
 def _windowed(side: Side, window: int, padding: int, stride: int) -> Side:
@@ -193,17 +222,12 @@ def resolve(target: Sequence[Side], x: Sides) -> Sides | None:
 
 
 def _quotient(whole: Sequence[Side], parts: Sequence[Side]) -> Side | None:
-    """Return the one side left of ``whole`` when ``parts`` are divided out; None when it is no single side."""
-    symbols = Counter(side for side in whole if isinstance(side, str))
-    others = Counter(side for side in parts if isinstance(side, str))
-    above = prod(side for side in whole if isinstance(side, int))
-    below = prod(side for side in parts if isinstance(side, int))
+    """Return what is left of ``whole`` when ``parts`` are divided out; None when that is not known to be whole."""
+    above, symbols = _factors(whole)
+    below, others = _factors(parts)
     if others - symbols or below == 0 or above % below:
         return None
-    left = list((symbols - others).elements())
-    if not left:
-        return above // below
-    return left[0] if len(left) == 1 and above == below else None
+    return product(above // below, list((symbols - others).elements()))
 
 
 def _flatten(op: Op, x: Sides) -> Sides | None:
@@ -220,6 +244,27 @@ def _squeeze(op: Op, x: Sides) -> Sides | None:
     return tuple(side for at, side in enumerate(x) if at not in gone) if all(x[at] == 1 for at in gone) else None
 
 
+def _unsqueeze(op: Op, x: Sides) -> Sides | None:
+    axes = ints(op, "axes")
+    if not axes or op.inputs.get("AxesTensor") or op.inputs.get("AxesTensorList"):
+        return None
+    sides = list(x)
+    for axis in axes:
+        at = axis + len(sides) + 1 if axis < 0 else axis
+        if not 0 <= at <= len(sides):
+            return None
+        sides.insert(at, 1)
+    return tuple(sides)
+
+
+def _mean(op: Op, x: Sides) -> Sides | None:
+    axes = ints(op, "dim") or ()
+    if op.attr("reduce_all", False) or not axes or any(not -len(x) <= axis < len(x) for axis in axes):
+        return None
+    gone, kept = {axis % len(x) for axis in axes}, bool(op.attr("keep_dim", False))
+    return tuple(1 if at in gone else side for at, side in enumerate(x) if kept or at not in gone)
+
+
 def _upscaled(op: Op, x: Sides) -> Sides | None:
     factors: Any = op.attr("scale")
     if len(x) != 4 or not isinstance(factors, tuple) or len(factors) != 2 or op.inputs.get("OutSize"):
@@ -228,7 +273,7 @@ def _upscaled(op: Op, x: Sides) -> Sides | None:
         return None
     sides: list[Side] = []
     for side, factor in zip(x[2:], factors, strict=True):
-        sides.append(int(side * float(factor)) if isinstance(side, int) else f"{side}*{factor}")
+        sides.append(int(side * float(factor)) if isinstance(side, int) else f"({side})*{factor}")
     return (*x[:2], *sides)
 
 
@@ -238,6 +283,8 @@ _RULES: Mapping[str, Callable[[Op, Sides], Sides | None]] = {
     "reshape2": _reshape,
     "flatten_contiguous_range": _flatten,
     "squeeze2": _squeeze,
+    "unsqueeze2": _unsqueeze,
+    "reduce_mean": _mean,
     "nearest_interp_v2": _upscaled,
 }
 
@@ -247,7 +294,7 @@ def encode(target: Sides, x: Sides) -> tuple[int, ...] | None:
 
     Sides that stay at their place are 0, except that the last free one is -1, as runtimes with fixed batches like it.
     """
-    free = [at for at, side in enumerate(target) if isinstance(side, str)]
+    free = [at for at, side in enumerate(target) if not isinstance(side, int)]
     moved = [at for at in free if at >= len(x) or x[at] != target[at]]
     if len(moved) > 1:
         return None

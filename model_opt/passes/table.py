@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from model_opt.paddle_model import PaddleModel
 from model_opt.passes.complete_ops import complete_ops
@@ -16,6 +17,8 @@ from model_opt.passes.heads import heads
 from model_opt.passes.identity import identity
 from model_opt.passes.merge_convs import merge_convs
 from model_opt.passes.operand_order import operand_order
+from model_opt.passes.parallel_convs import parallel_convs
+from model_opt.passes.pooled_means import pooled_means
 from model_opt.passes.report import PassReport
 from model_opt.passes.shape_constants import shape_constants
 from model_opt.passes.training_ops import training_ops
@@ -25,9 +28,12 @@ Pass = Callable[[PaddleModel], tuple[PaddleModel, PassReport]]
 PASSES: tuple[Pass, ...] = (
     dead_code,
     training_ops,
+    pooled_means,
     shape_constants,
     constant_folding,
     identity,
+    fold_batch_norm,
+    parallel_convs,
     fold_batch_norm,
     fold_affine,
     gates,
@@ -41,9 +47,13 @@ PASSES: tuple[Pass, ...] = (
 
 
 def optimise(model: PaddleModel) -> tuple[PaddleModel, tuple[PassReport, ...]]:
-    """Run every pass of ``PASSES`` in order; return the new model and one report for each."""
-    reports = []
+    """Run every pass of ``PASSES`` in order; return the new model and one report for each.
+
+    What a pass that runs twice leaves is in its last report only.
+    """
+    reports: list[PassReport] = []
     for each in PASSES:
         model, report = each(model)
+        reports = [replace(old, left=()) if old.name == report.name else old for old in reports]
         reports.append(report)
     return model, tuple(reports)

@@ -1,0 +1,38 @@
+"""Write the mean over height and width as a global average pool, which every backend has kernels and fusions for."""
+
+from __future__ import annotations
+
+from model_opt.paddle_model import AttrType, Op, PaddleModel
+from model_opt.passes.draft import Draft
+from model_opt.passes.ops import ints
+from model_opt.passes.report import PassReport
+
+
+def pooled_means(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+    """Turn ``reduce_mean`` over the last two of four sides, which stay as 1, into ``pool2d``; others stay."""
+    draft = Draft(model, "pooled_means")
+    for op in draft.each("reduce_mean"):
+        dims = draft.dims(op.input("X"))
+        if dims is None or len(dims) != 4 or not op.attr("keep_dim", False) or op.attr("reduce_all", False):
+            draft.leave(op.output("Out"), "it is no mean over height and width that keeps its sides")
+        elif {axis % 4 for axis in ints(op, "dim") or () if -4 <= axis < 4} != {2, 3}:
+            draft.leave(op.output("Out"), "it is a mean over other sides than height and width")
+        else:
+            draft.replace(op, _pool(op))
+            draft.note("mean as pool2d")
+    return draft.finish()
+
+
+def _pool(op: Op) -> Op:
+    made = Op("pool2d", {"X": op.inputs["X"]}, {"Out": op.outputs["Out"]})
+    for name, sizes in (("ksize", (1, 1)), ("strides", (1, 1)), ("paddings", (0, 0))):
+        made = made.with_attr(name, sizes, AttrType.INTS)
+    for flag, value in (
+        ("adaptive", True),
+        ("ceil_mode", False),
+        ("exclusive", True),
+        ("global_pooling", False),
+    ):
+        made = made.with_attr(flag, value)
+    made = made.with_attr("pooling_type", "avg").with_attr("data_format", "NCHW")
+    return made.with_attr("padding_algorithm", "EXPLICIT")
