@@ -15,6 +15,8 @@ _UPDATES = frozenset({"MeanOut", "VarianceOut"})
 """Outputs of training, which name the parameter that they would change."""
 _TRAINING = frozenset({"dropout"})
 _SHAPES = frozenset({"shape", "fill_constant", "assign_value", "range", "cast", "fill_constant_batch_size_like"})
+_LAYOUTS = frozenset({"NCHW", "AnyLayout", "NCDHW", "", None})
+"""What ``data_format`` and ``data_layout`` may say: the kernels take no other order of sides, whatever stands there."""
 _PLAIN_RELU6 = 6.0
 
 
@@ -36,6 +38,13 @@ def check_source(source: Source) -> None:
                         hint="export the model for inference",
                     )  # fmt: skip
         _check_types(source, index)
+        for name in ("data_format", "data_layout"):
+            given = op.attrs.get(name)
+            if given is not None and given.value not in _LAYOUTS:
+                raise LowerError(
+                    f"its sides stand in the order {given.value}", index=index, op_type=op.type,
+                    hint="export the model with images as NCHW",
+                )  # fmt: skip
 
 
 def _check_known(op_type: str, index: int) -> None:
@@ -69,3 +78,7 @@ def check_lowered(graph: Graph) -> None:
     for op in graph.of_type("relu6"):
         if op.need("threshold") != _PLAIN_RELU6:
             op.refuse(f"the kernel clips at 6, not at {op.need('threshold')}", "use relu6 with a threshold of 6")
+    for op in graph.of_type("matmul", "matmul_v2"):
+        x, y = graph.dims(op.input("X"))[:-2], graph.dims(op.input("Y"))[:-2]
+        if len(x) == len(y) and any(min(a, b) > 0 and a != b for a, b in zip(x, y, strict=True)):
+            op.refuse(f"its leading sides {list(x)} and {list(y)} differ, and the kernel repeats neither")

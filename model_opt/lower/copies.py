@@ -17,8 +17,9 @@ _GPU = TARGETS.index("opencl")
 _ANY = PRECISIONS.index("any")
 _NCHW, _DEFAULT, _FOLDER = (LAYOUTS.index(name) for name in ("NCHW", "ImageDefault", "ImageFolder"))
 _IMAGES = frozenset({_DEFAULT, _FOLDER})
-_ON_HOST = frozenset({"XShape", "Mean", "Variance"})
-"""Outputs that a GPU's kernel leaves on the host."""
+_ON_HOST = frozenset({"XShape", "Mean", "Variance", "SavedMean", "SavedVariance"})
+"""Outputs that a GPU's kernels leave on the host, but for those of ``_ALL_ON_GPU``."""
+_ALL_ON_GPU = frozenset({"squeeze2", "unsqueeze2"})
 _THROUGH_A_COPY = 2
 """``process_type`` of a copy and a layout that follow each other."""
 
@@ -38,7 +39,8 @@ def insert_copies(graph: Graph) -> Mapping[str, Side]:
 
 
 def _side(op: LiteOp, parameter: str) -> Side:
-    return "gpu" if _on_gpu(op) and parameter not in _ON_HOST else "host"
+    left = parameter in _ON_HOST and op.type not in _ALL_ON_GPU
+    return "gpu" if _on_gpu(op) and not left else "host"
 
 
 def _on_gpu(op: LiteOp) -> bool:

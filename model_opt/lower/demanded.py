@@ -21,6 +21,7 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("reshape2", "transpose2", "squeeze2", "unsqueeze2", "flatten2"), ("XShape",)),
     "flatten_contiguous_range": ("XShape",),
     "layer_norm": ("Mean", "Variance"),
+    "instance_norm": ("SavedMean", "SavedVariance"),
 }
 """Outputs that an operator must have, beside those that are its result."""
 
@@ -35,6 +36,9 @@ _CONV: _Row = {
     "strides": (_INTS, (1, 1)), "paddings": (_INTS, (0, 0)), "dilations": (_INTS, (1, 1)), "groups": (_INT, 1),
 }  # fmt: skip
 _AXIS: _Row = {"axis": (_INT, -1)}
+_SIDES: _Row = {"axis": (_INTS, NEEDED)}
+_SPLIT_AT: _Row = {"axis": (_INT, 1)}
+_REDUCE: _Row = {"dim": (_INTS, (0,))}
 _INTERP: _Row = {
     "align_corners": (_FLAG, True), "interp_method": (_TEXT, NEEDED), "data_layout": (_TEXT, "NCHW"),
 }  # fmt: skip
@@ -43,7 +47,7 @@ ATTRIBUTES: Mapping[str, _Row] = {
     "feed": {"col": (_INT, 0)},
     "fetch": {"col": (_INT, 0)},
     **dict.fromkeys(("conv2d", "depthwise_conv2d", "conv2d_transpose"), _CONV),
-    **dict.fromkeys((f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div", "max", "min")), _AXIS),
+    **dict.fromkeys((f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div", "max", "min", "pow")), _AXIS),
     "pool2d": {
         "pooling_type": (_TEXT, NEEDED), "ksize": (_INTS, NEEDED), "global_pooling": (_FLAG, False),
         "strides": (_INTS, (1, 1)), "paddings": (_INTS, (0, 0)),
@@ -53,10 +57,13 @@ ATTRIBUTES: Mapping[str, _Row] = {
     "batch_norm": {
         "epsilon": (_FLOAT, 1e-5), "momentum": (_FLOAT, 0.9), "is_test": (_FLAG, True), "data_layout": (_TEXT, "NCHW"),
     },
+    "instance_norm": {"epsilon": (_FLOAT, 1e-5)},
+    "group_norm": {"epsilon": (_FLOAT, 1e-5), "groups": (_INT, NEEDED)},
+    "matmul": {"transpose_X": (_FLAG, False), "transpose_Y": (_FLAG, False), "alpha": (_FLOAT, 1.0)},
     "slice": {"axes": (_INTS, NEEDED)},
+    "strided_slice": dict.fromkeys(("axes", "starts", "ends", "strides"), (_INTS, NEEDED)),
     "scale": {"scale": (_FLOAT, 1.0), "bias": (_FLOAT, 0.0), "bias_after_scale": (_FLAG, True)},
-    "nearest_interp_v2": _INTERP,
-    "bilinear_interp_v2": _INTERP,
+    **dict.fromkeys(("nearest_interp", "bilinear_interp", "nearest_interp_v2", "bilinear_interp_v2"), _INTERP),
     "hard_swish": {"threshold": (_FLOAT, 6.0), "scale": (_FLOAT, 6.0), "offset": (_FLOAT, 3.0)},
     "hard_sigmoid": {"slope": (_FLOAT, 0.2), "offset": (_FLOAT, 0.5)},
     "swish": {"beta": (_FLOAT, 1.0)},
@@ -65,11 +72,17 @@ ATTRIBUTES: Mapping[str, _Row] = {
     "elu": {"alpha": (_FLOAT, 1.0)},
     "softplus": {"beta": (_FLOAT, 1.0), "threshold": (_FLOAT, 20.0)},
     "mish": {"threshold": (_FLOAT, 20.0)},
-    "reduce_mean": {"dim": (_INTS, (0,))},
+    "prelu": {"mode": (_TEXT, "all")},
+    "clip": {"min": (_FLOAT, NEEDED), "max": (_FLOAT, NEEDED)},
+    "pow": {"factor": (_FLOAT, 1.0)},
+    **dict.fromkeys(("reduce_mean", "reduce_sum", "reduce_max", "reduce_min"), _REDUCE),
+    "stack": {"axis": (_INT, 0)},
     "concat": {"axis": (_INT, 0)},
     "split": {"axis": (_INT, 0), "num": (_INT, 0), "sections": (_INTS, ())},
-    "transpose2": {"axis": (_INTS, NEEDED)},
+    **dict.fromkeys(("transpose", "transpose2"), _SIDES),
+    **dict.fromkeys(("flatten", "flatten2"), _SPLIT_AT),
     "flatten_contiguous_range": {"start_axis": (_INT, 1), "stop_axis": (_INT, 1)},
+    "pad2d": {"mode": (_TEXT, "constant"), "pad_value": (_FLOAT, 0.0), "data_format": (_TEXT, "NCHW")},
     "pad3d": {
         "paddings": (_INTS, NEEDED), "mode": (_TEXT, "constant"), "value": (_FLOAT, 0.0),
         "data_format": (_TEXT, "NCDHW"),
@@ -103,7 +116,7 @@ def complete(graph: Graph, target: Target) -> None:
 
 
 def _add_output(graph: Graph, op: LiteOp, parameter: str) -> None:
-    result = op.output("Y" if op.type == "layer_norm" else "Out")
+    result = next(name for key in ("Out", "Y") for name in op.outputs.get(key, ()))
     name = f"{result}.{parameter}.pad"
     if name in graph.variables:
         op.refuse(f"its output {parameter} is missing, and the name {name!r} is taken", "export the model again")

@@ -160,7 +160,9 @@ class Graph:
         for name in op.reads:
             self._readers.setdefault(name, {})[op.number] = op
         for name in op.writes:
-            self._writer[name] = op
+            # In inference a batch norm names its mean and variance as outputs too, and leaves them as they are.
+            if name not in self.params:
+                self._writer[name] = op
 
     def _unlink(self, op: LiteOp) -> None:
         for name in op.reads:

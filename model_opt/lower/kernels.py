@@ -46,53 +46,73 @@ def _rows(row: Row, *types: str) -> dict[str, Row]:
     return dict.fromkeys(types, row)
 
 
-_MOVES = Row(_HOST, _HOST, _HOST, _HOST)
+_HOST_ROW = Row(_HOST, _HOST, _HOST, _HOST)
+_HOST_FLOAT_ROW = Row(_HOST_FLOAT, _HOST_FLOAT, _HOST_FLOAT, _HOST_FLOAT)
+_HOST_WIDE = "def/host/fp32/any"
+_PAIRS = tuple(f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div"))
+_FUSED_PAIRS = tuple(f"fusion_elementwise_{kind}_activation" for kind in ("add", "sub", "mul"))
 
 TABLE: Mapping[str, Row] = {
-    **_rows(_MOVES, "feed", "fetch", "assign", "flatten_contiguous_range"),
-    **_rows(Row(_HOST, _HOST, _HOST, _IMAGE_2D), "reshape2"),
-    **_rows(Row(_HOST, _HOST, _HOST, "def/opencl/any/NCHW"), "squeeze2", "unsqueeze2"),
-    **_rows(Row(_HOST_FLOAT, _HOST_FLOAT, _HOST_FLOAT, _IMAGE_DEF), "split"),
+    # Moves and shapes.
+    **_rows(_HOST_ROW, "feed", "fetch", "assign", "flatten_contiguous_range"),
+    **_rows(Row(_HOST, _HOST, _HOST, _IMAGE_2D), "reshape", "reshape2", "flatten", "flatten2"),
+    **_rows(Row(_HOST, _HOST, _HOST, "def/opencl/any/NCHW"), "squeeze", "squeeze2", "unsqueeze", "unsqueeze2"),
+    **_rows(Row(_ARM_ANY, _ARM_ANY, _X86, _IMAGE_2D), "transpose", "transpose2"),
     **_rows(Row(_ARM_ANY, _ARM_ANY, _X86, _IMAGE), "concat"),
-    **_rows(Row(_ARM_ANY, _ARM_ANY, _X86, _IMAGE_2D), "transpose2"),
-    **_rows(Row(_ARM, _HALF, _X86, _IMAGE_2D), "conv2d", "depthwise_conv2d", "conv2d_transpose", "pool2d"),
-    **_rows(
-        Row(_ARM, _HALF_PAIR, _X86, _IMAGE_DEF),
-        *(f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div")),
-        *(f"fusion_elementwise_{kind}_activation" for kind in ("add", "sub", "mul")),
-    ),
-    **_rows(Row(_ARM, _ARM, _X86, _IMAGE_DEF), "elementwise_max", "elementwise_min"),
-    **_rows(Row(_ARM, _HALF, None, _FOLDER_2D), "fc"),
-    **_rows(Row(_ARM, _HALF, _X86, _FOLDER_2D), "matmul_v2"),
-    **_rows(Row(_ARM, _HALF, _X86, _FOLDER), "softmax"),
-    **_rows(Row(_ARM, _ARM, _X86, _IMAGE), "layer_norm"),
+    **_rows(Row(_HOST_FLOAT, _HOST_FLOAT, _HOST_FLOAT, _IMAGE_DEF), "split"),
     **_rows(Row(_ARM, _ARM, _X86, "def/opencl/fp16/NCHW"), "slice"),
+    **_rows(_HOST_FLOAT_ROW, "strided_slice", "pad3d"),
+    **_rows(Row(_HOST_WIDE, _HOST_WIDE, _HOST_WIDE, _HOST_WIDE), "stack", "expand_v2"),
+    **_rows(Row(_ARM, _HALF, _HOST_FLOAT, _IMAGE), "pad2d"),
+    **_rows(Row(_ARM, _ARM, _HOST_FLOAT, _IMAGE_2D), "pixel_shuffle"),
+    **_rows(
+        Row(_ARM, _HALF, _X86, _IMAGE),
+        "nearest_interp", "bilinear_interp", "nearest_interp_v2", "bilinear_interp_v2",
+    ),
+    # Products.
+    **_rows(Row(_ARM, _HALF, _X86, _IMAGE_2D), "conv2d", "depthwise_conv2d", "conv2d_transpose", "pool2d"),
+    **_rows(Row(_ARM, _HALF, None, _FOLDER_2D), "fc"),
+    **_rows(Row(_ARM, _HALF, _X86, _FOLDER_2D), "matmul", "matmul_v2"),
+    **_rows(Row(_ARM, _HALF, _X86, _ARM), "mul"),
+    # Pairs of tensors.
+    **_rows(Row(_ARM, _HALF_PAIR, _X86, _IMAGE_DEF), *_PAIRS, *_FUSED_PAIRS),
+    **_rows(Row(_ARM, _ARM, _X86, _IMAGE_DEF), "elementwise_max", "elementwise_min", "elementwise_pow"),
+    # Norms, means and sums.
+    **_rows(Row(_ARM, _HALF, _X86, _FOLDER), "softmax"),
+    **_rows(Row(_ARM, _ARM, _X86, _IMAGE), "layer_norm", "instance_norm"),
+    **_rows(Row(_ARM, _ARM, _X86, _ARM), "group_norm"),
     **_rows(Row(_ARM, _HALF, _X86, _IMAGE_DEF), "scale", "batch_norm"),
     **_rows(Row(_ARM, _ARM, None, _ARM), "affine_channel"),
-    **_rows(Row(_ARM, _HALF, _X86, _IMAGE), "nearest_interp_v2", "bilinear_interp_v2"),
+    **_rows(Row(_ARM, _ARM, _X86, _IMAGE_DEF), "reduce_mean"),
+    **_rows(Row(_ARM, _ARM, _X86, _IMAGE_2D), "reduce_max"),
+    **_rows(Row(_ARM, _ARM, _X86, _ARM), "reduce_sum", "reduce_min"),
+    # One value at a time.
     **_rows(Row(_ARM, _HALF, _X86, _IMAGE), "relu", "sigmoid", "tanh"),
-    **_rows(Row(_ARM, _HALF, _HOST_FLOAT, _IMAGE), "hard_sigmoid", "swish"),
     **_rows(Row(_ARM, _HALF, _X86, _IMAGE_DEF), "hard_swish"),
+    **_rows(Row(_ARM, _HALF, _HOST_FLOAT, _IMAGE), "hard_sigmoid", "swish"),
+    **_rows(Row(_ARM, _HALF, _HOST_FLOAT, _IMAGE_DEF), "prelu"),
     **_rows(Row(_ARM, _ARM, _X86, _IMAGE), "relu6", "leaky_relu"),
-    **_rows(Row(_ARM, _ARM, _X86, _IMAGE_DEF), "gelu", "sqrt", "square", "reduce_mean"),
+    **_rows(Row(_ARM, _ARM, _X86, _IMAGE_DEF), "gelu", "sqrt", "square", "rsqrt", "clip"),
+    **_rows(Row(_ARM, _ARM, _X86, "def/opencl/fp16/NCHW"), "pow"),
     **_rows(Row(_ARM, _ARM, _HOST_FLOAT, _IMAGE_DEF), "abs"),
     **_rows(Row(_ARM, _ARM, _HOST_FLOAT, _IMAGE), "exp", "log"),
-    **_rows(Row(_ARM, _ARM, _X86, _ARM), "mish"),
-    **_rows(Row(_ARM, _ARM, _HOST_FLOAT, _ARM), "elu", "silu", "softplus"),
-    **_rows(Row(_HOST_FLOAT, _HOST_FLOAT, _HOST_FLOAT, _HOST_FLOAT), "pad3d"),
-    **_rows(Row("def/host/fp32/any", "def/host/fp32/any", "def/host/fp32/any", "def/host/fp32/any"), "expand_v2"),
-}
+    **_rows(Row(_ARM, _ARM, _X86, _ARM), "mish", "erf"),
+    **_rows(Row(_ARM, _ARM, _HOST_FLOAT, _ARM), "elu", "silu", "softplus", "reciprocal", "floor"),
+    **_rows(Row(_HOST_FLOAT, _HOST_FLOAT, _HOST_FLOAT, _IMAGE_2D), "sin", "cos"),
+    **_rows(_HOST_FLOAT_ROW, "log_softmax"),
+}  # fmt: skip
 """The kernels of Paddle Lite 2.14rc0."""
 
-_BEFORE: Mapping[str, Mapping[tuple[str, Column], str | None]] = {
+_BEFORE: Mapping[str, Mapping[tuple[str, Column], str]] = {
     "2.13rc0": {(op, "half"): _HALF for op, row in TABLE.items() if row.half == _HALF_PAIR},
 }
 """What an older release has instead."""
 
-_PAIRS = frozenset(op for op, row in TABLE.items() if row.half == _HALF_PAIR)
+_NO_PARAM_FIRST = frozenset({*_PAIRS, *_FUSED_PAIRS, "elementwise_pow"})
+"""Operators whose GPU kernel takes no parameter as X."""
 _MOST_SIDES = 4
 """A tensor in a GPU's image has at most four sides."""
-_ON_HOST_BEYOND = frozenset({"reshape2", "transpose2"})
+_ON_HOST_BEYOND = frozenset({"reshape", "reshape2", "transpose", "transpose2"})
 """Operators for which opt takes ARM's or the host's kernel where an image has too few sides."""
 
 
@@ -122,9 +142,11 @@ def _listed(op: LiteOp, column: Column, target: Target) -> str:
 
 def _with_opencl(graph: Graph, op: LiteOp, target: Target) -> str:
     """Return the GPU's kernel, or ARM's where the GPU has none for these arguments."""
-    if op.type in _PAIRS and graph.is_param(op.input("X")):
+    if target.fp16 and "SecondInput" in op.inputs:
+        op.refuse("with ARM's half precision beside OpenCL no kernel takes a second input", "leave fp16 off")
+    if op.type in _NO_PARAM_FIRST and graph.is_param(op.input("X")):
         return _ARM
-    if op.type == "matmul_v2" and graph.is_param(op.input("Y")):
+    if op.type in ("matmul", "matmul_v2") and graph.is_param(op.input("Y")):
         return _FOLDER_HOST
     name = _listed(op, "opencl", target)
     if "/opencl/" in name and _sides(graph, op) > _MOST_SIDES:

@@ -54,6 +54,7 @@ def lower(source: Source, target: Target) -> NbModel:
         fuse(graph, target)
     check_lowered(graph)
     pick_kernels(graph, target)
+    _declare_shapes(graph)
     set_output_scales(graph)
     arrange(graph)
     sides: Mapping[str, Side] = {}
@@ -81,9 +82,14 @@ def _graph(source: Source) -> Graph:
         made = graph.add(op.type, op.inputs, op.outputs, op.attrs, index)
         if op.type == "fetch":
             made.attrs["data_type"] = whole(_PRECISION_NUMBERS[VarType.FP32])
-        if op.type == "flatten_contiguous_range":
-            graph.data_types |= dict.fromkeys(op.outputs.get("XShape", ()), VarType.INT64)
     return graph
+
+
+def _declare_shapes(graph: Graph) -> None:
+    """Declare the repeated shapes that the host's flattening kernels register as int64."""
+    for op in graph.of_type("flatten2", "flatten_contiguous_range"):
+        if op.kernel is not None and op.kernel.target_name == "host":
+            graph.data_types |= dict.fromkeys(op.outputs.get("XShape", ()), VarType.INT64)
 
 
 def _note_held(graph: Graph, held: Mapping[str, VarType], names: Mapping[str, str]) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+import numpy as np
+
 from model_opt.lower.errors import LowerError, refuse
 from model_opt.lower.source import Attr, Source, SourceOp, Variable
-from model_opt.nb.types import AttrType, VarType
+from model_opt.nb.types import AttrType, AttrValue, VarType
 from model_opt.paddle_model import Op, PaddleModel, Var
 from model_opt.paddle_model.program import Attr as PaddleAttr
 
@@ -63,4 +67,14 @@ def _op(op: Op, index: int, declared: object) -> SourceOp:
 def _attr(op: Op, index: int, name: str, attr: PaddleAttr) -> Attr:
     if attr.type not in _TYPES or attr.value is None:
         refuse(op.type, index, f"its attribute {name!r} has the type {int(attr.type)}, which is not supported")
-    return Attr(AttrType(int(attr.type)), attr.value)
+    return Attr(AttrType(int(attr.type)), _held(attr))
+
+
+def _held(attr: PaddleAttr) -> AttrValue:
+    """Return a value as a file holds it: 32-bit floats rounded, a whole number among them as a float."""
+    value: Any = attr.value
+    if attr.type == AttrType.FLOAT:
+        return float(np.float32(value))
+    if attr.type == AttrType.FLOATS:
+        return tuple(np.asarray(value, np.float32).tolist())
+    return cast("AttrValue", value)
