@@ -70,8 +70,11 @@ def _as_conv(conv: Op, add: Op) -> Op:
 
 
 def _two_activations(op: Op, readers: dict[str, list[Op]]) -> bool:
+    """Return whether an activation follows another; ``x * sigmoid(x)`` becomes one."""
     after = readers.get(op.output_names[0], [])
-    return op.type in _ACTIVATIONS and len(after) == 1 and after[0].type in _ACTIVATIONS
+    kinds = {one.type for one in after}
+    swish = len(after) == 2 and kinds == {"sigmoid", "elementwise_mul"}
+    return op.type in _ACTIVATIONS and (swish or (len(after) == 1 and after[0].type in _ACTIVATIONS))
 
 
 class _Image:

@@ -235,6 +235,12 @@ def test_a_transposed_convolution_keeps_apart_what_opt_ends_on(kind):
         assert types(lowered(model, Target(place))) == ["conv2d_transpose", kind]
 
 
+def test_the_sum_of_a_convolution_with_itself_is_no_second_input():
+    m = Maker()
+    y = m.op("relu", {"X": m.bias(m.conv("x", 8))}, None)
+    assert types(lowered(m.model(m.binary("add", y, y)), Target("opencl"))) == ["conv2d", "elementwise_add"]
+
+
 def test_readers_with_different_scales_do_not_take_one_int8_tensor():
     """opt lets the convolution in front write int8 at the scale of one of them."""
     m = Maker()

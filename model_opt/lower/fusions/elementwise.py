@@ -61,7 +61,7 @@ def _is_plain(act: LiteOp) -> bool:
 def fuse_second_input(graph: Graph, target: Target) -> None:
     """With OpenCL, make ``x + conv1x1(y)`` one convolution with x as ``SecondInput``.
 
-    (``lite_conv_elementwise_tree_fuse_pass``.) Also where a relu follows the sum. x is not y, both sides have the
+    (``lite_conv_elementwise_tree_fuse_pass``.) Also where a relu follows the sum. x is neither y nor the product, both sides have the
     sizes of the sum, and the sum has no axis. opt takes a convolution with an activation too, whose kernel then adds
     behind that activation, as the program does.
     """
@@ -79,7 +79,7 @@ def _takes_second(graph: Graph, conv: LiteOp, add: LiteOp, has_bias: bool) -> bo
     y, out = add.input("Y"), add.output("Out")
     if conv.type != "conv2d" or "fuse_elementwise_op_type" in conv.attrs or graph.only_reader(y) is not add:
         return False
-    if conv.inputs["Input"] == add.inputs["X"] or (has_bias and not conv.inputs.get("Bias")):
+    if add.input("X") in (y, conv.input("Input")) or (has_bias and not conv.inputs.get("Bias")):
         return False
     if add.need("axis") != -1 or add.value("act_type", "relu") != "relu":
         return False
