@@ -47,8 +47,8 @@ from model_opt.nb.types import (
     VarType,
 )
 
-_PARAMS_HEADER = struct.Struct("<HHHHI")
-_PARAM_SIZES = struct.Struct("<II")
+PARAMS_HEADER = struct.Struct("<HHHHI")
+PARAM_SIZES = struct.Struct("<II")
 _MAX_FILE = 1 << 31
 _MAX_RANK = 16
 _MAX_DIM = 1 << 31
@@ -242,16 +242,16 @@ def _check_blocks(flat: Flat, blocks: tuple[BlockDesc, ...]) -> None:
 
 
 def _params(data: bytes, start: int) -> dict[str, NbTensor]:
-    if len(data) - start < _PARAMS_HEADER.size:
-        fault("parameters", start, f"{_PARAMS_HEADER.size} bytes of header", f"{len(data) - start} bytes")
-    version, meta_size, header_size, count, largest = _PARAMS_HEADER.unpack_from(data, start)
+    if len(data) - start < PARAMS_HEADER.size:
+        fault("parameters", start, f"{PARAMS_HEADER.size} bytes of header", f"{len(data) - start} bytes")
+    version, meta_size, header_size, count, largest = PARAMS_HEADER.unpack_from(data, start)
     if (version, meta_size, header_size) != (0, 0, 6):
         fault("parameters", start, "version 0, meta size 0, header size 6", f"{version}, {meta_size}, {header_size}")
     params: dict[str, NbTensor] = {}
-    at = start + _PARAMS_HEADER.size
+    at = start + PARAMS_HEADER.size
     for index in range(count):
         end = _param_end(data, at, index, count)
-        tensor = _param(Flat(data, at + _PARAM_SIZES.size, end, f"parameter {index + 1} of {count}"))
+        tensor = _param(Flat(data, at + PARAM_SIZES.size, end, f"parameter {index + 1} of {count}"))
         if tensor.name in params:
             fault("parameters", at, f"parameter {tensor.name!r} once", "twice")
         params[tensor.name] = tensor
@@ -266,13 +266,13 @@ def _params(data: bytes, start: int) -> dict[str, NbTensor]:
 
 def _param_end(data: bytes, at: int, index: int, count: int) -> int:
     """Check the two sizes in front of a parameter; return the position behind it."""
-    if len(data) - at < _PARAM_SIZES.size:
+    if len(data) - at < PARAM_SIZES.size:
         fault("parameters", at, f"parameter {index + 1} of {count}", f"{len(data) - at} bytes")
-    total, offset = _PARAM_SIZES.unpack_from(data, at)
-    if offset != 4 or total < 4 or total - 4 > len(data) - at - _PARAM_SIZES.size:
+    total, offset = PARAM_SIZES.unpack_from(data, at)
+    if offset != 4 or total < 4 or total - 4 > len(data) - at - PARAM_SIZES.size:
         room = len(data) - at - 4
         fault("parameters", at, f"a parameter of 4 to {room} bytes at offset 4", f"{total} bytes at offset {offset}")
-    return at + _PARAM_SIZES.size + int(total) - 4
+    return at + PARAM_SIZES.size + int(total) - 4
 
 
 def _param(flat: Flat) -> NbTensor:

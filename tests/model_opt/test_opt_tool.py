@@ -14,13 +14,11 @@ from model_opt.errors import KitError
 from model_opt.files import sha256_file
 from model_opt.nb import is_canonical, place_of, precision_of, read_nb
 from model_opt.opt_tool import (
-    FALLBACK,
     ConvertOptions,
     ModelPair,
     OptError,
     ToolEnv,
     convert,
-    find_tool,
     interpreters,
 )
 from model_opt.opt_tool.process import how_it_ended, last_lines, run_limited
@@ -35,18 +33,6 @@ OPTIONS = [
     (ConvertOptions("opencl,arm", weight_bits=8), "opencl", "fp16+weight_int8"),
     (ConvertOptions("x86"), "x86", "fp32"),
 ]
-
-
-@pytest.fixture
-def older_env(monkeypatch, lacking) -> ToolEnv:
-    """The environment of the release before the pinned one, on whichever interpreter for it is here."""
-    for version in FALLBACK:
-        for candidate in interpreters.on_disk(version):
-            if candidate.path is not None and interpreters.examine(candidate)[0].ok:
-                monkeypatch.setenv(interpreters.SETTING, str(candidate.path))
-                return find_tool()
-    lacking("no CPython 3.8 to 3.10 on PATH or in pyenv")
-    raise RuntimeError
 
 
 @pytest.fixture

@@ -1,0 +1,163 @@
+"""Write a model as a ``.nb`` file of meta version 2, without opt: topology, parameters, header.
+
+``write_as_opt`` gives opt's bytes with zeros behind the version; ``write_nb`` the same with each equal part once,
+which is the file that ships. Which fields are present follows flatc's ``--force-empty``: lists and texts always,
+numbers unless they have their default. The format is described in ``docs/nb-format.md``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from model_opt.nb import schema
+from model_opt.nb.canonical import FREE_READS, HEADER
+from model_opt.nb.errors import NbError
+from model_opt.nb.pack import Content, Part, pack, pack_shared
+from model_opt.nb.reader import PARAM_SIZES, PARAMS_HEADER
+from model_opt.nb.types import AttrType, AttrValue, BlockDesc, NbModel, NbTensor, OpDesc, VarDesc
+
+_META_VERSION = 2
+_VERSION_BYTES = 16
+_MAX_PARAMS = 0xFFFF
+_TENSOR = 1
+"""The number of a tensor in the union of variables that a parameter may be."""
+
+
+def write_nb(model: NbModel) -> bytes:
+    """Return ``model`` as a canonical file whose topology holds equal parts once.
+
+    A topology that takes more than ``FREE_READS`` without sharing is written without: a reader takes no more
+    overlaps. Equal models give equal bytes. Raises ``NbError`` for what the format cannot hold.
+    """
+    return _file(model, pack_shared(_program(model), FREE_READS))
+
+
+def write_as_opt(model: NbModel) -> bytes:
+    """Return ``model`` as the canonical form of what opt writes; ``share_equal_parts`` makes ``write_nb``'s file of it.
+
+    Raises ``NbError`` for what the format cannot hold.
+    """
+    return _file(model, pack(_program(model)))
+
+
+def _file(model: NbModel, topology: bytes) -> bytes:
+    version = model.opt_version.encode("ascii")
+    if len(version) > _VERSION_BYTES:
+        raise NbError(f"the version {model.opt_version!r} has more than {_VERSION_BYTES} characters")
+    params = [model.params[name] for name in sorted(model.params, key=str.encode)]
+    if len(params) > _MAX_PARAMS:
+        raise NbError(
+            f"a .nb file holds at most {_MAX_PARAMS} parameters, the model has {len(params)}",
+            hint="merge parameters, or use a smaller model",
+        )
+    largest = max((tensor.nbytes for tensor in params), default=0)
+    head = HEADER.pack(_META_VERSION, version, len(topology))
+    return b"".join((head, topology, PARAMS_HEADER.pack(0, 0, 6, len(params), largest), *map(_param, params)))
+
+
+def _param(tensor: NbTensor) -> bytes:
+    held = Part(
+        schema.PARAM_TENSOR,
+        {1: b"", 2: _numbers("q", tensor.dims), **_set(3, "i", tensor.data_type), 4: tensor.data.tobytes()},
+    )
+    made = pack(Part(schema.PARAM, {1: tensor.name.encode(), 2: bytes([_TENSOR]), 3: held}))
+    return PARAM_SIZES.pack(len(made) + 4, 4) + made
+
+
+def _program(model: NbModel) -> Part:
+    version = Part(schema.VERSION, _set(0, "q", model.program_version))
+    return Part(schema.PROGRAM, {0: tuple(_block(block) for block in model.blocks), 1: version})
+
+
+def _block(block: BlockDesc) -> Part:
+    return Part(
+        schema.BLOCK,
+        {
+            **_set(0, "i", block.idx),
+            **_set(1, "i", block.parent_idx),
+            2: tuple(_variable(variable) for variable in block.vars),
+            3: tuple(_op(op) for op in block.ops),
+            **_set(4, "i", block.forward_block_idx, default=-1),
+        },
+    )
+
+
+def _variable(variable: VarDesc) -> Part:
+    tensor = Part(schema.TENSOR, {**_set(0, "i", variable.data_type or 0), 1: _numbers("q", variable.dims or ())})
+    described = Part(schema.VAR_TENSOR, {0: tensor, **_set(1, "i", variable.lod_level)})
+    kind = Part(schema.VAR_TYPE, {**_set(0, "i", variable.type), 2: described})
+    flags = {**_set(2, "B", variable.persistable), **_set(3, "B", variable.need_check_feed)}
+    return Part(schema.VAR, {0: variable.name.encode(), 1: kind, **flags})
+
+
+def _op(op: OpDesc) -> Part:
+    attrs = tuple(_attr(name, op.attr_types[name], op.attrs[name]) for name in sorted(op.attrs, key=str.encode))
+    fields: dict[int, Content] = {
+        0: op.type.encode(),
+        1: _arguments(op.inputs),
+        2: _arguments(op.outputs),
+        3: attrs,
+        **_set(4, "B", op.is_target),
+    }
+    return Part(schema.OP, fields)
+
+
+def _arguments(arguments: Mapping[str, tuple[str, ...]]) -> tuple[Part, ...]:
+    return tuple(
+        Part(schema.OP_VAR, {0: name.encode(), 1: tuple(one.encode() for one in arguments[name])})
+        for name in sorted(arguments, key=str.encode)
+    )
+
+
+_LISTS: Mapping[int, tuple[AttrType, str]] = {
+    5: (AttrType.INTS, "i"),
+    6: (AttrType.FLOATS, "f"),
+    9: (AttrType.BOOLEANS, "B"),
+    12: (AttrType.BLOCKS, "i"),
+    13: (AttrType.LONGS, "q"),
+    15: (AttrType.FLOAT64S, "d"),
+}
+"""Slots of an attribute that hold a list of numbers: for which type, and how each number is stored."""
+
+_NUMBERS: Mapping[AttrType, tuple[int, str]] = {
+    AttrType.INT: (2, "i"),
+    AttrType.FLOAT: (3, "f"),
+    AttrType.BOOLEAN: (8, "B"),
+    AttrType.BLOCK: (10, "i"),
+    AttrType.LONG: (11, "q"),
+    AttrType.FLOAT64: (14, "d"),
+}
+"""For each type of one number the slot that holds it and how."""
+
+
+def _attr(name: str, kind: AttrType, value: AttrValue) -> Part:
+    held: Any = value
+    fields: dict[int, Content] = {0: name.encode(), **_set(1, "i", kind)}
+    fields[4] = _text(held) if kind is AttrType.STRING else b""
+    fields[7] = tuple(_text(one) for one in held) if kind is AttrType.STRINGS else ()
+    fields |= {slot: _numbers(code, held if kind is one else ()) for slot, (one, code) in _LISTS.items()}
+    if kind in _NUMBERS:
+        slot, code = _NUMBERS[kind]
+        fields |= _set(slot, code, held)
+    return Part(schema.ATTR, fields)
+
+
+def _text(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _set(slot: int, code: str, value: float, default: float = 0) -> dict[int, Content]:
+    """Return the field of a number, none when it equals its default (as -0.0 does)."""
+    made = struct.pack(f"<{code}", value)
+    return {} if struct.unpack(f"<{code}", made)[0] == default else {slot: made}
+
+
+_DTYPES: Mapping[str, str] = {"i": "<i4", "f": "<f4", "B": "u1", "q": "<i8", "d": "<f8"}
+
+
+def _numbers(code: str, values: tuple[Any, ...]) -> bytes:
+    return np.asarray(values, _DTYPES[code]).tobytes()
