@@ -154,13 +154,14 @@ def _lay_out(model: ModelPaths, folder: Path, env: ToolEnv) -> frozenset[int]:
     ignores that a program cannot be parsed to its end and converts the part it got. What it demands and Paddle may have
     left out is added.
     """
+    from model_opt.opt_tool.conv_pairs import kept_apart
     from model_opt.paddle_model import PaddleModelError, complete, integer_weights, read_model, write_model
 
     try:
         checked = read_model(model.pdmodel, model.pdiparams)
     except PaddleModelError as error:
         raise OptError(f"opt was not started: {error.what}", path=error.path, hint=error.hint) from error
-    write_model(complete(checked)[0], folder / "model.pdmodel", folder / "model.pdiparams")
+    write_model(kept_apart(complete(checked)[0]), folder / "model.pdmodel", folder / "model.pdiparams")
     return frozenset(integer_weights(checked.program).values())
 
 

@@ -9,6 +9,7 @@ from model_opt.paddle_model.complete import complete
 from model_opt.paddle_model.errors import PaddleModelError
 from model_opt.paddle_model.model import (
     PaddleModel,
+    decode_model,
     output_classes,
     read_model,
     read_program,
@@ -31,6 +32,7 @@ __all__ = [
     "VarKind",
     "attr_of",
     "complete",
+    "decode_model",
     "integer_weights",
     "output_classes",
     "read_model",

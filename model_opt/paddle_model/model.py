@@ -68,6 +68,12 @@ def read_model(pdmodel: Path, pdiparams: Path) -> PaddleModel:
     return PaddleModel(program, decode_params(_read(pdiparams), program, pdiparams))
 
 
+def decode_model(program: bytes, params: bytes) -> PaddleModel:
+    """Return the model that the bytes of its two files hold; raises as ``read_model`` does."""
+    decoded = decode_program(program, None)
+    return PaddleModel(decoded, decode_params(params, decoded, None))
+
+
 def read_program(pdmodel: Path) -> Program:
     """Read the program alone. Raises ``PaddleModelError`` when the file is missing or damaged."""
     data = _read(pdmodel)

@@ -43,6 +43,8 @@ def _flatten(draft: Draft, op: Op) -> None:
         return
     axis = int(number(op, "axis", -1))
     start = 4 - constant.ndim if axis == -1 else axis
+    if not 0 <= start <= 4 - constant.ndim:
+        return
     sides = (1,) * start + constant.shape + (1,) * (4 - start - constant.ndim)
     if sides != (1, constant.size, 1, 1) or (constant.ndim == 1 and axis == 1):
         return

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from model_opt.paddle_model import PaddleModel
+import numpy as np
+
+from model_opt.paddle_model import PaddleModel, PaddleModelError
+from model_opt.paddle_model.errors import DAMAGED
 from model_opt.passes.complete_ops import complete_ops
 from model_opt.passes.constant_folding import constant_folding
 from model_opt.passes.dead_channels import dead_channels
@@ -49,11 +52,23 @@ PASSES: tuple[Pass, ...] = (
 def optimise(model: PaddleModel) -> tuple[PaddleModel, tuple[PassReport, ...]]:
     """Run every pass of ``PASSES`` in order; return the new model and one report for each.
 
-    What a pass that runs twice leaves is in its last report only.
+    What a pass that runs twice leaves is in its last report only. Raises ``PaddleModelError`` for a program that cannot
+    be followed: operators without what they need, attributes of other types, sizes that do not fit.
     """
     reports: list[PassReport] = []
     for each in PASSES:
-        model, report = each(model)
+        model, report = _followed(each, model)
         reports = [replace(old, left=()) if old.name == report.name else old for old in reports]
         reports.append(report)
     return model, tuple(reports)
+
+
+def _followed(each: Pass, model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+    """Run one pass. Passes take a program's word for what an operator holds; a damaged one shows here."""
+    try:
+        with np.errstate(all="ignore"):
+            return each(model)
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise PaddleModelError(
+            f"the program cannot be followed by the pass {each.__name__}: {error}", hint=DAMAGED
+        ) from error

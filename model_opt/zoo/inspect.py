@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model_opt.zoo.files import KINDS, PDMODEL, Kind, ZooError
 from model_opt.zoo.rows import Row
+
+if TYPE_CHECKING:
+    from model_opt.paddle_model import Program
 
 OUTPUT_RANK: dict[Kind, int] = {"det": 4, "rec": 3, "cls": 2}
 """Sizes of the first output: a map [N, 1, H, W], steps [N, T, classes], classes [N, classes]."""
@@ -41,6 +45,11 @@ def read_interface(pdmodel: Path, pdiparams: Path) -> Interface:
             raise ZooError("the file is empty (0 bytes)", path=path, hint="export or download the model again")
     program = read_model(pdmodel, pdiparams).program
     check_not_quantised(program, pdmodel)
+    return interface_of(program, pdmodel)
+
+
+def interface_of(program: Program, pdmodel: Path) -> Interface:
+    """Return the interface of a program that was read from ``pdmodel``; ``ZooError`` without exactly one input."""
     main = program.main
     variables = main.var_map()
     inputs = [op.output_names[0] for op in main.ops if op.type == "feed" and op.output_names]

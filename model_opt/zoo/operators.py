@@ -61,10 +61,15 @@ def check_operators(pdmodel: Path) -> None:
 
     What nothing reads and what training left behind is passed over. Raises ``PaddleModelError`` for a damaged program.
     """
-    from model_opt.nb.translate import TABLE
     from model_opt.paddle_model import read_program
 
-    program = read_program(pdmodel)
+    check_known(read_program(pdmodel), pdmodel)
+
+
+def check_known(program: Program, pdmodel: Path) -> None:
+    """Do what ``check_operators`` does for a program that was read from ``pdmodel``."""
+    from model_opt.nb.translate import TABLE
+
     known = TABLE.keys() | _FOLDED
     unknown = [(at, op.type) for at, op in _needed(program) if op.type not in known]
     if not unknown:

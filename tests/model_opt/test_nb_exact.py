@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nb_op_cases import Case, op, pools
 
 from model_opt.nb import NbError, NbModel, read_nb
 from model_opt.nb.exact import FP16_MAX, Build, overflow_check, run_exact
@@ -15,6 +16,7 @@ from model_opt.nb.exact.int8 import quantise
 from model_opt.nb.exact.run import run_watched
 from model_opt.nb.exact.state import Values
 from model_opt.nb.translate.view import OpView
+from model_opt.nb.types import KERNEL_ATTR
 
 INT8 = (
     "int8_chain_1x1_dw_1x1", "int8_chain_hard_swish", "int8_conv1x1", "int8_conv1x1_hard_swish", "int8_conv1x1_relu",
@@ -256,3 +258,37 @@ def test_inputs_that_do_not_fit_are_refused(shared_dir, given):
     model = read_nb(_golden(shared_dir) / "micro" / "conv1x1.fp16.nb")
     with pytest.raises(NbError, match="input"):
         run_exact(model, given)
+
+
+POOLS = {case.name.removeprefix("pool2d "): case for case in pools()}
+
+
+@pytest.mark.parametrize("name", ["max", "avg", "max, padded", "global", "global max"])
+def test_pools_of_fp32_are_those_of_the_kernels(name):
+    """Between int8 kernels; the references are those of the translation to ONNX."""
+    case = POOLS[name]
+    x = case.input()
+    np.testing.assert_allclose(_run(case.model(), x), case.answer(x), rtol=0, atol=1e-6)
+
+
+def test_a_padded_maximum_in_fp16_never_takes_the_pads():
+    """The fp16 kernels start from the least number; all values here are below zero."""
+    node = POOLS["max, padded"].ops[0]
+    attrs = {key: value for key, value in node.attrs.items() if key != KERNEL_ATTR}
+    ops = [
+        op("calib", {"Input": "x"}, {"Out": "h"}, None, "fp32_to_fp16/arm/fp16/NCHW"),
+        op("pool2d", {"X": "h"}, {"Out": "p"}, attrs, "def/arm/fp16/NCHW"),
+        op("calib", {"Input": "p"}, {"Out": "y"}, None, "fp16_to_fp32/arm/fp16/NCHW"),
+    ]
+    x = -np.abs(POOLS["max, padded"].input()) - 1
+    found = _run(Case("", ops, lambda x: x).model(), x)
+    expected = POOLS["max, padded"].answer(x.astype(np.float16).astype(np.float32))
+    np.testing.assert_array_equal(found, expected)
+    assert found.max() < 0
+
+
+@pytest.mark.parametrize("name", ["avg, pads not counted", "max, ceil", "adaptive"])
+def test_pools_whose_kernel_is_not_known_are_refused(name):
+    case = POOLS[name]
+    with pytest.raises(NbError, match="pool2d"):
+        _run(case.model(), case.input())

@@ -20,6 +20,7 @@ from model_opt.nb.exact.window import (
     check_channels,
     padded,
     patches,
+    read_pool,
     read_window,
     rows,
 )
@@ -314,27 +315,19 @@ def _average(view: Float32) -> Float32:
 
 
 def pool2d(op: OpView, values: Values) -> None:
-    """Maximum or average of windows without pads, or of everything."""
+    """Maximum of windows, pads being less than any value, or average of windows without pads or of everything."""
     x = _read(op, values, "X")
-    op.must("adaptive", False)
-    op.must("ceil_mode", False)
-    op.must("paddings", (0, 0), (0, 0, 0, 0))
-    op.must("data_format", "NCHW")
-    op.ignore("exclusive", "padding_algorithm")
-    kernel, strides = op.ints("ksize"), op.ints("strides")
-    kind, everything = op.text("pooling_type"), op.flag("global_pooling")
-    if kind not in ("max", "avg") or len(kernel) != 2 or len(strides) != 2:
-        op.fail(f"pooling of type {kind!r} with windows {list(kernel)} and strides {list(strides)}")
-    if everything:
-        kernel = strides = (x.shape[2], x.shape[3])
-    if kind == "avg" and not everything and kernel == (3, 3):
+    pool = read_pool(op, x)
+    kernel, strides = pool.window.kernel, pool.window.strides
+    if pool.kind == "avg" and not pool.everything and kernel == (3, 3):
         op.fail("a 3x3 average: its own kernel is not known")
-    if kernel == strides == (2, 2) and x.shape[3] > 16 and values.opt_version >= (2, 13):
+    if kernel == strides == (2, 2) and x.shape[3] > 16 and values.opt_version >= (2, 13) and not pool.everything:
         # Its fmaxp takes the first half of the second row twice.
         op.fail("a 2x2 pool of stride 2 of an engine from 2.13 on: its own kernel is not known, and takes wrong maxima")
-    view = patches(op, x, Window((kernel[0], kernel[1]), (strides[0], strides[1]), (0, 0, 0, 0), 1))
-    average = _global_average(x) if everything else _average(view)
-    _write(op, values, "Out", view.max(axis=(4, 5)) if kind == "max" else average)
+    if pool.kind == "max":
+        _write(op, values, "Out", patches(op, x, pool.window, -np.inf).max(axis=(4, 5)))
+    else:
+        _write(op, values, "Out", _global_average(x) if pool.everything else _average(patches(op, x, pool.window)))
 
 
 def matmul_v2(op: OpView, values: Values) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from model_opt.nb.exact.elementwise import aligned
 from model_opt.nb.exact.state import Array, Float32, Values
-from model_opt.nb.exact.window import channelwise, check_channels, read_window, rows
+from model_opt.nb.exact.window import channelwise, check_channels, patches, read_pool, read_window, rows
 from model_opt.nb.translate.view import OpView
 
 _erf = np.frompyfunc(erf, 1, 1)
@@ -169,13 +169,11 @@ def relu_of(op: OpView) -> bool:
 
 
 def pool2d(op: OpView, values: Values) -> None:
-    """Average over everything: the one pool that stays fp32."""
+    """Maximum or average of windows, or of everything; pads are no values."""
     x = values.one(op, "X", np.float32)
-    if not op.flag("global_pooling") or op.text("pooling_type") != "avg":
-        op.fail("an fp32 pool other than the global average")
-    op.must("adaptive", False)
-    op.ignore("ceil_mode", "exclusive", "padding_algorithm", "paddings", "ksize", "strides", "data_format")
-    values.put(op, "Out", _f32(x.astype(np.float64).mean(axis=(2, 3), keepdims=True)))
+    pool = read_pool(op, x)
+    view = patches(op, x, pool.window, -np.inf if pool.kind == "max" else 0.0)
+    values.put(op, "Out", _f32(view.max(axis=(4, 5)) if pool.kind == "max" else view.astype(np.float64).mean((4, 5))))
 
 
 def reduce_mean(op: OpView, values: Values) -> None:

@@ -53,15 +53,47 @@ def check_channels(op: OpView, x: Array, weights: Array, window: Window) -> None
         op.fail(f"an input of {x.shape[1]} channels for a filter of shape {list(weights.shape)}")
 
 
-def padded(x: NDArray[Number], pads: tuple[int, int, int, int]) -> NDArray[Number]:
-    """Return ``x`` (n, c, h, w) with zeros around it."""
+def padded(x: NDArray[Number], pads: tuple[int, int, int, int], around: float = 0.0) -> NDArray[Number]:
+    """Return ``x`` (n, c, h, w) with ``around`` on its four sides."""
     top, bottom, left, right = pads
-    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))) if any(pads) else x
+    sides = ((0, 0), (0, 0), (top, bottom), (left, right))
+    return np.pad(x, sides, constant_values=around) if any(pads) else x
 
 
-def patches(op: OpView, x: NDArray[Number], window: Window) -> NDArray[Number]:
-    """Return a view (n, c, out h, out w, kernel h, kernel w) of the padded input."""
-    x = padded(x, window.pads)
+class Pool(NamedTuple):
+    """A pool: ``max`` or ``avg`` of windows. ``everything``: one window of the whole image."""
+
+    kind: str
+    window: Window
+    everything: bool
+
+
+def read_pool(op: OpView, x: Array) -> Pool:
+    """Return the pool of a ``pool2d``; ``NbError`` for averages with pads, ``ceil_mode`` and sizes but 1."""
+    kind, everything = op.text("pooling_type"), op.flag("global_pooling")
+    kernel, strides, pads = op.ints("ksize"), op.ints("strides"), read_pads(op)
+    if x.ndim != 4 or kind not in ("max", "avg") or len(kernel) != 2 or len(strides) != 2:
+        op.fail(f"pooling of type {kind!r} with windows {list(kernel)} and strides {list(strides)}")
+    everything = everything or (op.flag("adaptive", False) and kernel == (1, 1))
+    if not everything:
+        op.must("adaptive", False)
+        op.must("padding_algorithm", "EXPLICIT", "")
+    op.must("ceil_mode", False)
+    op.must("data_format", "NCHW", "AnyLayout")
+    op.ignore("exclusive", "padding_algorithm", "adaptive")
+    if everything:
+        kernel = strides = (x.shape[2], x.shape[3])
+        pads = (0, 0, 0, 0)
+    if any(pads) and kind == "avg":
+        op.must("paddings", (0, 0), (0, 0, 0, 0))
+    if max(pads[:2]) >= kernel[0] or max(pads[2:]) >= kernel[1]:
+        op.fail(f"pads of {list(pads)} around a window of {list(kernel)}")
+    return Pool(kind, Window((kernel[0], kernel[1]), (strides[0], strides[1]), pads, 1), everything)
+
+
+def patches(op: OpView, x: NDArray[Number], window: Window, around: float = 0.0) -> NDArray[Number]:
+    """Return a view (n, c, out h, out w, kernel h, kernel w) of the input padded with ``around``."""
+    x = padded(x, window.pads, around)
     if x.shape[2] < window.kernel[0] or x.shape[3] < window.kernel[1]:
         op.fail(f"a window of {window.kernel} on an input of {x.shape[2:]}")
     view: NDArray[Number] = sliding_window_view(x, window.kernel, axis=(2, 3))  # type: ignore[call-overload]
