@@ -11,6 +11,7 @@ from edge_kit.android.errors import AndroidError
 from edge_kit.android.tools import Tick, require_tools, run_tool
 
 _ANDROID = "http://schemas.android.com/apk/res/android"
+_ID = "${applicationId}"
 _HINT = "mend the resource or the manifest that it names"
 
 
@@ -65,7 +66,11 @@ def link_resources(
 
 
 def stated_manifest(manifest: Path, *, extract_native: bool) -> bytes:
-    """Return the manifest with ``android:extractNativeLibs`` set on its application."""
+    """Return the manifest with ``android:extractNativeLibs`` set on its application.
+
+    ``${applicationId}`` in a value becomes the manifest's package, as Gradle does it: no two apps of a device may have
+    a provider of one authority.
+    """
     tree.register_namespace("android", _ANDROID)
     try:
         root = tree.parse(manifest).getroot()
@@ -75,6 +80,9 @@ def stated_manifest(manifest: Path, *, extract_native: bool) -> bytes:
     if application is None:
         raise AndroidError("the app's manifest has no <application>", path=manifest, hint="add one")
     application.set(f"{{{_ANDROID}}}extractNativeLibs", str(extract_native).lower())
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            element.set(name, value.replace(_ID, root.get("package", "")))
     return bytes(tree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
