@@ -82,7 +82,7 @@ class Adb:
         raise DeployError(
             f"the app cannot be installed on {self.serial}: {_words(text)}",
             path=apk,
-            hint=known or "mend what adb says, then run the command again",
+            hint=known or "correct what adb says, then run the command again",
         )
 
 
