@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import subprocess
+import zipfile
 from dataclasses import replace
 
 import pytest
 from apk_sample import SAMPLE, VERSION
 
 from edge_kit.android.api import read_api, unknown_references
-from edge_kit.android.apk import check_apk, signature_schemes, summarise
+from edge_kit.android.apk import assemble, check_apk, signature_schemes, summarise
+from edge_kit.android.axml import read_axml
 from edge_kit.android.dex import make_dex, read_dex
 from edge_kit.android.errors import AndroidError, ApkFault, ToolFailed
 from edge_kit.android.resources import link_resources
@@ -26,6 +28,7 @@ def test_the_apk_keeps_every_promise(sample):
     assert (found.package, found.version_code, found.version_name) == ("org.edgekit.sample", 7, "1.2")
     assert (found.min_sdk, found.target_sdk) == (26, 35)
     assert found.exported == ("org.edgekit.sample.Main",)
+    assert found.openings == ()
     assert found.abis == ("arm64-v8a",)
     assert found.schemes == ("v2", "v3")
     assert not found.debuggable
@@ -110,6 +113,36 @@ def test_broken_promises_are_told(sample):
     with pytest.raises(ApkFault, match="no APK"):
         summarise(b"PK", "a.apk")
     assert tuple(signature_schemes(unsigned)) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            'android:authorities="${applicationId}.files"\n            android:exported="false"',
+            'android:authorities="a"\n            android:exported="true"',
+            r"any app may ask its provider org\.edgekit\.sample\.Files",
+        ),
+        ('android:allowBackup="false"', 'android:allowBackup="true"', "may be backed up"),
+        ('android:dataExtractionRules="@xml/rules"', "", "copied to another device"),
+    ],
+)
+def test_files_that_may_leave_the_app_break_a_promise(sample, android_kit, tmp_path, before, after, words):
+    manifest = (SAMPLE / "AndroidManifest.xml").read_text()
+    assert before in manifest
+    (tmp_path / "AndroidManifest.xml").write_text(manifest.replace(before, after))
+    linked = link_resources(
+        tmp_path / "AndroidManifest.xml", SAMPLE / "res", android_kit.framework, tmp_path, VERSION, extract_native=False
+    )
+    data = assemble(linked.base, sample.dex, {}, {}, stored=True)
+    with pytest.raises(ApkFault, match=words):
+        check_apk(data, "a.apk", ("android.permission.CAMERA",))
+
+
+def test_an_authority_is_the_apps_own(sample):
+    with zipfile.ZipFile(sample.signed) as archive:
+        manifest = read_axml(archive.read("AndroidManifest.xml"), "AndroidManifest.xml")
+    assert next(manifest.all("provider")).attributes["authorities"] == "org.edgekit.sample.files"
 
 
 def test_a_changed_byte_breaks_the_signature(sample, tmp_path):
