@@ -38,6 +38,8 @@ class ApkSummary:
     target_sdk: int
     permissions: tuple[str, ...]
     exported: tuple[str, ...]
+    openings: tuple[str, ...]
+    """Ways by which the app's files may leave it that are not the user's: exported providers, backups."""
     debuggable: bool
     extract_native: bool
     abis: tuple[str, ...]
@@ -76,6 +78,7 @@ def summarise(data: bytes, name: str) -> ApkSummary:
         target_sdk=int(sdk.attributes["targetSdkVersion"]),
         permissions=tuple(str(e.attributes["name"]) for e in manifest.all("uses-permission")),
         exported=tuple(_exported(application, str(manifest.attributes["package"]))),
+        openings=tuple(_openings(application)),
         debuggable=bool(application.attributes.get("debuggable", False)),
         extract_native=bool(application.attributes.get("extractNativeLibs", True)),
         abis=tuple(sorted({i.filename.split("/")[1] for i in infos if i.filename.startswith("lib/")})),
@@ -99,18 +102,19 @@ def package_of(path: Path) -> str:
 def check_apk(data: bytes, name: str, permissions: tuple[str, ...]) -> ApkSummary:
     """Return the summary of a finished APK; ``ApkFault`` or ``RuntimeUnfit`` for the first promise it breaks.
 
-    The promises: exactly these permissions, not debuggable, signed by v2 and v3, every stored file aligned (libraries
-    to 16 KB), ``resources.arsc`` stored, every library fit for its ABI and complete, every ONNX file with
-    declared input sizes (``AndroidError``), ``.nb`` files exactly where Paddle Lite can run them.
+    The promises: exactly these permissions, no exported provider, no backup, not debuggable, signed by v2 and v3, every
+    stored file aligned (libraries to 16 KB), ``resources.arsc`` stored, every library fit for its ABI and complete,
+    every ONNX file with declared input sizes (``AndroidError``), ``.nb`` files exactly where Paddle Lite can run them.
     """
     summary = summarise(data, name)
     for what, broken in {
         f"it asks for {', '.join(summary.permissions) or 'nothing'}": summary.permissions != permissions,
+        " and ".join(summary.openings): bool(summary.openings),
         "it is debuggable": summary.debuggable,
         f"its signatures are {', '.join(summary.schemes) or 'none'}": summary.schemes != ("v2", "v3"),
     }.items():
         if broken:
-            raise ApkFault(f"the APK breaks a promise: {what}", path=name, hint="mend the manifest or the packager")
+            raise ApkFault(f"the APK breaks a promise: {what}", path=name, hint="correct the manifest or the packager")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for info in archive.infolist():
             _check_place(data, info, name, extracted=summary.extract_native)
@@ -155,6 +159,17 @@ def _check_models(members: list[str], name: str) -> None:
     if has_lite != any(member.startswith(_MODELS) and member.endswith(".nb") for member in members):
         what = "Paddle Lite's runtime and no .nb file" if has_lite else ".nb files and no Paddle Lite to run them"
         raise ApkFault(f"the APK holds {what}", path=name, hint="build it again")
+
+
+def _openings(application: Element) -> Iterator[str]:
+    for provider in application.all("provider"):
+        if provider.attributes.get("exported", False):
+            yield f"any app may ask its provider {provider.attributes['name']}"
+    if application.attributes.get("allowBackup", True):
+        yield "its files may be backed up"
+    # Without rules Android 12 and newer copy an app's files to the user's next device, whatever allowBackup says.
+    if "dataExtractionRules" not in application.attributes:
+        yield "its files may be copied to another device"
 
 
 def _check_place(data: bytes, info: zipfile.ZipInfo, name: str, *, extracted: bool) -> None:

@@ -227,15 +227,21 @@ def bench(
     apk: Apk = None,
     threads: Annotated[str, typer.Option(help="Numbers of threads to try.")] = "1,2,4",
     power: Annotated[str, typer.Option(help="Power modes to try.")] = "LITE_POWER_HIGH,LITE_POWER_NO_BIND",
+    passes: Annotated[int, typer.Option(min=1, help="How often all settings are gone through, there and back.")] = 3,
+    pause: Annotated[float, typer.Option(min=0.0, help="Seconds between two runs of the app.")] = 5.0,
+    cool_down: Annotated[
+        float, typer.Option(min=0.0, help="Seconds that a hot device is waited for, each time.")
+    ] = 180.0,
     save: Annotated[Path | None, typer.Option(help="Write the suggested device profile to this file.")] = None,
     report: AppReport = None,
-    timeout: Timeout = 1800.0,
+    timeout: Timeout = 3600.0,
 ) -> None:
     """Measure the app on a device over threads and power modes, and suggest a device profile."""
-    from edge_kit.cli.device import DeviceRequest, parse_modes, parse_threads, run_device_bench
+    from edge_kit.cli.device import BenchSettings, DeviceRequest, parse_modes, parse_threads, run_device_bench
 
     request = DeviceRequest(bundle, device or "auto", apk, report, timeout)
-    raise typer.Exit(run_device_bench(request, parse_threads(threads), parse_modes(power), save))
+    settings = BenchSettings(parse_threads(threads), parse_modes(power), passes, cool_down, pause)
+    raise typer.Exit(run_device_bench(request, settings, save))
 
 
 @app.command()

@@ -14,8 +14,9 @@ from edge_kit.build.manifest import MANIFEST_NAME, check_bundle, read_manifest
 from edge_kit.cli.render import console, table
 from edge_kit.deploy.adb import connect
 from edge_kit.deploy.app import bundle_apk
-from edge_kit.deploy.profile import suggest_profile
-from edge_kit.deploy.report import SelfTestReport
+from edge_kit.deploy.bench import BenchRequest, BenchRun, run_bench
+from edge_kit.deploy.profile import Suggestion, suggest_profile
+from edge_kit.deploy.report import BenchRow, SelfTestReport
 from edge_kit.deploy.selftest import Progress, SelfTestRequest, run_selftest
 from edge_kit.deploy.verdict import DeviceVerdict, expected_runs, judge
 from edge_kit.devices import DeviceError, DeviceProfile, default_profile, load_profile
@@ -42,6 +43,17 @@ class DeviceRequest:
     poll_seconds: float = 2.0
 
 
+@dataclass(frozen=True)
+class BenchSettings:
+    """What a bench goes through: each of threads with each power mode, ``passes`` times, never on a hot device."""
+
+    threads: Sequence[int]
+    power_modes: Sequence[str]
+    passes: int
+    cool_seconds: float
+    pause_seconds: float = 5.0
+
+
 def run_device_verify(request: DeviceRequest) -> int:
     """Run the self-test on the device and judge it; return 1 when a gate or anything else does not hold."""
     manifest = read_manifest(request.bundle / MANIFEST_NAME)
@@ -60,31 +72,47 @@ def run_device_verify(request: DeviceRequest) -> int:
     return 0 if verdict.passed else 1
 
 
-def run_device_bench(
-    request: DeviceRequest, threads: Sequence[int], power_modes: Sequence[str], save: Path | None
-) -> int:
+def run_device_bench(request: DeviceRequest, settings: BenchSettings, save: Path | None) -> int:
     """Measure latencies on the device and print or save the device profile that they suggest."""
     manifest = read_manifest(request.bundle / MANIFEST_NAME)
     base = _base_profile(manifest.device_profile, manifest.target)
-    wanted = SelfTestRequest(True, threads, power_modes, request.seconds, request.poll_seconds)
-    report = _selftest(request, bundle_apk(request.bundle, request.apk), wanted)
-    suggestion = suggest_profile(report, base)
-    out = console()
-    rows = [
-        (row.threads, row.power_mode, *map(_median, (row.det_ms, row.rec_ms, row.total_ms)), len(row.total_ms),
-         "best" if row is suggestion.best else "")
-        for row in report.bench
-    ]  # fmt: skip
-    headings = ("threads", "power mode", "det (ms)", "rec (ms)", "total (ms)", "rounds", "")
-    out.print(table(headings, rows, f"{_device(report)}: medians of a round over all self-test images"))
-    for error in report.errors:
-        out.print(f"the app says: {error}", markup=False, style="yellow")
+    wanted = BenchRequest(
+        settings.threads, settings.power_modes, settings.passes,
+        seconds=request.seconds, cool_seconds=settings.cool_seconds, pause_seconds=settings.pause_seconds,
+        poll_seconds=request.poll_seconds,
+    )  # fmt: skip
+    apk, adb = bundle_apk(request.bundle, request.apk), connect(request.serial)
+    with _told() as progress:
+        run = run_bench(adb, apk, wanted, progress, request.report)
+    suggestion = suggest_profile(run.report, base)
+    _print_bench(run, suggestion)
     if save is None:
-        out.print(suggestion.text, markup=False, highlight=False)
+        console().print(suggestion.text, markup=False, highlight=False)
     else:
         write_output(save, suggestion.text.encode())
-        out.print(f"suggested device profile: {save}", markup=False)
-    return 1 if report.errors else 0
+        console().print(f"suggested device profile: {save}", markup=False)
+    return 1 if run.report.errors else 0
+
+
+def _print_bench(run: BenchRun, suggestion: Suggestion) -> None:
+    out, report = console(), run.report
+    rows = [
+        (row.threads, row.power_mode or "-", *map(_median, (_counted(row, row.det_ms), _counted(row, row.rec_ms))),
+         _median(row.counted_ms), len(row.counted_ms), row.throttled, "best" if row is suggestion.best else "")
+        for row in report.bench
+    ]  # fmt: skip
+    headings = ("threads", "power mode", "det (ms)", "rec (ms)", "total (ms)", "rounds", "throttled", "")
+    out.print(table(headings, rows, f"{_device(report)}: medians of a round over all self-test images"))
+    if any(row.throttled for row in report.bench):
+        out.print("throttled rounds do not count")
+    fixed = "held its clocks (fixed performance mode)" if run.fixed_performance else "has no fixed performance mode"
+    out.print(f"the device {fixed}", markup=False)
+    for error in report.errors:
+        out.print(f"the app says: {error}", markup=False, style="yellow")
+
+
+def _counted(row: BenchRow, milliseconds: Sequence[float]) -> tuple[float, ...]:
+    return tuple(ms for ms, status in zip(milliseconds, row.thermal, strict=True) if not status)
 
 
 def parse_threads(text: str) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from edge_kit.spec.load import SpecError, check_schema
 from edge_kit.verify.compare import ImageRun
 from model_opt.resources import config_dir
 
+_PER_ROUND = ("det_ms", "rec_ms", "total_ms", "thermal", "hidden")
+"""What a row of the bench holds one value of for each round."""
 _HINT = "the app and this kit must be of one version: build the bundle again and install its app"
 
 
@@ -29,18 +32,38 @@ class Check:
 
 @dataclass(frozen=True)
 class BenchRow:
-    """Latencies of one setting in milliseconds, one number for each round over all images."""
+    """Latencies of one setting in milliseconds, and the device's state, one value for each round over all images."""
 
     threads: int
-    power_mode: str
+    power_mode: str | None
+    """``None`` with an engine that knows no power modes."""
     det_ms: tuple[float, ...]
     rec_ms: tuple[float, ...]
     total_ms: tuple[float, ...]
+    thermal: tuple[int | None, ...]
+    """Android's thermal status: 0 none, above it throttles; ``None`` where it is not known."""
+    hidden: tuple[bool, ...]
+    """Whether the screen was dark or locked, when an app gets the small cores."""
+
+    @property
+    def name(self) -> str:
+        """The setting in words."""
+        return f"{self.threads} threads" + (f" and {self.power_mode}" if self.power_mode else "")
+
+    @property
+    def throttled(self) -> int:
+        """How many rounds the device was too hot for; they do not count."""
+        return sum(bool(status) for status in self.thermal)
+
+    @property
+    def counted_ms(self) -> tuple[float, ...]:
+        """``total_ms`` of the rounds that count."""
+        return tuple(ms for ms, status in zip(self.total_ms, self.thermal, strict=True) if not status)
 
     @property
     def median_ms(self) -> float:
-        """The median of ``total_ms``."""
-        return float(np.median(self.total_ms))
+        """The median of ``counted_ms``; not a number where every round was throttled."""
+        return float(np.median(self.counted_ms)) if self.counted_ms else math.nan
 
 
 @dataclass(frozen=True)
@@ -51,6 +74,7 @@ class SelfTestReport:
     model: str
     abi: str
     api: int
+    cores_mhz: tuple[int, ...]
     engine: str
     opt_version: str
     recipe: str
@@ -66,6 +90,11 @@ def read_report(data: bytes, path: Path) -> SelfTestReport:
     Raises ``DeployError`` for what is no JSON, breaks the schema, or holds an image twice or with lines that lack a
     box, a text or a score.
     """
+    return report_of(read_document(data, path), path)
+
+
+def read_document(data: bytes, path: Path) -> Mapping[str, Any]:
+    """Return the report in ``data`` as JSON; ``DeployError`` for what is no JSON or breaks the schema."""
     try:
         document = parse_json(data)
         check_schema(document, config_dir() / "selftest_report.schema.json", path)
@@ -73,10 +102,32 @@ def read_report(data: bytes, path: Path) -> SelfTestReport:
         raise DeployError(f"the app's report is no JSON: {error}", path=path, hint=_HINT) from error
     except SpecError as error:
         raise DeployError(f"the app's report is not as agreed: {error.what}", path=path, hint=_HINT) from error
-    return _report(document, path)  # type: ignore[arg-type]  # the schema says that it is a mapping
+    return document  # type: ignore[return-value]  # the schema says that it is a mapping
 
 
-def _report(document: Mapping[str, Any], path: Path) -> SelfTestReport:
+def merge_benches(documents: Sequence[Mapping[str, Any]], path: Path) -> dict[str, Any]:
+    """Return one report of several benches of one device: a row for each setting, with the rounds of all runs.
+
+    Raises ``DeployError`` when the app's engine changed between two runs.
+    """
+    engines = list(dict.fromkeys(str(document["engine"]) for document in documents))
+    if len(engines) > 1:
+        raise DeployError(
+            f"the app ran with {engines[0]} first and with {engines[1]} later",
+            path=path,
+            hint="look at the app on the device: Paddle Lite may have ended it, and OpenCV takes its place then",
+        )
+    rows: dict[tuple[int, str | None], dict[str, Any]] = {}
+    for row in (row for document in documents for row in document["bench"]):
+        merged = rows.setdefault((row["threads"], row["power_mode"]), {**row, **{key: [] for key in _PER_ROUND}})
+        for key in _PER_ROUND:
+            merged[key] = [*merged[key], *row[key]]
+    errors = list(dict.fromkeys(error for document in documents for error in document["errors"]))
+    return {**documents[0], "bench": list(rows.values()), "errors": errors}
+
+
+def report_of(document: Mapping[str, Any], path: Path) -> SelfTestReport:
+    """Return a report that keeps the schema; ``DeployError`` as ``read_report``."""
     images = tuple(_image(row, path) for row in document["images"])
     names = [image.name for image in images]
     twice = {name for name in names if names.count(name) > 1}
@@ -84,7 +135,7 @@ def _report(document: Mapping[str, Any], path: Path) -> SelfTestReport:
         raise DeployError(f"the app's report holds the image {min(twice)!r} twice", path=path, hint=_HINT)
     return SelfTestReport(
         app_version=document["app_version"],
-        **document["device"],
+        **{**document["device"], "cores_mhz": tuple(document["device"]["cores_mhz"])},
         engine=document["engine"],
         opt_version=document["opt_version"],
         recipe=document["bundle_recipe"],
@@ -106,8 +157,8 @@ def _image(row: Mapping[str, Any], path: Path) -> ImageRun:
 
 
 def _bench(row: Mapping[str, Any], path: Path) -> BenchRow:
-    lists = [tuple(map(float, row[key])) for key in ("det_ms", "rec_ms", "total_ms")]
-    if len({len(numbers) for numbers in lists}) != 1:
-        counts = ", ".join(str(len(numbers)) for numbers in lists)
-        raise DeployError(f"the app's bench has rounds of {counts} numbers", path=path, hint=_HINT)
-    return BenchRow(row["threads"], row["power_mode"], *lists)
+    if len({len(row[key]) for key in _PER_ROUND}) != 1:
+        counts = ", ".join(f"{len(row[key])} of {key}" for key in _PER_ROUND)
+        raise DeployError(f"the app's bench has no value for each round: {counts}", path=path, hint=_HINT)
+    det, rec, total = (tuple(map(float, row[key])) for key in ("det_ms", "rec_ms", "total_ms"))
+    return BenchRow(row["threads"], row["power_mode"], det, rec, total, tuple(row["thermal"]), tuple(row["hidden"]))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge_kit.android.apk import package_of
 from edge_kit.deploy.adb import Adb, DeployError
-from edge_kit.deploy.report import SelfTestReport, read_report
+from edge_kit.deploy.report import SelfTestReport, read_document, report_of
+from edge_kit.deploy.steady import unlock
 from model_opt.files import write_atomic
 
 ACTIVITY = "org.edgekit.ocr.app.SelfTestActivity"
@@ -25,11 +27,15 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class SelfTestRequest:
-    """What the app is asked for: comparisons, and with ``bench`` latencies for each of threads and power modes."""
+    """What the app is asked for: comparisons, or with ``bench`` the latencies of one setting.
+
+    Threads and power mode that are ``None`` are those of the app's settings.
+    """
 
     bench: bool = False
-    threads: Sequence[int] = ()
-    power_modes: Sequence[str] = ()
+    threads: int | None = None
+    power_mode: str | None = None
+    rounds: int | None = None
     seconds: float = 900.0
     """How long the app may take."""
     poll_seconds: float = 2.0
@@ -37,10 +43,8 @@ class SelfTestRequest:
     def extras(self) -> tuple[str, ...]:
         """Return the intent's extras as arguments of ``am start``."""
         values = {"report": REPORT, "mode": "bench" if self.bench else "verify"}
-        if self.threads:
-            values["threads"] = ",".join(map(str, self.threads))
-        if self.power_modes:
-            values["power"] = ",".join(self.power_modes)
+        given = {"threads": self.threads, "power": self.power_mode, "rounds": self.rounds}
+        values |= {key: str(value) for key, value in given.items() if value is not None}
         return ("--ez", "run", "true", *(word for key, value in values.items() for word in ("--es", key, value)))
 
 
@@ -49,21 +53,45 @@ def run_selftest(
 ) -> SelfTestReport:
     """Install ``apk``, run its self-test and return the report; ``keep`` is where to leave a copy of it.
 
-    Which app is asked is the APK's own application id. Raises ``ApkFault`` for a file that is no APK,
-    ``DeployError`` when the app cannot be installed or started, ends before its report is written, takes
+    Which app is asked is the APK's own application id. Raises ``ApkFault`` for a file that is no APK, ``DeployError``
+    when the app cannot be installed or started, the device is locked, the app ends before its report is written, takes
     longer than ``request.seconds``, or writes a report that is not as agreed.
     """
     package = package_of(apk)
     progress("installing the app")
     adb.install(apk, package)
+    document = run_app(adb, package, request, progress, keep)
+    return report_of(document, keep or Path(report_place(package)))
+
+
+def report_folder(package: str) -> str:
+    """Return the folder on a device where the app with the application id ``package`` leaves its reports."""
+    return f"/sdcard/Android/data/{package}/files/selftest"
+
+
+def report_place(package: str) -> str:
+    """Return the path on a device of the report of the app with the application id ``package``."""
+    return f"{report_folder(package)}/{REPORT}"
+
+
+def run_app(
+    adb: Adb, package: str, request: SelfTestRequest, progress: Progress, keep: Path | None = None
+) -> Mapping[str, Any]:
+    """Run the self-test of the installed app ``package`` in a process of its own and return its report as JSON.
+
+    Raises ``DeployError`` as ``run_selftest``.
+    """
+    place = report_place(package)
     adb.shell(f"am force-stop {package}")
-    place = f"/sdcard/Android/data/{package}/files/selftest/{REPORT}"
     adb.shell(f"rm -f {place}")  # a report of another run must not be taken for this one's
-    adb.shell("input keyevent KEYCODE_WAKEUP")  # in the dark Android slows an app down
+    unlock(adb, request.poll_seconds)
     progress("starting the self-test")
     _start(adb, package, request)
     _await(adb, package, place, request, progress)
-    return _fetch(adb, place, keep)
+    data = _fetch(adb, place)
+    if keep is not None:
+        keep_report(keep, data)
+    return read_document(data, keep or Path(place))
 
 
 def _start(adb: Adb, package: str, request: SelfTestRequest) -> None:
@@ -78,7 +106,7 @@ def _start(adb: Adb, package: str, request: SelfTestRequest) -> None:
 
 
 def _await(adb: Adb, package: str, place: str, request: SelfTestRequest, progress: Progress) -> None:
-    """Return when the report is there; the app writes it at once, so what is there is whole."""
+    """Return when the report is there; the app renames a finished file, so what is there is complete."""
     started, gone = time.monotonic(), 0
     while True:
         state = adb.shell(f"if [ -f {place} ]; then echo ready; else pidof {package} || echo gone; fi")
@@ -107,20 +135,22 @@ def _crash(adb: Adb, package: str) -> str:
     return " | ".join(told[-4:]) or "the device's crash log says nothing of it"
 
 
-def _fetch(adb: Adb, place: str, keep: Path | None) -> SelfTestReport:
+def _fetch(adb: Adb, place: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="edge-kit-") as scratch:
         local = Path(scratch) / REPORT
         adb.run("pull", place, str(local))
         try:
-            data = local.read_bytes()
+            return local.read_bytes()
         except OSError as error:
             what = f"adb pulled no report: {error.strerror}"
             raise DeployError(what, path=place, hint="run the command again") from error
-    if keep is not None:
-        try:
-            write_atomic(keep, data)
-        except OSError as error:
-            raise DeployError(
-                f"cannot keep the report: {error.strerror}", path=keep, hint="choose another place"
-            ) from error
-    return read_report(data, keep or Path(place))
+
+
+def keep_report(path: Path, data: bytes) -> None:
+    """Write a report to the user's place; ``DeployError`` when it cannot be written."""
+    try:
+        write_atomic(path, data)
+    except OSError as error:
+        raise DeployError(
+            f"cannot keep the report: {error.strerror}", path=path, hint="choose another place"
+        ) from error

@@ -125,7 +125,8 @@ def test_the_app_keeps_every_promise(built):
     assert (found.package, found.version_name) == ("org.edgekit.ocr", "0.1.0")
     assert (found.min_sdk, found.target_sdk) == (26, 36)
     package = "org.edgekit.ocr.app"
-    assert set(found.exported) == {f"{package}.{n}Activity" for n in ("Main", "Result", "SelfTest")}
+    assert set(found.exported) == {f"{package}.{n}Activity" for n in ("Main", "Pictures", "Result", "SelfTest")}
+    assert found.openings == ()
     assert found.abis == ("arm64-v8a",)
     assert not found.debuggable
 

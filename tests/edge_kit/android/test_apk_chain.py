@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import subprocess
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from elf_writer import shared_object
 
 from edge_kit.android.api import read_api, unknown_references
 from edge_kit.android.apk import assemble, check_apk, package_of, signature_schemes, summarise
+from edge_kit.android.axml import read_axml
 from edge_kit.android.dex import make_dex, read_dex
 from edge_kit.android.errors import AndroidError, ApkFault, ToolFailed
 from edge_kit.android.identity import MAX_ID, check_application_id
@@ -30,6 +32,7 @@ def test_the_apk_keeps_every_promise(sample):
     assert (found.package, found.version_code, found.version_name) == ("org.edgekit.sample", 7, "1.2")
     assert (found.min_sdk, found.target_sdk) == (26, 36)
     assert found.exported == ("org.edgekit.sample.Main",)
+    assert found.openings == ()
     assert found.abis == ("arm64-v8a",)
     assert found.schemes == ("v2", "v3")
     assert not found.debuggable
@@ -183,6 +186,41 @@ def test_a_finished_apk_with_an_undeclared_input_size_is_refused(sample, opencv,
     with pytest.raises(AndroidError, match="leaves a side open") as caught:
         check_apk((tmp_path / "a.apk").read_bytes(), "a.apk", ("android.permission.CAMERA",))
     assert caught.value.path == "a.apk/assets/bundle/models/cls.onnx"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            'android:authorities="${applicationId}.files"\n            android:exported="false"',
+            'android:authorities="${applicationId}.files"\n            android:exported="true"',
+            r"any app may ask its provider .*\.Files",
+        ),
+        ('android:allowBackup="false"', 'android:allowBackup="true"', "may be backed up"),
+        ('android:dataExtractionRules="@xml/rules"', "", "copied to another device"),
+    ],
+)
+def test_files_that_may_leave_the_app_break_a_promise(sample, android_kit, tmp_path, before, after, words):
+    manifest = (SAMPLE / "AndroidManifest.xml").read_text()
+    assert before in manifest
+    (tmp_path / "AndroidManifest.xml").write_text(manifest.replace(before, after))
+    linked = link_resources(
+        tmp_path / "AndroidManifest.xml",
+        SAMPLE / "res",
+        android_kit.framework,
+        tmp_path,
+        IDENTITY,
+        extract_native=False,
+    )
+    data = assemble(linked.base, sample.dex, {}, {}, stored=True)
+    with pytest.raises(ApkFault, match=words):
+        check_apk(data, "a.apk", ("android.permission.CAMERA",))
+
+
+def test_an_authority_is_the_apps_own(sample):
+    with zipfile.ZipFile(sample.signed) as archive:
+        manifest = read_axml(archive.read("AndroidManifest.xml"), "AndroidManifest.xml")
+    assert next(manifest.all("provider")).attributes["authorities"] == "org.edgekit.sample.files"
 
 
 def test_a_changed_byte_breaks_the_signature(sample, tmp_path):

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from axml_writer import compiled_xml
 
 from edge_kit.build.manifest import Manifest
 from edge_kit.build.output import write_bundle
@@ -31,6 +32,7 @@ def bundle(tmp_path):
     apk = tmp_path / "made.apk"
     with zipfile.ZipFile(apk, "w") as archive:
         document = {"engine": "nb", "images": [{"file": "sign.png", "lines": [LINE]}]}
+        archive.writestr("AndroidManifest.xml", compiled_xml("manifest", {"package": "com.example.reader"}))
         archive.writestr("assets/selftest/expected.json", json.dumps(document))
     manifest = Manifest("arm64", "fp32", "generic-arm64", {})
     write_bundle(tmp_path / "bundle", {"edge-ocr.apk": apk.read_bytes(), "labels.txt": b"A"}, manifest)
@@ -44,8 +46,8 @@ def report():
         "seconds": {"total": 0.2},
     }  # fmt: skip
     return {
-        "report_version": 1, "app_version": "0.1.0", "engine": "opencv", "opt_version": "v2.14-rc",
-        "device": {"model": "Acme One", "abi": "arm64-v8a", "api": 34}, "bundle_recipe": "fp32",
+        "report_version": 2, "app_version": "0.1.0", "engine": "opencv", "opt_version": "v2.14-rc",
+        "device": {"model": "Acme One", "abi": "arm64-v8a", "api": 34, "cores_mhz": []}, "bundle_recipe": "fp32",
         "golden": [{"name": "resize", "passed": True, "detail": ""}], "images": [image], "bench": [], "errors": [],
     }  # fmt: skip
 
@@ -90,17 +92,22 @@ def test_a_failed_gate_ends_with_one_and_names_the_image(bundle, report, replay)
 
 
 def test_a_bench_suggests_a_valid_profile(bundle, report, replay, tmp_path):
-    report["bench"] = [
-        {"threads": t, "power_mode": "LITE_POWER_HIGH", "det_ms": [ms], "rec_ms": [ms], "total_ms": [2 * ms]}
-        for t, ms in ((1, 900.0), (4, 300.0))
-    ]
-    replay(report)
-    done = run("bench", bundle, "--threads", "1,4", "--power", "LITE_POWER_HIGH", "--save", tmp_path / "mine.yaml")
+    replay({**report, "engine": "paddle_lite"}, milliseconds={"1 LITE_POWER_HIGH": 900.0, "4 LITE_POWER_HIGH": 600.0})
+    quick = ("--pause", "0", "--passes", "2")
+    settings = ("--threads", "1,4", "--power", "LITE_POWER_HIGH")
+    done = run("bench", bundle, *settings, *quick, "--save", tmp_path / "mine.yaml", "--report", tmp_path / "kept.json")
     assert done.returncode == 0, done.stderr
     assert load_profile(str(tmp_path / "mine.yaml")).value("threads") == 4
-    assert "600.0" in done.stdout
-    started = next(line for line in (tmp_path / "calls").read_text().splitlines() if "am start" in line)
-    assert "--es threads 1,4 --es power LITE_POWER_HIGH" in started
+    for words in ("600.0", "held its clocks"):
+        assert words in done.stdout
+    kept = json.loads((tmp_path / "kept.json").read_text())
+    assert [(row["threads"], len(row["total_ms"])) for row in kept["bench"]] == [(1, 4), (4, 4)]
+
+
+def test_a_bench_on_a_hot_device_suggests_nothing(bundle, report, replay):
+    replay(report, milliseconds={"2 LITE_POWER_HIGH": 900.0}, hot=3)
+    done = run("bench", bundle, "--threads", "2", "--power", "LITE_POWER_HIGH", "--pause", "0")
+    error(done, "too hot", "2 threads and LITE_POWER_HIGH: 6 of 6 rounds", "--cool-down")
 
 
 def error(done, *words):

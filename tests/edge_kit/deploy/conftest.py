@@ -54,8 +54,8 @@ def report() -> dict:
             }
         )
     return {
-        "report_version": 1, "app_version": "0.1.0", "engine": "opencv", "opt_version": "v2.14-rc",
-        "device": {"model": "Acme One", "abi": "arm64-v8a", "api": 34}, "bundle_recipe": "fp32",
+        "report_version": 2, "app_version": "0.1.0", "engine": "opencv", "opt_version": "v2.14-rc",
+        "device": {"model": "Acme One", "abi": "arm64-v8a", "api": 34, "cores_mhz": []}, "bundle_recipe": "fp32",
         "golden": [{"name": "resize", "passed": True, "detail": ""}], "images": images, "bench": [], "errors": [],
     }  # fmt: skip
 

@@ -47,10 +47,26 @@ def test_a_file_that_is_no_apk_is_told_before_the_device_is_touched(device, tmp_
     assert not any("install" in call for call in device.calls())
 
 
-def test_a_bench_asks_for_every_setting_at_once(device, apk):
-    selftest(apk, SelfTestRequest(True, (1, 4), ("LITE_POWER_HIGH", "LITE_POWER_LOW"), 20.0, 0.01))
+def test_a_bench_asks_for_one_setting(device, apk):
+    selftest(apk, SelfTestRequest(True, 4, "LITE_POWER_HIGH", 2, 20.0, 0.01))
     start = next(call[3] for call in device.calls() if call[2:] and call[-1].startswith("am start"))
-    assert start.endswith("--es mode bench --es threads 1,4 --es power LITE_POWER_HIGH,LITE_POWER_LOW")
+    assert start.endswith("--es mode bench --es threads 4 --es power LITE_POWER_HIGH --es rounds 2")
+
+
+def test_a_lock_screen_that_goes_is_waited_for(device, apk):
+    device.says(locked=2)
+    assert selftest(apk).engine == "opencv"
+    asked = [call[-1] for call in device.calls()]
+    assert asked.index("input keyevent KEYCODE_WAKEUP") < asked.index("wm dismiss-keyguard || true")
+    assert asked.count("dumpsys window policy") == 3
+
+
+def test_a_locked_device_is_refused_before_the_app_starts(device, apk):
+    device.says(locked=1000)
+    with pytest.raises(DeployError, match="A1B2 is locked") as caught:
+        selftest(apk)
+    assert "unlock it" in str(caught.value)
+    assert not any("am start" in call[-1] for call in device.calls())
 
 
 @pytest.mark.parametrize(
@@ -100,7 +116,7 @@ def test_a_missing_adb_says_how_to_get_it(monkeypatch, tmp_path):
         ("INSTALL_FAILED_NO_MATCHING_ABIS: Failed to extract native libraries", "ABI"),
         ("INSTALL_FAILED_INSUFFICIENT_STORAGE", "make room"),
         ("INSTALL_PARSE_FAILED_NO_CERTIFICATES", "damaged or not signed"),
-        ("INSTALL_FAILED_SOMETHING_NEW", "mend what adb says"),
+        ("INSTALL_FAILED_SOMETHING_NEW", "correct what adb says"),
     ],
 )
 @pytest.mark.parametrize("exit_code", [0, 1])  # old versions of adb end with 0

@@ -102,7 +102,7 @@ def test_a_recipe_without_gates_is_an_error(device, apk):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda r: r.update(report_version=2), "report_version"),
+        (lambda r: r.update(report_version=1), "report_version"),
         (lambda r: r.pop("device"), "device"),
         (lambda r: r.update(surprise=1), "surprise"),
         (lambda r: r["images"][0]["boxes"][0].pop(), "boxes"),
@@ -110,8 +110,10 @@ def test_a_recipe_without_gates_is_an_error(device, apk):
         (lambda r: r["images"][0]["scores"].__setitem__(0, 7), "scores"),
         (lambda r: r["images"][0]["boxes"][0].__setitem__(0, [10**12, 0]), "boxes"),
         (lambda r: r["images"].append(r["images"][0]), "'sign.png' twice"),
-        (lambda r: r["bench"].append(bench_row(total_ms=[1.0])), "rounds of 2, 2, 1"),
+        (lambda r: r["bench"].append(bench_row(total_ms=[1.0])), "2 of rec_ms, 1 of total_ms"),
         (lambda r: r["bench"].append(bench_row(power_mode="TURBO")), "power_mode"),
+        (lambda r: r["bench"].append(bench_row(thermal=[0])), "1 of thermal"),
+        (lambda r: r["bench"].append(bench_row(thermal=[0, 9])), "thermal"),
     ],
 )
 def test_a_report_that_is_not_as_agreed_is_an_error(device, change, words):
@@ -123,7 +125,10 @@ def test_a_report_that_is_not_as_agreed_is_an_error(device, change, words):
 
 
 def bench_row(**changes):
-    row = {"threads": 1, "power_mode": "LITE_POWER_HIGH", "det_ms": [1.0, 2.0], "rec_ms": [1.0, 2.0]}
+    row = {
+        "threads": 1, "power_mode": "LITE_POWER_HIGH", "det_ms": [1.0, 2.0], "rec_ms": [1.0, 2.0],
+        "thermal": [0, None], "hidden": [False, False],
+    }  # fmt: skip
     return {**row, "total_ms": [2.0, 4.0], **changes}
 
 

@@ -3,6 +3,15 @@ package org.edgekit.ocr
 import org.opencv.core.CvException
 import org.opencv.core.Mat
 
+/** Is told how far the reading of an image is, on the thread that reads. */
+interface OcrProgress {
+    /** [boxes] were found and will be recognised; once for each image. */
+    fun found(boxes: Int)
+
+    /** One more box was recognised; its line may still score too low to be in the result. */
+    fun recognised()
+}
+
 /**
  * Reads images by one profile of the specification; it owns its engines and closes them.
  *
@@ -20,10 +29,13 @@ class OcrPipeline(
     private val tidier = BoxTidier(profile.boxes)
 
     /** Returns boxes, texts and scores of [image] (CV_8UC3, BGR); throws [OcrException]. */
-    fun read(image: Mat): OcrResult {
+    fun read(image: Mat): OcrResult = read(image, Unwatched)
+
+    /** As [read], and tells [progress] after each step. */
+    fun read(image: Mat, progress: OcrProgress): OcrResult {
         checkImage(image)
         try {
-            return readChecked(image)
+            return readChecked(image, progress)
         } catch (error: CvException) {
             throw ImageException("OpenCV cannot work on the image: ${error.message}", "give another image", error)
         } catch (error: OutOfMemoryError) {
@@ -35,13 +47,15 @@ class OcrPipeline(
         }
     }
 
-    private fun readChecked(image: Mat): OcrResult {
+    private fun readChecked(image: Mat, progress: OcrProgress): OcrResult {
         val clock = StageClock()
         val boxes = detect(image, clock)
+        progress.found(boxes.size)
         for (stage in listOf("rec_pre", "rec", "rec_post")) clock.add(stage, 0.0)
         val lines = ArrayList<OcrLine>(boxes.size)
         for (box in boxes) {
             val read = recognise(image, box, clock)
+            progress.recognised()
             if (read.score >= profile.dropScore) {
                 lines.add(OcrLine(IntArray(8) { box.corners[it].toInt() }, box.score, read.text, read.score))
             }
@@ -79,4 +93,10 @@ class OcrPipeline(
         rec.close()
         cls?.close()
     }
+}
+
+private object Unwatched : OcrProgress {
+    override fun found(boxes: Int) = Unit
+
+    override fun recognised() = Unit
 }

@@ -48,6 +48,25 @@ class OcrPipelineTest {
     }
 
     @Test
+    fun `progress tells the boxes first and then each line, those that are left out too`() {
+        val told = ArrayList<String>()
+        val progress = object : OcrProgress {
+            override fun found(boxes: Int) {
+                told.add("found $boxes")
+            }
+
+            override fun recognised() {
+                told.add("recognised")
+            }
+        }
+        val result = matScope { scope ->
+            pipeline(rules = profile.copy(dropScore = 0.76)).read(scope.own(plainImage(320, 64)), progress)
+        }
+        assertEquals(0, result.lines.size)
+        assertEquals(listOf("found 1", "recognised"), told)
+    }
+
+    @Test
     fun `images of strange sizes are read`() {
         val sizes = listOf(Pair(1, 1), Pair(1, 2), Pair(3, 1), Pair(2000, 1), Pair(1, 2000), Pair(31, 33), Pair(32766, 8))
         for ((width, height) in sizes) {

@@ -1,8 +1,8 @@
 package org.edgekit.ocr.app
 
-import android.content.res.AssetManager
 import java.io.File
 import java.io.IOException
+import java.io.InputStream
 import java.security.MessageDigest
 import org.edgekit.ocr.BundleException
 import org.edgekit.ocr.OcrProfile
@@ -47,8 +47,8 @@ class BundleInfo(
     }
 }
 
-/** The bundle among the app's [assets]; every file is checked against its sum. [folder] keeps unpacked models. */
-class AppBundle(private val assets: AssetManager, private val folder: File) {
+/** The bundle among the app's assets, which [asset] opens; every file is checked against its sum. [folder] keeps unpacked models. */
+class AppBundle(private val folder: File, private val asset: (String) -> InputStream) {
     val info: BundleInfo by lazy { BundleInfo.parse(String(bytes("assets.json"), Charsets.UTF_8)) }
     val runtime: RuntimeConfig by lazy { RuntimeConfig.parse(text("runtime_config.json")) }
 
@@ -90,7 +90,7 @@ class AppBundle(private val assets: AssetManager, private val folder: File) {
     }
 
     private fun bytes(name: String): ByteArray = try {
-        assets.open("$ROOT/$name").use { it.readBytes() }
+        asset("$ROOT/$name").use { it.readBytes() }
     } catch (error: IOException) {
         throw BundleException("the app lacks $ROOT/$name", HINT, error)
     }

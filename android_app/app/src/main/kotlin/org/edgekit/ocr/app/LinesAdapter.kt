@@ -8,8 +8,12 @@ import android.widget.TextView
 import java.text.NumberFormat
 import org.edgekit.ocr.OcrLine
 
-/** Rows of a list: the text of a line and its score in percent. */
-class LinesAdapter(private val inflater: LayoutInflater, private val lines: List<OcrLine>) : BaseAdapter() {
+/** Rows of a list: the text of a line, its score in percent, and a button that calls [copy] with the text. */
+class LinesAdapter(
+    private val inflater: LayoutInflater,
+    private val lines: List<OcrLine>,
+    private val copy: (String) -> Unit,
+) : BaseAdapter() {
     override fun getCount(): Int = lines.size
 
     override fun getItem(position: Int): OcrLine = lines[position]
@@ -23,6 +27,9 @@ class LinesAdapter(private val inflater: LayoutInflater, private val lines: List
         row.findViewById<TextView>(R.id.text).text = line.text
         row.findViewById<TextView>(R.id.score).text = row.context.getString(R.string.result_score, percent)
         row.contentDescription = row.context.getString(R.string.result_line, line.text, percent)
+        val button = row.findViewById<View>(R.id.copy)
+        button.contentDescription = row.context.getString(R.string.copy_line, line.text)
+        button.setOnClickListener { copy(line.text) }
         return row
     }
 

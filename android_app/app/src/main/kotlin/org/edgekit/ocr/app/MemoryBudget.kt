@@ -12,9 +12,15 @@ object MemoryBudget {
 
     /** Returns the budget in pixels: half of what is free above the system's own threshold. */
     fun pixels(context: Context): Long {
-        val memory = ActivityManager.MemoryInfo()
-        context.getSystemService(ActivityManager::class.java).getMemoryInfo(memory)
+        val memory = of(context)
         return pixels(memory.availMem - memory.threshold)
+    }
+
+    /** Whether the system counts itself as short of memory now. */
+    fun isShort(context: Context): Boolean = of(context).lowMemory
+
+    private fun of(context: Context) = ActivityManager.MemoryInfo().also {
+        context.getSystemService(ActivityManager::class.java).getMemoryInfo(it)
     }
 
     /** Returns the budget for [freeBytes]; every ordinary screenshot fits into the least of it. */

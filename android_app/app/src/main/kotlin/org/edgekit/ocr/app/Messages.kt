@@ -23,6 +23,18 @@ object Messages {
             context.getString(R.string.error_details, details.joinToString(". "))
     }
 
+    /** Returns where a job stands that has not ended. */
+    fun progress(context: Context, state: JobState): String {
+        if (state is JobState.Waiting) return context.getString(R.string.result_waiting)
+        val running = state as? JobState.Running
+        val found = running?.found ?: return context.getString(R.string.result_reading)
+        return context.resources.getQuantityString(R.plurals.result_reading_lines, found, running.lines, found)
+    }
+
+    /** Returns the sentence alone that [of] begins with. */
+    fun short(context: Context, error: Throwable): String =
+        context.getString(sentence(if (error is ExecutionException) error.cause ?: error else error))
+
     private fun sentence(error: Throwable): Int = when {
         lacksMemory(error) -> R.string.error_memory
         error is OcrException -> sentence(error)
@@ -34,7 +46,7 @@ object Messages {
     }
 
     /** Whether memory ran out somewhere below: Java's own, or that of OpenCV, whose error -4 it is. */
-    private fun lacksMemory(error: Throwable): Boolean = generateSequence(error) { it.cause }.take(MOST_CAUSES).any {
+    fun lacksMemory(error: Throwable): Boolean = generateSequence(error) { it.cause }.take(MOST_CAUSES).any {
         it is OutOfMemoryError || it is CvException && "(-4:" in it.message.orEmpty()
     }
 

@@ -25,8 +25,13 @@ class PictureView(context: Context, attributes: AttributeSet? = null) : View(con
     /** Called with the index of a line whose box was tapped. */
     var onLine: ((Int) -> Unit)? = null
 
+    /** Whether there is a picture. */
+    val isShowing: Boolean get() = bitmap != null
+
     /** Shows [bitmap], perhaps smaller than the picture, under the boxes of [result], which may still be unknown. */
     fun show(bitmap: Bitmap, result: OcrResult?) {
+        // While it is being read, the same is shown again and again: the user's zoom stays.
+        if (bitmap === this.bitmap && result === this.result) return
         this.bitmap = bitmap
         this.result = result
         refit()

@@ -2,7 +2,6 @@ package org.edgekit.ocr.app
 
 import android.graphics.Bitmap
 import java.io.ByteArrayOutputStream
-import java.io.File
 import kotlin.math.max
 import kotlin.math.roundToInt
 import org.edgekit.ocr.matScope
@@ -14,6 +13,7 @@ import org.opencv.imgproc.Imgproc
 object Preview {
     /** Longest side in pixels: sharp when zoomed, and 16 MB at most. */
     const val SIDE = 2048
+    private const val THUMB_SIDE = 192
 
     /** Returns [image] (BGR) as a bitmap whose longest side is [side] at most. */
     fun bitmap(image: Mat, side: Int = SIDE): Bitmap = matScope { scope ->
@@ -25,12 +25,17 @@ object Preview {
         Pixels.toBitmap(small)
     }
 
-    /** Writes [image] as a JPEG to look at; throws `IOException` when the storage is full. */
-    fun write(image: Mat, file: File) {
-        val bitmap = bitmap(image)
+    /** Keeps [image] in [session] as JPEGs to look at, large and small; throws `IOException` when the storage is full. */
+    fun write(image: Mat, session: Session) {
+        session.put(session.preview, jpeg(image, SIDE))
+        session.put(session.thumb, jpeg(image, THUMB_SIDE))
+    }
+
+    private fun jpeg(image: Mat, side: Int): ByteArray {
+        val bitmap = bitmap(image, side)
         val bytes = ByteArrayOutputStream()
         bitmap.compress(Bitmap.CompressFormat.JPEG, 92, bytes)
         bitmap.recycle()
-        replace(file, bytes.toByteArray())
+        return bytes.toByteArray()
     }
 }

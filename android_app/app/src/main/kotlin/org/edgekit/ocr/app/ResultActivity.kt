@@ -2,7 +2,6 @@ package org.edgekit.ocr.app
 
 import android.app.Activity
 import android.app.AlertDialog
-import android.content.ContentResolver
 import android.content.Context
 import android.content.Intent
 import android.graphics.Bitmap
@@ -14,9 +13,8 @@ import android.view.MenuItem
 import android.view.View
 import android.widget.ListView
 import android.widget.TextView
-import java.io.FileNotFoundException
+import java.io.File
 import java.io.IOException
-import java.io.InputStream
 import java.text.NumberFormat
 import org.edgekit.ocr.OcrResult
 
@@ -28,6 +26,9 @@ class ResultActivity : Activity() {
     private var job: ReadJob? = null
     private var reading: Reading? = null
     private var dialog: AlertDialog? = null
+    private var selected = NONE
+    private var bitmap: Bitmap? = null
+    private var decoding = false
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
@@ -37,40 +38,44 @@ class ResultActivity : Activity() {
         picture.onLine = { select(it) }
         list.setOnItemClickListener { _, _, position, _ -> select(position) }
         list.setOnItemLongClickListener { _, _, position, _ -> copy(reading?.result?.lines?.get(position)?.text) }
+        selected = state?.getInt(SELECTED, NONE) ?: NONE
         openSession(state)
-        state?.getInt(SELECTED, NONE)?.takeIf { it != NONE }?.let { select(it) }
     }
 
     override fun onSaveInstanceState(state: Bundle) {
         super.onSaveInstanceState(state)
         state.putString(SESSION, session?.id)
-        state.putInt(SELECTED, list.checkedItemPosition)
+        state.putInt(SELECTED, selected)
     }
 
     override fun onDestroy() {
         job?.listener = null
         // A dialog that outlives its screen is leaked.
         dialog?.dismiss()
-        // A result that nobody can come back to is not worth the battery.
-        if (isFinishing) job?.cancel()
+        // Who leaves does not wait for it; a list of pictures goes on.
+        if (isFinishing && SharedPictures.extra(intent, FROM_LIST) != true) job?.cancel()
         super.onDestroy()
     }
 
     private fun openSession(state: Bundle?) = try {
-        val id = state?.getString(SESSION) ?: extra(intent, SESSION) as? String
+        val id = state?.getString(SESSION) ?: SharedPictures.extra(intent, SESSION) as? String
         val found = id?.let { ocr.sessions.find(it) } ?: ocr.sessions.create()
         session = found
-        val kept = found.reading
-        if (kept != null) showReading(kept) else follow(ocr.reader.jobOf(found.id) ?: start(found))
+        val job = ocr.reader.jobOf(found.id)
+        when {
+            job != null -> follow(job)
+            found.isRead -> load({ found.reading }) { if (it != null) showReading(it) else follow(start(found)) }
+            else -> follow(start(found))
+        }
     } catch (error: IOException) {
         showFault(error)
     }
 
     private fun start(session: Session): ReadJob {
-        val uri = sharedPicture(intent)
+        val uri = SharedPictures.one(intent)
         // Of the application: the job may outlive this screen.
         val resolver = applicationContext.contentResolver
-        return ocr.reader.start(session) { openPicture(resolver, uri) }
+        return ocr.reader.start(session) { SharedPictures.open(resolver, uri) }
     }
 
     private fun follow(job: ReadJob) {
@@ -80,9 +85,10 @@ class ResultActivity : Activity() {
     }
 
     private fun show(state: JobState) {
-        showRunning(state is JobState.Running)
+        showRunning(!state.ended)
+        if (state is JobState.Running && state.preview) showPicture()
         when (state) {
-            is JobState.Running -> showProgress(state.lines)
+            is JobState.Waiting, is JobState.Running -> showProgress(state)
             is JobState.Done -> showReading(state.reading)
             is JobState.Failed -> showFault(state.cause)
             is JobState.Cancelled -> showStatus(getString(R.string.result_cancelled), again = true)
@@ -95,13 +101,8 @@ class ResultActivity : Activity() {
         if (running) findViewById<View>(R.id.status).visibility = View.GONE
     }
 
-    private fun showProgress(lines: Int) {
-        val text = if (lines == 0) {
-            getString(R.string.result_reading)
-        } else {
-            resources.getQuantityString(R.plurals.result_reading_line, lines, lines)
-        }
-        findViewById<TextView>(R.id.progress_text).text = text
+    private fun showProgress(state: JobState) {
+        findViewById<TextView>(R.id.progress_text).text = Messages.progress(this, state)
     }
 
     private fun showFault(error: Throwable) {
@@ -121,16 +122,31 @@ class ResultActivity : Activity() {
         val result = reading.result
         showRunning(false)
         showStatus(summary(reading), again = false)
-        list.adapter = LinesAdapter(layoutInflater, result.lines)
-        preview()?.let { picture.show(it, result) }
+        list.adapter = LinesAdapter(layoutInflater, result.lines) { copy(it) }
+        showPicture()
+        if (selected in result.lines.indices) select(selected)
         val count = result.lines.size
         picture.contentDescription = resources.getQuantityString(R.plurals.result_picture, count, count)
         invalidateOptionsMenu()
     }
 
-    /** Returns the small picture; a lost one, or no memory for it, leaves the list: the text is what is wanted. */
-    private fun preview(): Bitmap? = try {
-        BitmapFactory.decodeFile(session?.preview?.path)
+    /** Shows the small picture as soon as there is one, with the boxes as soon as they are known. */
+    private fun showPicture() {
+        val known = bitmap
+        val file = session?.preview ?: return
+        if (known != null) return picture.show(known, reading?.result)
+        if (decoding) return
+        decoding = true
+        load({ decoded(file) }) { found ->
+            decoding = false
+            bitmap = found
+            if (found != null) picture.show(found, reading?.result)
+        }
+    }
+
+    /** Returns a small picture; a lost one, or no memory for it, leaves the list: the text is what is wanted. */
+    private fun decoded(file: File): Bitmap? = try {
+        BitmapFactory.decodeFile(file.path)
     } catch (error: OutOfMemoryError) {
         null
     }
@@ -145,14 +161,19 @@ class ResultActivity : Activity() {
         } else {
             resources.getQuantityString(R.plurals.result_summary, count, count, seconds, engine)
         }
-        if (!reading.reduced) return told
-        return told + "\n" + getString(
-            R.string.result_reduced, result.width, result.height, reading.sourceWidth, reading.sourceHeight,
-        )
+        val notes = arrayListOf(told)
+        if (reading.reduced) {
+            notes += getString(
+                R.string.result_reduced, result.width, result.height, reading.sourceWidth, reading.sourceHeight,
+            )
+        }
+        if (ocr.settings.noticeDue) notes += getString(R.string.notice_lite)
+        return notes.joinToString("\n")
     }
 
     /** Marks a line in the picture and in the list. */
     private fun select(index: Int) {
+        selected = index
         picture.select(index)
         list.setItemChecked(index, true)
         if (index < list.firstVisiblePosition || index > list.lastVisiblePosition) list.setSelection(index)
@@ -162,6 +183,7 @@ class ResultActivity : Activity() {
         menuInflater.inflate(R.menu.result, menu)
         val done = reading != null
         val some = reading?.result?.lines?.isNotEmpty() == true
+        menu.findItem(R.id.action_delete).isVisible = session != null
         for (id in listOf(R.id.action_copy, R.id.action_share_text)) menu.findItem(id).isVisible = some
         for (id in listOf(R.id.action_share_json, R.id.action_timings, R.id.action_again)) {
             menu.findItem(id).isVisible = done
@@ -170,16 +192,35 @@ class ResultActivity : Activity() {
     }
 
     override fun onOptionsItemSelected(item: MenuItem): Boolean {
+        if (item.itemId == R.id.action_delete) return askToDelete()
         val result = reading?.result ?: return super.onOptionsItemSelected(item)
         when (item.itemId) {
             R.id.action_copy -> copy(result.toText())
-            R.id.action_share_text -> share("text/plain", result.toText(), R.string.share_text)
-            R.id.action_share_json -> share("application/json", result.toJson(), R.string.share_json)
+            R.id.action_share_text -> share(result.toText(), R.string.share_text)
+            R.id.action_share_json -> shareJson(result)
             R.id.action_timings -> showTimings(result)
             R.id.action_again -> readAgain()
             else -> return super.onOptionsItemSelected(item)
         }
         return true
+    }
+
+    private fun shareJson(result: OcrResult) =
+        shareFile("text-${session?.id}.json", R.string.share_json, ::showFault) { result.toJson().toByteArray() }
+
+    private fun askToDelete(): Boolean {
+        dialog = AlertDialog.Builder(this)
+            .setMessage(R.string.delete_one)
+            .setPositiveButton(R.string.delete) { _, _ -> delete() }
+            .setNegativeButton(R.string.keep, null)
+            .show()
+        return true
+    }
+
+    private fun delete() {
+        session?.let { ocr.reader.delete(it) }
+        session = null
+        finish()
     }
 
     private fun showTimings(result: OcrResult) {
@@ -208,6 +249,8 @@ class ResultActivity : Activity() {
         val session = this.session ?: return
         session.forget()
         reading = null
+        bitmap = null
+        selected = NONE
         list.adapter = null
         invalidateOptionsMenu()
         follow(start(session))
@@ -223,35 +266,18 @@ class ResultActivity : Activity() {
     companion object {
         private const val SESSION = "session"
         private const val SELECTED = "selected"
+        private const val FROM_LIST = "from_list"
         private const val NONE = ListView.INVALID_POSITION
 
         /** Returns an intent that reads the picture at [uri]. */
         fun intent(context: Context, uri: Uri): Intent =
             Intent(context, ResultActivity::class.java).setData(uri).addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
 
-        /** Returns an intent that shows a session, and reads its picture if that was not done. */
-        fun intent(context: Context, session: Session): Intent =
-            Intent(context, ResultActivity::class.java).putExtra(SESSION, session.id)
-
-        private fun openPicture(resolver: ContentResolver, uri: Uri?): InputStream {
-            // Only content: a file path could name the app's own files.
-            if (uri == null) throw FileNotFoundException("no picture was given")
-            if (uri.scheme != ContentResolver.SCHEME_CONTENT) throw FileNotFoundException("no shared picture: $uri")
-            return resolver.openInputStream(uri) ?: throw FileNotFoundException("$uri")
-        }
-
-        private fun sharedPicture(intent: Intent): Uri? {
-            if (intent.action != Intent.ACTION_SEND) return intent.data
-            return extra(intent, Intent.EXTRA_STREAM) as? Uri
-        }
-
-        /** Returns an extra of any type, null where it lacks or cannot be read: any app may start this screen. */
-        private fun extra(intent: Intent, name: String): Any? = try {
-            @Suppress("DEPRECATION")
-            intent.extras?.get(name)
-        } catch (error: RuntimeException) {
-            // Extras are unpacked all at once, those of classes that this app lacks too.
-            null
-        }
+        /**
+         * Returns an intent that shows a session, and reads its picture if that was not done; [fromList] says that the
+         * reading is to go on when the user goes back.
+         */
+        fun intent(context: Context, session: Session, fromList: Boolean = false): Intent =
+            Intent(context, ResultActivity::class.java).putExtra(SESSION, session.id).putExtra(FROM_LIST, fromList)
     }
 }

@@ -7,7 +7,6 @@ import android.view.View
 import android.widget.ListView
 import android.widget.TextView
 import java.io.File
-import java.io.IOException
 import org.edgekit.ocr.OcrException
 
 /** Runs the self-test and shows it; an intent with the extras of [SelfTestOptions] starts it, as adb does. */
@@ -48,6 +47,8 @@ class SelfTestActivity : Activity() {
     }
 
     private fun startIfAsked(intent: Intent) {
+        // The list of recent apps sends the intent of the first start again.
+        if (intent.flags and Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY != 0) return
         if (!intent.getBooleanExtra(SelfTestOptions.RUN, false)) return
         try {
             start(SelfTestOptions.of(intent))
@@ -92,10 +93,6 @@ class SelfTestActivity : Activity() {
 
     private fun shareReport() {
         val report: File = test.report ?: return
-        try {
-            share("application/json", report.readText(), R.string.selftest_share)
-        } catch (error: IOException) {
-            status.text = Messages.of(this, error)
-        }
+        shareFile(report.name, R.string.selftest_share, { status.text = Messages.of(this, it) }) { report.readBytes() }
     }
 }

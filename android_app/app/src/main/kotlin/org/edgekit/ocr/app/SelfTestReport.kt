@@ -11,14 +11,19 @@ class Check(val name: String, val passed: Boolean, val detail: String)
 /** An image of the self-test and what was read from it. */
 class ImageRow(val name: String, val result: OcrResult)
 
-/** Milliseconds of one setting, one number for each round over all images. */
+/** Milliseconds of [settings] and the device's state, one value for each round over all images. */
 class BenchRow(
-    val threads: Int,
-    val powerMode: String,
+    private val settings: ReadSettings,
     val det: List<Double>,
     val rec: List<Double>,
     val total: List<Double>,
-)
+    val states: List<DeviceState>,
+) {
+    val threads: Int get() = settings.threads
+
+    /** The power mode that was set; null with an engine that knows none. */
+    val powerMode: String? get() = settings.powerMode.takeIf { settings.engine == ENGINE_PADDLE_LITE }
+}
 
 /** Everything a self-test found, as `selftest_report.schema.json` lays it down. */
 class SelfTestReport(private val engine: String, private val info: BundleInfo) {
@@ -46,6 +51,7 @@ class SelfTestReport(private val engine: String, private val info: BundleInfo) {
         .put("model", "${Build.MANUFACTURER} ${Build.MODEL}")
         .put("abi", Build.SUPPORTED_ABIS.firstOrNull() ?: "unknown")
         .put("api", Build.VERSION.SDK_INT)
+        .put("cores_mhz", array(CoreClocks.read()) { it })
 
     private fun check(check: Check): JSONObject = JSONObject()
         .put("name", check.name)
@@ -69,10 +75,12 @@ class SelfTestReport(private val engine: String, private val info: BundleInfo) {
 
     private fun bench(row: BenchRow): JSONObject = JSONObject()
         .put("threads", row.threads)
-        .put("power_mode", row.powerMode)
+        .put("power_mode", row.powerMode ?: JSONObject.NULL)
         .put("det_ms", array(row.det) { it })
         .put("rec_ms", array(row.rec) { it })
         .put("total_ms", array(row.total) { it })
+        .put("thermal", array(row.states) { it.thermal ?: JSONObject.NULL })
+        .put("hidden", array(row.states) { it.hidden })
 
     private fun <T> array(items: List<T>, value: (T) -> Any): JSONArray {
         val array = JSONArray()
@@ -81,7 +89,7 @@ class SelfTestReport(private val engine: String, private val info: BundleInfo) {
     }
 
     companion object {
-        const val VERSION = 1
+        const val VERSION = 2
         const val APP_VERSION = "0.1.0"
         private const val UNKNOWN = "unknown"
 

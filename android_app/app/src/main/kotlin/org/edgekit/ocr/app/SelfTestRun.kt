@@ -103,8 +103,6 @@ class SelfTestRun(private val app: OcrApplication) {
         override fun beforeRun() {
             if (cancelled) throw ReadCancelled()
         }
-
-        override fun afterRun(role: String) = Unit
     }
 
     private val steps = object : SelfTestListener {

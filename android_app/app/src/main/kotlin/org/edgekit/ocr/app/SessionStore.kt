@@ -6,10 +6,13 @@ import java.io.IOException
 import java.io.InputStream
 
 /** A picture on its way: the file as it came, a smaller one to show, and what was read. */
-class Session(private val folder: File) {
+class Session(internal val folder: File) {
     val id: String get() = folder.name
     val source = File(folder, "source")
     val preview = File(folder, "preview")
+
+    /** The picture at the size of a list's row. */
+    val thumb = File(folder, "thumb")
     private val readingFile = File(folder, "reading.json")
 
     /** What was read, or null when it was not read yet or the file is damaged. */
@@ -22,8 +25,20 @@ class Session(private val folder: File) {
             null
         }
 
-    /** Keeps [reading]; throws [IOException] when the storage is full. */
-    fun keep(reading: Reading) = replace(readingFile, reading.toJson().toByteArray())
+    /** Whether it was read; the file may still turn out to be damaged. */
+    val isRead: Boolean get() = readingFile.isFile
+
+    /** When the picture came or was last read, in milliseconds since 1970. */
+    val changed: Long get() = listOf(readingFile, source, folder).first { it.exists() || it == folder }.lastModified()
+
+    /** Keeps [reading]; throws [IOException] when the storage is full or the session was deleted. */
+    fun keep(reading: Reading) = put(readingFile, reading.toJson().toByteArray())
+
+    /** Writes one of this session's files; throws [IOException] when the storage is full or the session was deleted. */
+    fun put(file: File, data: ByteArray) {
+        if (!folder.isDirectory) throw IOException("the picture was deleted")
+        replace(file, data)
+    }
 
     /** Forgets what was read, so that the picture is read again. */
     fun forget() {
@@ -59,7 +74,7 @@ class Session(private val folder: File) {
 
     private companion object {
         /** No camera writes a larger file; a stream without end must not fill the storage. */
-        const val MAX_FILE = 256L shl 20
+        const val MAX_FILE = 128L shl 20
     }
 }
 
@@ -69,28 +84,69 @@ class PictureTooLarge(message: String) : IOException(message)
 /** A picture that its owner stopped giving. */
 class PictureGone(message: String, cause: IOException) : IOException(message, cause)
 
-/** The last few pictures and their results, on disk, so that they outlive the process. */
-class SessionStore(private val root: File) {
-    /** Returns a new session and drops the oldest beyond [KEPT]; throws [IOException] when the storage is full. */
+/**
+ * The last few pictures and their results, on disk, so that they outlive the process: [most] of them, [mostBytes] at
+ * most. The user can come back to each, and delete each.
+ */
+class SessionStore(private val root: File, private val most: Int = MOST, private val mostBytes: Long = MOST_BYTES) {
+    /** Returns a new session; throws [IOException] when the storage is full. */
     @Synchronized
     fun create(): Session {
         val last = folders().lastOrNull()?.name?.toLongOrNull() ?: 0L
-        val folder = File(root, (last + 1).toString().padStart(12, '0'))
+        // By the clock, so that no number comes again after its session was deleted.
+        val number = maxOf(last + 1, System.currentTimeMillis())
+        val folder = File(root, number.toString().padStart(DIGITS, '0'))
         if (!folder.mkdirs()) throw IOException("cannot make $folder")
-        for (old in folders().dropLast(KEPT)) old.deleteRecursively()
         return Session(folder)
     }
 
     /** Returns the session called [id], or null when it is gone or [id] is none that this store gave. */
     fun find(id: String): Session? = folders().firstOrNull { it.name == id }?.let { Session(it) }
 
-    /** Returns the newest session that was read, or null. */
-    fun lastRead(): Session? = folders().map { Session(it) }.lastOrNull { it.reading != null }
+    /** Returns the sessions that hold a picture, and those of [coming] ones, the newest first. */
+    fun all(coming: Set<String> = emptySet()): List<Session> =
+        folders().asReversed().map { Session(it) }.filter { it.id in coming || it.source.isFile || it.isRead }
+
+    /**
+     * Deletes what is beyond the store's bounds, the oldest first, but none of [busy] and never the newest; also
+     * sessions whose picture never came.
+     */
+    @Synchronized
+    fun prune(busy: Set<String>) {
+        val kept = all(busy).map { it.id }.toSet()
+        val longAgo = System.currentTimeMillis() - HOUR
+        for (folder in folders()) if (folder.name !in kept && folder.lastModified() < longAgo) hide(Session(folder))
+        var (count, bytes) = 0 to 0L
+        for (session in all(busy)) {
+            count += 1
+            bytes += sizeOf(session.folder)
+            if (count > 1 && (count > most || bytes > mostBytes) && session.id !in busy) hide(session)
+        }
+        sweep()
+    }
+
+    /** Takes [session] out of the store at once; [sweep] deletes its files. */
+    @Synchronized
+    fun hide(session: Session) {
+        session.folder.renameTo(File(root, HIDDEN + session.id))
+    }
+
+    /** Deletes the files of hidden sessions, those too that an ended process left. */
+    fun sweep() {
+        for (folder in root.listFiles().orEmpty()) if (folder.name.startsWith(HIDDEN)) folder.deleteRecursively()
+    }
+
+    private fun sizeOf(folder: File): Long = folder.listFiles().orEmpty().sumOf { it.length() }
 
     private fun folders(): List<File> =
         root.listFiles().orEmpty().filter { it.isDirectory && it.name.all(Char::isDigit) }.sortedBy { it.name }
 
-    private companion object {
-        const val KEPT = 5
+    companion object {
+        /** So many pictures are kept, and as many are taken from another app at once. */
+        const val MOST = 20
+        private const val MOST_BYTES = 256L shl 20
+        private const val DIGITS = 15
+        private const val HIDDEN = "deleted-"
+        private const val HOUR = 3_600_000L
     }
 }

@@ -35,6 +35,7 @@ class SettingsActivity : Activity() {
         }
         choice(R.id.side, sideChoices(), settings.limitSideLen, { it.toString() }) { settings.copy(limitSideLen = it) }
         findViewById<View>(R.id.engine_note).visibility = if (withLite) View.GONE else View.VISIBLE
+        findViewById<View>(R.id.power_note).visibility = if (withLite) View.VISIBLE else View.GONE
         showPower()
         findViewById<TextView>(R.id.side_note).text =
             getString(R.string.settings_side_note, bundle.runtime.limitSideLen)

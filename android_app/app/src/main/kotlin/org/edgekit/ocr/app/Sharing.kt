@@ -7,6 +7,7 @@ import android.content.Intent
 import android.os.Build
 import android.os.TransactionTooLargeException
 import android.widget.Toast
+import java.io.IOException
 
 /** Puts [text] on the clipboard; returns whether there was any. */
 fun Activity.copy(text: String?): Boolean {
@@ -26,9 +27,34 @@ fun Activity.copy(text: String?): Boolean {
     return true
 }
 
-/** Offers [text] to the apps that take [type]; [title] is a string resource. */
-fun Activity.share(type: String, text: String, title: Int) {
-    val send = Intent(Intent.ACTION_SEND).setType(type).putExtra(Intent.EXTRA_TEXT, text)
+/** Offers [text] to the apps that take text; [title] is a string resource. */
+fun Activity.share(text: String, title: Int) =
+    offer(Intent(Intent.ACTION_SEND).setType("text/plain").putExtra(Intent.EXTRA_TEXT, text), title)
+
+/**
+ * Offers a JSON file called [name] to other apps; [data] gives its bytes, in the background. [failed] is called on the
+ * main thread when they cannot be had or stored.
+ */
+fun Activity.shareFile(name: String, title: Int, failed: (IOException) -> Unit, data: () -> ByteArray) = load({
+    try {
+        ShareProvider.filesOf(this).put(name, data())
+        null
+    } catch (error: IOException) {
+        error
+    }
+}) { error ->
+    if (error == null) offer(sendFile(name), title) else failed(error)
+}
+
+private fun Activity.sendFile(name: String): Intent {
+    val address = ShareProvider.address(this, name)
+    val send = Intent(Intent.ACTION_SEND).setType(ShareProvider.TYPE).putExtra(Intent.EXTRA_STREAM, address)
+    // The permission goes with the clip, and the chooser passes both on.
+    send.clipData = ClipData.newRawUri(name, address)
+    return send.addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
+}
+
+private fun Activity.offer(send: Intent, title: Int) {
     try {
         startActivity(Intent.createChooser(send, getString(title)))
     } catch (error: RuntimeException) {

@@ -22,7 +22,7 @@ class Android8Test {
     fun `it starts, reads a picture and passes its self-test`() {
         needsBundle()
         val main = Robolectric.buildActivity(MainActivity::class.java).setup().get()
-        assertTrue("OpenCV" in main.text(R.id.engine), main.text(R.id.problem))
+        waitFor("the engine") { "OpenCV" in main.text(R.id.engine) }
         val screen = Robolectric.buildActivity(ResultActivity::class.java, shared(regressionImage("receipt.png"))).setup().get()
         waitFor("the text") { !screen.shows(R.id.progress) }
         val lines = assertNotNull(screen.findViewById<ListView>(R.id.lines).adapter, screen.text(R.id.status))

@@ -1,9 +1,11 @@
 package org.edgekit.ocr.app
 
+import android.app.Activity
 import android.content.ClipboardManager
 import android.content.Intent
 import android.net.Uri
 import android.os.Bundle
+import android.provider.MediaStore
 import android.view.View
 import android.widget.ListView
 import java.io.FileNotFoundException
@@ -12,6 +14,7 @@ import java.util.zip.CRC32
 import kotlin.test.Test
 import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
 import kotlin.test.assertFalse
 import kotlin.test.assertNotNull
 import kotlin.test.assertNull
@@ -49,11 +52,12 @@ class AppTest {
     @Test
     fun `the first screen says which engine runs and leads on`() {
         val screen = Robolectric.buildActivity(MainActivity::class.java).setup().get()
-        assertTrue("OpenCV" in screen.text(R.id.engine))
+        waitFor("the engine") { "OpenCV" in screen.text(R.id.engine) }
         assertFalse(screen.shows(R.id.problem), screen.text(R.id.problem))
+        assertFalse(screen.shows(R.id.notice))
         screen.findViewById<View>(R.id.pick).performClick()
         val picker = shadowOf(screen).nextStartedActivityForResult.intent
-        assertEquals(Intent.ACTION_OPEN_DOCUMENT, picker.action)
+        assertEquals(MediaStore.ACTION_PICK_IMAGES, picker.action)
         assertEquals("image/*", picker.type)
         screen.findViewById<View>(R.id.live).performClick()
         assertEquals(CameraActivity::class.java.name, shadowOf(screen).nextStartedActivity.component?.className)
@@ -65,7 +69,7 @@ class AppTest {
             val screen = read(name).get()
             val expected = expectedOf(name)
             assertEquals(expected.texts, lines(screen), name)
-            val found = assertNotNull(app.sessions.lastRead()?.reading).result.lines
+            val found = assertNotNull(app.sessions.all().first().reading).result.lines
             for (i in found.indices) {
                 assertContentEquals(expected.boxes[i], found[i].polygon, name)
                 assertEquals(expected.scores[i], found[i].score, 1e-4, name)
@@ -84,7 +88,7 @@ class AppTest {
         picture.onLine?.invoke(3)
         assertEquals(3, list.checkedItemPosition)
         val box = expectedOf("receipt.png").boxes[0]
-        val reading = assertNotNull(app.sessions.lastRead()?.reading).result
+        val reading = assertNotNull(app.sessions.all().first().reading).result
         val fit = PictureTransform().apply { fit(reading.width, reading.height, picture.width, picture.height) }
         val (x, y) = (box[0] + box[4]) / 2f * fit.scale + fit.shiftX to (box[1] + box[5]) / 2f * fit.scale + fit.shiftY
         assertEquals(0, picture.lineAt(x, y))
@@ -112,27 +116,56 @@ class AppTest {
         val again = Robolectric.buildActivity(ResultActivity::class.java, Intent()).setup(state)
         assertEquals(expectedOf("street_sign.png").texts, lines(again.get()))
         val main = Robolectric.buildActivity(MainActivity::class.java).setup().get()
-        assertTrue(main.shows(R.id.last))
+        waitFor("the way back to it") { main.shows(R.id.pictures) }
     }
 
     @Test
-    fun `text can be copied and shared as text or JSON`() {
+    fun `text can be copied, line by line too, and shared as text`() {
         val screen = read("street_sign.png").get()
-        val text = expectedOf("street_sign.png").texts.joinToString("\n")
+        val texts = expectedOf("street_sign.png").texts
+        val clip = { screen.getSystemService(ClipboardManager::class.java).primaryClip?.getItemAt(0)?.text.toString() }
         assertTrue(shadowOf(screen).clickMenuItem(R.id.action_copy))
-        val clip = screen.getSystemService(ClipboardManager::class.java).primaryClip
-        assertEquals(text, clip?.getItemAt(0)?.text.toString())
+        assertEquals(texts.joinToString("\n"), clip())
+        val list = screen.findViewById<ListView>(R.id.lines)
+        val row = list.adapter.getView(1, null, list)
+        assertTrue(texts[1] in row.findViewById<View>(R.id.copy).contentDescription)
+        row.findViewById<View>(R.id.copy).performClick()
+        assertEquals(texts[1], clip())
         assertTrue(shadowOf(screen).clickMenuItem(R.id.action_share_text))
-        assertEquals(text, sharedText(screen))
-        assertTrue(shadowOf(screen).clickMenuItem(R.id.action_share_json))
-        assertTrue("\"rec_texts\"" in sharedText(screen))
+        val sent = sent(screen)
+        assertEquals(texts.joinToString("\n"), sent.getStringExtra(Intent.EXTRA_TEXT))
+        assertEquals("text/plain", sent.type)
     }
 
-    private fun sharedText(screen: ResultActivity): String {
+    @Test
+    fun `JSON is shared as a file that the other app may read, and only read`() {
+        val screen = read("street_sign.png").get()
+        assertTrue(shadowOf(screen).clickMenuItem(R.id.action_share_json))
+        waitFor("the file") { shadowOf(screen).peekNextStartedActivity() != null }
+        val sent = sent(screen)
+        @Suppress("DEPRECATION")
+        val address = assertNotNull(sent.getParcelableExtra<Uri>(Intent.EXTRA_STREAM))
+        assertEquals("application/json", sent.type)
+        assertEquals(address, sent.clipData?.getItemAt(0)?.uri)
+        assertTrue(sent.flags and Intent.FLAG_GRANT_READ_URI_PERMISSION != 0)
+        val given = app.contentResolver.openInputStream(address).use { String(assertNotNull(it).readBytes()) }
+        assertEquals(assertNotNull(app.sessions.all().first().reading).result.toJson(), given)
+        assertEquals("application/json", app.contentResolver.getType(address))
+        app.contentResolver.query(address, null, null, null, null).use { rows ->
+            assertTrue(assertNotNull(rows).moveToFirst())
+            assertEquals(given.toByteArray().size.toLong(), rows.getLong(1))
+        }
+        assertFailsWith<FileNotFoundException> { app.contentResolver.openOutputStream(address) }
+        for (other in listOf("..", "settings.xml", "../sessions")) {
+            val elsewhere = ShareProvider.address(app, other)
+            assertFailsWith<FileNotFoundException> { app.contentResolver.openInputStream(elsewhere) }
+        }
+    }
+
+    private fun sent(screen: Activity): Intent {
         val chooser = shadowOf(screen).nextStartedActivity
         @Suppress("DEPRECATION")
-        val send = chooser.getParcelableExtra<Intent>(Intent.EXTRA_INTENT)
-        return assertNotNull(send?.getStringExtra(Intent.EXTRA_TEXT))
+        return assertNotNull(chooser.getParcelableExtra<Intent>(Intent.EXTRA_INTENT))
     }
 
     @Test

@@ -40,7 +40,7 @@ class DecoderTest {
     fun `every picture is decoded to the pixels that Python decodes`() {
         assumeTrue("no -Dedgekit.pictures=DIR was given", pictures != null)
         needsBundle()
-        val pipeline = Pipelines(app.bundle).open(app.settings.load(app.bundle), Silent)
+        val pipeline = app.pipelines.open(app.settings.load(app.bundle), Silent)
         val sums = JSONObject(File(pictures, "sums.json").readText())
         val report = StringBuilder()
         for (name in sums.keys().asSequence().sorted()) {

@@ -103,7 +103,7 @@ class FaultsTest {
     @Test
     fun `a text that is too long for the system is not shared and says so`() {
         val screen = Robolectric.buildActivity(FullActivity::class.java).setup().get()
-        screen.share("text/plain", "x", R.string.share_text)
+        screen.share("x", R.string.share_text)
         assertEquals(screen.getString(R.string.share_too_long), ShadowToast.getTextOfLatestToast())
     }
 

@@ -138,8 +138,6 @@ class ScreensTest {
 object Silent : SelfTestListener, RunWatch {
     override fun beforeRun() = Unit
 
-    override fun afterRun(role: String) = Unit
-
     override fun running(what: String) = Unit
 
     override fun checked(check: Check) = Unit

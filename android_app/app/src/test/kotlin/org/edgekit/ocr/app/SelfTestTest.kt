@@ -62,29 +62,59 @@ class SelfTestTest {
     }
 
     @Test
-    fun `measuring gives one time for each round`() {
+    fun `measuring gives a time and the device's state for each round`() {
         needsBundle()
         app.loadOpenCv()
         val file = File(app.cacheDir, "tiny.png").apply { writeBytes(regressionImage("tiny.png")) }
         val image = Imgcodecs.imread(file.path, Imgcodecs.IMREAD_COLOR)
         val settings = app.settings.load(app.bundle).copy(threads = 2, powerMode = "LITE_POWER_FULL")
-        val row = Pipelines(app.bundle).open(settings, Silent).use { Bench(listOf(image), 1, 3).measure(it, settings) }
+        val states = arrayListOf(0, 0, 2, 1).map { DeviceState(it, hidden = it == 2) }.iterator()
+        val row = app.pipelines.open(settings, Silent).use { Bench(listOf(image), 1, 3, states::next).measure(it, settings) }
         assertEquals(listOf(3, 3, 3), listOf(row.det.size, row.rec.size, row.total.size))
         assertTrue(row.det.indices.all { row.det[it] > 0 && row.total[it] >= row.det[it] + row.rec[it] })
-        assertEquals(2 to "LITE_POWER_FULL", row.threads to row.powerMode)
+        assertEquals(listOf<Int?>(0, 2, 2), row.states.map { it.thermal })
+        assertEquals(listOf(false, true, true), row.states.map { it.hidden })
+        assertEquals(2 to null, row.threads to row.powerMode)
+        val lite = BenchRow(settings.copy(engine = ENGINE_PADDLE_LITE), row.det, row.rec, row.total, row.states)
+        assertEquals("LITE_POWER_FULL", lite.powerMode)
+    }
+
+    @Test
+    fun `a bench measures the setting that it is given and leaves the schema's report`() {
+        needsBundle()
+        val extras = Intent().putExtra("run", true).putExtra("report", "run1.json").putExtra("mode", "bench")
+            .putExtra("threads", "2").putExtra("power", "LITE_POWER_LOW").putExtra("rounds", "1")
+        val screen = start(extras).get()
+        waitFor("the bench", 400) { screen.shows(R.id.report_path) }
+        report.copyTo(File(System.getProperty("edgekit.screenshots"), "bench.json"), overwrite = true)
+        val found = JSONObject(report.readText())
+        assertEquals(0, found.getJSONArray("errors").length(), found.getJSONArray("errors").toString())
+        assertEquals(0, found.getJSONArray("images").length())
+        val row = found.getJSONArray("bench").getJSONObject(0)
+        assertEquals(2, row.getInt("threads"))
+        assertTrue(row.isNull("power_mode"), "OpenCV knows no power modes")
+        for (key in listOf("total_ms", "thermal", "hidden")) assertEquals(1, row.getJSONArray(key).length(), key)
+    }
+
+    @Test
+    fun `the list of recent apps does not run it again`() {
+        val asked = Intent().putExtra("run", true).putExtra("report", "run1.json")
+        val screen = start(asked.addFlags(Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY)).get()
+        assertTrue(screen.findViewById<View>(R.id.run).isEnabled)
+        assertEquals("", screen.text(R.id.selftest_status))
     }
 
     @Test
     fun `extras of the intent are read and others refused`() {
         val options = SelfTestOptions.of(
-            Intent().putExtra("mode", "bench").putExtra("threads", "1, 2,4,2").putExtra("power", "LITE_POWER_HIGH,LITE_POWER_LOW"),
+            Intent().putExtra("mode", "bench").putExtra("threads", "4").putExtra("power", "LITE_POWER_HIGH").putExtra("rounds", "2"),
         )
-        assertEquals(listOf(1, 2, 4), options.threads)
-        assertEquals(listOf("LITE_POWER_HIGH", "LITE_POWER_LOW"), options.powerModes)
+        assertEquals(listOf(4, 2), listOf(options.threads, options.rounds))
+        assertEquals("LITE_POWER_HIGH", options.powerMode)
         assertTrue(options.bench)
         val bad = listOf(
-            "mode" to "destroy", "threads" to "0", "threads" to "1;2", "threads" to "99", "power" to "HIGH",
-            "engine" to "tflite", "report" to "../../databases/x.json", "report" to "x.txt",
+            "mode" to "destroy", "threads" to "0", "threads" to "1,2", "threads" to "99", "power" to "HIGH",
+            "power" to "LITE_POWER_HIGH,LITE_POWER_LOW", "rounds" to "0", "rounds" to "101", "engine" to "tflite", "report" to "../../databases/x.json", "report" to "x.txt",
         )
         for ((extra, value) in bad) {
             val error = assertFailsWith<EngineException>(value) { SelfTestOptions.of(Intent().putExtra(extra, value)) }

@@ -2,6 +2,7 @@ package org.edgekit.ocr.app
 
 import java.io.ByteArrayInputStream
 import java.io.File
+import java.io.IOException
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
@@ -35,7 +36,7 @@ class StoreTest {
         val session = store.create()
         session.keep(reading)
         assertEquals(reading, store.find(session.id)?.reading)
-        assertEquals(session.id, store.lastRead()?.id)
+        assertEquals(listOf(session.id), store.all().map { it.id })
         assertTrue(reading.reduced)
     }
 
@@ -47,17 +48,57 @@ class StoreTest {
         val file = File(File(folder.root, session.id), "reading.json")
         file.writeText(file.readText().dropLast(20))
         assertNull(store.find(session.id)?.reading)
-        assertNull(store.lastRead())
     }
+
+    private fun picture(store: SessionStore, bytes: Int) = store.create().also { it.import(ByteArray(bytes).inputStream()) }
 
     @Test
     fun `only the last few are kept and others cannot be asked for`() {
-        val store = SessionStore(folder.root)
-        val ids = List(8) { store.create().id }
+        val store = SessionStore(folder.root, most = 3)
+        val ids = List(5) { picture(store, 1).id }
+        store.prune(setOf(ids[0]))
+        assertEquals(listOf(ids[4], ids[3], ids[2], ids[0]), store.all().map { it.id }, "what is being read stays")
+        store.prune(emptySet())
+        assertEquals(listOf(ids[4], ids[3], ids[2]), store.all().map { it.id })
         assertNull(store.find(ids[0]))
-        assertEquals(ids.last(), store.find(ids.last())?.id)
         for (id in listOf("..", "../shared_prefs", "", "/")) assertNull(store.find(id))
-        assertTrue(folder.root.list().orEmpty().size <= 6)
+        assertEquals(3, folder.root.list().orEmpty().size)
+    }
+
+    @Test
+    fun `what is kept has a bound in bytes, and the newest always stays`() {
+        val store = SessionStore(folder.root, mostBytes = 1000)
+        val ids = listOf(600, 300, 300).map { picture(store, it).id }
+        store.prune(emptySet())
+        assertEquals(listOf(ids[2], ids[1]), store.all().map { it.id })
+        val large = picture(store, 5000).id
+        store.prune(emptySet())
+        assertEquals(listOf(large), store.all().map { it.id })
+    }
+
+    @Test
+    fun `a deleted session is gone at once, takes nothing more, and its number never comes again`() {
+        val store = SessionStore(folder.root)
+        val session = picture(store, 9)
+        store.hide(session)
+        assertEquals(emptyList(), store.all())
+        assertNull(store.find(session.id))
+        assertFailsWith<IOException> { session.keep(reading) }
+        assertFailsWith<IOException> { session.import(ByteArray(1).inputStream()) }
+        assertTrue(store.create().id > session.id)
+        store.sweep()
+        assertEquals(1, folder.root.list().orEmpty().size)
+    }
+
+    @Test
+    fun `a session whose picture never came goes after an hour`() {
+        val store = SessionStore(folder.root)
+        val (old, young) = store.create() to store.create()
+        assertTrue(folder.root.resolve(old.id).setLastModified(System.currentTimeMillis() - 2 * 3_600_000))
+        store.prune(emptySet())
+        assertEquals(listOf(young.id), folder.root.list().orEmpty().toList())
+        assertEquals(emptyList(), store.all())
+        assertEquals(listOf(young.id), store.all(setOf(young.id)).map { it.id })
     }
 
     @Test

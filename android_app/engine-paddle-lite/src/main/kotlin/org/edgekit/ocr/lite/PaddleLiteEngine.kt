@@ -27,7 +27,7 @@ class PaddleLiteEngine(
     runtimeVersion: String,
     cpu: CpuFeatures = CpuFeatures.ofThisDevice(),
 ) : InferenceEngine {
-    private var predictor: PaddlePredictor? = null
+    private var predictor: FreeablePredictor? = null
 
     init {
         checkModel(nb, runtimeVersion, cpu)
@@ -41,6 +41,7 @@ class PaddleLiteEngine(
         return checkAnswer(name, withRuntime { answer(predictor, input, shape) })
     }
 
+    // The runtime's own type: calls by the type of this app could not be looked up where the runtime lacks.
     private fun answer(predictor: PaddlePredictor, input: FloatArray, shape: IntArray): Tensor {
         val slot = predictor.getInput(0) ?: throw EngineException("the model of engine $name has no input")
         if (!slot.resize(LongArray(shape.size) { shape[it].toLong() }) || !slot.setData(input)) {
@@ -56,13 +57,14 @@ class PaddleLiteEngine(
         return Tensor(data, IntArray(sides.size) { sides[it].toInt() })
     }
 
-    /** Lets the runtime go; it frees the model when the object is collected. Calling it twice is harmless. */
+    /** Frees the native model at once; calling it twice is harmless. */
     @Synchronized
     override fun close() {
+        predictor?.clear()
         predictor = null
     }
 
-    private fun load(nb: File, threads: Int, powerMode: String): PaddlePredictor {
+    private fun load(nb: File, threads: Int, powerMode: String): FreeablePredictor {
         val mode = PowerMode.values().firstOrNull { it.name == powerMode } ?: throw EngineException(
             "unknown power mode '$powerMode'",
             "use one of: ${PowerMode.values().joinToString(", ") { it.name }}",
@@ -71,8 +73,11 @@ class PaddleLiteEngine(
         config.setModelFromFile(nb.path)
         config.setThreads(threads)
         config.setPowerMode(mode)
-        return PaddlePredictor.createPaddlePredictor(config)
-            ?: throw ModelException("Paddle Lite cannot load the model of engine $name", "build the app anew")
+        return try {
+            FreeablePredictor(config)
+        } catch (error: NotLoaded) {
+            throw ModelException("Paddle Lite cannot load the model of engine $name", "build the app anew", error)
+        }
     }
 
     private fun checkModel(nb: File, runtimeVersion: String, cpu: CpuFeatures) {

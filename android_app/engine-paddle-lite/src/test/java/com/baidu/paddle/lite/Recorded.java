@@ -10,6 +10,8 @@ public final class Recorded {
     public static long[] shape;
     public static float[] input;
     public static boolean loads;
+    /** Native models that were loaded and not freed. */
+    public static int held;
     public static boolean runs;
     public static float poison;
     public static RuntimeException crash;
@@ -24,6 +26,7 @@ public final class Recorded {
         shape = null;
         input = null;
         loads = true;
+        held = 0;
         runs = true;
         poison = 0f;
         crash = null;

@@ -70,6 +70,17 @@ class PaddleLiteEngineTest {
     }
 
     @Test
+    fun `closing frees the native model at once and only once`() {
+        val (det, rec) = engine() to engine()
+        assertEquals(2, Recorded.held)
+        det.close()
+        det.close()
+        assertEquals(1, Recorded.held)
+        rec.close()
+        assertEquals(0, Recorded.held)
+    }
+
+    @Test
     fun `an unknown power mode names the known ones`() {
         val error = assertFailsWith<EngineException> { engine(powerMode = "TURBO") }
         assertTrue("LITE_POWER_NO_BIND" in error.hint.orEmpty())

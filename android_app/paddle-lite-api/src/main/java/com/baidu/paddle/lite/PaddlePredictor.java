@@ -2,7 +2,10 @@ package com.baidu.paddle.lite;
 
 /** A loaded model. */
 public class PaddlePredictor {
-    protected PaddlePredictor() {}
+    /** Calls {@link #init}; a predictor whose model cannot be loaded is made nevertheless. */
+    public PaddlePredictor(ConfigBase config) {
+        throw DeclarationOnly.here();
+    }
 
     /** Returns null when the model cannot be loaded. */
     public static PaddlePredictor createPaddlePredictor(ConfigBase config) {
@@ -22,6 +25,22 @@ public class PaddlePredictor {
     }
 
     public String getVersion() {
+        throw DeclarationOnly.here();
+    }
+
+    /** Calls {@link #clear}. */
+    @Override
+    protected void finalize() throws Throwable {
+        throw DeclarationOnly.here();
+    }
+
+    /** Loads the model; returns whether that was done. */
+    protected boolean init(ConfigBase config) {
+        throw DeclarationOnly.here();
+    }
+
+    /** Frees the native model; returns false when there is none, or none any more. */
+    protected boolean clear() {
         throw DeclarationOnly.here();
     }
 }

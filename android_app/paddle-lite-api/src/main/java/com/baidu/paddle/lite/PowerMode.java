@@ -7,5 +7,9 @@ public enum PowerMode {
     LITE_POWER_FULL,
     LITE_POWER_NO_BIND,
     LITE_POWER_RAND_HIGH,
-    LITE_POWER_RAND_LOW
+    LITE_POWER_RAND_LOW;
+
+    public int value() {
+        throw DeclarationOnly.here();
+    }
 }

@@ -2,7 +2,9 @@ package com.baidu.paddle.lite;
 
 /** An input or output of a predictor. */
 public class Tensor {
-    protected Tensor() {}
+    protected Tensor(long cppTensorPointer, boolean readOnly, PaddlePredictor predictor) {
+        throw DeclarationOnly.here();
+    }
 
     public boolean resize(long[] dims) {
         throw DeclarationOnly.here();
