@@ -47,16 +47,21 @@ class ApkSummary:
     parts: Parts = field(hash=False)
 
 
-def assemble(base: Path, dex: Path, assets: Mapping[str, bytes], native: Mapping[str, bytes], *, stored: bool) -> bytes:
+def assemble(
+    base: Path, dex: Path, assets: Mapping[str, bytes], native: Mapping[str, bytes], *, stored: bool,
+    packed: Mapping[str, bytes] | None = None,
+) -> bytes:  # fmt: skip
     """Return an unsigned APK of a linked ``base.apk``, code, assets (``assets/…``) and libraries (``lib/…``).
 
     ``stored`` libraries are mapped from the APK; others are compressed, and unpacked when the app is installed.
+    ``packed`` holds the compressed streams that are at hand already, by the names of the libraries.
     """
+    packed = packed or {}
     with zipfile.ZipFile(base) as linked:
         entries = [Entry(n, linked.read(n), n.endswith(_STORED_KINDS)) for n in sorted(linked.namelist())]
     entries.append(Entry("classes.dex", dex.read_bytes()))
     entries += [Entry(name, data) for name, data in sorted(assets.items())]
-    entries += [Entry(name, data, stored) for name, data in sorted(native.items())]
+    entries += [Entry(name, data, stored, packed.get(name)) for name, data in sorted(native.items())]
     return write_archive(entries)
 
 

@@ -56,5 +56,5 @@ def check_app_name(text: str) -> str:
 def check_version_code(code: int) -> int:
     """Return a version code; ``AndroidError`` unless it is 1 to 2,100,000,000."""
     if not 1 <= code <= MAX_CODE:
-        raise AndroidError(f"{code} is no version code", hint=f"give a whole number from 1 to {MAX_CODE}")
+        raise AndroidError(f"{code} is no version code", hint=f"give an integer from 1 to {MAX_CODE}")
     return code

@@ -82,7 +82,9 @@ class Adb:
         raise DeployError(
             f"the app cannot be installed on {self.serial}: {_words(text)}",
             path=apk,
-            hint=known.replace("{package}", package) if known else "correct what adb says, then run the command again",
+            hint=known.replace("{package}", package)
+            if known
+            else "remove the cause that adb names, then run the command again",
         )
 
 

@@ -131,8 +131,8 @@ def _await(adb: Adb, package: str, place: str, request: SelfTestRequest, progres
 def _crash(adb: Adb, package: str) -> str:
     """Return the last lines of the device's crash log that name the app."""
     lines = adb.shell("logcat -d -b crash -t 60").splitlines()
-    told = [line.strip() for line in lines if package in line or "Error" in line or "Exception" in line]
-    return " | ".join(told[-4:]) or "the device's crash log says nothing of it"
+    found = [line.strip() for line in lines if package in line or "Error" in line or "Exception" in line]
+    return " | ".join(found[-4:]) or "the device's crash log says nothing of it"
 
 
 def _fetch(adb: Adb, place: str) -> bytes:

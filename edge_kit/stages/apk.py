@@ -16,6 +16,7 @@ from typing import Any
 from edge_kit import __version__
 from edge_kit.android.api import read_api, unknown_references
 from edge_kit.android.apk import assemble, check_apk
+from edge_kit.android.archive import pack
 from edge_kit.android.artifacts import fetch_artifacts
 from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden_assets, selftest_assets
 from edge_kit.android.config import AndroidConfig, load_android
@@ -50,6 +51,8 @@ PERMISSIONS = ("android.permission.CAMERA",)
 _TELL = 1.0
 """Seconds between two words of a stage that waits for a program."""
 _AGAIN = "remove the cache's folder stages and build it again"
+_PACKED = "packed/"
+"""Where the stage of the libraries leaves their compressed streams: packaging after a new model is quick."""
 _LITE_JAR = "lite.jar"
 _LITE_PACKAGE = "com/baidu/paddle/lite/"
 _BUNDLED = ("ocr_spec.json", "runtime_config.json", "labels.txt")
@@ -237,9 +240,11 @@ def _classes_stage(plan: AppPlan) -> Stage:
 def _native_stage(plan: AppPlan) -> Stage:
     sources = ("opencv-android", "opencv-android-stl")
     lite = plan.lite if isinstance(plan.lite, LiteRuntime) else None
+    compressed = plan.config.extract_native
     key = _key(
-        plan, "native elf sdk lite", *sources, abis=" ".join(plan.request.abis), lite=lite.fingerprint if lite else ""
-    )
+        plan, "native elf sdk lite archive", *sources, abis=" ".join(plan.request.abis), compressed=str(compressed),
+        lite=lite.fingerprint if lite else "",
+    )  # fmt: skip
 
     def run(context: StageContext) -> Facts:
         opencv, stl = (plan.artifact(name, context) for name in sources)
@@ -249,7 +254,9 @@ def _native_stage(plan: AppPlan) -> Stage:
             libraries |= {f"lib/{abi}/{JNI}": data for abi, data in lite.libraries.items()}
             (context.out / _LITE_JAR).write_bytes(lite.jar)
         check_libraries(libraries)
-        for name, data in libraries.items():
+        context.progress(None, "packing libraries")
+        files = {**libraries, **({f"{_PACKED}{n}": pack(d) for n, d in libraries.items()} if compressed else {})}
+        for name, data in files.items():
             (context.out / name).parent.mkdir(parents=True, exist_ok=True)
             (context.out / name).write_bytes(data)
         return {"libraries": sorted(libraries)}
@@ -359,13 +366,15 @@ def _package_stage(build: BuildRequest, plan: AppPlan) -> Stage:
 
     def run(context: StageContext) -> Facts:
         native = context.inputs["apk-native"]
-        libraries = {n: (native / n).read_bytes() for n, _ in walk_files(native) if n.startswith("lib/")}
+        names = [name for name, _ in walk_files(native)]
+        libraries = {n: (native / n).read_bytes() for n in names if n.startswith("lib/")}
+        packed = {n[len(_PACKED) :]: (native / n).read_bytes() for n in names if n.startswith(_PACKED)}
         assets = context.inputs["apk-assets"]
         files = {f"assets/{n}": (assets / n).read_bytes() for n, _ in walk_files(assets)}
         context.progress(None, "packing")
         data = assemble(
             context.inputs["apk-resources"] / "base.apk", context.inputs["apk-dex"] / "classes.dex", files, libraries,
-            stored=not plan.config.extract_native,
+            stored=not plan.config.extract_native, packed=packed,
         )  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="edge-kit-apk-") as scratch:
             unsigned = Path(scratch) / "unsigned.apk"

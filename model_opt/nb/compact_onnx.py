@@ -162,7 +162,7 @@ def _steps(rows: Float32Array, known: _Quantised) -> NDArray[Any] | None:
     """
     scales = known.scales[:, None]
     with np.errstate(all="ignore"):  # a scale of zero, or one that is far too small, fits only zeros
-        whole = np.nan_to_num(np.rint(rows / scales))
-        most = np.abs(whole).max(initial=0)
-        fits = most <= known.top and (whole * scales == rows).all()
-    return whole.astype(np.int8 if most <= _TOP[VarType.INT8] else np.int32) if fits else None
+        steps = np.nan_to_num(np.rint(rows / scales))
+        most = np.abs(steps).max(initial=0)
+        fits = most <= known.top and (steps * scales == rows).all()
+    return steps.astype(np.int8 if most <= _TOP[VarType.INT8] else np.int32) if fits else None

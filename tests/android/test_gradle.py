@@ -231,16 +231,16 @@ def test_the_launcher_fetches_gradle_once_and_hands_its_arguments_on(project):
 
 
 @pytest.mark.parametrize(
-    ("served", "told"),
+    ("served", "message"),
     [(b"another file", "has the SHA-256"), (None, "could not be fetched")],
 )
-def test_the_launcher_runs_nothing_that_is_not_the_pinned_release(project, tmp_path, served, told):
+def test_the_launcher_runs_nothing_that_is_not_the_pinned_release(project, tmp_path, served, message):
     server, run, _ = project
     if served is not None:
         server.add("/g.zip", served)
     done = run("tasks", sum_of=distribution())
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert "next:" in done.stderr
     assert "called" not in done.stdout
     assert list((tmp_path / "home" / "wrapper" / "edge-kit").iterdir()) == []

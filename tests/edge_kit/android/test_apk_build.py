@@ -268,8 +268,8 @@ def test_a_given_runtime_is_in_the_app_with_its_classes_and_version(built, downl
     own = {"application_id": "com.example.reader", "name": "读者 Reader", "version_code": 77}
     app = replace(ARM64, lite_runtime=lite_release(tmp_path), require_lite=True, **own)
     made = build(downloads, tmp_path, app=app)
-    told = made.manifest.app
-    assert {"application_id": told["package"], "name": told["name"], "version_code": told["version_code"]} == own
+    app = made.manifest.app
+    assert {"application_id": app["package"], "name": app["name"], "version_code": app["version_code"]} == own
     assert "com.example.reader, version code 77" in (made.request.out / "report.html").read_text()
     found = read_dex(made.file("classes.dex"), "classes.dex")
     assert f"{LITE}PaddlePredictor" in found.classes

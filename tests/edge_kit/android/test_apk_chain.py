@@ -100,11 +100,11 @@ def test_the_applications_id_stands_in_its_providers_authorities(tmp_path):
 def test_models_that_nothing_runs_are_refused(sample, opencv, tmp_path):
     lite = {"lib/arm64-v8a/libpaddle_lite_jni.so": shared_object()}
     models = {"assets/bundle/models/det.nb": b"nb"}
-    for assets, libraries, told in ((models, opencv, "no Paddle Lite"), ({}, {**opencv, **lite}, r"no \.nb file")):
+    for assets, libraries, message in ((models, opencv, "no Paddle Lite"), ({}, {**opencv, **lite}, r"no \.nb file")):
         data = assemble(sample.linked.base, sample.dex, assets, libraries, stored=True)
         (tmp_path / "unsigned.apk").write_bytes(data)
         sign_apk(tmp_path / "unsigned.apk", tmp_path / "a.apk", debug_key(), 26)
-        with pytest.raises(ApkFault, match=told):
+        with pytest.raises(ApkFault, match=message):
             check_apk((tmp_path / "a.apk").read_bytes(), "a.apk", ("android.permission.CAMERA",))
 
 

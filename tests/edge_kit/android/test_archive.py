@@ -3,12 +3,13 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_kit.android.archive import Entry, write_archive
+from edge_kit.android.archive import Entry, pack, write_archive
 from edge_kit.android.errors import AndroidError
 
 NAMES = st.text("abcé/", min_size=1, max_size=30)
@@ -40,6 +41,20 @@ def test_stored_native_libraries_lie_at_pages_of_16_kb():
         offsets = {info.filename: data_offset(packed, info) for info in archive.infolist()}
     assert offsets["lib/x.so"] % 16384 == 0
     assert offsets["a"] % 4 == offsets["b"] % 4 == 0
+
+
+@given(st.binary(max_size=2000))
+def test_a_packed_stream_gives_its_data_back(data):
+    assert zlib.decompress(pack(data), -15) == data
+
+
+def test_packing_beats_zlib_and_a_stream_made_before_is_taken_as_it_is(mobile_rec):
+    data = mobile_rec.pdmodel.read_bytes()[:200_000]
+    packed = pack(data)
+    assert len(packed) < len(zlib.compress(data, 9)) - 6
+    made = write_archive([Entry("lib/x.so", data, packed=packed)])
+    assert made == write_archive([Entry("lib/x.so", data)])
+    assert packed in made
 
 
 def test_the_same_files_give_the_same_bytes():

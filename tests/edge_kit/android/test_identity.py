@@ -14,7 +14,7 @@ def test_ids_of_java_packages_are_taken(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "rule"),
     [
         ("reader", "one part"),
         ("", "the part ''"),
@@ -30,10 +30,10 @@ def test_ids_of_java_packages_are_taken(text):
         ("a." + "b" * (MAX_ID - 1), f"it has {MAX_ID + 1} characters"),
     ],
 )
-def test_other_ids_are_refused_with_the_rule_that_they_break(text, told):
+def test_other_ids_are_refused_with_the_rule_that_they_break(text, rule):
     with pytest.raises(AndroidError) as caught:
         check_application_id(text)
-    assert told in caught.value.what
+    assert rule in caught.value.what
     assert "com.example.reader" in (caught.value.hint or "")
 
 

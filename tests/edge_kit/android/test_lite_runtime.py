@@ -165,13 +165,13 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_whatever_is_wrong_with_a_release_is_a_reason_and_no_error(server, tmp_path, monkeypatch, fault):
-    prepare, told = FAULTS[fault]
+    prepare, message = FAULTS[fault]
     if fault == "too slow":
         monkeypatch.setattr(lite, "_GRACE", 0.2)
     prepare(server)
     first = ask(server)
     assert isinstance(first, NoRuntime)
-    assert re.search(told, first.reason)
+    assert re.search(message, first.reason)
     assert "\n" not in first.reason
     # The same reason at once, without a second download: it stands in the manifest.
     count = len(server.requests)

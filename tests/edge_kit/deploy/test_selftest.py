@@ -116,7 +116,7 @@ def test_a_missing_adb_says_how_to_get_it(monkeypatch, tmp_path):
         ("INSTALL_FAILED_NO_MATCHING_ABIS: Failed to extract native libraries", "ABI"),
         ("INSTALL_FAILED_INSUFFICIENT_STORAGE", "make room"),
         ("INSTALL_PARSE_FAILED_NO_CERTIFICATES", "damaged or not signed"),
-        ("INSTALL_FAILED_SOMETHING_NEW", "correct what adb says"),
+        ("INSTALL_FAILED_SOMETHING_NEW", "the cause that adb names"),
     ],
 )
 @pytest.mark.parametrize("exit_code", [0, 1])  # old versions of adb end with 0
