@@ -1,27 +1,30 @@
 """The app's core and its OpenCV engine on an emulated ARM core against the same on this machine: docs/benchmarks.md.
 
 usage: .venv/bin/python scripts/bench_arm.py [IMAGES] [--cpu cortex-a76] [--recipes fp32,weight_int8] [--images N]
-       [--minutes M] [--store FOLDER] [--bundle RECIPE=FOLDER] [--write]
+       [--library bytedeco|android] [--decode] [--vectors] [--minutes M] [--store FOLDER] [--bundle RECIPE=FOLDER]
+       [--write]
 
 Reads the regression set and the images of IMAGES with the app's models of each recipe, on the emulated core and on a
 Java machine of the host, and compares boxes, texts and scores; also with Python's engine nb. Then times one run of
 each model, in processor seconds. Emulation takes about forty times the host's time, so finished pictures are kept in
 --store (default: build/bench_arm): a run that ends, or is ended after --minutes, is resumed by the same command.
---images takes only the first N pictures, --vectors runs all golden vectors on both cores of the ARM lane, --write puts
-the rows into docs/benchmarks.md.
+
+--library android takes the Android archive's own library in place of bytedeco's (scripts/android_library.py). --images
+takes only the first N pictures. --decode compares how every picture is decoded, --vectors runs all golden vectors on
+both cores of the ARM lane. --write puts the rows into docs/benchmarks.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import android_library
 import arm_lane
 from arm_lane import Agreement, Jvm, agreement
 
@@ -38,12 +41,17 @@ from model_opt.opt_tool import ConvertOptions, converted, find_tool
 from model_opt.zoo import fetch
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
-CONFORMANCE = "org.edgekit.ocr.ConformanceTest"
 BEGIN, END = "<!-- bench_arm: begin -->\n", "<!-- bench_arm: end -->\n"
 HEAD = (
     "recipe", "core", "pictures", "boxes equal", "lines equal", "largest score difference",
     "boxes, lines as by nb", "seconds, ARM / x86", "det 320x320 (s)", "rec 48x320 (s)",
 )  # fmt: skip
+Open = Callable[[str], Jvm]
+LIBRARIES: dict[str, Open] = {
+    "bytedeco": lambda cpu: arm_lane.open_jvm(arm_lane.ARM64, cpu),
+    "android": lambda cpu: android_library.open_android(cpu),
+}
+SUFFIX = {"bytedeco": "", "android": ", Android's library"}
 SHAPES = {"det": (320, 320), "rec": (48, 320)}
 
 
@@ -74,20 +82,24 @@ def main() -> None:
     options = arguments()
     bench = Bench(options.store, time.monotonic() + 60 * options.minutes)
     options.store.mkdir(parents=True, exist_ok=True)
-    images = pictures(options.folder)[: options.images]
-    arm, host = arm_lane.open_jvm(arm_lane.ARM64, options.cpu), arm_lane.host_jvm()
+    paths = pictures(options.folder)[: options.images]
+    images = [(path.name, read_image(path)) for path in paths]
+    open_arm, core = LIBRARIES[options.library], f"{options.cpu}{SUFFIX[options.library]}"
+    if options.vectors:
+        golden(bench, open_arm, SUFFIX[options.library], images)
+    arm, host = open_arm(options.cpu), arm_lane.host_jvm()
+    if options.decode:
+        print(decoding(arm, host, paths))
     rows = []
     for recipe in options.recipes.split(","):
         folder = image_set(bench, recipe, options.bundle.get(recipe), images)
         found = {
             name: readings(bench, f"{recipe}-{name}", jvm, folder, len(images))
-            for name, jvm in (("x86", host), (options.cpu, arm))
+            for name, jvm in (("x86", host), (core, arm))
         }
-        seconds = {role: run_time(bench, f"{recipe}-{options.cpu}-{role}", arm, folder, role) for role in SHAPES}
-        rows.append(row(recipe, options.cpu, folder, found["x86"], found[options.cpu], seconds))
+        seconds = {role: run_time(bench, f"{recipe}-{core}-{role}", arm, folder, role) for role in SHAPES}
+        rows.append(row(recipe, core, folder, found["x86"], found[core], seconds))
     print(table(rows))
-    if options.vectors:
-        print(golden(bench, public_models(), images))
     if options.write:
         write(rows)
 
@@ -102,6 +114,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=1e6, help="end after the picture that is read then")
     parser.add_argument("--store", type=Path, default=Path("build/bench_arm"))
     parser.add_argument("--bundle", type=bundle, action="append", default=[], metavar="RECIPE=FOLDER")
+    parser.add_argument("--library", choices=LIBRARIES, default="bytedeco")
+    parser.add_argument("--decode", action="store_true")
     parser.add_argument("--vectors", action="store_true")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
@@ -115,12 +129,12 @@ def bundle(text: str) -> tuple[str, Path]:
     return name, Path(folder)
 
 
-def pictures(folder: Path | None) -> list[tuple[str, Image]]:
-    """Return the regression set and the images of ``folder`` by name."""
+def pictures(folder: Path | None) -> list[Path]:
+    """Return the files of the regression set and the images of ``folder``."""
     paths = [image.path for image in regression_set()]
     if folder is not None:
         paths += sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    return [(path.name, read_image(path)) for path in paths]
+    return paths
 
 
 def image_set(bench: Bench, recipe: str, built: Path | None, images: Sequence[tuple[str, Image]]) -> Path:
@@ -168,22 +182,35 @@ def run_time(bench: Bench, name: str, jvm: Jvm, folder: Path, role: str) -> floa
     return min(done[name])
 
 
-def golden(bench: Bench, models: NbModels, images: Sequence[tuple[str, Image]]) -> dict[str, str]:
-    """Run every golden vector on both cores of the lane; return what each said of them."""
+def golden(bench: Bench, open_arm: Open, suffix: str, images: Sequence[tuple[str, Image]]) -> dict[str, Any]:
+    """Run every golden vector of the pictures on both cores of the lane; return each core's answer."""
     folder = bench.store / "vectors"
     if not (folder / "manifest.json").is_file():
-        runs = open_models(models)
-        characters = load_characters(models.labels, profile().ctc)
+        models = public_models()
+        runs, characters = open_models(models), load_characters(models.labels, profile().ctc)
         write_all_vectors(folder, Models(runs.detect, runs.recognise, characters), images)
+    done = bench.load("golden")
     for cpu in arm_lane.CPUS:
-        done = bench.load("vectors")
-        if cpu not in done:
-            jvm = arm_lane.open_jvm(arm_lane.ARM64, cpu)
-            run = arm_lane.run_tests(jvm, "ocr-core", [f"--select-class={CONFORMANCE}"], {"edgekit.vectors": folder})
-            bench.keep(
-                "vectors", done | {cpu: max(re.findall(r"\d+ of \d+ golden vectors are equal", run.output), key=len)}
-            )
-    return bench.load("vectors")
+        core = cpu + suffix
+        if core not in done:
+            (done[core],) = open_arm(cpu).answers(f"run the golden vectors on {core}", ["golden", folder])
+            bench.keep("golden", done)
+            print(f"golden vectors on {core}: {done[core]}", flush=True)
+            if bench.over:
+                raise SystemExit("time is up; the same command goes on from here")
+    return done
+
+
+def decoding(arm: Jvm, host: Jvm, paths: Sequence[Path]) -> str:
+    """Return how many pictures have the same pixels on both after OpenCV decoded them, and which have not."""
+    sums = [
+        {answer["name"]: answer["sha256"] for answer in jvm.answers("decode", ["decode", *paths])}
+        for jvm in (arm, host)
+    ]
+    other = sorted(name for name in sums[1] if sums[0].get(name) != sums[1][name])
+    return f"decoded equally: {len(sums[1]) - len(other)} of {len(paths)}" + (
+        f"; not {', '.join(other)}" if other else ""
+    )
 
 
 def row(

@@ -1,17 +1,25 @@
 package org.edgekit.ocr.opencv
 
 import java.io.File
+import java.io.FileInputStream
+import java.io.InputStream
 import java.lang.management.ManagementFactory
+import java.security.MessageDigest
+import org.edgekit.ocr.Conformance
 import org.edgekit.ocr.OcrException
 import org.edgekit.ocr.OcrResult
+import org.edgekit.ocr.VectorSource
 import org.json.JSONArray
 import org.json.JSONObject
+import org.opencv.imgcodecs.Imgcodecs
 
 /**
  * What scripts/arm_lane.py runs on an emulated processor, and on the host to compare; each answer is a line of JSON.
  *
  * `load MODEL...`: whether the engine takes each ONNX file.
  * `read SET NUMBER...`: what the pipeline reads on these images of an [ImageSet].
+ * `golden FOLDER`: how many golden vectors are equal, and what each of the others says.
+ * `decode FILE...`: the SHA-256 of the pixels of each picture, decoded by OpenCV.
  * `time ROUNDS MODEL HEIGHT WIDTH`: processor seconds of each run on one thread, behind one that is not counted.
  */
 fun main(arguments: Array<String>) {
@@ -19,10 +27,15 @@ fun main(arguments: Array<String>) {
     HostOpenCv.load()
     when (arguments[0]) {
         "load" -> for (model in rest) println(loaded(File(model)))
+        "golden" -> println(golden(File(rest[0])))
+        "decode" -> for (file in rest) println(decoded(File(file)))
         "read" -> read(ImageSet(File(rest[0])), rest.drop(1).map { it.toInt() })
         "time" -> println(times(rest[0].toInt(), File(rest[1]), rest[2].toInt(), rest[3].toInt()))
         else -> throw IllegalArgumentException(arguments[0])
     }
+    System.out.flush()
+    // Android ends an app without the destructors of its libraries; outside Android those of its OpenCV abort.
+    Runtime.getRuntime().halt(0)
 }
 
 private fun loaded(model: File): JSONObject {
@@ -33,6 +46,23 @@ private fun loaded(model: File): JSONObject {
     } catch (error: OcrException) {
         return answer.put("loaded", false).put("error", error.message)
     }
+}
+
+private fun golden(folder: File): JSONObject {
+    val report = Conformance.run(object : VectorSource {
+        override fun open(name: String): InputStream = FileInputStream(File(folder, name))
+    })
+    val failures = JSONArray(report.failures.map { "${it.name}: ${it.message}" })
+    return JSONObject().put("cases", report.results.size).put("failures", failures)
+}
+
+private fun decoded(file: File): JSONObject {
+    val image = Imgcodecs.imread(file.path)
+    val bytes = ByteArray(image.total().toInt() * image.channels())
+    image.get(0, 0, bytes)
+    image.release()
+    val sum = MessageDigest.getInstance("SHA-256").digest(bytes).joinToString("") { String.format("%02x", it) }
+    return JSONObject().put("name", file.name).put("sha256", sum)
 }
 
 private fun read(set: ImageSet, numbers: List<Int>) {
