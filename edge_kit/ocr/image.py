@@ -1,4 +1,7 @@
-"""Read images the way the server does: OpenCV's colour decoder, EXIF orientation applied, alpha dropped.
+"""Read images with the server's decoder: OpenCV's colours, EXIF orientation applied, alpha dropped.
+
+Dropping alpha is what PaddleX 3 does; PaddleOCR 2.10's own loader lays a picture with alpha on white
+(``ppocr/utils/utility.py``, ``alpha_to_color``).
 
 What follows from that, in every engine alike: 16-bit images keep their high byte, grey images are repeated over
 three channels, transparent pixels show the colour stored beneath them, an animation gives its first frame.

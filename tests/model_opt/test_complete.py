@@ -92,8 +92,8 @@ def test_new_names_are_nobody_elses():
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_a_pruned_model_gives_the_file_of_the_whole_one(request, name, env, tmp_path):
-    """The very bytes, but for the names and sizes of what nothing reads: so operators and parameters are compared."""
+def test_a_pruned_model_gives_the_file_of_the_full_one(request, name, env, tmp_path):
+    """But for the names and sizes of what nothing reads: operators and parameters are compared."""
     files = request.getfixturevalue(name)
     whole = read_model(files.pdmodel, files.pdiparams)
     pruned = saved_by_newer_paddle(whole)

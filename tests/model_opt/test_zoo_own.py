@@ -326,7 +326,7 @@ def test_the_official_models_hold_only_known_operators(mobile_det, mobile_rec, m
         check_operators(files.pdmodel)
 
 
-def test_a_model_by_path_is_checked_whole(tmp_path: Path, shared_dir):
+def test_a_model_by_path_is_checked(tmp_path: Path, shared_dir):
     for kind in ("det", "rec", "cls"):
         assert check_model(write_sample(tmp_path / kind, kind)) == kind
     with pytest.raises(ZooError, match="quantised already"):

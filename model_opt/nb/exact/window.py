@@ -61,7 +61,7 @@ def padded(x: NDArray[Number], pads: tuple[int, int, int, int], around: float = 
 
 
 class Pool(NamedTuple):
-    """A pool: ``max`` or ``avg`` of windows. ``everything``: one window of the whole image."""
+    """A pool: ``max`` or ``avg`` of windows. ``everything``: one window of all of the image."""
 
     kind: str
     window: Window
