@@ -61,9 +61,9 @@ def _is_plain(act: LiteOp) -> bool:
 def fuse_second_input(graph: Graph, target: Target) -> None:
     """With OpenCL, make ``x + conv1x1(y)`` one convolution with x as ``SecondInput``.
 
-    (``lite_conv_elementwise_tree_fuse_pass``.) Also where a relu follows the sum. x is neither y nor the product, both sides have the
-    sizes of the sum, and the sum has no axis. opt takes a convolution with an activation too, whose kernel then adds
-    behind that activation, as the program does.
+    (``lite_conv_elementwise_tree_fuse_pass``.) Also where a relu follows the sum. x is neither y nor the product, both
+    sides have the sizes of the sum, and the sum has no axis. opt takes a convolution with an activation too, whose
+    kernel then adds behind that activation, as the program does.
     """
     if target.place != "opencl":
         return
