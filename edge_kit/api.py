@@ -112,7 +112,7 @@ class Pipeline:
         return OcrPipeline(rules, runs, load_characters(parts.dictionary, rules.ctc))
 
     def _options(self, device: str, threads: int) -> EngineOptions:
-        return EngineOptions(device, max(threads, 1), self.settings.offline)
+        return EngineOptions(device, max(threads, 1), self.settings.offline, converter=self.settings.converter)
 
     def _keep(self, engine: Engine) -> Engine:
         self._engines.append(engine)

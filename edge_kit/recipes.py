@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_kit.spec.load import read_config
+from model_opt.convert import ConvertOptions
 from model_opt.errors import KitError
-from model_opt.opt_tool import ConvertOptions
 from model_opt.quantize import ALGORITHMS
 from model_opt.resources import config_dir
 
@@ -34,8 +34,8 @@ class ModelRecipe:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def convert_options(self, place: str) -> ConvertOptions:
-        """Return what opt is asked for, with kernels for ``place`` (arm, opencl or x86)."""
-        # A static int8 model says so in its own operators: opt needs no word.
+        """Return what the converter is asked for, with kernels for ``place`` (arm, opencl or x86)."""
+        # A static int8 model says so in its own operators.
         bits = _WEIGHT_BITS.get(self.weights) if self.activations == "fp32" else None
         return ConvertOptions(_PLACES[place], fp16=self.activations == "fp16", weight_bits=bits)
 

@@ -23,7 +23,8 @@ class PipelineSettings:
 
     ``det_model`` and ``rec_model`` are names of ``configs/models.yaml`` or paths of a user's own model;
     ``rec_dict`` is that model's dictionary. ``spec`` names a specification profile. With engine ``nb`` and a
-    ``bundle``, the bundle's own files and dictionary are used.
+    ``bundle``, the bundle's own files and dictionary are used; without one, ``converter`` (``own`` or ``opt``) makes
+    the files.
     """
 
     engine: str = "nb"
@@ -40,6 +41,7 @@ class PipelineSettings:
     threads: int | None = None
     offline: bool = False
     bundle: str | None = None
+    converter: str = "own"
 
     @property
     def cores(self) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from model_opt.opt_tool import find_tool
+from edge_kit.stages.oracle import find_oracle
 from model_opt.resources import cache_dir
 from model_opt.zoo import fetch
 
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="fp32")
     parser.add_argument("--apk", action="store_true", help="build the Android app as well")
     args = parser.parse_args()
-    find_tool()
+    find_oracle(offline=False)
     fetch("PP-OCRv4_mobile_det")
     fetch("PP-OCRv4_mobile_rec")
     downloads = cache_dir()

@@ -24,7 +24,7 @@ from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.tensor import Float32Array, Run
 from edge_kit.spec.load import profile
 from edge_kit.verify.regression import regression_set
-from model_opt.opt_tool import ConvertOptions, converted, find_tool
+from model_opt.convert import ConvertOptions, OwnWriter, converted
 from model_opt.zoo import fetch
 
 ANDROID = Path(__file__).resolve().parent.parent / "android_app"
@@ -79,8 +79,8 @@ def main() -> None:
     if options.folder is not None:
         paths = sorted(path for path in options.folder.iterdir() if path.suffix.lower() in SUFFIXES)
         images += [(path.name, read_image(path)) for path in paths]
-    det, rec, arm, tool = fetch("PP-OCRv4_mobile_det"), fetch("PP-OCRv4_mobile_rec"), ConvertOptions(), find_tool()
-    models = NbModels(converted(det, arm, tool), converted(rec, arm, tool), rec.dictionary)
+    det, rec, arm, writer = fetch("PP-OCRv4_mobile_det"), fetch("PP-OCRv4_mobile_rec"), ConvertOptions(), OwnWriter()
+    models = NbModels(converted(det, arm, writer), converted(rec, arm, writer), rec.dictionary)
     cv2.setNumThreads(options.threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -15,7 +15,7 @@ import numpy as np
 from edge_kit.engines.base import Engine, EngineOptions
 from edge_kit.engines.factory import create_engine
 from edge_kit.engines.nb import NbEngine
-from model_opt.opt_tool import ConvertOptions, converted, find_tool
+from model_opt.convert import ConvertOptions, OwnWriter, converted
 from model_opt.zoo import fetch
 
 INPUTS = {"PP-OCRv4_mobile_det": (1, 3, 640, 640), "PP-OCRv4_mobile_rec": (1, 3, 48, 320)}
@@ -49,8 +49,7 @@ def main() -> None:
         print(f"| {name} {'x'.join(map(str, shape[2:]))} | {shown} | {ratios} |")
         for engine in engines.values():
             engine.close()
-    tool = find_tool()
-    paths = [converted(fetch(name), ConvertOptions(), tool) for name in INPUTS]
+    paths = [converted(fetch(name), ConvertOptions(), OwnWriter()) for name in INPUTS]
     begin = time.perf_counter()
     for path in paths:
         NbEngine(path, options)

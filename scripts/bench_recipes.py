@@ -111,7 +111,8 @@ def row(name: str, manifest: Any, truth: TextAgreement, faint: float) -> tuple[s
 
 def build(recipe: str, folder: Path, images: Path | None, *, bare: bool) -> Any:
     """Build one recipe, by opt alone when ``bare``, and return its manifest."""
-    request = replace(request_for(recipe, folder, images), optimise=not bare)
+    made_by = {"optimise": False, "converter": "opt"} if bare else {}
+    request = replace(request_for(recipe, folder, images), **made_by)
     kept = job.load_recipes
     try:
         if bare:

@@ -13,7 +13,7 @@ from edge_kit.android.whole_images import NbModels, open_models
 from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import Image, read_image
 from edge_kit.verify.regression import regression_set
-from model_opt.opt_tool import ConvertOptions, converted, find_tool
+from model_opt.convert import ConvertOptions, OwnWriter, converted
 from model_opt.zoo import fetch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,9 +30,9 @@ def windows() -> Iterator[tuple[str, Image]]:
 
 def main(folder: Path) -> None:
     """Write the set to ``folder``, which is emptied first."""
-    spec, options, tool = vector_spec(), ConvertOptions(place="arm"), find_tool()
+    spec, options, writer = vector_spec(), ConvertOptions(place="arm"), OwnWriter()
     det, rec = fetch("PP-OCRv4_mobile_det"), fetch("PP-OCRv4_mobile_rec")
-    runs = open_models(NbModels(converted(det, options, tool), converted(rec, options, tool), rec.dictionary))
+    runs = open_models(NbModels(converted(det, options, writer), converted(rec, options, writer), rec.dictionary))
     cases = []
     for name, image in windows():
         prob_map = runs.detect(detection_input(image, spec.profiles[0].detection))[0, 0]

@@ -39,6 +39,9 @@ RecModel = Annotated[
 RecDict = Annotated[
     Path | None, typer.Option("--rec-dict", help="Dictionary of your own recogniser, one character a line.")
 ]
+Converter = Annotated[
+    str, typer.Option(help="What makes the .nb files: own, or opt (Paddle Lite's, which needs CPython 3.7 to 3.10).")
+]
 Calibration = Annotated[
     Path | None, typer.Option(help="A folder of your own images to calibrate on, in place of the kit's.")
 ]
@@ -71,6 +74,7 @@ def build(
     optimise: Annotated[
         bool, typer.Option("--optimise/--no-optimise", help="Rewrite the program into fewer operators first.")
     ] = True,
+    converter: Converter = "own",
     apk: Annotated[
         bool | None, typer.Option("--apk/--no-apk", help="With the Android app or without (default: with, for ARM).")
     ] = None,
@@ -112,6 +116,7 @@ def build(
         jobs=jobs,
         allow_failed_gates=allow_failed_gates,
         optimise=optimise,
+        converter=converter,
         calibration=calibration,
         app=app_request(target, apk, abi, keystore, lite_runtime, require_lite, application_id, app_name, version_code),
     )
@@ -127,6 +132,7 @@ def quantize(
     rec_dict: RecDict = None,
     images: Annotated[Path | None, typer.Option(help="A folder of your own images to verify on as well.")] = None,
     calibration: Calibration = None,
+    converter: Converter = "own",
     out: Annotated[Path, typer.Option(help="Output folder.")] = Path("build/quantized"),
     offline: Offline = False,
     allow_failed_gates: Annotated[
@@ -153,6 +159,7 @@ def quantize(
         offline=offline,
         allow_failed_gates=allow_failed_gates,
         calibration=calibration,
+        converter=converter,
     )
     raise typer.Exit(run_quantize(request, roles))
 

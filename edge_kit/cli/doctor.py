@@ -13,6 +13,7 @@ from edge_kit import __version__
 from edge_kit.android.tools import TOOLS, find_tool
 from edge_kit.cli.render import console, table, write_json
 from edge_kit.deploy.adb import DeployError, find_adb
+from model_opt.lower import NEWEST
 from model_opt.opt_tool import Diagnosis, diagnose
 from model_opt.resources import cache_dir
 
@@ -61,6 +62,7 @@ def _machine() -> list[Finding]:
     hint = "" if fits else "Paddle Inference and paddlelite have wheels for Linux on x86-64 only"
     return [
         Finding("edge-kit", True, __version__),
+        Finding("converter", True, f"the kit's own writer, for Paddle Lite {NEWEST}"),
         Finding("Python", (3, 10) <= sys.version_info[:2] <= (3, 13), python, "use CPython 3.10-3.13"),
         Finding("system", fits, f"{platform.system()} {platform.machine()}", hint),
         _cache(),
@@ -98,12 +100,14 @@ def _packages() -> list[Finding]:
 
 
 def _tool(tool: Diagnosis) -> Finding:
+    """Say whether Paddle Lite's own programs run: the x86 engine that checks a build independently, and opt."""
+    what = "paddlelite (check)"
     if tool.chosen is None:
-        return Finding("paddlelite (opt)", False, "no fit interpreter", tool.hint or "")
+        without = "a build then says that the check by lite_x86 was not made, and --converter opt cannot run"
+        return Finding(what, False, "no fit interpreter", f"{without}; {tool.hint or ''}", optional=True)
     state = "ready" if tool.env else "will be fetched at first use"
-    return Finding(
-        "paddlelite (opt)", True, f"{tool.chosen.opt_version} on {tool.chosen.path}, {state}", tool.hint or ""
-    )
+    found = f"{tool.chosen.opt_version} on {tool.chosen.path}, {state}"
+    return Finding(what, True, found, tool.hint or "", optional=True)
 
 
 def _android() -> list[Finding]:

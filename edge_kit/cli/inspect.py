@@ -6,14 +6,14 @@ from pathlib import Path
 
 from edge_kit.cli.render import console, size, table, write_json
 from model_opt.files import write_atomic
+from model_opt.lower import NEWEST
 from model_opt.nb import CountChange, NbComparison, NbSummary, compare_summaries, inspect_nb, read_nb
-from model_opt.opt_tool import PINS, PREFERRED
 
 
 def run_inspect(file: Path, *, as_json: bool, onnx: Path | None) -> None:
     """Print the summary of a ``.nb`` file, as tables or as JSON; write its translation to ``onnx`` if that is given."""
     model = read_nb(file)
-    summary = inspect_nb(model, pinned_opt=PINS[PREFERRED[0]].opt_version)
+    summary = inspect_nb(model, pinned_opt=NEWEST)
     if onnx is not None:
         from model_opt.nb.to_onnx import to_onnx
 
@@ -26,7 +26,7 @@ def run_inspect(file: Path, *, as_json: bool, onnx: Path | None) -> None:
 
 def run_compare(before: Path, after: Path, *, as_json: bool) -> None:
     """Print what has changed from one ``.nb`` file to another, as tables or as JSON."""
-    pinned = PINS[PREFERRED[0]].opt_version
+    pinned = NEWEST
     first, second = (inspect_nb(read_nb(path), pinned_opt=pinned) for path in (before, after))
     comparison = compare_summaries(first, second)
     if as_json:

@@ -45,13 +45,15 @@ class Engine(Protocol):
 class EngineOptions:
     """What a caller may ask of an engine: the device (``cpu``, ``gpu:0``), the threads of one run, no downloads.
 
-    ``frugal`` gives memory back after each run where the engine can, at about a sixth of its speed.
+    ``frugal`` gives memory back after each run where the engine can, at about a sixth of its speed. ``converter`` names
+    what makes the files of engine ``nb``: ``own`` or ``opt``.
     """
 
     device: str = "cpu"
     threads: int = 1
     offline: bool = False
     frugal: bool = False
+    converter: str = "own"
 
 
 def check_input(x: Float32Array, *, engine: str) -> Float32Array:

@@ -15,9 +15,10 @@ def create_engine(name: str, model: ModelFiles, options: EngineOptions) -> Engin
     """
     if name == "nb":
         from edge_kit.engines.nb import NbEngine
-        from model_opt.opt_tool import ConvertOptions, converted, find_tool
+        from model_opt.convert import ConvertOptions, converted, find_converter
 
-        return NbEngine(converted(model, ConvertOptions(), find_tool(offline=options.offline)), options)
+        converter = find_converter(options.converter, offline=options.offline)
+        return NbEngine(converted(model, ConvertOptions(), converter), options)
     if name == "server":
         from edge_kit.engines.server import ServerEngine
 

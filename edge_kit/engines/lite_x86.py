@@ -13,8 +13,9 @@ from edge_kit.engines.base import (
     check_output,
     refuse_device,
 )
+from model_opt.convert import ConvertOptions, converted
 from model_opt.nb import guard_place, guard_version, inspect_nb, read_nb
-from model_opt.opt_tool import ConvertOptions, ToolEnv, converted, find_tool
+from model_opt.opt_tool import ToolEnv, find_tool
 from model_opt.opt_tool.worker import LiteWorker, WorkerFault
 from model_opt.zoo import ModelFiles
 

@@ -21,7 +21,7 @@ from model_opt.nb.to_onnx import to_onnx
 
 
 class NbEngine:
-    """One fp32 or weight-only ``.nb`` file for ARM or OpenCL; runs from several threads at once are allowed.
+    """One fp32 or weight-only ``.nb`` file for ARM, OpenCL or x86; runs from several threads at once are allowed.
 
     One session serves every height and width. The result does not depend on ``EngineOptions.threads``.
     """
@@ -31,8 +31,8 @@ class NbEngine:
     def __init__(self, path: Path, options: EngineOptions) -> None:
         """Read and translate ``path``.
 
-        Raises ``NbError`` for a damaged file, one for x86, one whose kernels compute in fp16 or int8, and for an
-        operator that is not known; ``EngineError`` for a device other than the CPU.
+        Raises ``NbError`` for a damaged file, one whose kernels compute in fp16 or int8, and for an operator that is
+        not known; ``EngineError`` for a device other than the CPU.
         """
         refuse_device(options.device, engine=self.name, reason="it emulates the kernels of a phone's CPU")
         self._path = path
@@ -111,5 +111,5 @@ class ExactNbEngine:
 
 
 def open_nb(path: Path, options: EngineOptions) -> NbEngine | ExactNbEngine:
-    """Return the engine for an ARM or OpenCL ``.nb`` file: exact for ARM's fp16 and int8 kernels, else by ONNX."""
+    """Return the engine for a ``.nb`` file: exact for ARM's fp16 and int8 kernels, else by ONNX."""
     return ExactNbEngine(path, options) if needs_exact(read_nb(path)) else NbEngine(path, options)

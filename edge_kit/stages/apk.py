@@ -40,9 +40,9 @@ from edge_kit.stages.request import ROLES, AppRequest, BuildRequest
 from edge_kit.stages.verification import REFERENCE, VERIFIED
 from edge_kit.verify.regression import regression_set
 from edge_kit.verify.store import load_verified
+from model_opt.convert import Converter
 from model_opt.files import sha256_file
 from model_opt.nb import read_nb
-from model_opt.opt_tool import ToolEnv
 from model_opt.resources import config_dir
 
 APK = "edge-ocr.apk"
@@ -124,7 +124,7 @@ def plan_app(request: AppRequest, target: str, opt_version: str, *, offline: boo
     return AppPlan(request, config, lite, key, offline)
 
 
-def app_stages(build: BuildRequest, plan: AppPlan, tool: ToolEnv) -> list[Stage]:
+def app_stages(build: BuildRequest, plan: AppPlan, converter: Converter) -> list[Stage]:
     """Return the stages of the app in the order they run.
 
     Those that the models decide wait for the gates. The code's wait for nothing: a spare job runs them while the models
@@ -136,7 +136,7 @@ def app_stages(build: BuildRequest, plan: AppPlan, tool: ToolEnv) -> list[Stage]
         _native_stage(plan),
         _shrink_stage(plan),
         _dex_stage(plan),
-        app_models_stage(build, tool),
+        app_models_stage(build, converter),
         _assets_stage(build, plan),
         _package_stage(build, plan),
     ]

@@ -7,17 +7,16 @@ from edge_kit.build.cache import Facts
 from edge_kit.build.fingerprint import code_fingerprint
 from edge_kit.build.graph import Stage, StageContext
 from edge_kit.spec.load import profile
-from edge_kit.stages.models import PARAMETERS, PROGRAM
+from edge_kit.stages.models import CONVERSION, PARAMETERS, PROGRAM, converter_key
 from edge_kit.stages.request import GATES, ROLES, BuildRequest
+from model_opt.convert import Converter, ConvertOptions
 from model_opt.nb import needs_exact, read_nb
-from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import read_model
-from model_opt.quantize import convert_in_memory
 
 MODELS = "apk-models"
 
 
-def app_models_stage(request: BuildRequest, tool: ToolEnv) -> Stage:
+def app_models_stage(request: BuildRequest, converter: Converter) -> Stage:
     """Return the stage that leaves ``det.onnx`` and ``rec.onnx``.
 
     They are translations of the shipped files. An fp16 or static int8 file has none: ONNX cannot say how the device
@@ -26,13 +25,10 @@ def app_models_stage(request: BuildRequest, tool: ToolEnv) -> Stage:
     """
     before, rules = request.unquantised, profile()
     key = {
-        "opt": tool.opt_version,
+        "converter": converter_key(converter),
         "sizes": repr([declared_size(role, rules) for role in ROLES]),
-        "code": code_fingerprint(
-            "edge_kit.stages.apk_models", "edge_kit.android.app_onnx", "model_opt.nb", "model_opt.opt_tool",
-            "model_opt.paddle_model", "model_opt.quantize.observe",
-        ),
-    }  # fmt: skip
+        "code": code_fingerprint("edge_kit.stages.apk_models", "edge_kit.android.app_onnx", *CONVERSION),
+    }
 
     def run(context: StageContext) -> Facts:
         stand_ins: list[str] = []
@@ -42,7 +38,8 @@ def app_models_stage(request: BuildRequest, tool: ToolEnv) -> Stage:
             if needs_exact(model):
                 stand_ins.append(role)
                 folder = context.inputs[f"{before}-{role}"]
-                model = convert_in_memory(read_model(folder / PROGRAM, folder / PARAMETERS), ConvertOptions(), tool)
+                unquantised = read_model(folder / PROGRAM, folder / PARAMETERS)
+                model = converter.in_memory(unquantised, ConvertOptions())
             (context.out / f"{role}.onnx").write_bytes(app_onnx(model, role, rules))
         return {"stand_ins": stand_ins}
 

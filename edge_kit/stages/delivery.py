@@ -186,6 +186,11 @@ def _limit_note(facts: Mapping[str, Any]) -> tuple[str, ...]:
 def _oracle_note(facts: Mapping[str, Any]) -> str:
     """Return what the oracle says of the conversion, in a sentence."""
     oracle = facts["oracle"]
+    if oracle["passed"] is None:
+        return (
+            f"Not checked: the conversion by an engine that shares no code with the kit's (Paddle Lite's x86 kernels); "
+            f"{oracle['not_checked']}."
+        )
     failed = [gate["name"] for gate in oracle["gates"] if not gate["passed"]]
     verdict = f"fails {', '.join(failed)}" if failed else "passes every gate of fp32"
     return f"Independent check of the conversion: Paddle Lite's x86 kernels on the unquantised models; it {verdict}."

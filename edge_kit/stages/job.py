@@ -21,12 +21,13 @@ from edge_kit.spec import Profile, profile
 from edge_kit.stages.apk import AppPlan, app_stages, plan_app
 from edge_kit.stages.delivery import REPORT, configure_stage, gates_stage, layout, report_stage
 from edge_kit.stages.models import recogniser_of
+from edge_kit.stages.oracle import find_oracle
 from edge_kit.stages.quantisation import model_stages
-from edge_kit.stages.request import GATES, BuildRequest, check_recipe, place_of_target
+from edge_kit.stages.request import GATES, BuildRequest, check_converter, check_recipe, place_of_target
 from edge_kit.stages.verification import PACKAGES, images_of, verify_stage
+from model_opt.convert import find_converter
 from model_opt.errors import KitError
 from model_opt.files import write_atomic
-from model_opt.opt_tool import find_tool
 
 
 class GatesFailed(KitError):
@@ -53,16 +54,22 @@ def _build(
     request: BuildRequest, recipe: Recipe, device: DeviceProfile, on_event: OnEvent, chosen_by: Json = None
 ) -> WrittenBundle:
     check_recipe(recipe, request.target)
+    check_converter(request)
     check_fit(device, request.target, recipe.name)
     check_target(request.out)
     facts = recogniser_of(request)
     images = images_of(request.images)
     rules = for_device(profile().for_recogniser(facts), device)
     on_event(StageStarted("tool"))
-    tool = find_tool(offline=request.offline)
+    converter, oracle = find_converter(request.converter, offline=request.offline), find_oracle(offline=request.offline)
     on_event(StageFinished("tool", 0.0))
-    tools = {"edge-kit": __version__, "paddlelite": tool.opt_version, **{name: version(name) for name in PACKAGES}}
-    app = plan_app(request.app, request.target, tool.opt_version, offline=request.offline) if request.app else None
+    tools = {
+        "edge-kit": __version__,
+        "converter": converter.name,
+        "paddlelite": converter.opt_version,
+        **{name: version(name) for name in PACKAGES},
+    }
+    app = plan_app(request.app, request.target, converter.opt_version, offline=request.offline) if request.app else None
 
     def judge(stage: str, result: StageResult) -> None:
         # At once, and not when all is done: nobody waits for the app of a bundle that is refused.
@@ -71,11 +78,11 @@ def _build(
 
     def make(app: AppPlan | None) -> WrittenBundle:
         stages = [
-            *model_stages(request, recipe, rules, tool),
-            verify_stage(request, rules, images, tool),
+            *model_stages(request, recipe, rules, converter),
+            verify_stage(request, rules, images, oracle),
             configure_stage(request, rules, facts, device),
             gates_stage(request, device, images, tools),
-            *(app_stages(request, app, tool) if app else ()),
+            *(app_stages(request, app, converter) if app else ()),
             report_stage(request, device, images, tools, app),
         ]
         plan, cache = layout(request, rules, device, tools, chosen_by, app), default_cache()

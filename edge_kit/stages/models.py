@@ -14,15 +14,19 @@ from edge_kit.recogniser import facts_of
 from edge_kit.settings import looks_like_path
 from edge_kit.spec import RecogniserFacts
 from edge_kit.stages.request import ROLES, BuildRequest, Role, place_of_target
+from model_opt.convert import Converter, ModelPair
 from model_opt.dictionary import read_dictionary, space_follows
 from model_opt.errors import KitError
 from model_opt.files import sha256_file
 from model_opt.nb import inspect_nb, read_nb
-from model_opt.opt_tool import ModelPair, ToolEnv, convert
 from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import optimise
 from model_opt.zoo import ModelFiles, check_operators, fetch, load_zoo, open_model, with_dictionary
 
+CONVERSION = (
+    "model_opt.convert", "model_opt.lower", "model_opt.nb", "model_opt.opt_tool", "model_opt.paddle_model"
+)  # fmt: skip
+"""The code that decides the bytes of a conversion."""
 PROGRAM, PARAMETERS, DICTIONARY = "inference.pdmodel", "inference.pdiparams", "dict.txt"
 
 
@@ -120,28 +124,32 @@ def optimise_stage(role: Role) -> Stage:
     return Stage(f"optimise-{role}", run, needs=(f"fetch-{role}",), key=key)
 
 
-def convert_stage(role: Role, recipe: ModelRecipe, place: str, tool: ToolEnv, source: str) -> Stage:
+def converter_key(converter: Converter) -> str:
+    """Return what a stage's key says of a converter; its code stands beside it."""
+    return f"{converter.name} {converter.opt_version}"
+
+
+def convert_stage(role: Role, recipe: ModelRecipe, place: str, converter: Converter, source: str) -> Stage:
     """Return the stage that converts the model left by stage ``source`` to a canonical ``.nb`` file."""
     options = recipe.convert_options(place)
     key = {
         "options": f"{options.label} {recipe.activations}",
-        "opt": tool.opt_version,
-        "code": code_fingerprint(
-            "edge_kit.stages.models", "model_opt.opt_tool", "model_opt.nb", "model_opt.paddle_model"
-        ),
+        "converter": converter_key(converter),
+        "code": code_fingerprint("edge_kit.stages.models", *CONVERSION),
     }
 
     def run(context: StageContext) -> Facts:
-        context.progress(None, f"opt {tool.opt_version}, {options.label}")
+        context.progress(None, f"{converter_key(converter)}, {options.label}")
         target = context.out / f"{role}.nb"
         folder = context.inputs[source]
-        done = convert(ModelPair(folder / PROGRAM, folder / PARAMETERS), options, target, env=tool)
-        summary = inspect_nb(read_nb(target), pinned_opt=tool.opt_version)
+        done = converter.convert(ModelPair(folder / PROGRAM, folder / PARAMETERS), options, target)
+        summary = inspect_nb(read_nb(target), pinned_opt=converter.opt_version)
         if recipe.activations == "int8" and "static_int8" not in summary.precision:
-            raise KitError(f"opt made no int8 kernel of the quantised {role} model, but {summary.precision}")
+            raise KitError(f"no int8 kernel was made of the quantised {role} model, but {summary.precision}")
         return {
             "nb": target.name,
             "opt_version": done.opt_version,
+            "converter": converter.name,
             "place": summary.place,
             "precision": summary.precision,
             "ops": summary.ops,

@@ -16,18 +16,26 @@ from edge_kit.engines.nb import NbEngine
 from edge_kit.ocr.tensor import Float32Array
 from edge_kit.recipes import ModelRecipe, Recipe
 from edge_kit.spec import Profile
-from edge_kit.stages.models import PARAMETERS, PROGRAM, convert_stage, fetch_stage, optimise_stage
+from edge_kit.stages.models import (
+    CONVERSION,
+    PARAMETERS,
+    PROGRAM,
+    convert_stage,
+    converter_key,
+    fetch_stage,
+    optimise_stage,
+)
 from edge_kit.stages.request import ROLES, BuildRequest, Role, place_of_target
+from model_opt.convert import Converter, ConvertOptions, ModelPair
 from model_opt.errors import KitError
 from model_opt.files import sha256_bytes, sha256_file
-from model_opt.opt_tool import ConvertOptions, ModelPair, ToolEnv, convert
 from model_opt.paddle_model import read_model, write_model
 from model_opt.quantize import ALGORITHMS
 
 NOTES = "quantisation.json"
 
 
-def model_stages(request: BuildRequest, recipe: Recipe, rules: Profile, tool: ToolEnv) -> Iterator[Stage]:
+def model_stages(request: BuildRequest, recipe: Recipe, rules: Profile, converter: Converter) -> Iterator[Stage]:
     """Yield fetch, optimise, quantise (where the recipe asks for it) and convert for each model."""
     before = request.unquantised
     looked_at = calibration_images(request.calibration) if recipe.needs_calibration else ()
@@ -37,13 +45,13 @@ def model_stages(request: BuildRequest, recipe: Recipe, rules: Profile, tool: To
         if request.optimise:
             yield optimise_stage(role)
         if model.algorithm is not None:
-            yield quantise_stage(role, model, looked_at, rules, tool, before)
+            yield quantise_stage(role, model, looked_at, rules, converter, before)
         source = "quantise" if model.algorithm is not None else before
-        yield convert_stage(role, model, place_of_target(request.target), tool, f"{source}-{role}")
+        yield convert_stage(role, model, place_of_target(request.target), converter, f"{source}-{role}")
 
 
 def quantise_stage(
-    role: Role, recipe: ModelRecipe, images: Sequence[Path], rules: Profile, tool: ToolEnv, before: str
+    role: Role, recipe: ModelRecipe, images: Sequence[Path], rules: Profile, converter: Converter, before: str
 ) -> Stage:
     """Return the stage that runs the recipe's algorithm on the model of ``<before>-<role>``.
 
@@ -60,18 +68,17 @@ def quantise_stage(
         "options": repr(options),
         "images": sha256_bytes(sums.encode()),
         "rules": repr(rules),
-        "opt": tool.opt_version,
+        "converter": converter_key(converter),
         "code": code_fingerprint(
-            "edge_kit.stages.quantisation", "edge_kit.calibration", "edge_kit.ocr", "model_opt.quantize",
-            "model_opt.nb", "model_opt.paddle_model",
+            "edge_kit.stages.quantisation", "edge_kit.calibration", "edge_kit.ocr", "model_opt.quantize", *CONVERSION
         ),
     }  # fmt: skip
 
     def run(context: StageContext) -> Facts:
-        inputs = _inputs(role, images, rules, tool, context, before, algorithm.most_lines)
+        inputs = _inputs(role, images, rules, converter, context, before, algorithm.most_lines)
         folder = context.inputs[f"{before}-{role}"]
         model = read_model(folder / PROGRAM, folder / PARAMETERS)
-        made, report = algorithm.run(model, inputs, options, tool, context.progress)
+        made, report = algorithm.run(model, inputs, options, converter, context.progress)
         write_model(made, context.out / PROGRAM, context.out / PARAMETERS)
         (context.out / NOTES).write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
         return {"algorithm": report.algorithm, "inputs": len(inputs), "totals": dict(report.totals)}
@@ -83,7 +90,7 @@ def _inputs(
     role: Role,
     images: Sequence[Path],
     rules: Profile,
-    tool: ToolEnv,
+    converter: Converter,
     context: StageContext,
     before: str,
     most_lines: int,
@@ -92,7 +99,7 @@ def _inputs(
     folder = context.inputs[f"{before}-det"]
     with tempfile.TemporaryDirectory(prefix="edge-kit-calibrate-") as name:
         path = Path(name) / "det.nb"
-        convert(ModelPair(folder / PROGRAM, folder / PARAMETERS), ConvertOptions(), path, env=tool)
+        converter.convert(ModelPair(folder / PROGRAM, folder / PARAMETERS), ConvertOptions(), path)
         detector = NbEngine(path, EngineOptions(threads=1))
     try:
         found = calibration_inputs(images, detector.run, rules, most_lines, context.progress)

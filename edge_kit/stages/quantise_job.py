@@ -14,12 +14,13 @@ from edge_kit.build.graph import run_stages
 from edge_kit.recipes import ModelRecipe, Recipe, load_recipes
 from edge_kit.spec import profile
 from edge_kit.stages.models import recogniser_of
+from edge_kit.stages.oracle import find_oracle
 from edge_kit.stages.quantisation import NOTES, model_stages
-from edge_kit.stages.request import ROLES, BuildRequest, Role, check_recipe
+from edge_kit.stages.request import ROLES, BuildRequest, Role, check_converter, check_recipe
 from edge_kit.stages.verification import images_of, verify_stage
+from model_opt.convert import find_converter
 from model_opt.errors import KitError
 from model_opt.files import write_atomic
-from model_opt.opt_tool import find_tool
 
 AS_IT_IS = ModelRecipe("fp32", "fp32")
 
@@ -55,10 +56,11 @@ def quantise_models(request: BuildRequest, roles: Sequence[Role], on_event: OnEv
     recipe = replace(row, det=det, rec=rec)
     check_recipe(recipe, request.target)
     _check_folder(request.out)
+    check_converter(request)
     rules = profile().for_recogniser(recogniser_of(request))
     images = images_of(request.images)
-    tool = find_tool(offline=request.offline)
-    stages = [*model_stages(request, recipe, rules, tool), verify_stage(request, rules, images, tool)]
+    converter, oracle = find_converter(request.converter, offline=request.offline), find_oracle(offline=request.offline)
+    stages = [*model_stages(request, recipe, rules, converter), verify_stage(request, rules, images, oracle)]
     cache = default_cache()
     with cache.in_use():
         results = run_stages(stages, cache, jobs=request.jobs, on_event=on_event)

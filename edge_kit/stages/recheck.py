@@ -16,11 +16,11 @@ from edge_kit.build.manifest import MANIFEST_NAME, Manifest, read_manifest
 from edge_kit.bundle import source_model
 from edge_kit.spec import profile
 from edge_kit.stages.models import fetch_stage, recogniser_of
+from edge_kit.stages.oracle import find_oracle
 from edge_kit.stages.request import ROLES, BuildRequest, Role
 from edge_kit.stages.verification import images_of, verify_stage
 from model_opt.errors import KitError
 from model_opt.files import sha256_file
-from model_opt.opt_tool import find_tool
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ def recheck(bundle: Path, sources: Sources, on_event: OnEvent) -> Mapping[str, A
     limit = json.loads((bundle / "runtime_config.json").read_bytes())["limit_side_len"]
     rules = replace(rules, detection=replace(rules.detection, limit_side_len=limit))
     images = images_of(sources.images)
-    tool = find_tool(offline=sources.offline)
+    oracle = find_oracle(offline=sources.offline)
     stages = [
         *(fetch_stage(role, request) for role in ROLES),
         *(_bundled_stage(role, bundle) for role in ROLES),
-        verify_stage(request, rules, images, tool),
+        verify_stage(request, rules, images, oracle),
     ]
     cache = default_cache()
     with cache.in_use():

@@ -10,6 +10,7 @@ from typing import Literal
 from edge_kit.android.identity import check_app_name, check_application_id, check_version_code
 from edge_kit.recipes import Recipe
 from edge_kit.settings import DEFAULT_DET, DEFAULT_REC
+from model_opt.convert import CONVERTERS
 from model_opt.errors import KitError
 
 Role = Literal["det", "rec"]
@@ -67,6 +68,7 @@ class BuildRequest:
     jobs: int = 2
     allow_failed_gates: bool = False
     optimise: bool = True
+    converter: str = "own"
     calibration: Path | None = None
     app: AppRequest | None = None
 
@@ -105,6 +107,17 @@ def check_recipe(recipe: Recipe, target: str) -> None:
         raise KitError(
             f"recipe {recipe.name} needs a target whose cores compute in fp16 (ARMv8.2), and {target} has none",
             hint="use --target arm64-fp16, or another recipe",
+        )
+
+
+def check_converter(request: BuildRequest) -> None:
+    """Raise ``KitError`` for an unknown converter, and for the own writer without the passes that it rests on."""
+    if request.converter not in CONVERTERS:
+        raise KitError(f"unknown converter {request.converter!r}", hint=f"use one of: {', '.join(CONVERTERS)}")
+    if request.converter == "own" and not request.optimise:
+        raise KitError(
+            "the kit's own writer takes programs that the passes have seen",
+            hint="leave --no-optimise off, or add --converter opt",
         )
 
 

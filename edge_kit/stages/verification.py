@@ -22,6 +22,7 @@ from edge_kit.ocr.tensor import Run
 from edge_kit.spec import Profile, export_json, load_spec
 from edge_kit.spec import profile as specified
 from edge_kit.stages.models import DICTIONARY, fetched
+from edge_kit.stages.oracle import Oracle
 from edge_kit.stages.request import ROLES, BuildRequest, Role
 from edge_kit.verify.compare import Comparison, json_number
 from edge_kit.verify.gates import apply_gates
@@ -30,7 +31,7 @@ from edge_kit.verify.runs import Named, Verified, verify_pipelines
 from edge_kit.verify.store import dump_verified
 from model_opt.files import sha256_bytes, sha256_file
 from model_opt.machine import available_cores
-from model_opt.nb import place_of, read_nb
+from model_opt.nb import NbModel, normalise_version, place_of, read_nb
 from model_opt.opt_tool import ToolEnv
 from model_opt.resources import config_dir
 
@@ -41,7 +42,7 @@ ORACLE_PIXELS = 300_000
 PACKAGES = ("paddlepaddle", "onnxruntime", "opencv-python", "numpy", "pyclipper")
 _CODE = (
     "edge_kit.stages.verification", "edge_kit.verify", "edge_kit.ocr", "edge_kit.engines", "edge_kit.spec",
-    "model_opt.opt_tool", "model_opt.nb", "model_opt.dictionary",
+    "edge_kit.stages.oracle", "model_opt.convert", "model_opt.opt_tool", "model_opt.nb", "model_opt.dictionary",
 )  # fmt: skip
 
 MakeEngine = Callable[[Role], Engine]
@@ -53,13 +54,14 @@ def images_of(folder: Path | None) -> tuple[Named, ...]:
     return tuple(Named(image.name, image.path) for image in (*regression_set(), *own))
 
 
-def verify_stage(request: BuildRequest, profile: Profile, images: Sequence[Named], tool: ToolEnv) -> Stage:
+def verify_stage(request: BuildRequest, profile: Profile, images: Sequence[Named], oracle: Oracle) -> Stage:
     """Return the stage that compares engines on ``images`` and applies gates.
 
-    The shipped files, run by the engine that can (``nb`` for ARM and OpenCL, ``lite_x86`` for x86), must pass the
-    gates of their recipe; Paddle Lite's own x86 kernels on the unquantised model must pass those of fp32, which
-    proves the conversion by an engine that shares no code with the first. A failed gate does not fail the stage: the
-    job decides, so that the report can show what failed.
+    The shipped files, run by the engine that can (``nb``, for x86 ``lite_x86`` where it runs), must pass the gates of
+    their recipe; Paddle Lite's own x86 kernels on the unquantised model must pass those of fp32, which checks the
+    conversion by an engine that shares no code with the first. Where those kernels cannot run, the facts say that they
+    were not asked, and why. A failed gate does not fail the stage: the job decides, so that the report can show what
+    failed.
     """
     sums = "".join(f"{sha256_file(image.path)} {image.name}\n" for image in images)
     key = {
@@ -68,17 +70,17 @@ def verify_stage(request: BuildRequest, profile: Profile, images: Sequence[Named
         "profile": repr(profile),
         "gates": sha256_file(config_dir() / "gates.yaml"),
         "recipe": request.recipe,
-        "opt": tool.opt_version,
+        "oracle": oracle.key,
         "packages": json.dumps({name: version(name) for name in PACKAGES}),
         "code": code_fingerprint(*_CODE),
     }
 
     def run(context: StageContext) -> Facts:
-        made = _engines(context, tool)
+        made = _engines(context, oracle)
         done = _compare(context, profile, images, made)
         shipped = next(name for name in made if name != REFERENCE)
         (context.out / VERIFIED).write_bytes(dump_verified(done[shipped]))
-        return {**_facts(request.recipe, shipped, done, len(images)), **_limits(profile)}
+        return {**_facts(request.recipe, shipped, done, len(images), oracle), **_limits(profile)}
 
     needs = (*(f"fetch-{role}" for role in ROLES), *(f"convert-{role}" for role in ROLES))
     return Stage("verify", run, needs=needs, key=key)
@@ -88,20 +90,23 @@ def _shipped(context: StageContext, role: Role) -> Path:
     return context.inputs[f"convert-{role}"] / f"{role}.nb"
 
 
-def _engines(context: StageContext, tool: ToolEnv) -> dict[str, MakeEngine]:
-    """Return the engines by name: the reference, the one that runs the shipped files, the oracle."""
+def _engines(context: StageContext, oracle: Oracle) -> dict[str, MakeEngine]:
+    """Return the engines by name: the reference, the one that runs the shipped files, the oracle where it runs."""
     options = EngineOptions(threads=1, frugal=True)
-    on_x86 = place_of(read_nb(_shipped(context, "det"))) == "x86"
+    made: dict[str, MakeEngine] = {REFERENCE: lambda role: ServerEngine(fetched(context.inputs, role), options)}
+    env = oracle.env
+    if env is not None and _is_for(read_nb(_shipped(context, "det")), env):
+        made[f"{ORACLE} (shipped)"] = lambda role: LiteX86Engine.from_nb(_shipped(context, role), options, env=env)
+    else:
+        made["nb"] = lambda role: open_nb(_shipped(context, role), options)
+    if env is not None:
+        made[ORACLE] = lambda role: LiteX86Engine(fetched(context.inputs, role), options, env=env)
+    return made
 
-    def shipped(role: Role) -> Engine:
-        path = _shipped(context, role)
-        return LiteX86Engine.from_nb(path, options, env=tool) if on_x86 else open_nb(path, options)
 
-    return {
-        REFERENCE: lambda role: ServerEngine(fetched(context.inputs, role), options),
-        f"{ORACLE} (shipped)" if on_x86 else "nb": shipped,
-        ORACLE: lambda role: LiteX86Engine(fetched(context.inputs, role), options, env=tool),
-    }
+def _is_for(model: NbModel, env: ToolEnv) -> bool:
+    """Return whether Paddle Lite's x86 engine of this environment runs a file."""
+    return place_of(model) == "x86" and normalise_version(model.opt_version) == normalise_version(env.opt_version)
 
 
 def _compare(
@@ -131,18 +136,26 @@ def _run_of(engine: Engine) -> Run:
     return engine.compute if isinstance(engine, ExactNbEngine) else engine.run
 
 
-def _facts(recipe: str, shipped: str, done: Mapping[str, Verified], images: int) -> Facts:
+def _facts(recipe: str, shipped: str, done: Mapping[str, Verified], images: int, oracle: Oracle) -> Facts:
     """Return what the manifest says of the verification."""
     judged = _judged(done[shipped].comparison, recipe)
-    oracle = _judged(done[ORACLE].comparison, "fp32")
+    checked = _oracle_facts(done, oracle)
     return {
         "reference": REFERENCE,
         "candidate": shipped,
         "images": images,
         **judged,
-        "passed": bool(judged["passed"] and oracle["passed"]),
-        "oracle": {"candidate": ORACLE, "recipe": "fp32", "images": len(done[ORACLE].reference), **oracle},
+        "passed": bool(judged["passed"] and checked["passed"] is not False),
+        "oracle": checked,
     }
+
+
+def _oracle_facts(done: Mapping[str, Verified], oracle: Oracle) -> dict[str, Any]:
+    """Return what the oracle's answers are worth; ``passed`` is None where it was not asked, with the reason."""
+    about = {"candidate": ORACLE, "recipe": "fp32"}
+    if ORACLE not in done:
+        return {**about, "images": 0, "passed": None, "gates": [], "not_checked": oracle.reason}
+    return {**about, "images": len(done[ORACLE].reference), **_judged(done[ORACLE].comparison, "fp32")}
 
 
 def _limits(profile: Profile) -> Facts:

@@ -16,7 +16,7 @@ from model_opt.lower.names import mark_in_place, rename, shared_names
 from model_opt.lower.order import arrange
 from model_opt.lower.precision import insert_casts
 from model_opt.lower.source import Source
-from model_opt.lower.target import Target
+from model_opt.lower.target import OPT_ROUNDS, Target
 from model_opt.lower.weights import mark_halves, round_weights
 from model_opt.nb.types import NbModel, VarType
 
@@ -67,7 +67,7 @@ def lower(source: Source, target: Target) -> NbModel:
     names = shared_names(graph, target, sides)
     _note_held(graph, held, names)
     if target.weight_bits is not None:
-        round_weights(graph, target.weight_bits)
+        round_weights(graph, target.weight_bits, target.rounded & OPT_ROUNDS)
     if target.fp16:
         mark_halves(graph)
     rename(graph, names)

@@ -17,17 +17,23 @@ NEWEST = "2.14rc0"
 """The release that supports PP-OCRv4 officially."""
 
 
+OPT_ROUNDS = frozenset({"fc", "conv2d", "mul", "matmul", "matmul_v2", "lookup_table"})
+"""The operators whose weights opt rounds to integers; the runtime turns back those of fewer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """``place``: where the kernels run, with ARM's and the host's where OpenCL has none. ``fp16``: ARM's kernels in
     half precision where they exist. ``weight_bits``: weights rounded to integers that the runtime turns back into
-    floats. ``runtime``: a release of ``RUNTIMES``.
+    floats. ``runtime``: a release of ``RUNTIMES``. ``rounded``: the operators whose weights are rounded, some of
+    ``OPT_ROUNDS``.
     """
 
     place: Place = "arm"
     fp16: bool = False
     weight_bits: Literal[8, 16] | None = None
     runtime: str = NEWEST
+    rounded: frozenset[str] = OPT_ROUNDS
 
     def __post_init__(self) -> None:
         if self.runtime not in RUNTIMES:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import numpy as np
@@ -11,8 +12,7 @@ from numpy.typing import NDArray
 
 from model_opt.lower.graph import Graph, reals, text, whole
 
-_ROUNDED = frozenset({"fc", "conv2d", "mul", "matmul", "matmul_v2", "lookup_table"})
-_BY_COLUMN = _ROUNDED - {"conv2d"}
+_BY_COLUMN = frozenset({"fc", "mul", "matmul", "matmul_v2", "lookup_table"})
 _HALVES = frozenset(
     {
         "conv2d", "depthwise_conv2d", "conv2d_transpose", "fc", "gru", "sequence_conv", "elementwise_add",
@@ -22,15 +22,15 @@ _HALVES = frozenset(
 _BY_OUTPUTS = "post_weight_channel_wise_abs_max"
 
 
-def round_weights(graph: Graph, bits: Literal[8, 16]) -> None:
-    """Round every float parameter that products and plain convolutions read, biases too, to integers with scales.
+def round_weights(graph: Graph, bits: Literal[8, 16], rounded: Collection[str]) -> None:
+    """Round every float parameter that operators of these types read, biases too, to integers with scales.
 
     One scale for each output channel: axis 0 of a filter and of a vector, axis 1 of a matrix. Depthwise and transposed
     convolutions keep their floats. Raises ``LowerError`` for a parameter that several operators read: the runtime
     would restore it for one of them.
     """
     for op in graph.ops:
-        if op.type not in _ROUNDED:
+        if op.type not in rounded:
             continue
         for name in op.reads:
             if not graph.is_param(name) or graph.params[name].dtype != np.float32:

@@ -1,6 +1,7 @@
 """Paddle Lite ``.nb`` files.
 
-In: a path or bytes. Out: a checked model, canonical bytes or a summary; ``NbError`` for what cannot be trusted.
+In: a path or bytes. Out: a checked model, canonical bytes or a summary; ``NbError`` for what cannot be trusted. And
+back: a model becomes a file (``write_nb``).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from model_opt.nb.inspect import (
 from model_opt.nb.reader import read_nb
 from model_opt.nb.share import share_equal_parts
 from model_opt.nb.types import AttrType, BlockDesc, Kernel, NbModel, NbTensor, OpDesc, VarDesc, VarType
+from model_opt.nb.write import write_nb
 
 __all__ = [
     "AttrType",
@@ -54,4 +56,5 @@ __all__ = [
     "precision_of",
     "read_nb",
     "share_equal_parts",
+    "write_nb",
 ]

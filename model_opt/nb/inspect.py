@@ -301,14 +301,17 @@ def _place_warnings(place: str, precision: str) -> list[NbWarning]:
     if "static_int8" in parts:
         text = "activations are quantised to int8: compare the results on low-contrast text before shipping"
         found.append(NbWarning("int8_activations", text))
-    if "weight_int8" in parts and place == "x86":
-        text = "int8 weights on the x86 engine: the recogniser was seen to return NaN there, while ARM is fine"
-        found.append(NbWarning("x86_weight_int8", text))
     return found
 
 
 def _kernel_warnings(ops: tuple[OpDesc, ...]) -> list[NbWarning]:
+    from model_opt.nb.translate.weights import RESTORED
+
     found = []
+    kept = _by_count(op.type for op in ops if "quantize_weight_bits" in op.attrs and op.type not in RESTORED)
+    if kept:
+        text = f"weights of {next(iter(kept))} are integers, which the runtime does not turn back: it answers NaN"
+        found.append(NbWarning("weights_stay_integers", text))
     missing = _by_count(op.type for op in ops if op.kernel is None)
     if missing:
         text = f"{sum(missing.values())} operators name no kernel, such as {next(iter(missing))}"

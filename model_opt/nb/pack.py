@@ -97,7 +97,8 @@ class _Packer:
 class _SharingPacker(_Packer):
     """Writes what is equal once. What is made is named by its content; places stand for children.
 
-    ``read`` counts the bytes of all uses: what a reader takes that follows every offset.
+    ``read`` counts the bytes of all uses: what a reader takes that follows every offset, but for vtables, which it
+    looks at once.
     """
 
     def __init__(self) -> None:
@@ -107,8 +108,8 @@ class _SharingPacker(_Packer):
 
     def _once(self, content: Hashable, put: Callable[[], int]) -> int:
         if content not in self._made:
-            before = self._buffer.size
-            self._made[content] = put(), self._buffer.size - before
+            before = self._buffer.size - self._buffer.vtables_size
+            self._made[content] = put(), self._buffer.size - self._buffer.vtables_size - before
         place, size = self._made[content]
         self.read += size
         return place
@@ -124,6 +125,7 @@ class _Backwards:
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self.size = 0
+        self.vtables_size = 0
         self._widest = 1
         self._vtables: dict[tuple[int, ...], int] = {}
 
@@ -171,6 +173,7 @@ class _Backwards:
         self._put(struct.pack("<i", vtable[0] if known is None else known - start))
         if known is None:
             self._vtables[vtable] = self._put(struct.pack(f"<{len(vtable)}H", *vtable))
+            self.vtables_size += vtable[0]
         return start
 
     def _align(self, width: int, coming: int) -> None:

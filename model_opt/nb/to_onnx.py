@@ -12,7 +12,7 @@ IR_VERSION = 8
 
 
 def to_onnx(model: NbModel) -> bytes:
-    """Return the ONNX file of an fp32 or weight-only model for ARM or OpenCL.
+    """Return the ONNX file of an fp32 or weight-only model for ARM, OpenCL or x86.
 
     The batch is 1, height and width are free where the file leaves them free. The graph holds no Shape and no
     Squeeze: what the program computes from shapes stands in it as constants. The same model gives the same bytes.

@@ -6,8 +6,8 @@ words. ``find_tool`` finds or makes the environment; ``diagnose`` says what a ma
 
 from __future__ import annotations
 
-from model_opt.opt_tool.cached import converted
-from model_opt.opt_tool.convert import Conversion, ConvertOptions, ModelPair, ModelPaths, Place, convert
+from model_opt.convert.options import Conversion, ConvertOptions, ModelPair, ModelPaths, Place
+from model_opt.opt_tool.convert import convert
 from model_opt.opt_tool.environment import Diagnosis, ToolEnv, diagnose, find_tool
 from model_opt.opt_tool.errors import OptError, ToolError
 from model_opt.opt_tool.interpreters import Verdict
@@ -28,7 +28,6 @@ __all__ = [
     "ToolError",
     "Verdict",
     "convert",
-    "converted",
     "diagnose",
     "find_tool",
 ]

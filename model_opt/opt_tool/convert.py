@@ -1,106 +1,23 @@
-"""Convert one Paddle model to a canonical ``.nb`` file, in a child process that may abort as it likes."""
+"""Convert one Paddle model to a canonical ``.nb`` file with opt, in a child process that may abort as it likes."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol
 
-from model_opt.errors import KitError
+from model_opt.convert.checks import check_restored, differences
+from model_opt.convert.errors import ConvertError
+from model_opt.convert.options import NO_FP16, Conversion, ConvertOptions, ModelPair, ModelPaths
 from model_opt.files import sha256_bytes, write_atomic
-from model_opt.nb import (
-    NbError,
-    NbModel,
-    canonicalise,
-    normalise_version,
-    place_of,
-    precision_of,
-    read_nb,
-    share_equal_parts,
-)
+from model_opt.nb import NbError, NbModel, canonicalise, place_of, precision_of, read_nb, share_equal_parts
 from model_opt.opt_tool.environment import ToolEnv
 from model_opt.opt_tool.errors import OptError
 from model_opt.opt_tool.process import child_command, how_it_ended, last_lines, run_limited
+from model_opt.paddle_model import PaddleModel, write_model
 from model_opt.store import disk_faults
-
-Place = Literal["arm", "opencl,arm", "x86"]
-
-_PLACE_IN_FILE = {"arm": "arm", "opencl,arm": "opencl", "x86": "x86"}
-_NO_FP16 = "fp16 kernels on weights held as integers answer NaN everywhere on the ARM engine"
-
-
-class ModelPaths(Protocol):
-    """A Paddle model on disk; ``model_opt.zoo.ModelFiles`` is one."""
-
-    @property
-    def pdmodel(self) -> Path:
-        """The program."""
-        ...
-
-    @property
-    def pdiparams(self) -> Path:
-        """The parameters."""
-        ...
-
-
-@dataclass(frozen=True)
-class ModelPair:
-    """The two files of a Paddle model, for callers without a row in the zoo."""
-
-    pdmodel: Path
-    pdiparams: Path
-
-
-@dataclass(frozen=True)
-class ConvertOptions:
-    """What opt is asked for.
-
-    ``place`` names the kernels; ``fp16`` takes ARM's half-precision kernels where opt has them (needs ARMv8.2);
-    ``weight_bits`` stores the weights as integers that the runtime turns back into floats when it loads them. A model
-    whose operators say that it holds integers already (``model_opt.quantize.stored``) keeps those, each layer its own.
-    """
-
-    place: Place = "arm"
-    fp16: bool = False
-    weight_bits: Literal[8, 16] | None = None
-
-    def __post_init__(self) -> None:
-        if self.place not in _PLACE_IN_FILE:
-            raise KitError(f"unknown place {self.place!r}", hint=f"use one of: {', '.join(_PLACE_IN_FILE)}")
-        if self.weight_bits not in (None, 8, 16):
-            raise KitError(f"weights of {self.weight_bits} bits do not exist in Paddle Lite", hint="use 8 or 16")
-        if self.fp16 and self.place == "x86":
-            raise KitError("Paddle Lite has no fp16 kernels for x86", hint="leave fp16 off, or convert for arm")
-        if self.fp16 and self.weight_bits is not None:
-            raise KitError(_NO_FP16, hint="choose one of the two")
-
-    @property
-    def label(self) -> str:
-        """The options in a few characters, fit for file names: ``arm-fp32``, ``arm-weight_int8``, ``opencl-fp16``."""
-        weights = f"weight_int{self.weight_bits}" if self.weight_bits else None
-        return f"{_PLACE_IN_FILE[self.place]}-{weights or ('fp16' if self.fp16 else 'fp32')}"
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """A converted file.
-
-    ``opt_version`` is the one of paddlelite's wheel (``2.14rc0``); ``ops`` counts the operators of the whole file,
-    feed and fetch included; ``place`` and ``precision`` are read from the file; ``log`` holds opt's last lines.
-    """
-
-    path: Path
-    sha256: str
-    nbytes: int
-    opt_version: str
-    place: str
-    precision: str
-    ops: int
-    seconds: float
-    log: tuple[str, ...]
 
 
 def convert(
@@ -119,7 +36,7 @@ def convert(
         folder = Path(name)
         held = _lay_out(model, folder, env)
         if held and options.fp16:
-            raise OptError(_NO_FP16, path=model.pdmodel, hint="choose one of the two")
+            raise OptError(NO_FP16, path=model.pdmodel, hint="choose one of the two")
         asked = replace(options, weight_bits=None) if held else options
         log = _run_opt(model, asked, folder, env, timeout_s)
         found, data = _read_back(model, (folder / "model.nb").read_bytes(), asked, held, env, log)
@@ -135,6 +52,16 @@ def convert(
         seconds=time.perf_counter() - begin,
         log=log,
     )
+
+
+def convert_in_memory(model: PaddleModel, options: ConvertOptions, env: ToolEnv) -> NbModel:
+    """Return the ``.nb`` that opt makes of ``model``; nothing stays on disk. Raises as ``convert`` does."""
+    with tempfile.TemporaryDirectory(prefix="edge-kit-quantize-") as name:
+        folder = Path(name)
+        pair = ModelPair(folder / "inference.pdmodel", folder / "inference.pdiparams")
+        write_model(model, pair.pdmodel, pair.pdiparams)
+        convert(pair, options, folder / "model.nb", env=env)
+        return read_nb(folder / "model.nb")
 
 
 def _check_files(model: ModelPaths) -> None:
@@ -226,17 +153,11 @@ def _read_back(
             returncode=0,
             log=log,
         ) from error
-    place, parts = place_of(found), set(precision_of(found).split("+"))
-    faults = []
-    if normalise_version(found.opt_version) != normalise_version(env.opt_version):
-        faults.append(f"version {found.opt_version} instead of {env.opt_version}")
-    if place not in (_PLACE_IN_FILE[options.place], "host"):
-        faults.append(f"kernels for {place} instead of {_PLACE_IN_FILE[options.place]}")
-    if options.place != "opencl,arm" and options.fp16 != ("fp16" in parts):
-        faults.append("no fp16 kernel" if options.fp16 else "fp16 kernels")
-    wanted = {f"weight_int{bits}" for bits in (held or {options.weight_bits} - {None})}
-    if {part for part in parts if part.startswith("weight_")} != wanted:
-        faults.append(f"weights as {'+'.join(sorted(parts))} instead of {'+'.join(wanted) or 'floats'}")
+    try:
+        check_restored(found)
+    except ConvertError as error:
+        raise OptError(error.what, path=model.pdmodel, hint=error.hint, returncode=0, log=log) from error
+    faults = list(differences(found, options, held, env.opt_version))
     if faults:
         raise OptError(
             f"opt {env.opt_version} wrote another file than {options.label}: {'; '.join(faults)}",

@@ -12,7 +12,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from model_opt.convert.options import Conversion, ConvertOptions, ModelPaths
 from model_opt.files import write_atomic
+from model_opt.nb import NbModel
 from model_opt.opt_tool.errors import ToolError
 from model_opt.opt_tool.interpreters import (
     GROUPS,
@@ -27,6 +29,7 @@ from model_opt.opt_tool.interpreters import (
 )
 from model_opt.opt_tool.pins import PINS, ToolPins
 from model_opt.opt_tool.process import child_command, child_environment, how_it_ended, last_lines
+from model_opt.paddle_model import PaddleModel
 from model_opt.resources import cache_dir
 from model_opt.store import disk_faults, locked, staged_folder
 
@@ -35,7 +38,7 @@ _LOAD_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class ToolEnv:
-    """An interpreter and the folder with paddlelite and numpy for it.
+    """An interpreter and the folder with paddlelite and numpy for it: the converter ``opt``.
 
     ``python_version`` is the interpreter's (``3.7.16``), ``opt_version`` that of paddlelite's wheel (``2.14rc0``).
     """
@@ -44,6 +47,27 @@ class ToolEnv:
     python_version: str
     opt_version: str
     site: Path
+
+    @property
+    def name(self) -> str:
+        """The name of this converter."""
+        return "opt"
+
+    def convert(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
+        """Convert ``model`` with opt; see ``Converter.convert`` and ``opt_tool.convert``."""
+        from model_opt.opt_tool.convert import convert
+
+        return convert(model, options, out, env=self)
+
+    def convert_export(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
+        """Convert a model as it was exported, which is the same for opt; see ``Converter.convert_export``."""
+        return self.convert(model, options, out)
+
+    def in_memory(self, model: PaddleModel, options: ConvertOptions) -> NbModel:
+        """Return what opt's file holds; see ``Converter.in_memory``."""
+        from model_opt.opt_tool.convert import convert_in_memory
+
+        return convert_in_memory(model, options, self)
 
 
 @dataclass(frozen=True)
@@ -59,19 +83,20 @@ class Diagnosis:
     hint: str | None
 
 
-def find_tool(*, offline: bool = False) -> ToolEnv:
+def find_tool(*, offline: bool = False, install: bool = True) -> ToolEnv:
     """Return the environment for opt; find the interpreter and unpack the pinned wheels at the first call.
 
     The result is remembered in the cache folder and holds until an interpreter appears, goes or changes. ``offline``
-    forbids downloads of wheels and interpreters. Raises ``ToolError`` when no interpreter fits, naming each that was
-    tried and why it failed, and what ``fetch_wheel`` raises when a wheel cannot be had.
+    forbids downloads of wheels and interpreters; without ``install`` uv is not asked for an interpreter either. Raises
+    ``ToolError`` when no interpreter fits, naming each that was tried and why it failed, and what ``fetch_wheel``
+    raises when a wheel cannot be had.
     """
     key = _state_key()
     remembered = _recall(key)
     if remembered is not None:
         return remembered
     tried: list[Verdict] = []
-    for candidate in _distinct(candidates(install=not offline)):
+    for candidate in _distinct(candidates(install=install and not offline)):
         verdict, pins = examine(candidate)
         if pins is not None and candidate.path is not None:
             site = _unpacked(pins, offline=offline)

@@ -7,21 +7,19 @@ same variable name to many tensors, but a parameter's name stays.
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
-from model_opt.nb import NbModel, read_nb
+from model_opt.nb import NbModel
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import Graph, Node, encode_model, translate
-from model_opt.opt_tool import ConvertOptions, ModelPair, ToolEnv, convert
-from model_opt.paddle_model import PaddleModel, write_model
+from model_opt.paddle_model import PaddleModel
 
 Float32Array = NDArray[np.float32]
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
@@ -45,14 +43,9 @@ class Observation:
     layers: Mapping[str, LayerView]
 
 
-def convert_in_memory(model: PaddleModel, options: ConvertOptions, env: ToolEnv) -> NbModel:
-    """Return the ``.nb`` that opt makes of ``model``; nothing stays on disk. Raises as ``opt_tool.convert`` does."""
-    with tempfile.TemporaryDirectory(prefix="edge-kit-quantize-") as name:
-        folder = Path(name)
-        pair = ModelPair(folder / "inference.pdmodel", folder / "inference.pdiparams")
-        write_model(model, pair.pdmodel, pair.pdiparams)
-        convert(pair, options, folder / "model.nb", env=env)
-        return read_nb(folder / "model.nb")
+def convert_in_memory(model: PaddleModel, options: ConvertOptions, converter: Converter) -> NbModel:
+    """Return the ``.nb`` that ``converter`` makes of ``model``; nothing stays on disk. Raises what it raises."""
+    return converter.in_memory(model, options)
 
 
 class Observer:

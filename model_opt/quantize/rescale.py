@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.nb import NbModel
 from model_opt.nb.exact import FP16_MAX, overflow_check
-from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, Float64Array, conv_at
@@ -88,7 +88,7 @@ def rescale_fp16(
     model: PaddleModel,
     inputs: Sequence[Float32Array],
     options: RescaleOptions,
-    env: ToolEnv,
+    converter: Converter,
     progress: Progress,
 ) -> tuple[PaddleModel, QuantReport]:
     """Return the model with powers of two between its layers so that it runs in fp16, and what was done.
@@ -108,15 +108,15 @@ def rescale_fp16(
         model, counted = exact_image(model, inputs)
         model, factors = undo_rounded_factors(model, options.gated)
     groups = factor_groups(model)
-    observer = Observer(convert_in_memory(model, ConvertOptions(), env))
+    observer = Observer(convert_in_memory(model, ConvertOptions(), converter))
     spans = layer_spans(observer, _convs(model), inputs, lambda done, what: progress(0.5 * done, what))
     layers = _layers(model, groups, spans)
     exponents = choose_exponents(layers, FP16_MAX / options.headroom)
     _refuse_overflow(layers, exponents)
     made = with_exponents(model, groups, exponents)
-    made, gains = _refined(made, inputs, options, env, lambda done, what: progress(0.5 + 0.35 * done, what))
+    made, gains = _refined(made, inputs, options, converter, lambda done, what: progress(0.5 + 0.35 * done, what))
     progress(0.85, "checking with the fp16 kernels' arithmetic")
-    _check(convert_in_memory(made, ConvertOptions(fp16=True), env), _smallest(inputs, options.checked))
+    _check(convert_in_memory(made, ConvertOptions(fp16=True), converter), _smallest(inputs, options.checked))
     progress(1.0, "rescaled")
     report = _report(layers, exponents, gains, len(inputs))
     return made, replace(report, totals={**report.totals, "image_exact": counted, "factors_undone": factors})
@@ -141,19 +141,19 @@ def _refined(
     model: PaddleModel,
     inputs: Sequence[Float32Array],
     options: RescaleOptions,
-    env: ToolEnv,
+    converter: Converter,
     progress: Progress,
 ) -> tuple[PaddleModel, _Gains]:
     """Return the model with shorter sums in a better order, weights of fp16 chosen together and late biases."""
     if options.windows_of < 1:
         return model, _Gains()
     few = [*inputs[:: -(-len(inputs) // options.windows_of)], *grounds(inputs)]
-    model, tiles, splitting = split_concats(model, _tiles(model, few, env), options.late_bias)
-    seen = _seen(model, few, env, lambda done, what: progress(0.5 * done, what), sampled=False)
+    model, tiles, splitting = split_concats(model, _tiles(model, few, converter), options.late_bias)
+    seen = _seen(model, few, converter, lambda done, what: progress(0.5 * done, what), sampled=False)
     parts = _parts(model, seen, options)
     model, ordering = order_channels(model, seen, tiles, options.late_bias, parts)
     del seen, tiles  # hundreds of megabytes, and of another order
-    seen = _seen(model, few, env, lambda done, what: progress(0.5 + 0.5 * done, what), sampled=True)
+    seen = _seen(model, few, converter, lambda done, what: progress(0.5 + 0.5 * done, what), sampled=True)
     made, rounding = round_weights(model, seen)
     made, late = late_bias(made, seen, options.late_bias, parts)
     made, halved = halve_sums(made, seen, options.halved)
@@ -182,22 +182,22 @@ def _parts(model: PaddleModel, seen: Mapping[str, Seen], options: RescaleOptions
 
 
 def _seen(
-    model: PaddleModel, inputs: Sequence[Float32Array], env: ToolEnv, progress: Progress, *, sampled: bool
+    model: PaddleModel, inputs: Sequence[Float32Array], converter: Converter, progress: Progress, *, sampled: bool
 ) -> dict[str, Seen]:
     """Return what the convolutions that can be refined see on ``inputs``; windows are kept for late biases alone."""
     convs = {name: conv for name, conv in _convs(model).items() if _can_be_refined(conv)}
-    plain = convert_in_memory(model, ConvertOptions(), env)
+    plain = convert_in_memory(model, ConvertOptions(), converter)
     observer = Observer(plain, [name for name in Observer(plain).weights if name in convs])
     wanted = [name for name, conv in convs.items() if sampled and can_be_late(conv)]
     return layer_inputs(observer, convs, inputs, progress, wanted)
 
 
-def _tiles(model: PaddleModel, inputs: Sequence[Float32Array], env: ToolEnv) -> dict[str, Float64Array]:
+def _tiles(model: PaddleModel, inputs: Sequence[Float32Array], converter: Converter) -> dict[str, Float64Array]:
     """Return what Winograd's layers multiply on ``inputs``."""
     convs = {name: conv for name, conv in _convs(model).items() if _goes_to_winograd(conv)}
     if not convs:
         return {}
-    plain = convert_in_memory(model, ConvertOptions(), env)
+    plain = convert_in_memory(model, ConvertOptions(), converter)
     return tile_grams(Observer(plain, sorted(convs)), convs, inputs, lambda _done, _what: None)
 
 

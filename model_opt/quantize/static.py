@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
-from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import PaddleModel
 from model_opt.quantize.candidates import Candidate, biases_of, candidates, preferred, without_needless_spreads
 from model_opt.quantize.columns import ConvLayer, check_inputs, conv_layers, sample_columns
@@ -44,7 +44,7 @@ class StaticOptions:
 
 
 def quantise_static(
-    model: PaddleModel, inputs: Sequence[Float32Array], options: StaticOptions, env: ToolEnv, progress: Progress
+    model: PaddleModel, inputs: Sequence[Float32Array], options: StaticOptions, converter: Converter, progress: Progress
 ) -> tuple[PaddleModel, QuantReport]:
     """Return the model with convolutions in int8, and what was done to each.
 
@@ -57,7 +57,7 @@ def quantise_static(
     """
     check_inputs(inputs)
     layers = _eligible(model, options)
-    plain = convert_in_memory(model, ConvertOptions(), env)
+    plain = convert_in_memory(model, ConvertOptions(), converter)
     observer = Observer(plain)
     shapes = {layer.filter: model.params[layer.filter].shape for layer in layers}
     columns = sample_columns(observer, layers, inputs, shapes, _LOOKS, lambda part, what: progress(part * 0.5, what))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from model_opt.convert import Converter
 from model_opt.errors import KitError
-from model_opt.opt_tool import ToolEnv
 from model_opt.paddle_model import PaddleModel
 from model_opt.quantize.observe import Float32Array
 from model_opt.quantize.report import Progress, QuantReport
@@ -16,12 +16,12 @@ from model_opt.quantize.rescale import RescaleOptions, rescale_fp16
 from model_opt.quantize.static import StaticOptions, quantise_static
 from model_opt.quantize.weights import WeightOptions, quantise_weights
 
-Quantise = Callable[[PaddleModel, Sequence[Float32Array], Any, ToolEnv, Progress], tuple[PaddleModel, QuantReport]]
+Quantise = Callable[[PaddleModel, Sequence[Float32Array], Any, Converter, Progress], tuple[PaddleModel, QuantReport]]
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A function ``(model, inputs, options, env, progress) -> (model, report)`` and the class of its options.
+    """A function ``(model, inputs, options, converter, progress) -> (model, report)`` and the class of its options.
 
     ``most_lines``: how many lines a recogniser is calibrated on; of more, as many at equal steps.
     """

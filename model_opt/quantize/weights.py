@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.nb import NbModel
-from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.ops import Float64Array
 from model_opt.quantize.columns import ConvLayer, added_behind, check_inputs, conv_layers, sample_windows
@@ -117,7 +117,7 @@ class _Rounded:
 
 
 def quantise_weights(
-    model: PaddleModel, inputs: Sequence[Float32Array], options: WeightOptions, env: ToolEnv, progress: Progress
+    model: PaddleModel, inputs: Sequence[Float32Array], options: WeightOptions, converter: Converter, progress: Progress
 ) -> tuple[PaddleModel, QuantReport]:
     """Return the model with its weights stored as integers (``with_stored_weights``), to be converted as it is.
 
@@ -134,7 +134,7 @@ def quantise_weights(
     layers = _layers(model)
     if not layers:
         raise KitError("the model has no convolution or matrix product whose weights can be rounded")
-    plain = convert_in_memory(model, ConvertOptions(), env)
+    plain = convert_in_memory(model, ConvertOptions(), converter)
     shown = itertools.chain(inputs, guises(inputs, options.guises))
     count = len(inputs) * (1 + options.guises)
     seen = _watch(plain, layers, model, shown, count, lambda done, what: progress(done / 3, what))

@@ -32,12 +32,12 @@ def maven(lacking) -> Path:
 
 
 @pytest.fixture(scope="session")
-def nb_models(mobile_det, mobile_rec, env) -> NbModels:
-    """The public models as opt makes them for ARM, unquantised."""
-    from model_opt.opt_tool import ConvertOptions, converted
+def nb_models(mobile_det, mobile_rec, converter) -> NbModels:
+    """The public models as a build makes them for ARM, unquantised."""
+    from model_opt.convert import ConvertOptions, converted
 
-    options = ConvertOptions(place="arm")
-    return NbModels(converted(mobile_det, options, env), converted(mobile_rec, options, env), mobile_rec.dictionary)
+    det, rec = (converted(model, ConvertOptions(place="arm"), converter) for model in (mobile_det, mobile_rec))
+    return NbModels(det, rec, mobile_rec.dictionary)
 
 
 @pytest.fixture(scope="session")

@@ -106,9 +106,10 @@ def test_each_risk_has_its_warning():
     weight8 = {"quantization_type": "post_weight_channel_wise_abs_max", "quantize_weight_bits": 8}
     assert codes(model_on(ARM), "2.13rc0") == {"opt_version"}
     assert codes(model_on(X86)) == {"place_x86"}
-    assert codes(model_on(X86, attrs=weight8)) == {"place_x86", "x86_weight_int8"}
+    assert codes(model_on(X86, attrs=weight8)) == {"place_x86", "weights_stay_integers"}
     assert codes(model_on(ARM_FP16)) == {"fp16_needs_armv82"}
-    assert codes(model_on(ARM_FP16, attrs=weight8)) == {"fp16_needs_armv82", "fp16_weight_only"}
+    kept = {"fp16_needs_armv82", "fp16_weight_only", "weights_stay_integers"}
+    assert codes(model_on(ARM_FP16, attrs=weight8)) == kept
     assert codes(model_on(ARM_INT8)) == {"int8_activations"}
     assert codes(model_on("23/1/1")) == {"unknown_kernel", "place"}
     assert codes(model_on("4/77/1")) == {"unknown_kernel"}

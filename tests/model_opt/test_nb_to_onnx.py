@@ -95,7 +95,7 @@ REFUSED = {
     "an unset variable": (lambda: conv(inputs={"Bias": "never"}), r"variable 'never' is read before"),
     "int8 arithmetic": (lambda: conv("int8_out/arm/int8/NCHW"), r"computes in int8"),
     "fp16 arithmetic": (lambda: conv("def/arm/fp16/NCHW"), r"computes in fp16"),
-    "a file for x86": (lambda: conv("def/x86/fp32/NCHW"), r"is for x86, the file is not for a phone"),
+    "a file for an XPU": (lambda: conv("def/xpu/fp32/NCHW"), r"is for xpu, which nothing here knows"),
     "a table of another shape": (
         lambda: one_op(op("reshape", {"X": "x"}, {"Out": "y"}, {"shape": ints(5, -1)}, HOST)),
         r"\[1, 4, 7, 9\] cannot take the shape \[5, -1\]",

@@ -11,8 +11,8 @@ from random_numbers import generator
 from test_passes_small import binary, conv, made, op, weight
 from test_quantize_rescale import emulated, in_fp32, silent
 
+from model_opt.convert import Converter, ConvertOptions
 from model_opt.nb.exact.half import rounded
-from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import conv_at
@@ -59,14 +59,14 @@ def activated(kind: str = "hard_swish", **attrs: float) -> PaddleModel:
     return made(ops, params, "y", {**dict.fromkeys("abcde", (-1, 12, -1, -1)), "y": (-1, 5, -1, -1)})
 
 
-def seen_of(model: PaddleModel, x: np.ndarray, env: ToolEnv) -> dict[str, Seen]:
+def seen_of(model: PaddleModel, x: np.ndarray, converter: Converter) -> dict[str, Seen]:
     draft = Draft(model, "test")
     convs = {one.input("Filter"): conv_at(draft, one) for one in draft.ops if "conv2d" in one.type}
-    observer = Observer(convert_in_memory(model, ConvertOptions(), env), list(convs))
+    observer = Observer(convert_in_memory(model, ConvertOptions(), converter), list(convs))
     return layer_inputs(observer, convs, [x], silent)
 
 
-def test_the_image_in_levels_is_exact_in_fp16(env: ToolEnv) -> None:
+def test_the_image_in_levels_is_exact_in_fp16(converter: Converter) -> None:
     x = picture()
     levels = levels_of([x])
     assert levels is not None
@@ -81,7 +81,7 @@ def test_the_image_in_levels_is_exact_in_fp16(env: ToolEnv) -> None:
     eighths = counted / unit * 8
     assert np.abs(eighths - np.round(eighths)).max() < 1e-2
     np.testing.assert_array_equal(np.round(eighths), rounded(np.round(eighths).astype(np.float32)))
-    assert "affine_channel" in {o.type for o in convert_in_memory(model, ConvertOptions(fp16=True), env).ops}
+    assert "affine_channel" in {o.type for o in convert_in_memory(model, ConvertOptions(fp16=True), converter).ops}
 
 
 def test_counting_levels_keeps_the_result_but_for_the_border() -> None:
@@ -99,7 +99,7 @@ def test_values_that_are_no_levels_stay_as_they_are() -> None:
         assert exact_image(model, inputs) == (model, False)
 
 
-def test_the_sixth_of_a_hard_swish_is_made_good(env: ToolEnv) -> None:
+def test_the_sixth_of_a_hard_swish_is_made_good(converter: Converter) -> None:
     model = activated(**SWISH)
     made_, count = undo_rounded_factors(model, 0)
     assert count == 1
@@ -108,28 +108,28 @@ def test_the_sixth_of_a_hard_swish_is_made_good(env: ToolEnv) -> None:
     np.testing.assert_allclose(made_.params["wd"], model.params["wd"] / factor, rtol=1e-6)
 
 
-def test_values_behind_a_hard_swish_are_not_too_small_any_more(env: ToolEnv) -> None:
+def test_values_behind_a_hard_swish_are_not_too_small_any_more(converter: Converter) -> None:
     positive = {name: np.abs(array) for name, array in activated(**SWISH).params.items()}
     model = activated(**SWISH)
     for name, array in (positive | {"b1": np.full(12, 40, np.float32)}).items():
         model = model.with_param(name, array)
     x = picture()
-    want = in_fp32(model, x, env)
+    want = in_fp32(model, x, converter)
     plain, better = (
-        abs(float((emulated(m, x, env) / want - 1).mean())) for m in (model, undo_rounded_factors(model, 0)[0])
+        abs(float((emulated(m, x, converter) / want - 1).mean())) for m in (model, undo_rounded_factors(model, 0)[0])
     )
     assert plain > 2e-4
     assert better < plain / 2
 
 
-def test_a_hard_swish_as_a_gate_and_a_product_is_the_same_function(env: ToolEnv) -> None:
+def test_a_hard_swish_as_a_gate_and_a_product_is_the_same_function(converter: Converter) -> None:
     model, x = activated(**SWISH), picture()
     made_, count = undo_rounded_factors(model, 1)
     assert count == 1
     assert [o.type for o in made_.program.main.ops].count("hard_swish") == 0
     np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=0, atol=1e-5)
-    want = in_fp32(model, x, env)
-    plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+    want = in_fp32(model, x, converter)
+    plain, better = (float(np.abs(emulated(m, x, converter) - want).mean()) for m in (model, made_))
     assert better < plain
 
 
@@ -151,14 +151,14 @@ def test_an_activation_that_something_unknown_reads_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(("side", "pad"), [(1, 0), (3, 1)])
-def test_a_sum_in_parts_is_the_same_sum_with_smaller_errors(side: int, pad: int, env: ToolEnv) -> None:
+def test_a_sum_in_parts_is_the_same_sum_with_smaller_errors(side: int, pad: int, converter: Converter) -> None:
     model = one_conv(weight(16, 64, side, side), weight(16), pad=pad)
     made_ = split_sums(model, {"w": 4})
     assert [o.type for o in made_.program.main.ops].count("conv2d") == 4
     x = picture(channels=64) + 1
     np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=0, atol=1e-9)
-    want = in_fp32(model, x, env)
-    plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+    want = in_fp32(model, x, converter)
+    plain, better = (float(np.abs(emulated(m, x, converter) - want).mean()) for m in (model, made_))
     assert better < plain / 1.3
 
 
@@ -177,15 +177,15 @@ def classes(rows: int = 24) -> PaddleModel:
     return made(ops, params, "y", dims, (-1, rows, 1, -1))
 
 
-def test_the_product_of_the_classes_in_parts_is_the_same_product(env: ToolEnv) -> None:
+def test_the_product_of_the_classes_in_parts_is_the_same_product(converter: Converter) -> None:
     model, x = classes(), picture(1, 64, 24) * 2
     made_, name = split_last_matrix(model, 4)
     assert name == "w"
     np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=0, atol=1e-12)
-    nb = convert_in_memory(made_, ConvertOptions(fp16=True), env)
+    nb = convert_in_memory(made_, ConvertOptions(fp16=True), converter)
     assert [o.type for o in nb.ops].count("fc") == 4
-    want = in_fp32(model, x, env)
-    plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+    want = in_fp32(model, x, converter)
+    plain, better = (float(np.abs(emulated(m, x, converter) - want).mean()) for m in (model, made_))
     assert better < plain
 
 
@@ -202,29 +202,29 @@ def test_a_product_that_no_softmax_ends_or_of_other_rows_stays_whole() -> None:
     assert split_last_matrix(other, 4) == (other, None)
 
 
-def test_a_wide_kernel_of_many_channels_is_cut_in_more_parts(env: ToolEnv) -> None:
+def test_a_wide_kernel_of_many_channels_is_cut_in_more_parts(converter: Converter) -> None:
     filters = weight(12, 96, 1, 3) * 0.05
     ops = [conv("x", "w", "a", pad=0), binary("add", "a", "b", "y", 1)]
     model = made(ops, {"w": filters, "b": weight(12)}, "y", dict.fromkeys("ay", (-1, 12, -1, -1)), (-1, 96, -1, -1))
     x = picture(16, 24, 96)
-    better, report = rescale_fp16(model, [x], RescaleOptions(checked=0, windows_of=1), env, silent)
+    better, report = rescale_fp16(model, [x], RescaleOptions(checked=0, windows_of=1), converter, silent)
     assert next(note for note in report.layers if note.weight == "w").facts["parts"] == 12
     assert [o.type for o in better.program.main.ops].count("conv2d") == 12
-    want = in_fp32(model, x, env)
-    plain, less = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, better))
+    want = in_fp32(model, x, converter)
+    plain, less = (float(np.abs(emulated(m, x, converter) - want).mean()) for m in (model, better))
     assert less < plain / 1.5
 
 
-def test_a_kernel_of_many_pixels_stays_whole(env: ToolEnv) -> None:
+def test_a_kernel_of_many_pixels_stays_whole(converter: Converter) -> None:
     model, x = one_conv(weight(8, 72, 3, 3) * 0.1, weight(8), pad=1, stride=2), picture(24, 32, 72)
-    _, report = rescale_fp16(model, [x], RescaleOptions(checked=0, windows_of=1), env, silent)
+    _, report = rescale_fp16(model, [x], RescaleOptions(checked=0, windows_of=1), converter, silent)
     assert report.totals["sums_in_parts"] == 0
 
 
-def test_the_bias_of_a_sum_in_parts_is_judged_by_its_first_part(env: ToolEnv) -> None:
+def test_the_bias_of_a_sum_in_parts_is_judged_by_its_first_part(converter: Converter) -> None:
     x = picture(channels=64)
     model = one_conv(weight(16, 64, 1, 1), weight(16) * 8)
-    seen = seen_of(model, x, env)
+    seen = seen_of(model, x, converter)
     draft = Draft(model, "test")
     first = conv_at(draft, next(draft.each("conv2d")))
     assert first is not None
@@ -234,7 +234,7 @@ def test_the_bias_of_a_sum_in_parts_is_judged_by_its_first_part(env: ToolEnv) ->
     assert part > whole
 
 
-def test_means_in_fp32_are_the_same_means_without_the_errors_of_lanes(env: ToolEnv) -> None:
+def test_means_in_fp32_are_the_same_means_without_the_errors_of_lanes(converter: Converter) -> None:
     pooled = {"pooling_type": "avg", "adaptive": True, "global_pooling": False, "ksize": (1, 1), "strides": (1, 1)}
     ops = [op("pool2d", {"X": "x"}, "a", paddings=(0, 0), **pooled), conv("a", "w", "y")]
     dims = {"a": (-1, 16, 1, 1), "y": (-1, 9, 1, 1)}
@@ -243,11 +243,11 @@ def test_means_in_fp32_are_the_same_means_without_the_errors_of_lanes(env: ToolE
     assert count == 1
     x = picture(48, 320, 16) + 3
     np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=1e-12)
-    kernels = {o.type: o.kernel for o in convert_in_memory(made_, ConvertOptions(fp16=True), env).ops}
+    kernels = {o.type: o.kernel for o in convert_in_memory(made_, ConvertOptions(fp16=True), converter).ops}
     assert kernels["reduce_mean"].precision_name == "fp32"
     assert kernels["conv2d"].precision_name == "fp16"
-    want = in_fp32(model, x, env)
-    plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+    want = in_fp32(model, x, converter)
+    plain, better = (float(np.abs(emulated(m, x, converter) - want).mean()) for m in (model, made_))
     assert better < plain / 3
 
 
@@ -258,15 +258,15 @@ def test_pools_of_windows_and_largest_values_stay() -> None:
     assert wide_means(model) == (model, 0)
 
 
-def test_halved_sums_are_the_same_sum_with_smaller_errors(env: ToolEnv) -> None:
+def test_halved_sums_are_the_same_sum_with_smaller_errors(converter: Converter) -> None:
     cases = (one_conv(weight(16, 16, 1, 1), weight(16)), one_conv(weight(16, 1, 3, 3), weight(16), pad=1, groups=16))
     for model in cases:
         x = picture(channels=16) + 2
-        made_, gains = halve_sums(model, seen_of(model, x, env), 1)
+        made_, gains = halve_sums(model, seen_of(model, x, converter), 1)
         assert gains["w"] > 1.2
         np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=0, atol=1e-9)
-        want = in_fp32(model, x, env)
-        plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+        want = in_fp32(model, x, converter)
+        plain, better = (float(np.abs(emulated(m, x, converter) - want).mean()) for m in (model, made_))
         assert better < plain
 
 
@@ -291,17 +291,17 @@ def test_parts_of_a_sum_get_an_order_each() -> None:
     np.testing.assert_array_equal(best_order_of_parts(way, 3), best_order(way))
 
 
-def test_a_wide_depthwise_convolution_gets_its_bias_late_where_that_helps(env: ToolEnv) -> None:
+def test_a_wide_depthwise_convolution_gets_its_bias_late_where_that_helps(converter: Converter) -> None:
     model = one_conv(weight(12, 1, 5, 5) * 0.01, weight(12) * 50, pad=2, groups=12)
     x = picture(channels=12)
-    seen = seen_of(model, x, env)
+    seen = seen_of(model, x, converter)
     draft = Draft(model, "test")
     first, last = bias_errors(conv_at(draft, next(draft.each("depthwise_conv2d"))), seen["w"].sample)
     assert last < first / 1.5
     made_, gains = late_bias(model, seen, 1.2)
     assert set(gains) == {"w"}
-    want = in_fp32(model, x, env)
-    plain, better = (float(np.abs(emulated(m, x, env) - want).mean()) for m in (model, made_))
+    want = in_fp32(model, x, converter)
+    plain, better = (float(np.abs(emulated(m, x, converter) - want).mean()) for m in (model, made_))
     assert better < plain / 1.3
 
 
@@ -314,9 +314,9 @@ def test_grounds_have_the_colours_of_the_inputs() -> None:
     np.testing.assert_allclose(middle, (low + high) / 2, rtol=0, atol=1e-6)
 
 
-def test_every_step_stands_in_the_report(env: ToolEnv) -> None:
+def test_every_step_stands_in_the_report(converter: Converter) -> None:
     x = picture()
-    _, report = rescale_fp16(activated(**SWISH), [x], RescaleOptions(checked=0), env, silent)
+    _, report = rescale_fp16(activated(**SWISH), [x], RescaleOptions(checked=0), converter, silent)
     totals = report.totals
     assert (totals["image_exact"], totals["factors_undone"]) == (True, 1)
     assert totals["sums_halved"] >= 1

@@ -8,8 +8,8 @@ from passes_float64 import run_float64
 from random_numbers import generator
 from test_passes_small import binary, conv, made, op, weight
 
+from model_opt.convert import Converter, ConvertOptions
 from model_opt.nb.exact import run_exact
-from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, conv_at
@@ -47,8 +47,10 @@ def convs_of(model: PaddleModel) -> dict[str, Conv]:
     return {one.op.input("Filter"): one for one in (conv_at(draft, op_) for op_ in draft.ops) if one is not None}
 
 
-def seen_by(model: PaddleModel, inputs: list, env: ToolEnv) -> dict[str, Seen]:
-    return layer_inputs(Observer(convert_in_memory(model, ConvertOptions(), env)), convs_of(model), inputs, silent)
+def seen_by(model: PaddleModel, inputs: list, converter: Converter) -> dict[str, Seen]:
+    return layer_inputs(
+        Observer(convert_in_memory(model, ConvertOptions(), converter)), convs_of(model), inputs, silent
+    )
 
 
 def silent(_: float, __: str) -> None:
@@ -79,9 +81,9 @@ def test_windows_times_weights_is_the_convolution(kind: str) -> None:
     np.testing.assert_allclose(made_by_hand, want.reshape(shapes[kind][0], -1), rtol=1e-6, atol=1e-6)
 
 
-def test_rounded_layers_hold_fp16_numbers_and_say_what_was_won(env: ToolEnv) -> None:
+def test_rounded_layers_hold_fp16_numbers_and_say_what_was_won(converter: Converter) -> None:
     model, x = one_conv(), page()
-    rounded_, gains = round_weights(model, seen_by(model, [x], env))
+    rounded_, gains = round_weights(model, seen_by(model, [x], converter))
     assert gains.keys() == {"wd", "w"}
     assert gains["wd"] > 1.5
     for name in ("wd", "bd"):
@@ -91,18 +93,18 @@ def test_rounded_layers_hold_fp16_numbers_and_say_what_was_won(env: ToolEnv) -> 
     assert [one.type for one in rounded_.program.main.ops] == [one.type for one in model.program.main.ops]
 
 
-def test_a_late_bias_makes_sums_more_exact(env: ToolEnv) -> None:
+def test_a_late_bias_makes_sums_more_exact(converter: Converter) -> None:
     model, x = one_conv(), page()
-    seen = seen_by(model, [x], env)
+    seen = seen_by(model, [x], converter)
     early, late = bias_errors(convs_of(model)["w"], seen["w"].sample)
     moved, gains = late_bias(model, seen, 1.5)
     assert gains == {"w": pytest.approx(early / late)}
-    nb = convert_in_memory(moved, ConvertOptions(fp16=True), env)
+    nb = convert_in_memory(moved, ConvertOptions(fp16=True), converter)
     assert "elementwise_sub" in [one.type for one in nb.ops]
     assert next(one for one in nb.ops if one.inputs.get("Filter") == ("w",)).inputs.get("Bias", ()) == ()
     np.testing.assert_array_equal(run_float64(moved, x.astype(float)), run_float64(model, x.astype(float)))
     want = run_float64(model, x.astype(np.float64))
-    first = next(iter(run_exact(convert_in_memory(model, ConvertOptions(fp16=True), env), {"x": x}).values()))
+    first = next(iter(run_exact(convert_in_memory(model, ConvertOptions(fp16=True), converter), {"x": x}).values()))
     last = next(iter(run_exact(nb, {"x": x}).values()))
     assert np.abs(last - want).mean() < np.abs(first - want).mean()
 
@@ -118,11 +120,11 @@ def test_u_by_panels_is_the_u_of_one_column_after_the_other() -> None:
         np.testing.assert_array_equal(_upper(gram), want)
 
 
-def test_windows_are_kept_only_of_the_layers_asked_for(env: ToolEnv) -> None:
+def test_windows_are_kept_only_of_the_layers_asked_for(converter: Converter) -> None:
     model, x = one_conv(), page()
-    observer = Observer(convert_in_memory(model, ConvertOptions(), env))
+    observer = Observer(convert_in_memory(model, ConvertOptions(), converter))
     some = layer_inputs(observer, convs_of(model), [x, x], silent, ["w"])
-    every = seen_by(model, [x, x], env)
+    every = seen_by(model, [x, x], converter)
     assert (some["w"].sample.shape[1], some["wd"].sample.size) == (4, 0)
     np.testing.assert_array_equal(some["w"].sample, every["w"].sample)
     for name, seen in every.items():
@@ -130,9 +132,9 @@ def test_windows_are_kept_only_of_the_layers_asked_for(env: ToolEnv) -> None:
         assert (some[name].area, some[name].count) == (seen.area, seen.count)
 
 
-def test_a_bias_stays_where_it_is_when_nothing_is_won_or_opt_would_fuse_it(env: ToolEnv) -> None:
+def test_a_bias_stays_where_it_is_when_nothing_is_won_or_opt_would_fuse_it(converter: Converter) -> None:
     small, before_relu = one_conv(bias=0.001), one_conv("relu")
     for model in (small, before_relu):
-        moved, gains = late_bias(model, seen_by(model, [page()], env), 1.5)
+        moved, gains = late_bias(model, seen_by(model, [page()], converter), 1.5)
         assert not gains
         assert moved is model

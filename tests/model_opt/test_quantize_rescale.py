@@ -11,8 +11,8 @@ from PIL import Image
 from random_numbers import generator
 from test_passes_small import binary, conv, made, op, weight
 
+from model_opt.convert import Converter, ConvertOptions
 from model_opt.nb.exact import overflow_check, run_exact
-from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import Op, PaddleModel, read_model
 from model_opt.passes import optimise
 from model_opt.quantize import Observer, convert_in_memory
@@ -55,16 +55,16 @@ def corner_of(name: str) -> np.ndarray:
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None], dtype=np.float32)
 
 
-def overflows(model: PaddleModel, x: np.ndarray, env: ToolEnv) -> int:
-    return len(overflow_check(convert_in_memory(model, ConvertOptions(fp16=True), env), {"x": x}))
+def overflows(model: PaddleModel, x: np.ndarray, converter: Converter) -> int:
+    return len(overflow_check(convert_in_memory(model, ConvertOptions(fp16=True), converter), {"x": x}))
 
 
-def emulated(model: PaddleModel, x: np.ndarray, env: ToolEnv) -> np.ndarray:
-    return next(iter(run_exact(convert_in_memory(model, ConvertOptions(fp16=True), env), {"x": x}).values()))
+def emulated(model: PaddleModel, x: np.ndarray, converter: Converter) -> np.ndarray:
+    return next(iter(run_exact(convert_in_memory(model, ConvertOptions(fp16=True), converter), {"x": x}).values()))
 
 
-def in_fp32(model: PaddleModel, x: np.ndarray, env: ToolEnv) -> np.ndarray:
-    return Observer(convert_in_memory(model, ConvertOptions(), env), ()).run(x).output
+def in_fp32(model: PaddleModel, x: np.ndarray, converter: Converter) -> np.ndarray:
+    return Observer(convert_in_memory(model, ConvertOptions(), converter), ()).run(x).output
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def in_fp32(model: PaddleModel, x: np.ndarray, env: ToolEnv) -> np.ndarray:
     ],
     ids=["relu", "bias", "pool", "sum", "gate"],
 )
-def test_a_factor_passes_what_is_homogeneous(between: list, env: ToolEnv) -> None:
+def test_a_factor_passes_what_is_homogeneous(between: list, converter: Converter) -> None:
     model = two_convs(between, "b").with_param("eye", np.ones((12, 1, 1, 1), np.float32))
     group = factor_groups(model).group
     if any(one.type == "sigmoid" for one in between):
@@ -86,12 +86,12 @@ def test_a_factor_passes_what_is_homogeneous(between: list, env: ToolEnv) -> Non
         return
     assert group["a"] == group["b"]
     x = image()
-    made_, report = rescale_fp16(model, [x], ONLY_POWERS, env, silent)
-    assert overflows(model, x, env)
-    assert not overflows(made_, x, env)
+    made_, report = rescale_fp16(model, [x], ONLY_POWERS, converter, silent)
+    assert overflows(model, x, converter)
+    assert not overflows(made_, x, converter)
     assert report.totals["max_behind"] <= 65504 / 8 < report.totals["max_before"]
-    np.testing.assert_allclose(in_fp32(made_, x, env), in_fp32(model, x, env), rtol=0, atol=1e-6)
-    assert np.abs(emulated(made_, x, env) - in_fp32(model, x, env)).mean() < 0.01
+    np.testing.assert_allclose(in_fp32(made_, x, converter), in_fp32(model, x, converter), rtol=0, atol=1e-6)
+    assert np.abs(emulated(made_, x, converter) - in_fp32(model, x, converter)).mean() < 0.01
 
 
 @pytest.mark.parametrize("stop", ["hard_swish", "sigmoid", "swish", "hard_sigmoid", "softmax", "relu6", "unknown_op"])
@@ -134,63 +134,63 @@ def test_any_exponents_keep_the_result() -> None:
     np.testing.assert_array_equal(run_float64(model, x), run_float64(scaled, x))
 
 
-def test_small_values_are_lifted_out_of_the_subnormals(env: ToolEnv) -> None:
+def test_small_values_are_lifted_out_of_the_subnormals(converter: Converter) -> None:
     ops = [conv("x", "w1", "a"), op("relu", {"X": "a"}, "b"), conv("b", "w2", "y")]
     params = {"w1": weight(12, 4, 1, 1) * 1e-6, "w2": weight(12, 12, 1, 1) * 1e4}
     model = made(ops, params, "y", {**WIDE, "y": (-1, 12, -1, -1)})
     x = image()
-    scaled, _ = rescale_fp16(model, [x], ONLY_POWERS, env, silent)
-    want = in_fp32(model, x, env)
-    assert np.abs(emulated(scaled, x, env) - want).max() < np.abs(emulated(model, x, env) - want).max() / 10
+    scaled, _ = rescale_fp16(model, [x], ONLY_POWERS, converter, silent)
+    want = in_fp32(model, x, converter)
+    assert np.abs(emulated(scaled, x, converter) - want).max() < np.abs(emulated(model, x, converter) - want).max() / 10
 
 
-def test_what_cannot_be_mended_is_an_error_that_names_the_layer(env: ToolEnv) -> None:
+def test_what_cannot_be_mended_is_an_error_that_names_the_layer(converter: Converter) -> None:
     model = two_convs([op("hard_swish", {"X": "a"}, "b", offset=3.0, scale=6.0, threshold=6.0)], "b")
     with pytest.raises(RescaleError, match=r"'w\d'.*fp16 ends at 65,504"):
-        rescale_fp16(model, [image() * 10], RescaleOptions(), env, silent)
+        rescale_fp16(model, [image() * 10], RescaleOptions(), converter, silent)
     with pytest.raises(RescaleError, match="no calibration input"):
-        rescale_fp16(model, [], RescaleOptions(), env, silent)
+        rescale_fp16(model, [], RescaleOptions(), converter, silent)
     with pytest.raises(RescaleError, match="headroom"):
-        rescale_fp16(model, [image()], RescaleOptions(headroom=0.5), env, silent)
+        rescale_fp16(model, [image()], RescaleOptions(headroom=0.5), converter, silent)
 
 
-def test_the_public_detector_is_finite_in_fp16(mobile_det: ModelFiles, env: ToolEnv) -> None:
+def test_the_public_detector_is_finite_in_fp16(mobile_det: ModelFiles, converter: Converter) -> None:
     model, _ = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))
     page = corner_of("page_02.jpg")
-    assert overflows(model, page, env)
-    scaled, report = rescale_fp16(model, [page], ONLY_POWERS, env, silent)
+    assert overflows(model, page, converter)
+    scaled, report = rescale_fp16(model, [page], ONLY_POWERS, converter, silent)
     head = next(note for note in report.layers if note.weight == "conv2d_159.w_0")
     assert head.facts["input_exponent"] < 0
     assert head.facts["max_transformed"] > 65504
-    np.testing.assert_allclose(in_fp32(scaled, page, env), in_fp32(model, page, env), rtol=0, atol=1e-6)
-    assert np.isfinite(emulated(scaled, page, env)).all()
+    np.testing.assert_allclose(in_fp32(scaled, page, converter), in_fp32(model, page, converter), rtol=0, atol=1e-6)
+    assert np.isfinite(emulated(scaled, page, converter)).all()
 
 
-def test_same_inputs_same_model(env: ToolEnv) -> None:
+def test_same_inputs_same_model(converter: Converter) -> None:
     model, x = two_convs([op("relu", {"X": "a"}, "b")], "b"), image()
-    first, second = (rescale_fp16(model, [x], RescaleOptions(), env, silent) for _ in range(2))
+    first, second = (rescale_fp16(model, [x], RescaleOptions(), converter, silent) for _ in range(2))
     assert first[1].to_dict() == second[1].to_dict()
     assert first[0].program == second[0].program
     assert all(np.array_equal(array, second[0].params[name]) for name, array in first[0].params.items())
 
 
-def test_all_steps_keep_the_public_detector_near_fp32(mobile_det: ModelFiles, env: ToolEnv) -> None:
+def test_all_steps_keep_the_public_detector_near_fp32(mobile_det: ModelFiles, converter: Converter) -> None:
     model, _ = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))
     pages = [corner_of("page_02.jpg"), corner_of("page_04.jpg")]
-    made_, report = rescale_fp16(model, pages, RescaleOptions(checked=0), env, silent)
+    made_, report = rescale_fp16(model, pages, RescaleOptions(checked=0), converter, silent)
     assert report.totals["layers_rounded"] > 40
     assert report.totals["late_biases"] >= 3
     other = corner_of("page_05.jpg")
-    want = in_fp32(model, other, env)
-    assert np.abs(in_fp32(made_, other, env) - want).mean() < 5e-4
-    assert np.abs(emulated(made_, other, env) - want).mean() < 1e-3
+    want = in_fp32(model, other, converter)
+    assert np.abs(in_fp32(made_, other, converter) - want).mean() < 5e-4
+    assert np.abs(emulated(made_, other, converter) - want).mean() < 1e-3
 
 
-def test_forms_that_no_window_describes_are_left_as_they_are(env: ToolEnv) -> None:
+def test_forms_that_no_window_describes_are_left_as_they_are(converter: Converter) -> None:
     ops = [conv("x", "w1", "a", pad=1, groups=4), op("relu", {"X": "a"}, "b"), conv("b", "w2", "y", pad=2)]
     same = ops[0].with_attr("padding_algorithm", "SAME")
     wide = ops[2].with_attr("dilations", (2, 2))
     model = made([same, ops[1], wide], {"w1": weight(4, 1, 3, 3), "w2": weight(4, 4, 3, 3)}, "y")
-    made_, report = rescale_fp16(model, [image()], RescaleOptions(checked=0), env, silent)
+    made_, report = rescale_fp16(model, [image()], RescaleOptions(checked=0), converter, silent)
     assert report.totals["layers_rounded"] == 0
     assert all(np.array_equal(array, made_.params[name]) for name, array in model.params.items())

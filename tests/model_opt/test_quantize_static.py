@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import read_image
 from edge_kit.spec import profile
+from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.nb.exact import run_exact
-from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.paddle_model import PaddleModel, Program, read_model
 from model_opt.paddle_model.program import Attr, AttrType, Block, Op, Var, VarKind
 from model_opt.passes import optimise
@@ -101,50 +101,50 @@ def _add(x: str, y: str, out: str) -> Op:
     return Op("elementwise_add", {"X": (x,), "Y": (y,)}, {"Out": (out,)}, {"axis": Attr(AttrType.INT, 1)})
 
 
-def _exact(model: PaddleModel, x: Float32Array, env: ToolEnv) -> tuple[Float32Array, list[str]]:
-    nb = convert_in_memory(model, ConvertOptions(), env)
+def _exact(model: PaddleModel, x: Float32Array, converter: Converter) -> tuple[Float32Array, list[str]]:
+    nb = convert_in_memory(model, ConvertOptions(), converter)
     kernels = [f"{op.type} {op.kernel.alias}" for op in nb.ops if op.kernel is not None]
     feed = next(op.outputs["Out"][0] for op in nb.ops if op.type == "feed")
     return next(iter(run_exact(nb, {feed: x}).values())), kernels
 
 
-def test_every_asked_layer_gets_an_int8_kernel(env: ToolEnv) -> None:
-    quantised, report = quantise_static(_model(), _inputs(), StaticOptions(int8_share=1.0), env, _quiet)
-    y, kernels = _exact(quantised, _inputs()[0], env)
+def test_every_asked_layer_gets_an_int8_kernel(converter: Converter) -> None:
+    quantised, report = quantise_static(_model(), _inputs(), StaticOptions(int8_share=1.0), converter, _quiet)
+    y, kernels = _exact(quantised, _inputs()[0], converter)
     ends = {k.split()[1] for k in kernels if "conv2d" in k}
     assert len([k for k in kernels if "conv2d" in k]) == 3
     assert ends <= {"int8_out", "fp32_out"}
     assert kernels.count("affine_channel def") == report.totals["spread_inputs"]
     assert report.totals["int8_macs_share"] == 1.0
-    plain, _ = _exact(_model(), _inputs()[0], env)
+    plain, _ = _exact(_model(), _inputs()[0], converter)
     assert 0 < np.abs(y - plain).mean() < 0.01
 
 
-def test_chains_without_spreads_stay_int8(env: ToolEnv) -> None:
+def test_chains_without_spreads_stay_int8(converter: Converter) -> None:
     model = _model()
     layers = {name: _layer(model, name, 4.0) for name in ("a.w", "b.w", "c.w")}
-    _, kernels = _exact(with_int8_layers(model, layers), _inputs()[0], env)
+    _, kernels = _exact(with_int8_layers(model, layers), _inputs()[0], converter)
     assert [k for k in kernels if "conv2d" in k] == ["conv2d int8_out", "depthwise_conv2d int8_out", "conv2d fp32_out"]
 
 
-def test_the_simulation_is_the_exact_emulation_but_for_ties(env: ToolEnv) -> None:
+def test_the_simulation_is_the_exact_emulation_but_for_ties(converter: Converter) -> None:
     model = _model()
     layers = {name: _layer(model, name, limit) for name, limit in (("a.w", 3.0), ("b.w", 4.0), ("c.w", 5.0))}
-    want, _ = _exact(with_int8_layers(model, layers), _inputs()[1], env)
-    found = Simulator(convert_in_memory(model, ConvertOptions(), env)).compile(layers).run(_inputs()[1])
+    want, _ = _exact(with_int8_layers(model, layers), _inputs()[1], converter)
+    found = Simulator(convert_in_memory(model, ConvertOptions(), converter)).compile(layers).run(_inputs()[1])
     assert np.abs(found - want).mean() < 1e-5
 
 
-def test_the_share_decides_how_many_layers_stay_in_fp32(env: ToolEnv) -> None:
-    _, report = quantise_static(_model(), _inputs(), StaticOptions(int8_share=0.5), env, _quiet)
+def test_the_share_decides_how_many_layers_stay_in_fp32(converter: Converter) -> None:
+    _, report = quantise_static(_model(), _inputs(), StaticOptions(int8_share=0.5), converter, _quiet)
     share = report.totals["int8_macs_share"]
     assert isinstance(share, float)
     assert 0.5 <= share < 1
     assert [note.facts["int8"] for note in report.layers].count(False) == report.totals["fp32_layers"]
 
 
-def test_same_inputs_give_the_same_model(env: ToolEnv) -> None:
-    first, second = (quantise_static(_model(), _inputs(), StaticOptions(), env, _quiet)[0] for _ in range(2))
+def test_same_inputs_give_the_same_model(converter: Converter) -> None:
+    first, second = (quantise_static(_model(), _inputs(), StaticOptions(), converter, _quiet)[0] for _ in range(2))
     assert first.program == second.program
     assert {n: a.tobytes() for n, a in first.params.items()} == {n: a.tobytes() for n, a in second.params.items()}
 
@@ -158,30 +158,30 @@ def test_same_inputs_give_the_same_model(env: ToolEnv) -> None:
         ([np.zeros((3, 32, 32), np.float32)], "NCHW"),
     ],
 )
-def test_inputs_that_teach_nothing_are_refused(inputs: list[Float32Array], what: str, env: ToolEnv) -> None:
+def test_inputs_that_teach_nothing_are_refused(inputs: list[Float32Array], what: str, converter: Converter) -> None:
     with pytest.raises(CalibrationError, match=what):
-        quantise_static(_model(), inputs, StaticOptions(), env, _quiet)
+        quantise_static(_model(), inputs, StaticOptions(), converter, _quiet)
 
 
-def test_a_layer_that_sees_only_zeros_is_named(env: ToolEnv) -> None:
+def test_a_layer_that_sees_only_zeros_is_named(converter: Converter) -> None:
     model = _model().with_param("a.w", np.zeros((8, 3, 3, 3), np.float32)).with_param("a.b", np.zeros(8, np.float32))
     with pytest.raises(CalibrationError, match=r"'b\.w' sees only zeros"):
-        quantise_static(model, _inputs(), StaticOptions(), env, _quiet)
+        quantise_static(model, _inputs(), StaticOptions(), converter, _quiet)
 
 
-def test_a_model_without_convolutions_is_refused(env: ToolEnv) -> None:
+def test_a_model_without_convolutions_is_refused(converter: Converter) -> None:
     with pytest.raises(KitError, match="no convolution"):
-        quantise_static(_model(), _inputs(), StaticOptions(exclude=("a.w", "b.w", "c.w")), env, _quiet)
+        quantise_static(_model(), _inputs(), StaticOptions(exclude=("a.w", "b.w", "c.w")), converter, _quiet)
 
 
-def test_a_share_that_exclusions_forbid_is_refused(env: ToolEnv) -> None:
+def test_a_share_that_exclusions_forbid_is_refused(converter: Converter) -> None:
     with pytest.raises(KitError, match="at most"):
-        quantise_static(_model(), _inputs(), StaticOptions(int8_share=0.95, exclude=("a.w",)), env, _quiet)
+        quantise_static(_model(), _inputs(), StaticOptions(int8_share=0.95, exclude=("a.w",)), converter, _quiet)
 
 
-def test_unknown_names_and_shares_are_refused(env: ToolEnv) -> None:
+def test_unknown_names_and_shares_are_refused(converter: Converter) -> None:
     with pytest.raises(KitError, match="'nope'"):
-        quantise_static(_model(), _inputs(), StaticOptions(exclude=("nope",)), env, _quiet)
+        quantise_static(_model(), _inputs(), StaticOptions(exclude=("nope",)), converter, _quiet)
     with pytest.raises(KitError, match="int8_share"):
         StaticOptions(int8_share=1.5)
 
@@ -218,43 +218,45 @@ def test_limits_ignore_a_single_outlier_except_min_max() -> None:
     assert np.square(round_input(x[1:], found["percentile_99_99"]) - x[1:]).mean() < 0.01
 
 
-def test_the_detector_keeps_its_mask_also_on_washed_out_text(env: ToolEnv, mobile_det, shared_dir: Path) -> None:
+def test_the_detector_keeps_its_mask_also_on_washed_out_text(
+    converter: Converter, mobile_det, shared_dir: Path
+) -> None:
     model = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))[0]
     images = sorted((Path(__file__).parents[2] / "configs" / "calibration").glob("*.[jp][pn]*g"))[::14]
     calibration = [detection_input(read_image(path), profile().detection)[:, :, :320, :320] for path in images]
-    quantised, report = quantise_static(model, calibration, StaticOptions(trials=1), env, _quiet)
+    quantised, report = quantise_static(model, calibration, StaticOptions(trials=1), converter, _quiet)
     text = np.load(shared_dir / "lite_golden" / "det_text_320x320.npz")["input"].reshape(1, 3, 320, 320)
     for x in (text, washed_out(text)):
-        mask = _exact(model, x, env)[0] > 0.3
-        flips = (mask != (_exact(quantised, x, env)[0] > 0.3)).sum()
+        mask = _exact(model, x, converter)[0] > 0.3
+        flips = (mask != (_exact(quantised, x, converter)[0] > 0.3)).sum()
         assert 0 < flips < 0.02 * mask.sum()
     share = report.totals["int8_macs_share"]
     assert isinstance(share, float)
     assert share >= 0.72
 
 
-def test_a_spread_survives_opt_and_the_simulation_knows_it(env: ToolEnv) -> None:
+def test_a_spread_survives_opt_and_the_simulation_knows_it(converter: Converter) -> None:
     model = _model()
     random = np.random.default_rng(9)
     factors, shifts = random.uniform(0.5, 4, 8).astype(np.float32), random.standard_normal(8).astype(np.float32)
     spread = Spread(factors, shifts)
     layers = {"c.w": _layer(model, "c.w", 12.0, spread)}
-    found, kernels = _exact(with_int8_layers(model, layers), _inputs()[1], env)
+    found, kernels = _exact(with_int8_layers(model, layers), _inputs()[1], converter)
     assert [k for k in kernels if "affine" in k or "calib" in k or "int8" in k] == [
         "affine_channel def",
         "calib fp32_to_int8",
     ]
-    simulated = Simulator(convert_in_memory(model, ConvertOptions(), env)).compile(layers).run(_inputs()[1])
+    simulated = Simulator(convert_in_memory(model, ConvertOptions(), converter)).compile(layers).run(_inputs()[1])
     assert np.abs(found - simulated).mean() < 1e-5
 
 
-def test_a_spread_input_is_rounded_less_at_the_same_output(env: ToolEnv) -> None:
+def test_a_spread_input_is_rounded_less_at_the_same_output(converter: Converter) -> None:
     """Channels from 0.03 to 8, all of them positive: one scale for all loses the narrow ones."""
     model = _model()
     wide = np.geomspace(0.03, 8, 8).astype(np.float32)
     model = model.with_param("b.w", model.params["b.w"] * 0 + wide[:, None, None, None] / 9)
     model = model.with_param("c.w", np.asarray(model.params["c.w"] / wide[:, None, None], np.float32))
-    observer = Simulator(convert_in_memory(model, ConvertOptions(), env))
+    observer = Simulator(convert_in_memory(model, ConvertOptions(), converter))
     plain = [observer.compile({}).run(x) for x in _inputs()]
     low, high = wide * np.float32(-0.375), wide * np.float32(4)
     even = spreading(low, high, shifted=True)

@@ -5,10 +5,10 @@ rounding.
 import numpy as np
 import pytest
 
+from model_opt.convert import ConvertOptions
 from model_opt.errors import KitError
 from model_opt.nb import precision_of
 from model_opt.nb.translate import translate
-from model_opt.opt_tool import ConvertOptions
 from model_opt.paddle_model import SCALES_OF, read_model
 from model_opt.passes import optimise
 from model_opt.quantize import Observer, convert_in_memory
@@ -39,18 +39,20 @@ def pages(count, height, width, seed):
 
 
 @pytest.fixture(scope="module", params=["det", "rec"])
-def case(request, mobile_det, mobile_rec, env):
+def case(request, mobile_det, mobile_rec, converter):
     """The optimised model, its rounded form, and inputs it was not calibrated on."""
     files = mobile_det if request.param == "det" else mobile_rec
     height, width = (96, 128) if request.param == "det" else (48, 320)
     model, _ = optimise(read_model(files.pdmodel, files.pdiparams))
-    done, report = quantise_weights(model, pages(8, height, width, 1), WeightOptions(wide_bytes=WIDE), env, nothing)
-    return model, done, report, env, pages(2, height, width, 2)
+    done, report = quantise_weights(
+        model, pages(8, height, width, 1), WeightOptions(wide_bytes=WIDE), converter, nothing
+    )
+    return model, done, report, converter, pages(2, height, width, 2)
 
 
 def test_opt_stores_the_chosen_integers(case):
-    _, done, report, env, _ = case
-    nb = convert_in_memory(done, ConvertOptions(weight_bits=8), env)
+    _, done, report, converter, _ = case
+    nb = convert_in_memory(done, ConvertOptions(weight_bits=8), converter)
     assert precision_of(nb) == "weight_int8+weight_int16"
     for note in report.layers:
         found = nb.params[note.weight]
@@ -59,8 +61,8 @@ def test_opt_stores_the_chosen_integers(case):
 
 
 def test_the_file_gives_back_the_floats_that_were_chosen(case):
-    _, done, _, env, _ = case
-    graph = translate(convert_in_memory(done, ConvertOptions(), env))
+    _, done, _, converter, _ = case
+    graph = translate(convert_in_memory(done, ConvertOptions(), converter))
     checked = 0
     for op in done.program.main.ops:
         for name in op.input_names:
@@ -75,9 +77,11 @@ def test_the_file_gives_back_the_floats_that_were_chosen(case):
 
 
 def test_outputs_move_less_than_by_plain_rounding(case):
-    model, done, _, env, inputs = case
-    floats = Observer(convert_in_memory(model, ConvertOptions(), env), ())
-    better, plain = (Observer(convert_in_memory(m, ConvertOptions(weight_bits=8), env), ()) for m in (done, model))
+    model, done, _, converter, inputs = case
+    floats = Observer(convert_in_memory(model, ConvertOptions(), converter), ())
+    better, plain = (
+        Observer(convert_in_memory(m, ConvertOptions(weight_bits=8), converter), ()) for m in (done, model)
+    )
     moved = [
         sum(float(np.square(one.run(x).output - floats.run(x).output).sum()) for x in inputs) for one in (better, plain)
     ]
@@ -92,14 +96,14 @@ def test_sensitive_layers_get_16_bits_within_their_bytes(case):
     assert all((done.params[note.weight].dtype == np.int16) == (note.weight in wide) for note in report.layers)
 
 
-def test_wide_layers_bring_the_output_nearer(mobile_rec, env):
+def test_wide_layers_bring_the_output_nearer(mobile_rec, converter):
     model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
     inputs, unseen = pages(4, 48, 320, 5), pages(2, 48, 320, 6)
-    truth = Runner(convert_in_memory(model, ConvertOptions(), env))
+    truth = Runner(convert_in_memory(model, ConvertOptions(), converter))
     moved = []
     for wide in (0, 400_000):
-        done, _ = quantise_weights(model, inputs, WeightOptions(wide_bytes=wide), env, nothing)
-        found = Runner(convert_in_memory(done, ConvertOptions(), env))
+        done, _ = quantise_weights(model, inputs, WeightOptions(wide_bytes=wide), converter, nothing)
+        found = Runner(convert_in_memory(done, ConvertOptions(), converter))
         moved.append(sum(float(np.square(found.run(x) - truth.run(x)).sum()) for x in unseen))
     assert moved[1] < moved[0]
 
@@ -117,10 +121,10 @@ def test_the_report_names_every_layer_and_what_it_won(case):
     assert report.totals["bytes"] == sum(done.params[name].nbytes for name in stored)
 
 
-def test_equal_inputs_give_equal_bytes(mobile_rec, env):
+def test_equal_inputs_give_equal_bytes(mobile_rec, converter):
     model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
     inputs = pages(2, 48, 320, 3)
-    first, second = (quantise_weights(model, inputs, WeightOptions(), env, nothing)[0] for _ in range(2))
+    first, second = (quantise_weights(model, inputs, WeightOptions(), converter, nothing)[0] for _ in range(2))
     assert all(np.array_equal(first.params[name], second.params[name]) for name in first.params)
 
 
@@ -137,12 +141,12 @@ def test_rounding_by_the_gram_matrix_beats_the_nearest_step():
     assert not found.weights[3].any()
 
 
-def test_what_cannot_teach_is_refused(mobile_rec, env):
+def test_what_cannot_teach_is_refused(mobile_rec, converter):
     model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
     with pytest.raises(CalibrationError, match="no calibration inputs"):
-        quantise_weights(model, [], WeightOptions(), env, nothing)
+        quantise_weights(model, [], WeightOptions(), converter, nothing)
     with pytest.raises(CalibrationError, match="blank"):
-        quantise_weights(model, [np.zeros((1, 3, 48, 320), np.float32)], WeightOptions(), env, nothing)
+        quantise_weights(model, [np.zeros((1, 3, 48, 320), np.float32)], WeightOptions(), converter, nothing)
     with pytest.raises(KitError, match="damping"):
         WeightOptions(damping=0.0)
     with pytest.raises(KitError, match="wide_bytes"):
@@ -169,18 +173,18 @@ def test_few_samples_are_drawn_towards_the_diagonal():
     assert errors[40_000] < 0.05 < errors[20]
 
 
-def test_other_guises_are_looked_at_too(mobile_det, env):
+def test_other_guises_are_looked_at_too(mobile_det, converter):
     """Calibrated on dark on light, a model that is also shown the pages inverted moves less on light on dark."""
     model, _ = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))
     inputs = pages(9, 96, 128, 5)
-    truth = Runner(convert_in_memory(model, ConvertOptions(), env))
+    truth = Runner(convert_in_memory(model, ConvertOptions(), converter))
     unseen = [inverted(x, ends_of(inputs)) for x in pages(3, 96, 128, 6)]
     moved, asked = [], []
     for count in (0, 1):
         done, _ = quantise_weights(
-            model, inputs, WeightOptions(guises=count), env, lambda part, what: asked.append(what)
+            model, inputs, WeightOptions(guises=count), converter, lambda part, what: asked.append(what)
         )
-        found = Runner(convert_in_memory(done, ConvertOptions(), env))
+        found = Runner(convert_in_memory(done, ConvertOptions(), converter))
         moved.append(sum(float(np.square(found.run(x) - truth.run(x)).sum()) for x in unseen))
     assert "watch layers, input 9 of 9" in asked
     assert "watch layers, input 18 of 18" in asked

@@ -164,6 +164,7 @@ _FUSE_FLAGS = ("relu", "sigmoid", "tanh", "swish", "abs")
 # refuses the last two of its own.
 _FUSED = {
     "arm": frozenset({"relu", "relu6", "leaky_relu", "hard_swish"}),
+    "x86": frozenset({"relu", "relu6", "leaky_relu", "hard_swish"}),
     "opencl": frozenset(
         {"relu", "relu6", "leaky_relu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "swish", "abs"}
     ),

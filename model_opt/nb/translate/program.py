@@ -18,7 +18,7 @@ _EXACT = (
     "this translation holds for fp32 arithmetic: run the file with the exact emulation, or convert the model without "
     "fp16 and static int8"
 )
-_FOREIGN = "convert the model for ARM (or OpenCL and ARM), as the device runs it"
+_FOREIGN = "convert the model for ARM (or OpenCL and ARM), as the device runs it, or for x86"
 
 
 def translate(model: NbModel) -> Graph:
@@ -69,8 +69,8 @@ def _checked(model: NbModel, position: int, desc: OpDesc) -> OpView:
 
 def _unknown_kernel(op: OpView, name: str, known_op: bool) -> NoReturn:
     alias, target, precision, _ = name.split("/")
-    if target not in ("arm", "host", "opencl"):
-        op.fail(f"the kernel {name} is for {target}, the file is not for a phone", hint=_FOREIGN)
+    if target not in ("arm", "host", "opencl", "x86"):
+        op.fail(f"the kernel {name} is for {target}, which nothing here knows", hint=_FOREIGN)
     if target != "opencl" and (precision in ("fp16", "int8") or "fp16" in alias or "int8" in alias):
         kind = "fp16" if "fp16" in name else "int8"
         op.fail(f"the kernel {name} computes in {kind}", hint=_EXACT)

@@ -6,8 +6,8 @@ in fp16 or fp32 is decided on the device (``set_opencl_precision``), and they ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from model_opt.nb.translate import activation, conv, elementwise, matmul, norm, pool, reshape
 from model_opt.nb.translate.state import State
@@ -240,13 +240,33 @@ _ROWS = (
     Row("layout", _LAYOUTS, reshape.moved, "the same value in another order in memory", "operators/layout_op.cc"),
 )
 
-TABLE: dict[str, Row] = {row.op: row for row in _ROWS}
+_ON_X86: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "conv2d", "depthwise_conv2d", "conv2d_transpose", "pool2d", "mul", "matmul", "matmul_v2", "concat", "slice",
+            "transpose", "transpose2", "scale", "batch_norm", "layer_norm", "softmax", "relu", "relu6", "leaky_relu",
+            "sigmoid", "tanh", "hard_swish", "gelu", "nearest_interp", "nearest_interp_v2", "bilinear_interp",
+            "bilinear_interp_v2", *(f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div", "max", "min")),
+            *(f"fusion_elementwise_{kind}_activation" for kind in ("add", "sub", "mul")),
+        ),
+        "def/x86/fp32/NCHW",
+    ),
+    **dict.fromkeys(("swish", "hard_sigmoid"), "def/host/fp32/NCHW"),
+}  # fmt: skip
+"""The kernels of a file for x86, which compute the same; those of the host serve every place."""
+
+TABLE: dict[str, Row] = {
+    row.op: replace(
+        row, kernels=tuple(dict.fromkeys((*row.kernels, *((_ON_X86[row.op],) if row.op in _ON_X86 else ()))))
+    )
+    for row in _ROWS
+}
 
 
 def ops_markdown() -> str:
     """Return the table for ``docs/``: one line for each operator, sorted by name."""
     lines = ["| operator | kernels | computes | Paddle Lite, `lite/` |", "|---|---|---|---|"]
-    for row in sorted(_ROWS, key=lambda row: row.op):
+    for row in sorted(TABLE.values(), key=lambda row: row.op):
         kernels = ", ".join(f"`{kernel}`" for kernel in row.kernels)
         meaning = row.meaning.replace("|", "\\|")
         lines.append(f"| `{row.op}` | {kernels} | {meaning} | `{row.source}` |")

@@ -22,6 +22,8 @@ _STORED = {8: VarType.INT8, 16: VarType.INT16}
 # any other operator it leaves the integers as they are, and the kernel reads them as floats.
 _BY_ROWS = frozenset({"conv2d", "depthwise_conv2d"})
 _BY_COLUMNS = frozenset({"fc", "mul", "lookup_table"})
+RESTORED = _BY_ROWS | _BY_COLUMNS
+"""The operators whose integer weights the runtime turns back into floats."""
 _MOST_SIZES = 64
 
 _REMEDY = "convert the model again, without set_quant_type if this repeats"

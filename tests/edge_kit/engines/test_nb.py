@@ -130,14 +130,6 @@ def test_threads_may_share_an_engine(converted):
     assert all(np.array_equal(found[i], expected[i]) for i in range(4))
 
 
-def test_a_file_for_x86_is_refused_with_the_fact_and_the_remedy(converted):
-    path = converted("cls", place="x86")
-    with pytest.raises(NbError, match="is for x86, the file is not for a phone") as caught:
-        NbEngine(path, CPU)
-    assert caught.value.path == str(path)
-    assert "convert the model for ARM" in str(caught.value.hint)
-
-
 @pytest.mark.parametrize(
     ("name", "fact"), [("det_fp16", "computes in fp16"), ("rec_fp16", "fp16"), ("det_static_int8", "computes in int8")]
 )

@@ -95,7 +95,7 @@ def test_a_device_with_a_smaller_limit_is_verified_at_that_limit(tmp_path, monke
 
 @pytest.mark.usefixtures("clean_cache", "two_images")
 def test_without_the_passes_the_program_is_converted_as_it_is(tmp_path):
-    models = build(tmp_path / "b", optimise=False).manifest.models
+    models = build(tmp_path / "b", optimise=False, converter="opt").manifest.models
     assert (models["det"]["ops"], models["rec"]["ops"], models["det"]["optimised"]) == (243, 266, None)
 
 

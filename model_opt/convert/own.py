@@ -1,0 +1,103 @@
+"""The kit's own converter: the lowering and the writer of ``.nb`` files, in this process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from model_opt.convert.checks import check_restored, differences
+from model_opt.convert.errors import ConvertError
+from model_opt.convert.options import NO_FP16, PLACE_IN_FILE, Conversion, ConvertOptions, ModelPaths
+from model_opt.errors import KitError
+from model_opt.files import sha256_bytes, write_atomic
+from model_opt.lower import NEWEST, LowerError, Target, lower, source_of
+from model_opt.lower.target import Place
+from model_opt.nb import NbModel, place_of, precision_of, read_nb, write_nb
+from model_opt.nb.translate.weights import RESTORED
+from model_opt.paddle_model import PaddleModel, integer_weights, read_model
+from model_opt.passes import optimise
+from model_opt.store import disk_faults
+
+_PLACES: dict[str, Place] = {"arm": "arm", "opencl,arm": "opencl", "x86": "x86"}
+
+
+@dataclass(frozen=True)
+class OwnWriter:
+    """Writes files for one release of Paddle Lite; needs neither opt nor another interpreter.
+
+    The bytes are those of opt, with equal parts stored once, but where opt is known to write what the runtime
+    computes wrongly (``docs/nb-writer.md``). Weights that the runtime would not turn back into floats are not rounded.
+    """
+
+    opt_version: str = NEWEST
+    name: Literal["own"] = "own"
+
+    def convert(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
+        """Convert a model whose program the passes have seen; see ``Converter.convert``.
+
+        Raises ``ConvertError`` that names the operator which has no kernel there or a form that is not supported.
+        """
+        begin = time.perf_counter()
+        return self._written(model, read_model(model.pdmodel, model.pdiparams), options, out, begin)
+
+    def convert_export(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
+        """Run the passes on an exported model and convert it; see ``Converter.convert_export``."""
+        begin = time.perf_counter()
+        optimised, _ = optimise(read_model(model.pdmodel, model.pdiparams))
+        return self._written(model, optimised, options, out, begin)
+
+    def in_memory(self, model: PaddleModel, options: ConvertOptions) -> NbModel:
+        """Return what the file would hold; see ``Converter.in_memory``."""
+        held = frozenset(integer_weights(model.program).values())
+        if held and options.fp16:
+            raise ConvertError(NO_FP16, hint="choose one of the two")
+        bits = None if held else options.weight_bits
+        target = Target(_PLACES[options.place], options.fp16, bits, self.opt_version, RESTORED)
+        try:
+            found = lower(source_of(model), target)
+        except LowerError as error:
+            raise ConvertError(
+                f"the model cannot be converted for {options.label}: {error.what}", hint=error.hint
+            ) from error
+        check_restored(found)
+        faults = list(differences(found, replace(options, weight_bits=bits), held, self.opt_version))
+        if faults:
+            raise ConvertError(
+                f"the model cannot be converted for {PLACE_IN_FILE[options.place]}: {'; '.join(faults)}",
+                hint="convert for another place or precision: this model has nothing that could be converted so",
+            )
+        return found
+
+    def _written(
+        self, files: ModelPaths, model: PaddleModel, options: ConvertOptions, out: Path, begin: float
+    ) -> Conversion:
+        try:
+            found = self.in_memory(model, options)
+        except ConvertError as error:
+            raise ConvertError(error.what, path=files.pdmodel, hint=error.hint) from error
+        data = write_nb(found)
+        _check_written(data, found)
+        with disk_faults("convert the model", out):
+            write_atomic(out, data)
+        return Conversion(
+            path=out,
+            sha256=sha256_bytes(data),
+            nbytes=len(data),
+            opt_version=self.opt_version,
+            place=place_of(found),
+            precision=precision_of(found),
+            ops=sum(1 for _ in found.all_ops()),
+            seconds=time.perf_counter() - begin,
+            log=(),
+        )
+
+
+def _check_written(data: bytes, found: NbModel) -> None:
+    """Read the bytes back, strictly; they must hold the very operators and variables."""
+    again = read_nb(data)
+    if again.vars != found.vars or len(again.ops) != len(found.ops) or again.params.keys() != found.params.keys():
+        raise KitError(
+            "the file that was written reads as another model", hint="report the model, and try --converter opt"
+        )
