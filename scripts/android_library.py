@@ -114,7 +114,7 @@ def _write_jumps(names: dict[str, bool], own: set[str], jump: str, path: Path) -
                 f"{name}: .quad 0",
                 ".text",
             ]
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join([*lines, '.section .note.GNU-stack,"",%progbits']) + "\n")
 
 
 def needed_names(nm: str, folder: Path) -> dict[str, bool]:

@@ -33,14 +33,16 @@ from model_opt.store import locked, staged_folder
 
 @dataclass(frozen=True)
 class Machine:
-    """An ARM processor, as Debian, QEMU and bytedeco's classifiers name it."""
+    """An ARM processor, as Debian, QEMU and bytedeco's classifiers name it; None where bytedeco has no such build."""
 
     debian: str
     qemu: str
-    classifier: str
+    classifier: str | None
 
 
 ARM64 = Machine("arm64", "aarch64", "linux-arm64")
+ARMV7 = Machine("armel", "arm", None)
+"""32-bit ARM as Android calls functions there: floats in whole-number registers, as Debian's armel and not armhf."""
 
 CPUS = ("cortex-a53", "cortex-a76")
 """Cores of arm64 with other kernels in OpenCV: without and with dot products and half precision."""
@@ -178,11 +180,11 @@ def host_jvm() -> Jvm:
     return _jvm((require_tools(("java",))["java"],), "linux-x86_64")
 
 
-def _jvm(start: Sequence[str | Path], classifier: str) -> Jvm:
+def _jvm(start: Sequence[str | Path], classifier: str | None) -> Jvm:
     # A heap of constant size, as in android_app/pom.xml; the serial collector costs an emulated core the least.
     options = ("-Xms768m", "-Xmx768m", "-XX:+UseSerialGC")
     natives = f"-Dorg.bytedeco.javacpp.cachedir={cache_dir() / 'arm' / 'natives'}"
-    fetched = fetch_artifacts((*_COMMON, *_NATIVE[classifier]))
+    fetched = fetch_artifacts((*_COMMON, *(_NATIVE[classifier] if classifier else ())))
     return Jvm((*map(str, start), *options, natives), (*fetched.values(), *class_folders()))
 
 

@@ -7,12 +7,17 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import android_library
 import pytest
 from arm_lane import PACKAGES
 
 from edge_kit.android.tools import TOOLS
 
 ROOT = Path(__file__).resolve().parents[1]
+ARM_PROGRAMS = (
+    *("mmdebstrap", "qemu-aarch64-static", "qemu-arm"),
+    *(f"{prefix}-gcc" for prefix in android_library.COMPILERS.values()),
+)
 BASICS = ("bash", "flock", "cat", "touch", "mkdir")
 
 
@@ -29,7 +34,7 @@ def machine(tmp_path):
         (bin_dir / name).write_text(f"#!/bin/bash\n{text}\n")
         (bin_dir / name).chmod(0o755)
 
-    tools = " ".join((*TOOLS, "mmdebstrap", "qemu-aarch64-static"))
+    tools = " ".join((*TOOLS, *ARM_PROGRAMS))
     program("id", "echo ${FAKE_UID:-0}")
     program(
         "apt-get",
@@ -72,7 +77,8 @@ def test_a_failure_is_told_once_and_stops_nothing(machine):
 def test_root_gets_the_arm_lanes_programs_once_too(machine):
     said, calls = machine("arm_tools")
     assert "installing QEMU's emulation of ARM" in said
-    assert set(PACKAGES) <= set(calls[1].split())
+    compilers = " ".join(android_library.PACKAGES.values()).split()
+    assert {*PACKAGES, *compilers} <= set(calls[1].split())
     assert machine("arm_tools") == ("", calls)
 
 

@@ -6,8 +6,10 @@ import json
 import re
 
 import pytest
-from arm_lane import CPUS, agreement, every_test, host_jvm, run_tests
+from android_library import open_android
+from arm_lane import ARM64, ARMV7, CPUS, agreement, every_test, host_jvm, run_tests
 
+from edge_kit.android.errors import ToolMissing
 from edge_kit.android.sources import sources_dir
 
 pytestmark = pytest.mark.xdist_group("maven")  # the classes that the test of the modules has just compiled
@@ -66,3 +68,21 @@ def test_pictures_are_read_on_arm_as_on_x86(arm, arm_sets, recipe, cpu):
             compared = agreement(one, other)
             assert compared.whole, (one["name"], one["rec_texts"], other["rec_texts"])
             assert compared.score_difference < 1e-4
+
+
+@pytest.mark.parametrize(("machine", "cpu"), [(ARM64, "cortex-a76"), (ARMV7, "cortex-a15")])
+def test_the_archives_own_library_loads_the_models_and_reads_a_picture(arm_sets, lacking, machine, cpu):
+    """The bytes of ``libopencv_java4.so`` in the APK, on a shim of Android's C library."""
+    try:
+        jvm = open_android(cpu, machine)
+    except ToolMissing as error:
+        lacking(str(error))
+    files = [folder / name for folder in arm_sets.values() for name in ("det.onnx", "rec.onnx")]
+    assert all(answer["loaded"] for answer in jvm.answers("load the models", ["load", *files]))
+    for folder in arm_sets.values():
+        expected = json.loads((folder / "expected.json").read_bytes())["images"]
+        number = next(i for i, row in enumerate(expected) if row["name"] == "tiny.png")
+        (found,) = jvm.answers("read a picture", ["read", folder, number])
+        compared = agreement(expected[number], found)
+        assert (compared.whole, compared.lines) == (True, 1), found
+        assert compared.score_difference < 1e-4
