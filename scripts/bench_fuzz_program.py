@@ -15,6 +15,7 @@ seed and count repeat the same runs.
 from __future__ import annotations
 
 import argparse
+import functools
 import random
 import resource
 import signal
@@ -42,6 +43,7 @@ HANG_SECONDS = 60
 MOST_MEMORY = 2 << 30
 FILE_SHARE = 0.1
 NOWHERE = Path("inference.pdmodel")
+TELL = 10_000
 BROKEN = "BROKEN "
 
 
@@ -79,7 +81,7 @@ def one_run(
     """Damage one model and try it; return the outcome and, for a broken promise, the files that break it."""
     model = rng.choice(models)
     if rng.random() >= structure:
-        program, params = file_bytes(model)
+        program, params = _files_of(model)
         if rng.random() < 0.75:
             program = mutate_bytes(rng, program)
         else:
@@ -95,6 +97,11 @@ def one_run(
         return try_model(damaged), None
     except Exception:  # noqa: BLE001  do files do the same?
         return _promised(*file_bytes(damaged))
+
+
+@functools.cache
+def _files_of(model: PaddleModel) -> tuple[bytes, bytes]:
+    return file_bytes(model)
 
 
 def _promised(program: bytes, params: bytes, deep: bool = True) -> tuple[str, tuple[bytes, bytes] | None]:
@@ -135,6 +142,8 @@ def main() -> int:
         signal.alarm(HANG_SECONDS)
         outcome, files = one_run(rng, models, args.structure, args.passes)
         signal.alarm(0)
+        if sum(outcomes.values()) % TELL == TELL - 1:
+            print(f"{sum(outcomes.values()) + 1} runs, {time.perf_counter() - begin:.0f} s", flush=True)
         slowest = max(slowest, time.process_time() - started)
         outcomes[outcome.split(":")[0] if files else outcome] += 1
         if files:
