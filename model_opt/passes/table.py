@@ -64,11 +64,13 @@ def optimise(model: PaddleModel) -> tuple[PaddleModel, tuple[PassReport, ...]]:
 
 
 def _followed(each: Pass, model: PaddleModel) -> tuple[PaddleModel, PassReport]:
-    """Run one pass. Passes take a program's word for what an operator holds; a damaged one shows here."""
+    """Run one pass. Passes take a program's word for what an operator holds and for the order of operators; a damaged
+    one, such as one whose values depend on themselves, shows here.
+    """
     try:
         with np.errstate(all="ignore"):
             return each(model)
-    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise PaddleModelError(
             f"the program cannot be followed by the pass {each.__name__}: {error}", hint=DAMAGED
         ) from error

@@ -52,3 +52,11 @@ def test_an_axis_beyond_every_image_takes_no_memory():
     model = CASES["branches"]()
     ops = [op.with_attr("axis", 1 << 30) if op.type == "elementwise_add" else op for op in model.program.main.ops]
     optimise(model.with_program(model.program.with_ops(ops)))
+
+
+def test_values_that_depend_on_themselves_are_damage():
+    """A mean that reads what is made of it: a factor would be followed around and around."""
+    model = CASES["classifier"]()
+    ops = [op.with_input("X", "m3") if op.type == "reduce_mean" else op for op in model.program.main.ops]
+    with pytest.raises(PaddleModelError, match="cannot be followed by the pass fold_affine"):
+        optimise(model.with_program(model.program.with_ops(ops)))
