@@ -34,11 +34,11 @@ from edge_kit.recipes import load_recipes, without_algorithms
 from edge_kit.stages import apk, job, verification
 from edge_kit.stages.apk import APK, PERMISSIONS, plan_app
 from edge_kit.stages.job import build_bundle
+from edge_kit.stages.oracle import find_oracle
 from edge_kit.stages.request import AppRequest, BuildRequest
 from edge_kit.verify.regression import regression_set
 from model_opt.files import sha256_bytes
 from model_opt.nb import read_nb
-from model_opt.opt_tool import find_tool
 from model_opt.resources import cache_dir
 from model_opt.zoo import fetch
 
@@ -92,7 +92,7 @@ def build(downloads: Path, folder: Path, events: list[Event] | None = None, **ch
 @pytest.fixture(scope="module")
 def downloads(android_kit):
     """The shared cache, with models, tools, artifacts and the debug key in it."""
-    find_tool()
+    find_oracle(offline=False)
     for name in ("PP-OCRv4_mobile_det", "PP-OCRv4_mobile_rec"):
         fetch(name)
     debug_key()

@@ -217,6 +217,16 @@ def test_doctor_looks_for_adb_and_does_without_it(place, ok):
     assert done.returncode == (0 if all(f["ok"] or f["optional"] for f in findings.values()) else 1)
 
 
+def test_doctor_does_without_paddle_lites_programs_and_says_what_is_then_not_checked():
+    done = run("doctor", "--json", EDGE_KIT_OPT_PYTHON="/no/such/python3.7")
+    findings = {f["what"]: f for f in json.loads(done.stdout)["findings"]}
+    lite = findings.pop("paddlelite (check)")
+    assert (lite["ok"], lite["optional"]) == (False, True)
+    assert "the check by lite_x86 was not made" in lite["hint"]
+    assert findings["converter"]["found"] == "the kit's own writer, for Paddle Lite 2.14rc0"
+    assert done.returncode == (0 if all(f["ok"] or f["optional"] for f in findings.values()) else 1)
+
+
 def test_offline_without_a_cache_says_what_to_do(page, tmp_path):
     done = run("ocr", page, "--engine", "onnx", "--offline", EDGE_KIT_CACHE=str(tmp_path / "empty"))
     check_error(done, "offline", "next:")

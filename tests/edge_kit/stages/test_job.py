@@ -14,16 +14,18 @@ from edge_kit.android.lite import NoRuntime
 from edge_kit.android.signing import SigningKey
 from edge_kit.build.events import StageCached, StageFinished
 from edge_kit.build.manifest import check_bundle, read_manifest
+from edge_kit.cli.build import run_build
 from edge_kit.recipes import load_recipes, without_algorithms
 from edge_kit.stages import job, verification
 from edge_kit.stages.apk import AppPlan, app_stages
 from edge_kit.stages.job import GatesFailed, build_bundle
+from edge_kit.stages.oracle import NO_INTERPRETER
 from edge_kit.stages.recheck import Sources, recheck
 from edge_kit.stages.request import AppRequest, BuildRequest
 from edge_kit.verify.regression import regression_set
+from model_opt.convert import OwnWriter
 from model_opt.errors import KitError
 from model_opt.nb import inspect_nb, read_nb
-from model_opt.opt_tool import find_tool
 
 ROOT = Path(__file__).resolve().parents[3]
 REQUEST = BuildRequest("arm64", "fp32", Path("unset"))
@@ -91,6 +93,43 @@ def test_a_device_with_a_smaller_limit_is_verified_at_that_limit(tmp_path, monke
     reports = [(tmp_path / name / "report.html").read_text() for name in "ab"]
     assert ["Verified at limit_side_len 320 of the device profile" in text for text in reports] == [False, True]
     assert recheck(tmp_path / "b", Sources(), lambda _: None)["counts"]["det_values"] == 320 * 160
+
+
+@pytest.mark.usefixtures("two_images")
+@pytest.mark.parametrize(("target", "candidate"), [("arm64", "nb"), ("x86", "nb")])
+def test_a_build_without_paddle_lites_programs_says_what_was_not_checked(
+    clean_cache, tmp_path, monkeypatch, capsys, target, candidate
+):
+    with_oracle = build(tmp_path / "a", target=target)
+    monkeypatch.setenv("EDGE_KIT_OPT_PYTHON", "/no/such/python3.7")
+    assert run_build(replace(REQUEST, out=tmp_path / "b", target=target), json_events=False) == 0
+    assert "not checked: the unquantised models by lite_x86; it needs CPython 3.7" in capsys.readouterr().out
+    without = build(tmp_path / "b", target=target)
+    for role in ("det", "rec"):
+        assert (without.folder / "models" / f"{role}.nb").read_bytes() == (
+            with_oracle.folder / "models" / f"{role}.nb"
+        ).read_bytes()
+    found = without.manifest.verification
+    assert (found["passed"], found["candidate"]) == (True, candidate)
+    assert found["oracle"] == {
+        "candidate": "lite_x86", "recipe": "fp32", "images": 0, "passed": None, "gates": [],
+        "not_checked": NO_INTERPRETER,
+    }  # fmt: skip
+    assert with_oracle.manifest.verification["oracle"]["passed"] is True
+    report = (without.folder / "report.html").read_text()
+    assert "Not checked: the conversion by an engine that shares no code" in report
+    assert "no such" not in report
+    assert recheck(without.folder, Sources(), lambda _: None)["passed"] is True
+
+
+@pytest.mark.usefixtures("clean_cache", "two_images")
+def test_opt_writes_the_very_files_of_the_own_writer(tmp_path):
+    own, opt = (build(tmp_path / name, converter=name) for name in ("own", "opt"))
+    assert [b.manifest.tools["converter"] for b in (own, opt)] == ["own", "opt"]
+    for role in ("det", "rec"):
+        files = [(b.folder / "models" / f"{role}.nb").read_bytes() for b in (own, opt)]
+        assert files[0] == files[1]
+        assert [b.manifest.models[role]["converter"] for b in (own, opt)] == ["own", "opt"]
 
 
 @pytest.mark.usefixtures("clean_cache", "two_images")
@@ -199,6 +238,8 @@ def test_a_users_own_models_and_images_go_the_same_way(tmp_path, mobile_det, mob
         ({"det_model": "no-such-model"}, "no-such-model"),
         ({"images": Path("absent-folder")}, "absent-folder"),
         ({"rec_model": "./absent.tar"}, "absent.tar"),
+        ({"optimise": False}, "add --converter opt"),
+        ({"converter": "tflite"}, "use one of: own, opt"),
     ],
 )
 def test_bad_requests_are_refused_before_any_work(tmp_path, changes, words):
@@ -246,7 +287,7 @@ def test_what_the_models_decide_of_an_app_waits_for_the_gates(tmp_path):
     plan = AppPlan(
         AppRequest(("arm64-v8a",)), load_android(), NoRuntime("none"), SigningKey(store, debug=True), offline=True
     )
-    stages = {stage.name: stage for stage in app_stages(REQUEST, plan, find_tool())}
+    stages = {stage.name: stage for stage in app_stages(REQUEST, plan, OwnWriter())}
 
     def before(name):
         needs = stages[name].needs if name in stages else ()
