@@ -76,7 +76,6 @@ class PicturesTest {
         waitFor("their rows") { rows(screen.get()).size == names.size && app.getString(R.string.result_reading) !in rows(screen.get()) }
         val texts = names.map { name -> expectedOf(name).texts.joinToString(" ").ifEmpty { app.getString(R.string.pictures_no_text) } }
         waitFor("their texts") { rows(screen.get()) == texts }
-        screen.get().screenshot("app_pictures_light")
         val list = screen.get().findViewById<ListView>(R.id.pictures)
         list.performItemClick(null, 2, 2L)
         val opened = shadowOf(screen.get()).nextStartedActivity

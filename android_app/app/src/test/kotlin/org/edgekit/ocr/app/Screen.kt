@@ -7,9 +7,12 @@ import android.graphics.Canvas
 import android.net.Uri
 import android.os.Looper
 import android.view.View
+import android.view.ViewGroup
+import android.widget.ImageButton
 import android.widget.TextView
 import java.io.ByteArrayInputStream
 import java.io.File
+import kotlin.test.assertTrue
 import org.junit.Assume.assumeTrue
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
@@ -59,4 +62,21 @@ fun Activity.screenshot(name: String) {
     val folder = File(System.getProperty("edgekit.screenshots"))
     folder.mkdirs()
     File(folder, "$name.png").outputStream().use { bitmap.compress(Bitmap.CompressFormat.PNG, 100, it) }
+}
+
+/** No button on a screen is without words for who does not see it. */
+fun everyControlHasWords(view: View) {
+    if (view is ImageButton) assertTrue(!view.contentDescription.isNullOrBlank(), "a button without words: $view")
+    if (view is ViewGroup) for (i in 0 until view.childCount) everyControlHasWords(view.getChildAt(i))
+}
+
+/** No line of text is cut in its height: what a fixed height does to large letters. */
+fun nothingIsCut(view: View, where: String) {
+    if (view is TextView && view.isShown && view.layout != null && view.maxLines > 100) {
+        val room = view.height - view.compoundPaddingTop - view.compoundPaddingBottom
+        assertTrue(view.layout.height <= room + 1, "$where: '${view.text}' needs ${view.layout.height} of $room")
+    }
+    if (view is ViewGroup && view !is android.widget.AdapterView<*>) {
+        for (i in 0 until view.childCount) nothingIsCut(view.getChildAt(i), where)
+    }
 }

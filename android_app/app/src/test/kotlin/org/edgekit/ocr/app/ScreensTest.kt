@@ -5,11 +5,8 @@ import android.content.Intent
 import android.content.res.Configuration
 import android.graphics.Insets
 import android.view.View
-import android.view.ViewGroup
 import android.view.WindowInsets
-import android.widget.ImageButton
 import android.widget.Spinner
-import android.widget.TextView
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFalse
@@ -115,22 +112,6 @@ class ScreensTest {
         val options = Intent().putExtra(SelfTestOptions.ENGINE, ENGINE_PADDLE_LITE)
         val report = SelfTest(app, SelfTestOptions.of(options), Silent, Silent).run()
         assertTrue(report.errors.any { "Paddle Lite" in it }, report.errors.toString())
-    }
-
-    private fun everyControlHasWords(view: View) {
-        if (view is ImageButton) assertTrue(!view.contentDescription.isNullOrBlank(), "a button without words: $view")
-        if (view is ViewGroup) for (i in 0 until view.childCount) everyControlHasWords(view.getChildAt(i))
-    }
-
-    /** No line of text is cut in its height: what a fixed height does to large letters. */
-    private fun nothingIsCut(view: View, where: String) {
-        if (view is TextView && view.isShown && view.layout != null && view.maxLines > 100) {
-            val room = view.height - view.compoundPaddingTop - view.compoundPaddingBottom
-            assertTrue(view.layout.height <= room + 1, "$where: '${view.text}' needs ${view.layout.height} of $room")
-        }
-        if (view is ViewGroup && view !is android.widget.AdapterView<*>) {
-            for (i in 0 until view.childCount) nothingIsCut(view.getChildAt(i), where)
-        }
     }
 }
 
