@@ -34,7 +34,7 @@ object Messages {
     }
 
     /** Whether memory ran out somewhere below: Java's own, or that of OpenCV, whose error -4 it is. */
-    private fun lacksMemory(error: Throwable): Boolean = generateSequence(error) { it.cause }.take(MOST_CAUSES).any {
+    fun lacksMemory(error: Throwable): Boolean = generateSequence(error) { it.cause }.take(MOST_CAUSES).any {
         it is OutOfMemoryError || it is CvException && "(-4:" in it.message.orEmpty()
     }
 

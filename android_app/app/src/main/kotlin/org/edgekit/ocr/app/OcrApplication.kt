@@ -9,6 +9,7 @@ open class OcrApplication : Application() {
     val settings by lazy { SettingsStore(this) }
     val sessions by lazy { SessionStore(File(filesDir, "sessions")) }
     val reader by lazy { Reader(this) }
+    val photos = PhotoInbox()
 
     /** In the background the system may ask for memory: then the models go, and the next picture loads them again. */
     override fun onTrimMemory(level: Int) {

@@ -106,12 +106,13 @@ class Reader(private val app: OcrApplication) {
     private fun read(job: ReadJob): Reading {
         job.beforeRun()
         app.loadOpenCv()
-        val picture = PictureDecoder(MemoryBudget.pixels(app)).decode(job.session.source)
+        val degrees = job.session.degrees
+        val picture = PictureDecoder(MemoryBudget.pixels(app)).decode(job.session.source).turnedBy(degrees)
         try {
             Preview.write(picture.image, job.session.preview)
             val result = watched(job) { pipeline().read(picture.image) }
             val engine = openFor?.engine.orEmpty()
-            val reading = Reading(result, engine, picture.sourceWidth, picture.sourceHeight)
+            val reading = Reading(result, engine, picture.sourceWidth, picture.sourceHeight, degrees)
             job.session.keep(reading)
             return reading
         } finally {

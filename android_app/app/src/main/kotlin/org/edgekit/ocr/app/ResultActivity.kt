@@ -9,6 +9,7 @@ import android.graphics.Bitmap
 import android.graphics.BitmapFactory
 import android.net.Uri
 import android.os.Bundle
+import android.os.SystemClock
 import android.view.Menu
 import android.view.MenuItem
 import android.view.View
@@ -28,6 +29,8 @@ class ResultActivity : Activity() {
     private var job: ReadJob? = null
     private var reading: Reading? = null
     private var dialog: AlertDialog? = null
+    private var canTurn = false
+    private val spoken = Throttle(SPEAK_MILLIS, spoken = -1)
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
@@ -60,7 +63,8 @@ class ResultActivity : Activity() {
         val id = state?.getString(SESSION) ?: extra(intent, SESSION) as? String
         val found = id?.let { ocr.sessions.find(it) } ?: ocr.sessions.create()
         session = found
-        val kept = found.reading
+        // One that was read before the picture was turned does not count.
+        val kept = found.reading?.takeIf { it.degrees == found.degrees }
         if (kept != null) showReading(kept) else follow(ocr.reader.jobOf(found.id) ?: start(found))
     } catch (error: IOException) {
         showFault(error)
@@ -81,6 +85,8 @@ class ResultActivity : Activity() {
 
     private fun show(state: JobState) {
         showRunning(state is JobState.Running)
+        // The picture is there from some moment on, and can be turned then.
+        if (!canTurn && session?.source?.isFile == true) invalidateOptionsMenu()
         when (state) {
             is JobState.Running -> showProgress(state.lines)
             is JobState.Done -> showReading(state.reading)
@@ -101,7 +107,10 @@ class ResultActivity : Activity() {
         } else {
             resources.getQuantityString(R.plurals.result_reading_line, lines, lines)
         }
-        findViewById<TextView>(R.id.progress_text).text = text
+        val progress = findViewById<TextView>(R.id.progress_text)
+        progress.text = text
+        // Lines come faster than they can be spoken.
+        if (spoken.due(lines, SystemClock.elapsedRealtime())) progress.announceForAccessibility(text)
     }
 
     private fun showFault(error: Throwable) {
@@ -163,6 +172,9 @@ class ResultActivity : Activity() {
         val done = reading != null
         val some = reading?.result?.lines?.isNotEmpty() == true
         for (id in listOf(R.id.action_copy, R.id.action_share_text)) menu.findItem(id).isVisible = some
+        // Also while a picture that lies on its side is being read, or says nothing.
+        canTurn = session?.source?.isFile == true
+        menu.findItem(R.id.action_turn).isVisible = canTurn
         for (id in listOf(R.id.action_share_json, R.id.action_timings, R.id.action_again)) {
             menu.findItem(id).isVisible = done
         }
@@ -170,6 +182,7 @@ class ResultActivity : Activity() {
     }
 
     override fun onOptionsItemSelected(item: MenuItem): Boolean {
+        if (item.itemId == R.id.action_turn) return turn()
         val result = reading?.result ?: return super.onOptionsItemSelected(item)
         when (item.itemId) {
             R.id.action_copy -> copy(result.toText())
@@ -207,6 +220,25 @@ class ResultActivity : Activity() {
     private fun readAgain() {
         val session = this.session ?: return
         session.forget()
+        startAnew(session)
+    }
+
+    /** Turns the picture by 90 degrees and reads it again; the file that came stays as it is. */
+    private fun turn(): Boolean {
+        val session = this.session ?: return true
+        job?.cancel()
+        job?.listener = null
+        try {
+            session.turn()
+            picture.turn()
+            startAnew(session)
+        } catch (error: IOException) {
+            showFault(error)
+        }
+        return true
+    }
+
+    private fun startAnew(session: Session) {
         reading = null
         list.adapter = null
         invalidateOptionsMenu()
@@ -224,6 +256,9 @@ class ResultActivity : Activity() {
         private const val SESSION = "session"
         private const val SELECTED = "selected"
         private const val NONE = ListView.INVALID_POSITION
+
+        /** Between two counts of lines that are spoken. */
+        private const val SPEAK_MILLIS = 3000L
 
         /** Returns an intent that reads the picture at [uri]. */
         fun intent(context: Context, uri: Uri): Intent =
