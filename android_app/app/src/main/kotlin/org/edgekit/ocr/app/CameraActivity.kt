@@ -66,6 +66,7 @@ class CameraActivity : Activity(), CameraListener {
         torch.setOnClickListener { light(!torch.isActivated) }
         overlay.setOnTouchListener(CameraTouch(this, ::tapped) { camera?.zoomBy(it) })
         preview.surfaceTextureListener = surface
+        enable(false)
         deniedForGood = state?.getBoolean(DENIED) == true
         if (!granted() && state == null) requestPermissions(arrayOf(Manifest.permission.CAMERA), 0)
     }
@@ -139,7 +140,6 @@ class CameraActivity : Activity(), CameraListener {
         broken = false
         overlay.live = null
         place()
-        light(false)
         ocr.reader.warmUp()
         if (live) frames.start()
         camera = Camera(found, shownOn, live, this).also { it.open(this) }
@@ -151,6 +151,7 @@ class CameraActivity : Activity(), CameraListener {
         leaving = camera ?: leaving
         camera?.close()
         camera = null
+        light(false)
         enable(false)
     }
 

@@ -22,7 +22,6 @@ import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Implementation
 import org.robolectric.annotation.Implements
 import org.robolectric.annotation.RealObject
-import org.robolectric.annotation.Resetter
 import org.robolectric.shadow.api.Shadow
 import org.robolectric.shadows.ShadowCameraCharacteristics
 import org.robolectric.shadows.StreamConfigurationMapBuilder
@@ -30,10 +29,13 @@ import org.robolectric.shadows.StreamConfigurationMapBuilder
 /** Settings of requests and answers, kept in Java: Android keeps them in native memory, which the host lacks. */
 @Implements(CameraMetadataNative::class)
 class ShadowMetadata {
-    private val values = HashMap<String, Any?>()
+    private var values = HashMap<String, Any?>()
 
     @Implementation
-    fun nativeAllocate(): Long = 1
+    fun swap(other: CameraMetadataNative) {
+        val theirs = Shadow.extract<ShadowMetadata>(other)
+        values = theirs.values.also { theirs.values = values }
+    }
 
     @Implementation
     fun __constructor__(other: CameraMetadataNative) {
@@ -48,20 +50,37 @@ class ShadowMetadata {
     @Implementation
     @Suppress("UNCHECKED_CAST")
     fun <T> get(key: CameraMetadataNative.Key<T>): T? = values[key.name] as T?
+
+    companion object {
+        @Implementation
+        @JvmStatic
+        fun nativeAllocate(): Long = 1
+    }
 }
+
+/** Android's own: Robolectric's keeps what is set to itself, and requests that are built of it lack it. */
+@Implements(CaptureRequest.Builder::class)
+class ShadowRequestBuilder
+
+/** Android's own, as above. */
+@Implements(CaptureResult::class)
+class ShadowAnswer
 
 /** Keeps what an app asks of a camera, so that a test can answer. */
 @Implements(className = "android.hardware.camera2.impl.CameraCaptureSessionImpl")
 class ShadowSession {
+    @RealObject
+    private lateinit var session: CameraCaptureSession
+
     @Implementation
     fun setRepeatingRequest(request: CaptureRequest, callback: CameraCaptureSession.CaptureCallback?, handler: Handler?): Int {
-        repeating.add(Asked(request, callback, handler))
+        repeating.add(Asked(session, request, callback, handler))
         return repeating.size
     }
 
     @Implementation
     fun capture(request: CaptureRequest, callback: CameraCaptureSession.CaptureCallback?, handler: Handler?): Int {
-        captures.add(Asked(request, callback, handler))
+        captures.add(Asked(session, request, callback, handler))
         return captures.size
     }
 
@@ -77,8 +96,7 @@ class ShadowSession {
         @Volatile
         var closed = 0
 
-        @Resetter
-        @JvmStatic
+        /** Before each test. */
         fun reset() {
             repeating.clear()
             captures.clear()
@@ -89,6 +107,7 @@ class ShadowSession {
 
 /** A request that was made. */
 class Asked(
+    private val session: CameraCaptureSession,
     val request: CaptureRequest,
     private val callback: CameraCaptureSession.CaptureCallback?,
     private val handler: Handler?,
@@ -100,50 +119,53 @@ class Asked(
         val values = CameraMetadataNative()
         values.set(CaptureResult.CONTROL_AF_STATE, afState)
         val result = TotalCaptureResult(values, 1)
-        handler?.post { callback?.onCaptureCompleted(Shadow.newInstanceOf(SESSION) as CameraCaptureSession, request, result) }
+        handler?.post { callback?.onCaptureCompleted(session, request, result) }
     }
 
     fun fail() {
         val failure = CaptureFailure(request, CaptureFailure.REASON_ERROR, false, 1, 1L, null)
-        handler?.post { callback?.onCaptureFailed(Shadow.newInstanceOf(SESSION) as CameraCaptureSession, request, failure) }
-    }
-
-    private companion object {
-        const val SESSION = "android.hardware.camera2.impl.CameraCaptureSessionImpl"
+        handler?.post { callback?.onCaptureFailed(session, request, failure) }
     }
 }
 
-/** Adds a camera as phones have them at the back: 4000 x 3000, lying, with light, autofocus and zoom; [change] it. */
-fun addCamera(id: String = "0", change: (ShadowCameraCharacteristics) -> Unit = {}) {
-    val traits = ShadowCameraCharacteristics.newCameraCharacteristics()
+/** JPEG, as the system itself calls it. */
+private const val BLOB = 0x21
+
+/** Adds a camera as phones have them at the back: 4000 x 3000, lying, with light, autofocus and zoom, but for [other]. */
+fun addCamera(vararg other: Pair<CameraCharacteristics.Key<*>, Any>) {
     val sizes = StreamConfigurationMapBuilder.newBuilder()
     for (size in listOf(Size(4000, 3000), Size(1280, 960))) {
-        sizes.addOutputSize(ImageFormat.JPEG, size)
+        sizes.addOutputSize(BLOB, size)
         sizes.addOutputSize(ImageFormat.YUV_420_888, size)
     }
-    val shadow = Shadow.extract<ShadowCameraCharacteristics>(traits)
-    shadow.set(CameraCharacteristics.LENS_FACING, CameraCharacteristics.LENS_FACING_BACK)
-    shadow.set(CameraCharacteristics.SENSOR_ORIENTATION, 90)
-    shadow.set(CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP, sizes.build())
-    shadow.set(CameraCharacteristics.LENS_INFO_MINIMUM_FOCUS_DISTANCE, 10f)
-    shadow.set(
-        CameraCharacteristics.CONTROL_AF_AVAILABLE_MODES,
-        intArrayOf(CaptureRequest.CONTROL_AF_MODE_OFF, CaptureRequest.CONTROL_AF_MODE_AUTO, CaptureRequest.CONTROL_AF_MODE_CONTINUOUS_PICTURE),
+    val modes = listOf(
+        CaptureRequest.CONTROL_AF_MODE_OFF,
+        CaptureRequest.CONTROL_AF_MODE_AUTO,
+        CaptureRequest.CONTROL_AF_MODE_CONTINUOUS_PICTURE,
     )
-    shadow.set(CameraCharacteristics.CONTROL_MAX_REGIONS_AF, 1)
-    shadow.set(CameraCharacteristics.FLASH_INFO_AVAILABLE, true)
-    shadow.set(CameraCharacteristics.SENSOR_INFO_ACTIVE_ARRAY_SIZE, Rect(0, 0, 4000, 3000))
-    shadow.set(CameraCharacteristics.SCALER_AVAILABLE_MAX_DIGITAL_ZOOM, 4f)
-    change(shadow)
-    val manager = RuntimeEnvironment.getApplication().getSystemService(CameraManager::class.java)
-    shadowOf(manager).addCamera(id, traits)
+    val traits = mapOf<CameraCharacteristics.Key<*>, Any>(
+        CameraCharacteristics.LENS_FACING to CameraCharacteristics.LENS_FACING_BACK,
+        CameraCharacteristics.SENSOR_ORIENTATION to 90,
+        CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP to sizes.build(),
+        CameraCharacteristics.LENS_INFO_MINIMUM_FOCUS_DISTANCE to 10f,
+        CameraCharacteristics.CONTROL_AF_AVAILABLE_MODES to modes.toIntArray(),
+        CameraCharacteristics.CONTROL_MAX_REGIONS_AF to 1,
+        CameraCharacteristics.FLASH_INFO_AVAILABLE to true,
+        CameraCharacteristics.SENSOR_INFO_ACTIVE_ARRAY_SIZE to Rect(0, 0, 4000, 3000),
+        CameraCharacteristics.SCALER_AVAILABLE_MAX_DIGITAL_ZOOM to 4f,
+    )
+    val camera = ShadowCameraCharacteristics.newCameraCharacteristics()
+    val shadow = Shadow.extract<ShadowCameraCharacteristics>(camera)
+    for ((key, value) in traits + other) shadow.set(key, value)
+    val manager = shadowOf(RuntimeEnvironment.getApplication().getSystemService(CameraManager::class.java))
+    manager.addCamera("0", camera)
 }
 
 /** Gives the camera's screen the surface that a window gives it on a device, and waits until its camera is open. */
 fun CameraActivity.surface() {
     val preview = findViewById<TextureView>(R.id.preview)
     preview.surfaceTextureListener?.onSurfaceTextureAvailable(SurfaceTexture(0), preview.width, preview.height)
-    waitFor("the camera") { enabled(R.id.shutter) }
+    waitFor("the camera", 30) { enabled(R.id.shutter) }
 }
 
 fun Activity.enabled(id: Int) = findViewById<View>(id).isEnabled

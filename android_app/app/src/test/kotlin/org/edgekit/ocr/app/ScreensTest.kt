@@ -26,7 +26,7 @@ import org.robolectric.annotation.Config
 
 /** How the screens look: each is drawn light, dark, in Chinese and with large letters, and left as a picture. */
 @RunWith(RobolectricTestRunner::class)
-@Config(shadows = [ShadowMetadata::class, ShadowSession::class])
+@Config(shadows = [ShadowMetadata::class, ShadowRequestBuilder::class, ShadowAnswer::class, ShadowSession::class])
 class ScreensTest {
     private val app get() = RuntimeEnvironment.getApplication() as OcrApplication
 
