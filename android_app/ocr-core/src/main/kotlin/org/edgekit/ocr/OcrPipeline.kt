@@ -12,6 +12,15 @@ interface OcrProgress {
     fun recognised()
 }
 
+/** Gives the text of each box. A camera keeps that of a line which stayed where it was; others call what is given. */
+fun interface LineReader {
+    /**
+     * Returns the text inside [corners] (x0, y0 .. x3, y3, in pixels of the image): what [recognise] returns, or what
+     * is known already. It may throw to end the work.
+     */
+    fun text(corners: FloatArray, recognise: () -> CtcText): CtcText
+}
+
 /**
  * Reads images by one profile of the specification; it owns its engines and closes them.
  *
@@ -32,10 +41,18 @@ class OcrPipeline(
     fun read(image: Mat): OcrResult = read(image, Unwatched)
 
     /** As [read], and tells [progress] after each step. */
-    fun read(image: Mat, progress: OcrProgress): OcrResult {
+    fun read(image: Mat, progress: OcrProgress): OcrResult =
+        read(image, profile.detection.limitSideLen, progress) { _, recognise -> recognise() }
+
+    /** As [read] of an image alone, with another limit of the side for the detector, and texts by [lineReader]. */
+    fun read(image: Mat, limitSideLen: Int, lineReader: LineReader): OcrResult =
+        read(image, limitSideLen, Unwatched, lineReader)
+
+    private fun read(image: Mat, limitSideLen: Int, progress: OcrProgress, lineReader: LineReader): OcrResult {
         checkImage(image)
         try {
-            return readChecked(image, progress)
+            val detection = profile.detection.copy(limitSideLen = limitSideLen)
+            return readChecked(image, detection, progress, lineReader)
         } catch (error: CvException) {
             throw ImageException("OpenCV cannot work on the image: ${error.message}", "give another image", error)
         } catch (error: OutOfMemoryError) {
@@ -47,14 +64,19 @@ class OcrPipeline(
         }
     }
 
-    private fun readChecked(image: Mat, progress: OcrProgress): OcrResult {
+    private fun readChecked(
+        image: Mat,
+        detection: DetectionRules,
+        progress: OcrProgress,
+        lineReader: LineReader,
+    ): OcrResult {
         val clock = StageClock()
-        val boxes = detect(image, clock)
+        val boxes = detect(image, detection, clock)
         progress.found(boxes.size)
         for (stage in listOf("rec_pre", "rec", "rec_post")) clock.add(stage, 0.0)
         val lines = ArrayList<OcrLine>(boxes.size)
         for (box in boxes) {
-            val read = recognise(image, box, clock)
+            val read = lineReader.text(box.corners) { recognise(image, box, clock) }
             progress.recognised()
             if (read.score >= profile.dropScore) {
                 lines.add(OcrLine(IntArray(8) { box.corners[it].toInt() }, box.score, read.text, read.score))
@@ -63,8 +85,8 @@ class OcrPipeline(
         return OcrResult(lines, clock.finish(), image.cols(), image.rows())
     }
 
-    private fun detect(image: Mat, clock: StageClock): List<ScoredQuad> {
-        val input = clock.time("det_pre") { detectionInput(image, profile.detection) }
+    private fun detect(image: Mat, detection: DetectionRules, clock: StageClock): List<ScoredQuad> {
+        val input = clock.time("det_pre") { detectionInput(image, detection) }
         val output = clock.time("det") { det.run(input.data, input.shape) }
         return clock.time("det_post") {
             val boxes = dbPost.boxes(ProbMap.of(output), image.cols(), image.rows())

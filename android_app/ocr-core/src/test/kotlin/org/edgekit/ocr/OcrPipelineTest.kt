@@ -144,6 +144,27 @@ class OcrPipelineTest {
     }
 
     @Test
+    fun `a known text is taken as it is and the detector's side can be another`() {
+        val sides = ArrayList<List<Int>>()
+        val det = FakeEngine("sides") { shape ->
+            sides.add(shape.toList())
+            Tensor(FloatArray(shape[2] * shape[3]) { 0.9f }, intArrayOf(1, 1, shape[2], shape[3]))
+        }
+        val never = FakeEngine("never") { throw AssertionError("a known line was recognised") }
+        val image = plainImage(640, 320)
+        val boxes = ArrayList<List<Float>>()
+        val result = OcrPipeline(profile, det, never, listOf("a", "b")).read(image, 320) { corners, _ ->
+            boxes.add(corners.toList())
+            CtcText("known", 0.9)
+        }
+        image.release()
+        assertEquals(listOf(listOf(1, 3, 160, 320)), sides)
+        assertEquals(listOf("known" to 0.9), result.lines.map { it.text to it.score })
+        assertEquals(result.lines.map { it.polygon.map(Int::toFloat) }, boxes)
+        assertEquals(640 to 320, result.width to result.height)
+    }
+
+    @Test
     fun `closing a pipeline closes its engines`() {
         pipeline().close()
         assertTrue(allText.closed && readsAb.closed)

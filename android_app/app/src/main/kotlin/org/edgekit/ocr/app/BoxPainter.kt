@@ -4,7 +4,6 @@ import android.content.Context
 import android.graphics.Canvas
 import android.graphics.Paint
 import android.graphics.Path
-import org.edgekit.ocr.OcrLine
 
 /** Draws the boxes of lines. */
 class BoxPainter(context: Context) {
@@ -18,11 +17,11 @@ class BoxPainter(context: Context) {
     private val chosen = context.getColor(R.color.box_selected)
     private val path = Path()
 
-    /** Draws [line] where [toX] and [toY] put its corners; a [selected] one is filled. */
-    fun draw(canvas: Canvas, line: OcrLine, selected: Boolean, toX: (Float) -> Float, toY: (Float) -> Float) {
+    /** Draws the box [polygon] (x0, y0 .. x3, y3) where [toX] and [toY] put its corners; a [selected] one is filled. */
+    fun draw(canvas: Canvas, polygon: IntArray, selected: Boolean, toX: (Float) -> Float, toY: (Float) -> Float) {
         path.rewind()
         for (i in 0 until 4) {
-            val (x, y) = toX(line.polygon[2 * i].toFloat()) to toY(line.polygon[2 * i + 1].toFloat())
+            val (x, y) = toX(polygon[2 * i].toFloat()) to toY(polygon[2 * i + 1].toFloat())
             if (i == 0) path.moveTo(x, y) else path.lineTo(x, y)
         }
         path.close()

@@ -5,6 +5,7 @@ import android.app.Activity
 import android.content.Context
 import android.content.Intent
 import android.content.pm.PackageManager
+import android.content.res.Configuration
 import android.graphics.SurfaceTexture
 import android.hardware.camera2.CameraAccessException
 import android.hardware.camera2.CameraManager
@@ -12,12 +13,15 @@ import android.hardware.display.DisplayManager
 import android.media.Image
 import android.net.Uri
 import android.os.Bundle
+import android.os.SystemClock
 import android.provider.Settings
+import android.view.OrientationEventListener
 import android.view.TextureView
 import android.view.View
+import android.widget.Button
+import android.widget.ImageButton
 import android.widget.TextView
 import java.io.IOException
-import org.edgekit.ocr.OcrResult
 
 /** The camera: takes a photo, and in live mode reads as many of the frames as the device can keep up with. */
 class CameraActivity : Activity(), CameraListener {
@@ -25,89 +29,155 @@ class CameraActivity : Activity(), CameraListener {
     private val overlay by lazy { findViewById<BoxOverlay>(R.id.boxes) }
     private val status by lazy { findViewById<TextView>(R.id.camera_status) }
     private val shutter by lazy { findViewById<View>(R.id.shutter) }
+    private val freeze by lazy { findViewById<View>(R.id.freeze) }
+    private val torch by lazy { findViewById<ImageButton>(R.id.torch) }
+    private val manager by lazy { getSystemService(CameraManager::class.java) }
     private val displays by lazy { getSystemService(DisplayManager::class.java) }
     private val live by lazy { intent.getBooleanExtra(LIVE, false) }
-    private val frames by lazy {
+    internal val frames by lazy {
         FrameReader(
             ocr.reader,
             show = { result -> runOnUiThread { show(result) } },
-            fail = { error -> runOnUiThread { status.text = Messages.of(this, error) } },
+            fail = { error -> runOnUiThread { frameFailed(error) } },
         )
     }
+    private val spoken = Throttle(SPEAK_MILLIS)
+    private val retries = Retries()
+    private val turn = DeviceTurn()
     private var facts: CameraFacts? = null
+    private var texture: SurfaceTexture? = null
     private var camera: Camera? = null
 
-    /** Read by the camera's thread. */
+    /** A camera that is being closed: until it is, no other is opened. */
+    private var leaving: Camera? = null
+    private var resumed = false
+    private var broken = false
+    private var deniedForGood = false
+
+    /** How a frame and a photo are turned to be upright. Read by the camera's thread. */
     @Volatile
     private var degrees = 0
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
         showLayout(R.layout.activity_camera)
-        shutter.setOnClickListener {
-            shutter.isEnabled = false
-            camera?.shoot(degrees)
-        }
-        findViewById<View>(R.id.open_settings).setOnClickListener { openAppSettings() }
+        shutter.setOnClickListener { shoot() }
+        freeze.setOnClickListener { freeze() }
+        torch.setOnClickListener { light(!torch.isActivated) }
+        overlay.setOnTouchListener(CameraTouch(this, ::tapped) { camera?.zoomBy(it) })
         preview.surfaceTextureListener = surface
-        val granted = checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED
-        if (!granted && state == null) requestPermissions(arrayOf(Manifest.permission.CAMERA), 0)
+        enable(false)
+        deniedForGood = state?.getBoolean(DENIED) == true
+        if (!granted() && state == null) requestPermissions(arrayOf(Manifest.permission.CAMERA), 0)
+    }
+
+    override fun onSaveInstanceState(state: Bundle) {
+        super.onSaveInstanceState(state)
+        state.putBoolean(DENIED, deniedForGood)
+    }
+
+    override fun onStart() {
+        super.onStart()
+        // Also a photo that came while the user was elsewhere.
+        ocr.photos.listen { id -> ocr.sessions.find(id)?.let { startActivity(ResultActivity.intent(this, it)) } }
     }
 
     override fun onResume() {
         super.onResume()
-        displays.registerDisplayListener(turned, null)
+        resumed = true
+        displays.registerDisplayListener(displayed, null)
+        manager.registerAvailabilityCallback(available, null)
+        held.enable()
         start()
     }
 
     override fun onPause() {
-        displays.unregisterDisplayListener(turned)
-        camera?.close()
-        camera = null
-        shutter.isEnabled = false
+        resumed = false
+        held.disable()
+        manager.unregisterAvailabilityCallback(available)
+        displays.unregisterDisplayListener(displayed)
+        leave()
         super.onPause()
     }
 
+    override fun onStop() {
+        ocr.photos.listen(null)
+        super.onStop()
+    }
+
+    /** A turned device does not make this screen anew: a photo on its way would be lost with the camera. */
+    override fun onConfigurationChanged(configuration: Configuration) {
+        super.onConfigurationChanged(configuration)
+        place()
+    }
+
+    private fun granted() = checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED
+
     override fun onRequestPermissionsResult(request: Int, permissions: Array<out String>, results: IntArray) {
         super.onRequestPermissionsResult(request, permissions, results)
+        // No results: the question was interrupted, and answers nothing.
+        val denied = results.isNotEmpty() && !granted()
+        deniedForGood = denied && !shouldShowRequestPermissionRationale(Manifest.permission.CAMERA)
         start()
     }
 
     private fun start() {
-        val granted = checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED
-        findViewById<View>(R.id.open_settings).visibility = if (granted) View.GONE else View.VISIBLE
-        for (view in listOf(preview, shutter)) view.visibility = if (granted) View.VISIBLE else View.GONE
-        if (!granted) return say(R.string.camera_permission)
+        val granted = granted()
+        for (view in listOf(preview, overlay, shutter)) view.visibility = if (granted) View.VISIBLE else View.GONE
+        if (!granted) return explain()
+        offer(null) {}
         val found = find() ?: return say(R.string.camera_none)
         facts = found
+        torch.visibility = if (found.hasTorch) View.VISIBLE else View.INVISIBLE
+        freeze.visibility = if (live) View.VISIBLE else View.INVISIBLE
         say(R.string.camera_aim)
-        val texture = preview.surfaceTexture ?: return
-        if (camera != null) return
+        val shownOn = texture
+        if (shownOn == null || !resumed || camera != null || leaving != null) return
+        open(found, shownOn)
+    }
+
+    private fun open(found: CameraFacts, shownOn: SurfaceTexture) {
+        broken = false
+        overlay.live = null
         place()
-        camera = Camera(found, texture, live, this).also { it.open(this) }
+        ocr.reader.warmUp()
+        if (live) frames.start()
+        camera = Camera(found, shownOn, live, this).also { it.open(this) }
+    }
+
+    /** Gives the camera back; a photo on its way still comes. */
+    private fun leave() {
+        if (live) frames.stop()
+        leaving = camera ?: leaving
+        camera?.close()
+        camera = null
+        light(false)
+        enable(false)
     }
 
     private fun find(): CameraFacts? = try {
-        CameraFacts.find(getSystemService(CameraManager::class.java), PHOTO_PIXELS)
+        CameraFacts.find(manager, PHOTO_PIXELS)
     } catch (error: CameraAccessException) {
         null
     }
 
-    /** Puts the preview upright and undistorted into its view. */
-    private fun place() {
-        val known = facts ?: return
-        @Suppress("DEPRECATION")
-        val rotation = windowManager.defaultDisplay.rotation
-        degrees = CameraGeometry.frameDegrees(known.sensorOrientation, rotation, known.front)
-        preview.setTransform(
-            CameraGeometry.previewTransform(
-                known.preview, known.sensorOrientation, rotation, preview.width, preview.height,
-            ),
-        )
+    /** Says why there is no picture, and offers what is left: to be asked, or the system's settings. */
+    private fun explain() {
+        if (deniedForGood) {
+            say(R.string.camera_permission_settings)
+            offer(R.string.camera_open_settings) { openAppSettings() }
+        } else {
+            say(R.string.camera_permission)
+            offer(R.string.camera_allow) { requestPermissions(arrayOf(Manifest.permission.CAMERA), 0) }
+        }
     }
 
-    private fun say(text: Int) {
-        status.text = getString(text)
+    /** Shows a button with [label] that does [action]; null takes it away. */
+    private fun offer(label: Int?, action: () -> Unit) {
+        val button = findViewById<Button>(R.id.camera_action)
+        button.visibility = if (label == null) View.GONE else View.VISIBLE
+        if (label != null) button.setText(label)
+        button.setOnClickListener { action() }
     }
 
     private fun openAppSettings() {
@@ -116,71 +186,173 @@ class CameraActivity : Activity(), CameraListener {
         )
     }
 
-    override fun ready() = runOnUiThread { shutter.isEnabled = camera != null }
+    @Suppress("DEPRECATION")
+    private val rotation get() = windowManager.defaultDisplay.rotation
 
-    override fun failed() = runOnUiThread {
-        camera?.close()
-        camera = null
-        shutter.isEnabled = false
-        say(R.string.camera_failed)
+    /** Puts the preview upright and undistorted into its view. */
+    private fun place() {
+        val known = facts ?: return
+        hold()
+        val shown = DeviceTurn.ofDisplay(rotation)
+        overlay.displayDegrees = CameraGeometry.frameDegrees(known.sensorOrientation, shown, known.front)
+        overlay.mirrored = known.front
+        preview.setTransform(
+            CameraGeometry.previewTransform(
+                known.preview, known.sensorOrientation, rotation, preview.width, preview.height,
+            ),
+        )
     }
 
-    override fun photoFailed() = runOnUiThread {
-        shutter.isEnabled = camera != null
-        say(R.string.camera_photo_failed)
+    /** Takes note of how the device is held. */
+    private fun hold() {
+        val known = facts ?: return
+        degrees = CameraGeometry.frameDegrees(known.sensorOrientation, turn.degrees(rotation), known.front)
     }
 
-    override fun photo(jpeg: ByteArray) {
+    private fun say(text: Int) = say(getString(text))
+
+    /** Shows [text], and speaks it to who does not see it. */
+    private fun say(text: String) {
+        if (text == status.text.toString()) return
+        status.text = text
+        status.announceForAccessibility(text)
+    }
+
+    private fun enable(on: Boolean) {
+        shutter.isEnabled = on
+        torch.isEnabled = on
+        freeze.isEnabled = on && overlay.live != null
+    }
+
+    private fun light(on: Boolean) {
+        torch.isActivated = on
+        torch.contentDescription = getString(if (on) R.string.camera_torch_off else R.string.camera_torch_on)
+        camera?.light(on)
+    }
+
+    private fun shoot() {
+        enable(false)
+        camera?.shoot(degrees)
+    }
+
+    /** In live mode a tap holds on to what is read; otherwise it says what is to be sharp. */
+    private fun tapped(x: Float, y: Float) {
+        if (live) return freeze()
+        val known = facts ?: return
+        val open = camera ?: return
+        val point = overlay.framePoint(x, y, known.preview) ?: return
+        if (!known.canPoint) return
+        overlay.point(x, y)
+        open.point(point.x, point.y)
+    }
+
+    /** Makes a picture of the frame whose boxes are shown, and opens it as any other. */
+    private fun freeze() {
+        if (!freeze.isEnabled) return
+        enable(false)
+        frames.freeze { frame ->
+            keep { it.import(Preview.lossless(frame).inputStream()) }
+        }
+    }
+
+    /** Makes a session that [fill] puts a picture into, and shows it; on any thread. */
+    private fun keep(fill: (Session) -> Unit) {
         try {
             val session = ocr.sessions.create()
-            session.import(jpeg.inputStream())
-            runOnUiThread { open(session) }
+            fill(session)
+            runOnUiThread { if (!isFinishing) ocr.photos.put(session.id) }
         } catch (error: IOException) {
             runOnUiThread {
-                shutter.isEnabled = camera != null
-                status.text = Messages.of(this, error)
+                say(Messages.of(this, error))
+                goOn()
             }
         }
     }
 
-    /** Shows what the photo says, unless the user has left in the meantime. */
-    private fun open(session: Session) {
-        if (!isFinishing && !isDestroyed) startActivity(ResultActivity.intent(this, session))
+    /** After a photo or a frame that could not be kept. */
+    private fun goOn() {
+        if (camera == null) return
+        enable(true)
+        if (live) frames.start()
     }
+
+    override fun ready(camera: Camera) = runOnUiThread { if (camera === this.camera) enable(true) }
+
+    override fun failed(camera: Camera) = runOnUiThread {
+        if (camera === this.camera) {
+            leave()
+            broken = true
+            say(R.string.camera_failed)
+            offer(R.string.camera_again) { start() }
+        }
+    }
+
+    override fun photoFailed(camera: Camera) = runOnUiThread {
+        if (camera === this.camera) {
+            say(R.string.camera_photo_failed)
+            goOn()
+        }
+    }
+
+    override fun closed(camera: Camera) = runOnUiThread {
+        if (camera === leaving) {
+            leaving = null
+            if (resumed && !broken) start()
+        }
+    }
+
+    override fun photo(jpeg: ByteArray) = keep { it.import(jpeg.inputStream()) }
 
     override fun frame(image: Image) {
         // The planes are gone once the image is closed, so they are copied on the camera's own thread.
+        val turned = degrees
         image.use {
-            frames.offer {
+            frames.offer(turned) {
                 ocr.loadOpenCv()
-                Frames.bgr(it, degrees)
+                Frames.bgr(it, turned)
             }
         }
     }
 
-    private fun show(result: OcrResult) {
+    internal fun show(found: LiveResult) {
         if (camera == null) return
-        overlay.result = result
-        val count = result.lines.size
+        overlay.live = found
+        freeze.isEnabled = shutter.isEnabled
+        val count = found.result.lines.size
         status.text = if (count == 0) {
             getString(R.string.camera_aim)
         } else {
-            resources.getQuantityString(R.plurals.camera_lines, count, count, result.toText())
+            resources.getQuantityString(R.plurals.camera_lines, count, count, found.result.toText())
+        }
+        // The text changes with each frame: only how much there is, is spoken, and the button holds on to it.
+        if (spoken.due(count, SystemClock.elapsedRealtime())) {
+            status.announceForAccessibility(resources.getQuantityString(R.plurals.camera_count, count, count))
         }
     }
 
-    private val surface = object : TextureView.SurfaceTextureListener {
-        override fun onSurfaceTextureAvailable(texture: SurfaceTexture, width: Int, height: Int) = start()
-
-        override fun onSurfaceTextureSizeChanged(texture: SurfaceTexture, width: Int, height: Int) = place()
-
-        override fun onSurfaceTextureDestroyed(texture: SurfaceTexture): Boolean = true
-
-        override fun onSurfaceTextureUpdated(texture: SurfaceTexture) = Unit
+    private fun frameFailed(error: Throwable) {
+        if (camera == null) return
+        say(Messages.of(this, error))
     }
 
-    /** From one landscape to the other the screen is not made anew: only the display says that it was turned. */
-    private val turned = object : DisplayManager.DisplayListener {
+    private val surface = object : TextureView.SurfaceTextureListener {
+        override fun onSurfaceTextureAvailable(made: SurfaceTexture, width: Int, height: Int) {
+            texture = made
+            start()
+        }
+
+        override fun onSurfaceTextureSizeChanged(made: SurfaceTexture, width: Int, height: Int) = place()
+
+        override fun onSurfaceTextureDestroyed(made: SurfaceTexture): Boolean {
+            texture = null
+            return true
+        }
+
+        override fun onSurfaceTextureUpdated(made: SurfaceTexture) = Unit
+    }
+
+    /** From one landscape to the other nothing else says that the display was turned. */
+    private val displayed = object : DisplayManager.DisplayListener {
         override fun onDisplayChanged(id: Int) = place()
 
         override fun onDisplayAdded(id: Int) = Unit
@@ -188,11 +360,33 @@ class CameraActivity : Activity(), CameraListener {
         override fun onDisplayRemoved(id: Int) = Unit
     }
 
+    /** How the device is held, also while its display is locked in one rotation. */
+    private val held by lazy {
+        object : OrientationEventListener(this) {
+            override fun onOrientationChanged(angle: Int) {
+                turn.sensed(angle)
+                hold()
+            }
+        }
+    }
+
+    /** Another app has given the camera back: it is tried again, but not without end. */
+    private val available = object : CameraManager.AvailabilityCallback() {
+        override fun onCameraAvailable(id: String) {
+            val wanted = broken && resumed && leaving == null && id == facts?.id
+            if (wanted && retries.take(SystemClock.elapsedRealtime())) start()
+        }
+    }
+
     companion object {
         private const val LIVE = "live"
+        private const val DENIED = "denied_for_good"
 
         /** Twelve megapixels: small print is sharp, and every budget has room for it. */
         private const val PHOTO_PIXELS = 12_000_000
+
+        /** Between two counts that are spoken. */
+        private const val SPEAK_MILLIS = 3000L
 
         /** Returns an intent that opens the camera; [live] reads frames too. */
         fun intent(context: Context, live: Boolean): Intent =

@@ -1,17 +1,51 @@
 package org.edgekit.ocr.app
 
 import android.graphics.Matrix
+import android.graphics.PointF
+import android.graphics.Rect
 import android.graphics.RectF
 import android.util.Size
 import kotlin.math.abs
+import kotlin.math.roundToInt
 
 /** Where camera pixels go: which sizes to ask for, how frames are turned, where the preview lies on the screen. */
 object CameraGeometry {
-    /** Returns the clockwise degrees that turn a frame upright; [displayRotation] is `Surface.ROTATION_*`. */
-    fun frameDegrees(sensorOrientation: Int, displayRotation: Int, front: Boolean): Int {
-        val display = displayRotation * 90
-        return if (front) (sensorOrientation + display) % 360 else (sensorOrientation - display + 360) % 360
+    /** Returns the clockwise degrees that turn a frame upright on a device that is turned clockwise by [device]. */
+    fun frameDegrees(sensorOrientation: Int, device: Int, front: Boolean): Int =
+        (if (front) sensorOrientation - device + 360 else sensorOrientation + device) % 360
+
+    /** Returns where ([x], [y]) of a picture of [width] x [height] lies after turning it clockwise by [degrees]. */
+    fun turned(x: Float, y: Float, width: Float, height: Float, degrees: Int): PointF = when (degrees) {
+        90 -> PointF(height - y, x)
+        180 -> PointF(width - x, height - y)
+        270 -> PointF(y, width - x)
+        else -> PointF(x, y)
     }
+
+    /** Returns the middle of [array] that is seen when the picture is enlarged [zoom] times. */
+    fun zoomed(array: Rect, zoom: Float): Rect {
+        val (width, height) = (array.width() / zoom).roundToInt() to (array.height() / zoom).roundToInt()
+        val (left, top) = array.left + (array.width() - width) / 2 to array.top + (array.height() - height) / 2
+        return Rect(left, top, left + width, top + height)
+    }
+
+    /**
+     * Returns the square of the sensor around a point of a frame, ([x], [y]) in 0 to 1.
+     *
+     * Frames show all of [visible] that has their shape ([frame]), from its middle.
+     */
+    fun region(x: Float, y: Float, frame: Size, visible: Rect): Rect {
+        val scale = minOf(visible.width().toFloat() / frame.width, visible.height().toFloat() / frame.height)
+        val half = (minOf(visible.width(), visible.height()) * REGION / 2).roundToInt()
+        val middleX = visible.exactCenterX() + (x - 0.5f) * frame.width * scale
+        val middleY = visible.exactCenterY() + (y - 0.5f) * frame.height * scale
+        val left = (middleX.roundToInt() - half).coerceIn(visible.left, visible.right - 2 * half)
+        val top = (middleY.roundToInt() - half).coerceIn(visible.top, visible.bottom - 2 * half)
+        return Rect(left, top, left + 2 * half, top + 2 * half)
+    }
+
+    /** Side of the square that a tap makes sharp, in parts of the shorter side. */
+    private const val REGION = 0.15f
 
     /** Returns the size nearest to [pixels] of those with the shape of [shape], or of all where none has it. */
     fun nearest(sizes: List<Size>, pixels: Int, shape: Size? = null): Size {

@@ -9,7 +9,6 @@ import org.edgekit.ocr.matScope
 import org.opencv.core.Core
 import org.opencv.core.CvType
 import org.opencv.core.Mat
-import org.opencv.core.Range
 import org.opencv.core.Size
 import org.opencv.imgproc.Imgproc
 
@@ -53,16 +52,21 @@ object Frames {
         return bgr(planes, image.width, image.height, degrees)
     }
 
-    /** Returns planes Y, U and V (4:2:0, even sides) as BGR; the values are JFIF's: full range, as cameras give. */
+    /**
+     * Returns planes Y, U and V (4:2:0, even sides) as BGR; the values are JFIF's: full range, as cameras give.
+     *
+     * Chroma is enlarged as one channel, where OpenCV's kernels differ by one level between processors: a phone's frame
+     * is not the host's to the last bit.
+     */
     fun bgr(planes: List<Plane>, width: Int, height: Int, degrees: Int): Mat = matScope { scope ->
         val luma = mat(scope, planes[0], width, height)
         val blue = enlarged(scope, mat(scope, planes[1], width / 2, height / 2), width, height)
         val red = enlarged(scope, mat(scope, planes[2], width / 2, height / 2), width, height)
         val merged = scope.mat()
         Core.merge(listOf(luma, red, blue), merged)
-        val bgr = scope.mat()
+        val bgr = Mat()
         Imgproc.cvtColor(merged, bgr, Imgproc.COLOR_YCrCb2BGR)
-        turned(bgr, degrees)
+        bgr.turnedBy(degrees)
     }
 
     private fun mat(scope: MatScope, plane: Plane, width: Int, height: Int): Mat {
@@ -75,16 +79,5 @@ object Frames {
         val large = scope.mat()
         Imgproc.resize(chroma, large, Size(width.toDouble(), height.toDouble()), 0.0, 0.0, Imgproc.INTER_LINEAR)
         return large
-    }
-
-    /** Returns a new Mat, which the caller owns; [image] stays as it is. */
-    private fun turned(image: Mat, degrees: Int): Mat {
-        val code = when (degrees) {
-            90 -> Core.ROTATE_90_CLOCKWISE
-            180 -> Core.ROTATE_180
-            270 -> Core.ROTATE_90_COUNTERCLOCKWISE
-            else -> return Mat(image, Range.all())
-        }
-        return Mat().also { Core.rotate(image, it, code) }
     }
 }

@@ -14,6 +14,7 @@ open class OcrApplication : Application() {
     val disk by lazy { Background() }
     open val pipelines by lazy { Pipelines(bundle, marker) }
     protected val marker by lazy { CrashMarker(File(noBackupFilesDir, "paddle_lite_runs")) }
+    val photos = PhotoInbox()
 
     override fun onCreate() {
         super.onCreate()

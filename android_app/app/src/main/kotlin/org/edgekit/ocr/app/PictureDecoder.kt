@@ -12,7 +12,14 @@ import org.opencv.core.Mat
 import org.opencv.imgcodecs.Imgcodecs
 
 /** A decoded picture, BGR; [sourceWidth] and [sourceHeight] are what it would have without a memory budget. */
-class Picture(val image: Mat, val sourceWidth: Int, val sourceHeight: Int)
+class Picture(val image: Mat, val sourceWidth: Int, val sourceHeight: Int) {
+    /** Returns this picture turned clockwise by [degrees] (0, 90, 180 or 270); its own image is taken over. */
+    fun turnedBy(degrees: Int): Picture {
+        val swapped = degrees % 180 != 0
+        val (width, height) = if (swapped) sourceHeight to sourceWidth else sourceWidth to sourceHeight
+        return Picture(image.turnedBy(degrees), width, height)
+    }
+}
 
 /**
  * Decodes a picture as the Python pipeline does.

@@ -37,6 +37,24 @@ class PictureView(context: Context, attributes: AttributeSet? = null) : View(con
         refit()
     }
 
+    /** Turns what is shown clockwise by 90 degrees, without its boxes: they belong to the picture as it was read. */
+    fun turn() {
+        val shown = bitmap
+        result = null
+        selected = NONE
+        if (shown != null) {
+            val quarter = Matrix().apply { setRotate(90f) }
+            bitmap = try {
+                Bitmap.createBitmap(shown, 0, 0, shown.width, shown.height, quarter, true)
+            } catch (error: OutOfMemoryError) {
+                // The reading thread makes another one.
+                null
+            }
+        }
+        refit()
+        invalidate()
+    }
+
     /** Marks the line with [index], and moves its box into view where the picture is zoomed. */
     fun select(index: Int) {
         selected = index
@@ -68,7 +86,7 @@ class PictureView(context: Context, attributes: AttributeSet? = null) : View(con
         matrix.postTranslate(transform.shiftX, transform.shiftY)
         canvas.drawBitmap(shown, matrix, smooth)
         result?.lines?.forEachIndexed { i, line ->
-            painter.draw(canvas, line, i == selected, { it * transform.scale + transform.shiftX }) {
+            painter.draw(canvas, line.polygon, i == selected, { it * transform.scale + transform.shiftX }) {
                 it * transform.scale + transform.shiftY
             }
         }

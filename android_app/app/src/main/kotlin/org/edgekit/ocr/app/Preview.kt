@@ -38,4 +38,13 @@ object Preview {
         bitmap.recycle()
         return bytes.toByteArray()
     }
+
+    /** Returns [image] (BGR) as a PNG file that holds every pixel as it is. */
+    fun lossless(image: Mat): ByteArray {
+        val bitmap = Pixels.toBitmap(image)
+        val bytes = ByteArrayOutputStream()
+        bitmap.compress(Bitmap.CompressFormat.PNG, 100, bytes)
+        bitmap.recycle()
+        return bytes.toByteArray()
+    }
 }

@@ -194,13 +194,14 @@ class Reader(private val app: OcrApplication) {
         job.beforeRun()
         job.tell(JobState.Running())
         app.loadOpenCv()
-        val picture = PictureDecoder(MemoryBudget.pixels(app)).decode(job.session.source)
+        val degrees = job.session.degrees
+        val picture = PictureDecoder(MemoryBudget.pixels(app)).decode(job.session.source).turnedBy(degrees)
         try {
             Preview.write(picture.image, job.session)
             job.step { it.copy(preview = true) }
             val result = watched(job) { pipeline().read(picture.image, job) }
             val engine = openFor?.engine.orEmpty()
-            val reading = Reading(result, engine, picture.sourceWidth, picture.sourceHeight)
+            val reading = Reading(result, engine, picture.sourceWidth, picture.sourceHeight, degrees)
             job.session.keep(reading)
             return reading
         } finally {

@@ -9,9 +9,15 @@ import org.json.JSONObject
 
 /**
  * What was read from a picture and how: [sourceWidth] and [sourceHeight] are the picture's own pixels, more than the
- * result's when it had to be reduced.
+ * result's when it had to be reduced. [degrees] is how far clockwise the user had turned it.
  */
-data class Reading(val result: OcrResult, val engine: String, val sourceWidth: Int, val sourceHeight: Int) {
+data class Reading(
+    val result: OcrResult,
+    val engine: String,
+    val sourceWidth: Int,
+    val sourceHeight: Int,
+    val degrees: Int = 0,
+) {
     val reduced: Boolean get() = sourceWidth != result.width || sourceHeight != result.height
 
     /** Returns the reading as JSON that [parse] takes. */
@@ -20,6 +26,7 @@ data class Reading(val result: OcrResult, val engine: String, val sourceWidth: I
         about.put("engine", engine)
         about.put("source_width", sourceWidth)
         about.put("source_height", sourceHeight)
+        about.put("degrees", degrees)
         return "{\"reading\": $about, \"result\": ${result.toJson()}}"
     }
 
@@ -33,6 +40,7 @@ data class Reading(val result: OcrResult, val engine: String, val sourceWidth: I
                 about.getString("engine"),
                 about.getInt("source_width"),
                 about.getInt("source_height"),
+                about.optInt("degrees"),
             )
         } catch (error: JSONException) {
             throw BundleException("a stored result is damaged: ${error.message}", "read the picture again", error)

@@ -8,6 +8,7 @@ import android.graphics.Bitmap
 import android.graphics.BitmapFactory
 import android.net.Uri
 import android.os.Bundle
+import android.os.SystemClock
 import android.view.Menu
 import android.view.MenuItem
 import android.view.View
@@ -29,6 +30,8 @@ class ResultActivity : Activity() {
     private var selected = NONE
     private var bitmap: Bitmap? = null
     private var decoding = false
+    private var canTurn = false
+    private val spoken = Throttle(SPEAK_MILLIS, spoken = -1)
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
@@ -64,7 +67,10 @@ class ResultActivity : Activity() {
         val job = ocr.reader.jobOf(found.id)
         when {
             job != null -> follow(job)
-            found.isRead -> load({ found.reading }) { if (it != null) showReading(it) else follow(start(found)) }
+            // One that was read before the picture was turned does not count.
+            found.isRead -> load({ found.reading?.takeIf { it.degrees == found.degrees } }) {
+                if (it != null) showReading(it) else follow(start(found))
+            }
             else -> follow(start(found))
         }
     } catch (error: IOException) {
@@ -87,6 +93,8 @@ class ResultActivity : Activity() {
     private fun show(state: JobState) {
         showRunning(!state.ended)
         if (state is JobState.Running && state.preview) showPicture()
+        // The picture is there from some moment on, and can be turned then.
+        if (!canTurn && session?.source?.isFile == true) invalidateOptionsMenu()
         when (state) {
             is JobState.Waiting, is JobState.Running -> showProgress(state)
             is JobState.Done -> showReading(state.reading)
@@ -102,7 +110,11 @@ class ResultActivity : Activity() {
     }
 
     private fun showProgress(state: JobState) {
-        findViewById<TextView>(R.id.progress_text).text = Messages.progress(this, state)
+        val progress = findViewById<TextView>(R.id.progress_text)
+        progress.text = Messages.progress(this, state)
+        val lines = (state as? JobState.Running)?.lines ?: 0
+        // Lines come faster than they can be spoken.
+        if (spoken.due(lines, SystemClock.elapsedRealtime())) progress.announceForAccessibility(progress.text)
     }
 
     private fun showFault(error: Throwable) {
@@ -185,6 +197,9 @@ class ResultActivity : Activity() {
         val some = reading?.result?.lines?.isNotEmpty() == true
         menu.findItem(R.id.action_delete).isVisible = session != null
         for (id in listOf(R.id.action_copy, R.id.action_share_text)) menu.findItem(id).isVisible = some
+        // Also while a picture that lies on its side is being read, or says nothing.
+        canTurn = session?.source?.isFile == true
+        menu.findItem(R.id.action_turn).isVisible = canTurn
         for (id in listOf(R.id.action_share_json, R.id.action_timings, R.id.action_again)) {
             menu.findItem(id).isVisible = done
         }
@@ -193,6 +208,7 @@ class ResultActivity : Activity() {
 
     override fun onOptionsItemSelected(item: MenuItem): Boolean {
         if (item.itemId == R.id.action_delete) return askToDelete()
+        if (item.itemId == R.id.action_turn) return turn()
         val result = reading?.result ?: return super.onOptionsItemSelected(item)
         when (item.itemId) {
             R.id.action_copy -> copy(result.toText())
@@ -248,6 +264,25 @@ class ResultActivity : Activity() {
     private fun readAgain() {
         val session = this.session ?: return
         session.forget()
+        startAnew(session)
+    }
+
+    /** Turns the picture by 90 degrees and reads it again; the file that came stays as it is. */
+    private fun turn(): Boolean {
+        val session = this.session ?: return true
+        job?.cancel()
+        job?.listener = null
+        try {
+            session.turn()
+            picture.turn()
+            startAnew(session)
+        } catch (error: IOException) {
+            showFault(error)
+        }
+        return true
+    }
+
+    private fun startAnew(session: Session) {
         reading = null
         bitmap = null
         selected = NONE
@@ -268,6 +303,9 @@ class ResultActivity : Activity() {
         private const val SELECTED = "selected"
         private const val FROM_LIST = "from_list"
         private const val NONE = ListView.INVALID_POSITION
+
+        /** Between two counts of lines that are spoken. */
+        private const val SPEAK_MILLIS = 3000L
 
         /** Returns an intent that reads the picture at [uri]. */
         fun intent(context: Context, uri: Uri): Intent =

@@ -232,13 +232,6 @@ class AppTest {
         assertEquals(expectedOf("large.png").texts, lines(read("large.png").get()))
         assertTrue(small != expectedOf("large.png").texts)
     }
-
-    @Test
-    fun `without the camera permission the screen explains`() {
-        val screen = Robolectric.buildActivity(CameraActivity::class.java).setup().get()
-        assertEquals(screen.getString(R.string.camera_permission), screen.text(R.id.camera_status))
-        assertTrue(screen.shows(R.id.open_settings))
-    }
 }
 
 /** Returns a PNG whose header claims [width] x [height] pixels, of which it holds none. */

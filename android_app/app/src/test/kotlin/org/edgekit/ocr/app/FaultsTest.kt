@@ -22,11 +22,15 @@ import org.edgekit.ocr.OcrLine
 import org.edgekit.ocr.OcrResult
 import org.junit.runner.RunWith
 import org.opencv.core.CvException
+import org.opencv.core.CvType
+import org.opencv.core.Mat
+import org.opencv.core.Scalar
 import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.android.controller.ActivityController
+import org.robolectric.annotation.Config
 import org.robolectric.shadows.ShadowAlertDialog
 import org.robolectric.shadows.ShadowToast
 
@@ -84,10 +88,42 @@ class FaultsTest {
     fun `a frame that memory lacks for gives a message each time and blocks none`() {
         val faults = LinkedBlockingQueue<Throwable>()
         val reader = FrameReader(app.reader, { throw AssertionError("$it") }, { faults.add(it) })
+        reader.start()
         for (round in 1..2) {
-            assertTrue(reader.offer { throw OutOfMemoryError() })
+            assertTrue(reader.offer(0) { throw OutOfMemoryError() })
             assertTrue(faults.poll(1, TimeUnit.SECONDS) is OutOfMemoryError, "round $round")
         }
+    }
+
+    @Test
+    fun `the models are let go when memory lacks for a frame, wherever it ran out`() {
+        needsBundle()
+        val native = CvException("OpenCV(4.11.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate")
+        for (error in listOf(OutOfMemoryError(), ImageException("x", null, native))) {
+            app.reader.submit { pipeline -> pipeline() }
+            waitFor("the models") { app.reader.isOpen }
+            val reader = FrameReader(app.reader, { throw error }, { })
+            reader.start()
+            assertTrue(reader.offer(0) { Mat(64, 64, CvType.CV_8UC3, Scalar(9.0, 9.0, 9.0)) })
+            waitFor("their end") { !app.reader.isOpen }
+            reader.stop()
+        }
+    }
+
+    @Test
+    fun `the camera opens the models while the user aims, and a fault is left to the picture`() {
+        needsBundle()
+        app.reader.warmUp()
+        waitFor("the models") { app.reader.isOpen }
+    }
+
+    @Test
+    @Config(application = NoLibraryApplication::class)
+    fun `what cannot be opened before a picture ends nothing`() {
+        app.reader.warmUp()
+        val after = LinkedBlockingQueue<String>()
+        app.reader.submit { after.add(Thread.currentThread().name) }
+        assertEquals("ocr", after.poll(10, TimeUnit.SECONDS))
     }
 
     @Test
@@ -131,8 +167,6 @@ class FaultsTest {
         screen.photo(ByteArray(9))
         shadowOf(android.os.Looper.getMainLooper()).idle()
         assertEquals(1, results(screen))
-        screen.photoFailed()
-        assertEquals(screen.getString(R.string.camera_photo_failed), screen.text(R.id.camera_status))
         screen.finish()
         screen.photo(ByteArray(9))
         shadowOf(android.os.Looper.getMainLooper()).idle()

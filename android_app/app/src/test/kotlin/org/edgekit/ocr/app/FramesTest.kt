@@ -1,5 +1,6 @@
 package org.edgekit.ocr.app
 
+import android.graphics.Rect
 import android.util.Size
 import java.io.File
 import java.nio.ByteBuffer
@@ -11,7 +12,6 @@ import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
 import kotlin.test.assertFalse
 import kotlin.test.assertTrue
-import org.edgekit.ocr.OcrResult
 import org.junit.runner.RunWith
 import org.opencv.imgcodecs.Imgcodecs
 import org.robolectric.RobolectricTestRunner
@@ -30,7 +30,11 @@ class FramesTest {
         assertContentEquals(byteArrayOf(1, 2, 3, 4), Plane(close, 3, 1).packed(2, 2))
     }
 
-    /** JFIF: Y = 0.299 R + 0.587 G + 0.114 B, Cb = 128 + 0.564 (B - Y), Cr = 128 + 0.713 (R - Y). */
+    /**
+     * Within some levels: rounding, and chroma enlarged as one channel, differ by a level between processors.
+     *
+     * JFIF: Y = 0.299 R + 0.587 G + 0.114 B, Cb = 128 + 0.564 (B - Y), Cr = 128 + 0.713 (R - Y).
+     */
     @Test
     fun `colours of a camera frame come out as they were`() {
         app.loadOpenCv()
@@ -63,12 +67,16 @@ class FramesTest {
         needsBundle()
         app.loadOpenCv()
         val file = File(app.cacheDir, "sign").apply { writeBytes(regressionImage("street_sign.png")) }
-        val found = LinkedBlockingQueue<OcrResult>()
+        val found = LinkedBlockingQueue<LiveResult>()
         val reader = FrameReader(app.reader, { found.add(it) }, { throw AssertionError(it) })
+        assertFalse(reader.offer(90) { throw AssertionError("a frame was copied before the start") })
+        reader.start()
         for (round in 1..2) {
-            waitFor("a free reader") { reader.offer { Imgcodecs.imread(file.path) } }
-            assertFalse(reader.offer { throw AssertionError("a skipped frame was copied") })
-            val texts = found.poll(60, TimeUnit.SECONDS)?.lines?.map { it.text }
+            waitFor("a free reader") { reader.offer(90) { Imgcodecs.imread(file.path) } }
+            assertFalse(reader.offer(90) { throw AssertionError("a skipped frame was copied") })
+            val live = found.poll(60, TimeUnit.SECONDS)
+            assertEquals(90, live?.degrees)
+            val texts = live?.result?.lines?.map { it.text }
             assertEquals(expectedOf("street_sign.png").texts, texts, "round $round")
         }
     }
@@ -78,17 +86,53 @@ class FramesTest {
     fun `a frame that cannot be read gives a message each time and blocks none`() {
         val faults = LinkedBlockingQueue<Throwable>()
         val reader = FrameReader(app.reader, { throw AssertionError("$it") }, { faults.add(it) })
+        reader.start()
         for (round in 1..2) {
-            assertTrue(reader.offer { throw UnsatisfiedLinkError("no library") })
+            assertTrue(reader.offer(0) { throw UnsatisfiedLinkError("no library") })
             assertTrue(faults.poll(1, TimeUnit.SECONDS) is LinkageError, "round $round")
         }
     }
 
     @Test
     fun `frames are turned upright in each position of the device`() {
-        // A phone's back camera stands at 90 degrees, its front camera at 270.
-        assertEquals(listOf(90, 0, 270, 180), (0..3).map { CameraGeometry.frameDegrees(90, it, front = false) })
-        assertEquals(listOf(270, 0, 90, 180), (0..3).map { CameraGeometry.frameDegrees(270, it, front = true) })
+        // A phone's back camera stands at 90 degrees, its front camera at 270. The display follows the device.
+        val turns = (0..3).map(DeviceTurn::ofDisplay)
+        assertEquals(listOf(90, 0, 270, 180), turns.map { CameraGeometry.frameDegrees(90, it, front = false) })
+        assertEquals(listOf(270, 0, 90, 180), turns.map { CameraGeometry.frameDegrees(270, it, front = true) })
+    }
+
+    @Test
+    fun `a box is shown where the display has what was read, also when it is locked or mirrored`() {
+        // A box at the left edge of an upright frame that the display, turned by one quarter, shows on its side.
+        val box = intArrayOf(0, 10, 20, 10, 20, 30, 0, 30)
+        assertContentEquals(box, FramePlace(400, 300, 0, false).shown(box))
+        assertContentEquals(intArrayOf(400, 10, 380, 10, 380, 30, 400, 30), FramePlace(400, 300, 0, true).shown(box))
+        val quarter = FramePlace(400, 300, 90, false)
+        assertEquals(300 to 400, quarter.width to quarter.height)
+        assertContentEquals(intArrayOf(290, 0, 290, 20, 270, 20, 270, 0), quarter.shown(box))
+        assertContentEquals(intArrayOf(400, 290, 380, 290, 380, 270, 400, 270), FramePlace(400, 300, 180, false).shown(box))
+        assertContentEquals(intArrayOf(10, 400, 10, 380, 30, 380, 30, 400), FramePlace(400, 300, 270, false).shown(box))
+    }
+
+    @Test
+    fun `a point of the screen is found in the frame and on the sensor`() {
+        for (degrees in listOf(0, 90, 180, 270)) {
+            for (mirrored in listOf(false, true)) {
+                val place = FramePlace(400, 300, degrees, mirrored)
+                val shown = place.shown(intArrayOf(100, 60, 0, 0, 0, 0, 0, 0))
+                val point = place.framePoint(shown[0].toFloat() / place.width, shown[1].toFloat() / place.height)
+                assertEquals(0.25f, point.x, 1e-3f, "$degrees $mirrored")
+                assertEquals(0.2f, point.y, 1e-3f, "$degrees $mirrored")
+            }
+        }
+        val array = Rect(0, 0, 4000, 3000)
+        assertEquals(Rect(1775, 1275, 2225, 1725), CameraGeometry.region(0.5f, 0.5f, Size(1280, 960), array))
+        assertEquals(Rect(0, 0, 450, 450), CameraGeometry.region(0f, 0f, Size(1280, 960), array))
+        // A wide frame shows 2250 of 3000 rows.
+        assertEquals(375, CameraGeometry.region(0.5f, 0f, Size(1920, 1080), array).centerY())
+        val zoomed = CameraGeometry.zoomed(array, 2f)
+        assertEquals(Rect(1000, 750, 3000, 2250), zoomed)
+        assertTrue(zoomed.contains(CameraGeometry.region(1f, 1f, Size(1280, 960), zoomed)))
     }
 
     @Test

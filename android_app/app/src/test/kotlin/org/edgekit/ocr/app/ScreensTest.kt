@@ -1,5 +1,6 @@
 package org.edgekit.ocr.app
 
+import android.Manifest
 import android.app.Activity
 import android.content.Intent
 import android.content.res.Configuration
@@ -10,15 +11,19 @@ import android.widget.Spinner
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFalse
+import kotlin.test.assertNotNull
 import kotlin.test.assertTrue
 import org.junit.Before
 import org.junit.runner.RunWith
 import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.annotation.Config
 
 /** How the screens look: each is drawn light, dark, in Chinese and with large letters, and left as a picture. */
 @RunWith(RobolectricTestRunner::class)
+@Config(shadows = [ShadowMetadata::class, ShadowRequestBuilder::class, ShadowAnswer::class, ShadowSession::class])
 class ScreensTest {
     private val app get() = RuntimeEnvironment.getApplication() as OcrApplication
 
@@ -34,6 +39,17 @@ class ScreensTest {
         return screen
     }
 
+    /** Live, with the text of the last result over a preview that the host cannot draw. */
+    private fun camera(): CameraActivity {
+        addCamera()
+        shadowOf(app).grantPermissions(Manifest.permission.CAMERA)
+        val screen = Robolectric.buildActivity(CameraActivity::class.java, CameraActivity.intent(app, live = true)).setup().get()
+        screen.surface()
+        val reading = assertNotNull(app.sessions.lastRead()?.reading)
+        screen.show(LiveResult(reading.result, screen.findViewById<BoxOverlay>(R.id.boxes).displayDegrees))
+        return screen
+    }
+
     private fun all(look: String) {
         val result = result("receipt.png")
         result.screenshot("app_result_$look")
@@ -43,7 +59,9 @@ class ScreensTest {
         settings.screenshot("app_settings_$look")
         val denied = show(CameraActivity::class.java)
         denied.screenshot("app_camera_denied_$look")
-        for (screen in listOf(result, main, settings, denied)) {
+        val camera = camera()
+        camera.screenshot("app_camera_$look")
+        for (screen in listOf(result, main, settings, denied, camera)) {
             everyControlHasWords(screen.window.decorView)
             nothingIsCut(screen.findViewById(R.id.root), screen.javaClass.simpleName + " " + look)
         }

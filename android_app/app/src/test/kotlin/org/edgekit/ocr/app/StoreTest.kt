@@ -27,7 +27,7 @@ class StoreTest {
             listOf(OcrLine(intArrayOf(1, 2, 30, 2, 30, 9, 1, 9), 0.75, "利民 \"a\"\n", 0.5)),
             mapOf("det_pre" to 0.25, "total" to 1.5), 40, 20,
         ),
-        ENGINE_OPENCV, 80, 40,
+        ENGINE_OPENCV, 80, 40, 90,
     )
 
     @Test
@@ -51,6 +51,28 @@ class StoreTest {
     }
 
     private fun picture(store: SessionStore, bytes: Int) = store.create().also { it.import(ByteArray(bytes).inputStream()) }
+
+    @Test
+    fun `a picture is turned by quarters, and what was read of it before is forgotten`() {
+        val store = SessionStore(folder.root)
+        val session = store.create()
+        session.import(ByteArrayInputStream(ByteArray(20)))
+        session.preview.writeBytes(ByteArray(5))
+        val turns = List(5) {
+            session.keep(reading)
+            session.turn()
+            assertNull(session.reading)
+            store.find(session.id)?.degrees
+        }
+        assertEquals(listOf<Int?>(90, 180, 270, 0, 90), turns)
+        assertEquals(20, session.source.length())
+        assertFalse(session.preview.exists())
+        for (damaged in listOf("", "45", "ninety")) {
+            File(session.source.parentFile, "degrees").writeText(damaged)
+            assertEquals(0, session.degrees)
+        }
+        assertEquals(0, Reading.parse(reading.toJson().replace("\"degrees\":90", "\"other\":1")).degrees)
+    }
 
     @Test
     fun `only the last few are kept and others cannot be asked for`() {
