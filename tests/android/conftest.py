@@ -96,7 +96,7 @@ def arm(lacking) -> Callable[[str], Jvm]:
 
 @pytest.fixture(scope="session")
 def arm_sets(maven, mobile_det, mobile_rec, env, tmp_path_factory) -> dict[str, Path]:
-    """For each recipe that the app's OpenCV engine runs: three pictures, its models, and what ``nb`` reads with them."""
+    """For each recipe of the app's OpenCV engine: three pictures, its models, and what ``nb`` reads on them."""
     wanted = ("tiny.png", "street_sign.png", "vertical.png")
     images = [(image.name, read_image(image.path)) for image in regression_set() if image.name in wanted]
     folders = {}
