@@ -35,6 +35,7 @@ from edge_kit.spec import profile  # noqa: E402
 from edge_kit.stages.models import PARAMETERS, PROGRAM  # noqa: E402
 from edge_kit.stages.quantisation import model_stages  # noqa: E402
 from edge_kit.stages.request import BuildRequest  # noqa: E402
+from model_opt.convert import OwnWriter  # noqa: E402
 from model_opt.lower import LowerError, Target, lower, source_of  # noqa: E402
 from model_opt.nb import share_equal_parts  # noqa: E402
 from model_opt.nb.write import write_as_opt, write_nb  # noqa: E402
@@ -115,7 +116,7 @@ def program_of(name: str) -> PaddleModel:
     request = BuildRequest(TARGETS[more[0]], more[0], Path("nowhere"), jobs=1)
     stages = [
         stage
-        for stage in model_stages(request, load_recipes().row(more[0]), profile(), find_tool())
+        for stage in model_stages(request, load_recipes().row(more[0]), profile(), OwnWriter())
         if stage.name in ("fetch-det", "optimise-det", f"fetch-{role}", f"optimise-{role}", f"quantise-{role}")
     ]
     cache = default_cache()

@@ -87,6 +87,13 @@ def test_settings_of_the_caller_do_not_reach_opt(det, env, tmp_path, monkeypatch
     assert convert(det, ConvertOptions(), tmp_path / "2.nb", env=env).sha256 == plain.sha256
 
 
+def test_weights_that_paddle_lite_would_not_turn_back_are_refused(mobile_rec, env, tmp_path):
+    """opt rounds the matrices of products for x86 too, and the runtime answers NaN."""
+    with pytest.raises(OptError, match=r"\(matmul_v2\) holds its weights .* as integers"):
+        convert(mobile_rec, ConvertOptions("x86", weight_bits=8), tmp_path / "rec.nb", env=env)
+    assert not (tmp_path / "rec.nb").exists()
+
+
 # --- the older opt
 
 
