@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from app_assets import write_app_assets, write_pictures
 from arm_lane import ARM64, Jvm, open_jvm
-from recipe_models import recipe_models
 
 from edge_kit.android.conformance import Models, write_all_vectors
 from edge_kit.android.errors import ToolMissing
 from edge_kit.android.whole_images import NbModels, open_models, write_images
 from edge_kit.ocr.image import read_image
 from edge_kit.ocr.recognition import load_characters
+from edge_kit.recipes import load_recipes
 from edge_kit.spec.load import profile
 from edge_kit.verify.regression import regression_set
 from model_opt.nb import read_nb
@@ -95,15 +95,22 @@ def arm(lacking) -> Callable[[str], Jvm]:
 
 
 @pytest.fixture(scope="session")
-def arm_sets(maven, mobile_det, mobile_rec, env, tmp_path_factory) -> dict[str, Path]:
-    """For each recipe of the app's OpenCV engine: three pictures, its models, and what ``nb`` reads on them."""
+def arm_sets(maven, mobile_det, mobile_rec, converter, tmp_path_factory) -> dict[str, Path]:
+    """For each recipe of the app's OpenCV engine: three pictures, its models, and what ``nb`` reads on them.
+
+    The models are those of a recipe without what its algorithms do, which takes minutes: the same operators and
+    precisions.
+    """
+    from model_opt.convert import converted
+
     wanted = ("tiny.png", "street_sign.png", "vertical.png")
     images = [(image.name, read_image(image.path)) for image in regression_set() if image.name in wanted]
     folders = {}
     for recipe in ("fp32", "weight_int8"):
-        folders[recipe] = tmp_path_factory.mktemp(f"arm-{recipe}")
-        models = recipe_models(recipe, mobile_det, mobile_rec, env, tmp_path_factory.mktemp(f"models-{recipe}"))
-        assert write_images(folders[recipe], models, images) == len(wanted)
-        for role, path in (("det", models.det), ("rec", models.rec)):
-            (folders[recipe] / f"open-{role}.onnx").write_bytes(to_onnx(read_nb(path)))
+        row, folder = load_recipes().row(recipe), tmp_path_factory.mktemp(f"arm-{recipe}")
+        det = converted(mobile_det, row.det.convert_options("arm"), converter)
+        rec = converted(mobile_rec, row.rec.convert_options("arm"), converter)
+        assert write_images(folder, NbModels(det, rec, mobile_rec.dictionary), images) == len(wanted)
+        (folder / "open-rec.onnx").write_bytes(to_onnx(read_nb(rec)))
+        folders[recipe] = folder
     return folders
