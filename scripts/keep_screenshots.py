@@ -20,6 +20,11 @@ KEPT = (
     "app_result_landscape",
     "app_settings_light",
     "app_selftest_light",
+    "app_reading_light",
+    "app_pictures_light",
+    "app_pictures_chinese_dark",
+    "app_notice_dark",
+    "app_settings_lite_chinese",
 )
 
 

@@ -19,10 +19,13 @@ class CrashMarker(private val file: File) {
         }
     }
 
-    /** Returns the process that ended in a marked call, and forgets it; null when there was none. */
-    fun take(): Int? {
+    /**
+     * Returns the process that ended in a marked call, and forgets it; null when there was none [since] a time in
+     * milliseconds, such as that of the app's installation: what another version of it did says nothing of this one.
+     */
+    fun take(since: Long): Int? {
         val pid = try {
-            if (file.isFile) file.readText().toIntOrNull() ?: UNKNOWN else null
+            if (file.isFile && file.lastModified() >= since) file.readText().toIntOrNull() ?: UNKNOWN else null
         } catch (error: IOException) {
             null
         }

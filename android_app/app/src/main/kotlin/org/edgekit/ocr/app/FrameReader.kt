@@ -77,7 +77,7 @@ class FrameReader(
 
     private fun tell(error: Throwable) {
         // The models hold most of the app's memory.
-        if (Messages.lacksMemory(error)) reader.alone {}
+        if (Messages.lacksMemory(error)) reader.letGo()
         fail(error)
     }
 

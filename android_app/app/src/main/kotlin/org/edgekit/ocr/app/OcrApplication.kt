@@ -8,7 +8,7 @@ import org.edgekit.ocr.OpenCvVersion
 /** Holds what outlives a screen: the bundle, the settings, the kept pictures and the thread that reads them. */
 open class OcrApplication : Application() {
     val bundle by lazy { AppBundle(File(codeCacheDir, "models"), ::openAsset) }
-    val settings by lazy { SettingsStore(this, packageManager.getPackageInfo(packageName, 0).lastUpdateTime) }
+    val settings by lazy { SettingsStore(this, installed) }
     val sessions by lazy { SessionStore(File(filesDir, "sessions")) }
     val reader by lazy { Reader(this) }
     val disk by lazy { Background() }
@@ -16,9 +16,11 @@ open class OcrApplication : Application() {
     protected val marker by lazy { CrashMarker(File(noBackupFilesDir, "paddle_lite_runs")) }
     val photos = PhotoInbox()
 
+    private val installed by lazy { packageManager.getPackageInfo(packageName, 0).lastUpdateTime }
+
     override fun onCreate() {
         super.onCreate()
-        val ended = marker.take() ?: return
+        val ended = marker.take(installed) ?: return
         if (ProcessEnd.byItself(this, ended)) settings.fallBack()
     }
 
@@ -40,8 +42,10 @@ open class OcrApplication : Application() {
      */
     fun loadOpenCv() {
         loadLibrary()
-        OpenCvVersion.check()
+        checkLibrary()
     }
+
+    protected open fun checkLibrary() = OpenCvVersion.check()
 
     protected open fun openAsset(name: String): InputStream = assets.open(name)
 

@@ -33,6 +33,9 @@ class ResultActivity : Activity() {
     private var canTurn = false
     private val spoken = Throttle(SPEAK_MILLIS, spoken = -1)
 
+    /** Changes when the picture is read again: a bitmap of before does not count. */
+    private var readings = 0
+
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
         showLayout(R.layout.activity_result)
@@ -149,10 +152,13 @@ class ResultActivity : Activity() {
         if (known != null) return picture.show(known, reading?.result)
         if (decoding) return
         decoding = true
+        val begun = readings
         load({ decoded(file) }) { found ->
-            decoding = false
-            bitmap = found
-            if (found != null) picture.show(found, reading?.result)
+            if (begun == readings) {
+                decoding = false
+                bitmap = found
+                if (found != null) picture.show(found, reading?.result)
+            }
         }
     }
 
@@ -284,7 +290,9 @@ class ResultActivity : Activity() {
 
     private fun startAnew(session: Session) {
         reading = null
+        readings += 1
         bitmap = null
+        decoding = false
         selected = NONE
         list.adapter = null
         invalidateOptionsMenu()

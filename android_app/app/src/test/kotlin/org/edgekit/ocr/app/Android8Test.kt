@@ -1,5 +1,7 @@
 package org.edgekit.ocr.app
 
+import android.content.Intent
+import android.view.View
 import android.widget.ListView
 import kotlin.test.Test
 import kotlin.test.assertEquals
@@ -10,6 +12,7 @@ import org.junit.runner.RunWith
 import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 
 /** The app on the oldest Android that it promises to run on: start, a picture, its text, the self-test. */
@@ -23,6 +26,8 @@ class Android8Test {
         needsBundle()
         val main = Robolectric.buildActivity(MainActivity::class.java).setup().get()
         waitFor("the engine") { "OpenCV" in main.text(R.id.engine) }
+        main.findViewById<View>(R.id.pick).performClick()
+        assertEquals(Intent.ACTION_OPEN_DOCUMENT, shadowOf(main).nextStartedActivityForResult.intent.action)
         val screen = Robolectric.buildActivity(ResultActivity::class.java, shared(regressionImage("receipt.png"))).setup().get()
         waitFor("the text") { !screen.shows(R.id.progress) }
         val lines = assertNotNull(screen.findViewById<ListView>(R.id.lines).adapter, screen.text(R.id.status))
@@ -45,5 +50,8 @@ class Android8Test {
         assertEquals(emptyList<String>(), report.errors)
         assertEquals(report.golden.size + report.images.size, checks.count { it })
         assertTrue(report.golden.isNotEmpty() && report.images.isNotEmpty())
+        val bench = SelfTestOptions.VERIFY_ONLY.copy(bench = true, rounds = 1)
+        val row = SelfTest(app, bench, Silent, Silent).run().bench.single()
+        assertEquals(listOf<Int?>(null), row.states.map { it.thermal }, "Android tells it since version 10")
     }
 }

@@ -91,7 +91,7 @@ class AppTest {
         val reading = assertNotNull(app.sessions.all().first().reading).result
         val fit = PictureTransform().apply { fit(reading.width, reading.height, picture.width, picture.height) }
         val (x, y) = (box[0] + box[4]) / 2f * fit.scale + fit.shiftX to (box[1] + box[5]) / 2f * fit.scale + fit.shiftY
-        assertEquals(0, picture.lineAt(x, y))
+        waitFor("the picture") { picture.lineAt(x, y) == 0 }
         assertNull(picture.lineAt(-5f, -5f))
     }
 

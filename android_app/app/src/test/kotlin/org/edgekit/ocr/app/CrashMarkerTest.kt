@@ -22,7 +22,7 @@ class CrashMarkerTest {
         assertEquals(7, marker.during(12) { if (file.readText() == "12") 7 else 0 })
         assertFailsWith<IllegalStateException> { marker.during(12) { error("a model that does not load") } }
         assertFalse(file.exists())
-        assertNull(marker.take())
+        assertNull(marker.take(0))
     }
 
     @Test
@@ -30,9 +30,18 @@ class CrashMarkerTest {
         file.parentFile?.mkdirs()
         for ((left, pid) in listOf("4711" to 4711, "" to CrashMarker.UNKNOWN, "x" to CrashMarker.UNKNOWN)) {
             file.writeText(left)
-            assertEquals(pid, CrashMarker(file).take())
-            assertNull(CrashMarker(file).take())
+            assertEquals(pid, CrashMarker(file).take(0))
+            assertNull(CrashMarker(file).take(0))
         }
+    }
+
+    @Test
+    fun `what was left before the app was installed anew does not count`() {
+        file.parentFile?.mkdirs()
+        file.writeText("4711")
+        file.setLastModified(1_000_000)
+        assertNull(CrashMarker(file).take(2_000_000))
+        assertFalse(file.exists())
     }
 
     @Test

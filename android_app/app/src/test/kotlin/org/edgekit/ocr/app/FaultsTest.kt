@@ -137,6 +137,29 @@ class FaultsTest {
     }
 
     @Test
+    @Config(application = OtherOpenCvApplication::class)
+    fun `nothing is read with an OpenCV that finds other boxes`() {
+        val screen = start(shared(hugePng(1, 1))).get()
+        waitFor("a message") { !screen.shows(R.id.progress) }
+        assertTrue("its library is 4.9.0" in screen.text(R.id.status), screen.text(R.id.status))
+    }
+
+    @Test
+    fun `what is loaded in the background comes back to the main thread, and not to a screen that is gone`() {
+        val screen = Robolectric.buildActivity(PlainActivity::class.java).setup()
+        val threads = ArrayList<Thread>()
+        screen.get().load({ Thread.currentThread() }) { threads += listOf(it, Thread.currentThread()) }
+        waitFor("the result") { threads.size == 2 }
+        assertEquals(listOf("disk", Thread.currentThread().name), threads.map { it.name })
+        val done = LinkedBlockingQueue<Int>()
+        screen.get().load({ done.add(1) }) { threads.clear() }
+        screen.pause().stop().destroy()
+        assertNotNull(done.poll(10, TimeUnit.SECONDS))
+        shadowOf(android.os.Looper.getMainLooper()).idle()
+        assertEquals(2, threads.size)
+    }
+
+    @Test
     fun `a text that is too long for the system is not shared and says so`() {
         val screen = Robolectric.buildActivity(FullActivity::class.java).setup().get()
         screen.share("x", R.string.share_text)
@@ -191,3 +214,6 @@ class FaultsTest {
 class FullActivity : Activity() {
     override fun startActivity(intent: Intent?): Unit = throw RuntimeException(TransactionTooLargeException("too long"))
 }
+
+/** A screen without anything on it. */
+class PlainActivity : Activity()

@@ -3,6 +3,7 @@ package org.edgekit.ocr.app
 import java.io.InputStream
 import org.bytedeco.javacpp.Loader
 import org.bytedeco.opencv.opencv_java
+import org.edgekit.ocr.EngineException
 import org.edgekit.ocr.InferenceEngine
 import org.edgekit.ocr.Tensor
 import org.json.JSONObject
@@ -17,6 +18,11 @@ open class HostApplication : OcrApplication() {
 /** The app on a processor that it has no library for. */
 class NoLibraryApplication : OcrApplication() {
     override fun loadLibrary() = throw UnsatisfiedLinkError("no opencv_java4 for this processor")
+}
+
+/** The app with an OpenCV of another version than the one that is proven. */
+class OtherOpenCvApplication : HostApplication() {
+    override fun checkLibrary() = throw EngineException("OpenCV's classes are 4.11.0 and its library is 4.9.0")
 }
 
 /** The app as if it had Paddle Lite; [PretendedLite] takes its place. */

@@ -47,7 +47,7 @@ class LiteScreensTest {
         for (name in listOf("empty.png", "street_sign.png", "receipt.png", "photo.jpg")) kept(name, expectedOf(name).texts)
         app.sessions.create().import(regressionImage("english.png").inputStream())
         val screen = show(PicturesActivity::class.java)
-        waitFor("the rows") { screen.findViewById<android.widget.ListView>(R.id.pictures).count == 5 }
+        waitFor("the rows") { screen.findViewById<android.widget.ListView>(R.id.pictures).count == app.sessions.all().size }
         return screen
     }
 
