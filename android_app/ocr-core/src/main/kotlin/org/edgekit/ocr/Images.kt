@@ -21,7 +21,12 @@ internal fun Interpolation.flag(): Int = when (this) {
     Interpolation.CUBIC -> Imgproc.INTER_CUBIC
 }
 
-/** Returns [image] resized to [width] x [height] pixels on uint8; OpenCV's resize is whole-number arithmetic there. */
+/**
+ * Returns [image] resized to [width] x [height] pixels on uint8.
+ *
+ * With three channels OpenCV's resize is whole-number arithmetic, equal on every processor. With one channel it is not:
+ * OpenCV's ARM builds then take KleidiCV's kernels, whose values differ by one level in places.
+ */
 internal fun resize(scope: MatScope, image: Mat, width: Int, height: Int, interpolation: Interpolation): Mat {
     val resized = scope.mat()
     Imgproc.resize(image, resized, Size(width.toDouble(), height.toDouble()), 0.0, 0.0, interpolation.flag())

@@ -123,25 +123,26 @@ class LiveReader(private val clock: () -> Long = { System.nanoTime() / 1_000_000
 
     private fun text(frame: Mat, corners: FloatArray, recognise: () -> CtcText): CtcText {
         val bounds = Bounds.of(corners)
-        return lines.text(bounds, { width, height -> print(frame, bounds, width, height) }, recognise)
+        return lines.text(bounds, { width, height -> linePrint(frame, bounds, width, height) }, recognise)
     }
 
-    private fun print(frame: Mat, bounds: Bounds, width: Int, height: Int): LinePrint = matScope { scope ->
-        val left = bounds.left.toInt().coerceIn(0, frame.cols() - 1)
-        val top = bounds.top.toInt().coerceIn(0, frame.rows() - 1)
-        val right = (bounds.right.toInt() + 1).coerceIn(left + 1, frame.cols())
-        val bottom = (bounds.bottom.toInt() + 1).coerceIn(top + 1, frame.rows())
-        val small = scope.mat()
-        val size = Size(width.toDouble(), height.toDouble())
-        Imgproc.resize(scope.own(frame.submat(top, bottom, left, right)), small, size, 0.0, 0.0, Imgproc.INTER_AREA)
-        val pixels = ByteArray(3 * width * height)
-        small.get(0, 0, pixels)
-        val level = { i: Int -> pixels[i].toInt() and 0xff }
-        LinePrint(width, height, FloatArray(width * height) { (level(3 * it) + level(3 * it + 1) + level(3 * it + 2)) / 3f })
-    }
-
-    private companion object {
+    companion object {
         /** The detector's side for frames, in pixels: text that a camera is held to is large, and what counts is time. */
         const val SIDE = 640
     }
+}
+
+/** Returns the print of [width] x [height] values of what [frame] (BGR) shows within [bounds]. */
+internal fun linePrint(frame: Mat, bounds: Bounds, width: Int, height: Int): LinePrint = matScope { scope ->
+    val left = bounds.left.toInt().coerceIn(0, frame.cols() - 1)
+    val top = bounds.top.toInt().coerceIn(0, frame.rows() - 1)
+    val right = (bounds.right.toInt() + 1).coerceIn(left + 1, frame.cols())
+    val bottom = (bounds.bottom.toInt() + 1).coerceIn(top + 1, frame.rows())
+    val small = scope.mat()
+    val size = Size(width.toDouble(), height.toDouble())
+    Imgproc.resize(scope.own(frame.submat(top, bottom, left, right)), small, size, 0.0, 0.0, Imgproc.INTER_AREA)
+    val pixels = ByteArray(3 * width * height)
+    small.get(0, 0, pixels)
+    val level = { i: Int -> pixels[i].toInt() and 0xff }
+    LinePrint(width, height, FloatArray(width * height) { (level(3 * it) + level(3 * it + 1) + level(3 * it + 2)) / 3f })
 }

@@ -432,6 +432,7 @@ class CameraTest {
     @Test
     fun `the frame whose text is shown can be kept and is read as a picture`() {
         needsBundle()
+        app.loadOpenCv()
         addCamera()
         val screen = open(live = true)
         assertFalse(screen.enabled(R.id.freeze))
