@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_kit.ocr.tensor import clipped
 from edge_kit.spec.model import BoxRules
 
 Boxes = NDArray[np.float32]
@@ -45,8 +46,8 @@ def clean_boxes(
     kept_scores: list[float] = []
     for quad, score in zip(boxes, scores, strict=True):
         ordered = order_clockwise(quad) if rules.order == "clockwise" else quad.copy()
-        ordered[:, 0] = np.clip(ordered[:, 0], 0, width - margin)
-        ordered[:, 1] = np.clip(ordered[:, 1], 0, height - margin)
+        ordered[:, 0] = clipped(ordered[:, 0], width - margin)
+        ordered[:, 1] = clipped(ordered[:, 1], height - margin)
         if _too_small(ordered, rules.min_side_exclusive):
             continue
         kept.append(ordered)

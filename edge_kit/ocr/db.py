@@ -13,7 +13,7 @@ import numpy as np
 import pyclipper
 from numpy.typing import NDArray
 
-from edge_kit.ocr.tensor import Float32Array
+from edge_kit.ocr.tensor import Float32Array, clipped
 from edge_kit.spec.model import DbPost
 
 Quad = NDArray[np.float32]
@@ -42,8 +42,8 @@ def boxes_from_map(
     """
     boxes, scores = boxes_of_mask(prob_map, text_mask(prob_map, rules), rules)
     map_height, map_width = prob_map.shape
-    boxes[:, :, 0] = np.clip(np.round(boxes[:, :, 0] / map_width * width), 0, width)
-    boxes[:, :, 1] = np.clip(np.round(boxes[:, :, 1] / map_height * height), 0, height)
+    boxes[:, :, 0] = clipped(np.round(boxes[:, :, 0] / map_width * width), width)
+    boxes[:, :, 1] = clipped(np.round(boxes[:, :, 1] / map_height * height), height)
     return boxes, scores
 
 

@@ -38,3 +38,12 @@ def normalise(
     planes -= np.asarray(mean, dtype=np.float32).reshape(-1, 1, 1)
     planes /= np.asarray(std, dtype=np.float32).reshape(-1, 1, 1)
     return planes
+
+
+def clipped(values: Float32Array, most: int) -> Float32Array:
+    """Return ``values`` limited to [0, most]; a negative zero becomes a positive one.
+
+    ``np.clip`` does that with the sign of zero in NumPy 1 and leaves it in NumPy 2; the app's core is compared bit for
+    bit.
+    """
+    return np.asarray(np.clip(values, 0, most) + np.float32(0), np.float32)

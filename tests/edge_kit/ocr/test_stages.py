@@ -12,6 +12,7 @@ from edge_kit.ocr.crop import crop_line
 from edge_kit.ocr.db import boxes_from_map, min_area_quad, polygon_area, polygon_perimeter, text_mask, unclip
 from edge_kit.ocr.detection import detection_input, input_size
 from edge_kit.ocr.recognition import ctc_decode, load_characters, recognition_input, recognition_width, turn_line
+from edge_kit.ocr.tensor import clipped
 from edge_kit.spec import profile
 from model_opt.errors import KitError
 
@@ -182,3 +183,11 @@ def test_a_line_in_an_image_beyond_the_warps_reach_is_refused():
     assert crop_line(np.zeros((40, 32766, 3), np.uint8), quad, RULES.crop).shape == (20, 60, 3)
     with pytest.raises(KitError, match="32767 x 40 pixels"):
         crop_line(np.zeros((40, 32767, 3), np.uint8), quad, RULES.crop)
+
+
+def test_a_negative_zero_is_clipped_to_a_positive_one():
+    """As NumPy 1 did and NumPy 2 does not: the app's core is compared by bits."""
+    found = clipped(np.array([-0.0, -3.0, 2.5, 7.0, np.nan], np.float32), 5)
+    assert found.dtype == np.float32
+    assert not np.signbit(found[:2]).any()
+    np.testing.assert_array_equal(found, np.array([0, 0, 2.5, 5, np.nan], np.float32))
