@@ -15,7 +15,7 @@ _PACKAGES = ("convert", "lower", "nb", "paddle_model", "passes", "opt_tool")
 
 
 def converted(model: FingerprintedModel, options: ConvertOptions, converter: Converter) -> Path:
-    """Return the ``.nb`` file of an exported model, from the cache if it is whole there.
+    """Return the ``.nb`` file of an exported model, from the cache if it is undamaged there.
 
     Raises what ``Converter.convert_export`` raises.
     """

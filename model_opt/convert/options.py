@@ -83,7 +83,7 @@ class Conversion:
     """A converted file.
 
     ``opt_version`` is the release of Paddle Lite that the file is for, as its wheel spells it (``2.14rc0``); ``ops``
-    counts the operators of the whole file, feed and fetch included; ``place`` and ``precision`` are read from the
+    counts the operators of the file, feed and fetch included; ``place`` and ``precision`` are read from the
     file; ``log`` holds the last lines of opt, none of the kit's own writer.
     """
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
-from model_opt.lower.errors import LowerError
-from model_opt.lower.graph import Graph
-from model_opt.lower.source import Source
+from model_opt.lower.errors import LowerError, refuse
+from model_opt.lower.graph import CONVOLUTIONS, Graph
+from model_opt.lower.source import Source, SourceOp
 from model_opt.nb.types import VarType
 
 _REPEATS_SHAPE = frozenset({"XShape"})
@@ -18,33 +19,47 @@ _SHAPES = frozenset({"shape", "fill_constant", "assign_value", "range", "cast", 
 _LAYOUTS = frozenset({"NCHW", "AnyLayout", "NCDHW", "", None})
 """What ``data_format`` and ``data_layout`` may say: the kernels take no other order of sides, whatever stands there."""
 _PLAIN_RELU6 = 6.0
+_LINEAR = frozenset({"quantize_linear", "dequantize_linear"})
+_IN_FLOAT32 = "export the model in float32 with fixed sides, or try --converter opt"
 
 
 def check_source(source: Source) -> None:
-    """Raise ``LowerError`` unless each variable is written once, by an operator, and is float32.
+    """Raise ``LowerError`` unless each variable is written once and is float32, and each operator is of a known form.
 
     Parameters may be integers that their operators declare so. Operators that ``optimise`` takes away are refused by
     name, with the reason why they may be left.
     """
     for index, op in enumerate(source.ops):
         _check_known(op.type, index)
-    written = Counter(name for op in source.ops for key, names in op.outputs.items() for name in set(names))
-    for index, op in enumerate(source.ops):
-        for key, names in op.outputs.items():
-            for name in names:
-                if written[name] > 1 and key not in _UPDATES and source.variables[name].kind is VarType.LOD_TENSOR:
-                    raise LowerError(
-                        f"it writes {name!r}, which another operator writes too", index=index, op_type=op.type,
-                        hint="export the model for inference",
-                    )  # fmt: skip
+        _check_form(op, index)
+    written = Counter(name for op in source.ops for names in op.outputs.values() for name in set(names))
+    for index in range(len(source.ops)):
+        _check_written(source, index, written)
         _check_types(source, index)
-        for name in ("data_format", "data_layout"):
-            given = op.attrs.get(name)
-            if given is not None and given.value not in _LAYOUTS:
-                raise LowerError(
-                    f"its sides stand in the order {given.value}", index=index, op_type=op.type,
-                    hint="export the model with images as NCHW",
-                )  # fmt: skip
+
+
+def _check_form(op: SourceOp, index: int) -> None:
+    if not any(op.inputs.values()) or not any(op.outputs.values()):
+        refuse(op.type, index, "it reads or writes nothing", "export the model again")
+    if "enable_int8" in op.attrs:
+        refuse(op.type, index, "it says that it runs in int8 already", "give the model before its quantisation")
+    for name in ("data_format", "data_layout"):
+        given = op.attrs.get(name)
+        if given is not None and given.value not in _LAYOUTS:
+            refuse(
+                op.type, index, f"its sides stand in the order {given.value}", "export the model with images as NCHW"
+            )
+
+
+def _check_written(source: Source, index: int, written: Mapping[str, int]) -> None:
+    op = source.ops[index]
+    for key, names in op.outputs.items():
+        for name in names if key not in _UPDATES else ():
+            if name in source.params:
+                refuse(op.type, index, f"it writes the parameter {name!r}", "export the model for inference")
+            if written[name] > 1 and source.variables[name].kind is VarType.LOD_TENSOR:
+                what = f"it writes {name!r}, which another operator writes too"
+                refuse(op.type, index, what, "export the model for inference")
 
 
 def _check_known(op_type: str, index: int) -> None:
@@ -63,14 +78,30 @@ def _check_types(source: Source, index: int) -> None:
     op = source.ops[index]
     for key, names in (*op.inputs.items(), *op.outputs.items()):
         for name in names:
-            variable = source.variables[name]
-            tensor = variable.kind is VarType.LOD_TENSOR and name not in source.params
-            if tensor and variable.data_type is not VarType.FP32 and key not in _REPEATS_SHAPE:
-                found = "no type" if variable.data_type is None else variable.data_type.name
-                raise LowerError(
-                    f"its argument {name!r} is of {found}, and only float32 tensors are supported", index=index,
-                    op_type=op.type, hint="export the model in float32 with fixed sides, or try --converter opt",
-                )  # fmt: skip
+            if name in source.params:
+                _check_param(source.params[name].dtype.name, op, index, name)
+            elif source.variables[name].kind is VarType.LOD_TENSOR and key not in _REPEATS_SHAPE:
+                data_type = source.variables[name].data_type
+                found = "no type" if data_type is None else data_type.name
+                if data_type is not VarType.FP32:
+                    what = f"its argument {name!r} is of {found}, and only float32 tensors are supported"
+                    refuse(op.type, index, what, _IN_FLOAT32)
+
+
+def _check_param(dtype: str, op: SourceOp, index: int, name: str) -> None:
+    """Take float32, and integers that the operator says are weights with scales."""
+    stored = dtype in ("int8", "int16") and (f"{name}_quant_scale" in op.attrs or op.type in _LINEAR)
+    if dtype != "float32" and not stored:
+        what = f"its parameter {name!r} is of {dtype}, and only float32 ones are supported"
+        refuse(op.type, index, what, _IN_FLOAT32)
+
+
+def check_filters(graph: Graph) -> None:
+    """Raise ``LowerError`` for a convolution whose filter is no parameter of four sides."""
+    for op in graph.of_type(*CONVOLUTIONS):
+        name = op.input("Filter")
+        if not graph.is_param(name) or graph.params[name].ndim != 4:
+            op.refuse(f"its filter {name!r} is no parameter of four sides", "export the model for inference")
 
 
 def check_lowered(graph: Graph) -> None:

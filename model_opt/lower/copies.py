@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from model_opt.lower.graph import Graph, LiteOp, renamed, whole
+from model_opt.lower.graph import Graph, LiteOp, integer, renamed
 from model_opt.lower.order import arrange
 from model_opt.nb.types import LAYOUTS, PRECISIONS, TARGETS, Kernel, VarType
 
@@ -98,7 +98,7 @@ def _add_layout(graph: Graph, reader: LiteOp, name: str, laid: str, has: int) ->
     layout = _add(graph, reader, name, laid, Kernel("layout", alias, _GPU, _ANY, wants))
     for op in (reader, before):
         if op is not None and op.type == "io_copy":
-            layout.attrs["process_type"] = op.attrs["process_type"] = whole(_THROUGH_A_COPY)
+            layout.attrs["process_type"] = op.attrs["process_type"] = integer(_THROUGH_A_COPY)
             break
 
 

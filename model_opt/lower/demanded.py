@@ -91,6 +91,18 @@ ATTRIBUTES: Mapping[str, _Row] = {
 }  # fmt: skip
 """Attributes that an operator must have: their type, and Paddle's default."""
 
+_FUSED_ACT: Mapping[str, AttrType] = {"with_act": _FLAG, "act_type": _TEXT}
+OPTIONAL: Mapping[str, Mapping[str, AttrType]] = {
+    **dict.fromkeys(("conv2d", "depthwise_conv2d", "conv2d_transpose"), _FUSED_ACT),
+    "pool2d": {"adaptive": _FLAG},
+    "matmul_v2": {"alpha": _FLOAT},
+    "mul": {"x_num_col_dims": _INT, "y_num_col_dims": _INT},
+    "scale": {"activation_type": _TEXT, "fuse_relu": _FLAG},
+    "gelu": {"approximate": _FLAG},
+    "swish": {"beta": _FLOAT},
+}
+"""Attributes that an operator may have, with the type that Paddle Lite takes."""
+
 _LEFT_OUT: Mapping[str, frozenset[tuple[str, str]]] = {"2.14rc0": frozenset({("swish", "beta")})}
 """What a release takes as its default when it is left out."""
 
@@ -106,6 +118,9 @@ def complete(graph: Graph, target: Target) -> None:
         for name in OUTPUTS.get(op.type, ()):
             if not op.outputs.get(name):
                 _add_output(graph, op, name)
+        for name, kind in OPTIONAL.get(op.type, {}).items():
+            if name in op.attrs:
+                op.attrs[name] = _as_type(op, name, kind)
         for name, (kind, default) in ATTRIBUTES.get(op.type, {}).items():
             if name in op.attrs:
                 op.attrs[name] = _as_type(op, name, kind)

@@ -187,7 +187,7 @@ def text(value: str) -> Attr:
     return Attr(AttrType.STRING, value)
 
 
-def whole(value: int) -> Attr:
+def integer(value: int) -> Attr:
     """Return an INT attribute."""
     return Attr(AttrType.INT, value)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from model_opt.lower.graph import Graph, LiteOp, flag, reals, renamed, whole
+from model_opt.lower.graph import Graph, LiteOp, flag, integer, reals, renamed
 from model_opt.lower.source import Attr
 
 _STEPS = np.float32(127)
@@ -44,7 +44,7 @@ def _quantise_input(graph: Graph, conv: LiteOp, quantise: LiteOp, dequantise: Li
     plain = {dequantise.output("Y"): quantise.input("X")}
     graph.rewire(conv, inputs=renamed(conv.inputs, plain))
     conv.attrs |= {
-        "bit_length": whole(8),
+        "bit_length": integer(8),
         "enable_int8": flag(True),
         "Input0_scale": _scales(graph, quantise),
         **_output_scale(graph, conv),

@@ -159,7 +159,7 @@ def _with_opencl(graph: Graph, op: LiteOp, target: Target) -> str:
 def _sides(graph: Graph, op: LiteOp) -> int:
     """Return the most sides that a tensor of the operator has, beside those that only repeat a shape."""
     held = (*op.inputs.items(), *op.outputs.items())
-    return max(len(graph.dims(name)) for key, names in held if key != "XShape" for name in names)
+    return max((len(graph.dims(name)) for key, names in held if key != "XShape" for name in names), default=0)
 
 
 def _stays_int8(graph: Graph, op: LiteOp) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from model_opt.lower import fusions
-from model_opt.lower.checks import check_lowered, check_source
+from model_opt.lower.checks import check_filters, check_lowered, check_source
 from model_opt.lower.copies import Side, insert_copies
 from model_opt.lower.declare import to_nb
 from model_opt.lower.demanded import complete
-from model_opt.lower.graph import Graph, whole
+from model_opt.lower.graph import Graph, integer
 from model_opt.lower.int8 import set_output_scales, take_out_pairs
 from model_opt.lower.kernels import pick_kernels
 from model_opt.lower.names import mark_in_place, rename, shared_names
@@ -50,6 +50,7 @@ def lower(source: Source, target: Target) -> NbModel:
     graph = _graph(source)
     complete(graph, target)
     int8 = take_out_pairs(graph)
+    check_filters(graph)
     for fuse in FUSIONS:
         fuse(graph, target)
     check_lowered(graph)
@@ -81,7 +82,7 @@ def _graph(source: Source) -> Graph:
     for index, op in enumerate(source.ops):
         made = graph.add(op.type, op.inputs, op.outputs, op.attrs, index)
         if op.type == "fetch":
-            made.attrs["data_type"] = whole(_PRECISION_NUMBERS[VarType.FP32])
+            made.attrs["data_type"] = integer(_PRECISION_NUMBERS[VarType.FP32])
     return graph
 
 

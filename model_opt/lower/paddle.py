@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +23,11 @@ _TYPES = frozenset(
     }
 )  # fmt: skip
 
+_BOUNDS: Mapping[int, int] = {
+    AttrType.INT: 1 << 31, AttrType.INTS: 1 << 31, AttrType.LONG: 1 << 63, AttrType.LONGS: 1 << 63,
+}  # fmt: skip
+"""The bounds of integers by type: from minus this to below it."""
+
 
 def source_of(model: PaddleModel) -> Source:
     """Return a Paddle model as the lowering reads it.
@@ -36,9 +42,18 @@ def source_of(model: PaddleModel) -> Source:
             hint="export the model for inference with fixed branches",
         )
     main = model.program.main
+    for var in main.vars:
+        _check_name(var.name)
     variables = {var.name: _variable(var) for var in main.vars if var.kind in _KINDS}
     ops = tuple(_op(op, index, variables.keys()) for index, op in enumerate(main.ops))
     return Source(model.program.version or 0, ops, variables, model.params)
+
+
+def _check_name(name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise LowerError(f"the name {name!r} is not in UTF-8", hint="export the model again") from None
 
 
 def _variable(var: Var) -> Variable:
@@ -67,11 +82,16 @@ def _op(op: Op, index: int, declared: object) -> SourceOp:
 def _attr(op: Op, index: int, name: str, attr: PaddleAttr) -> Attr:
     if attr.type not in _TYPES or attr.value is None:
         refuse(op.type, index, f"its attribute {name!r} has the type {int(attr.type)}, which is not supported")
-    return Attr(AttrType(int(attr.type)), _held(attr))
+    held = _held(attr)
+    bound = _BOUNDS.get(attr.type)
+    numbers = held if isinstance(held, tuple) else (held,)
+    if bound is not None and not all(-bound <= int(number) < bound for number in numbers):
+        refuse(op.type, index, f"its attribute {name!r} holds a number that its type cannot")
+    return Attr(AttrType(int(attr.type)), held)
 
 
 def _held(attr: PaddleAttr) -> AttrValue:
-    """Return a value as a file holds it: 32-bit floats rounded, a whole number among them as a float."""
+    """Return a value as a file holds it: 32-bit floats are rounded."""
     value: Any = attr.value
     if attr.type == AttrType.FLOAT:
         return float(np.float32(value))

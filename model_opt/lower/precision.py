@@ -56,7 +56,7 @@ def _held(graph: Graph) -> dict[str, VarType]:
     held: dict[str, VarType] = {}
     for op in graph.ops:
         if op.type == "feed":
-            held[op.output("Out")] = graph.data_types[op.output("Out")]
+            held[op.output("Out")] = graph.data_types.get(op.output("Out"), VarType.FP32)
         elif op.type != "fetch":
             written = _written(op)
             if written is None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.lower.graph import Graph, reals, text, whole
+from model_opt.lower.graph import Graph, integer, reals, text
 
 _BY_COLUMN = frozenset({"fc", "mul", "matmul", "matmul_v2", "lookup_table"})
 _HALVES = frozenset(
@@ -35,12 +35,15 @@ def round_weights(graph: Graph, bits: Literal[8, 16], rounded: Collection[str]) 
         for name in op.reads:
             if not graph.is_param(name) or graph.params[name].dtype != np.float32:
                 continue
+            if graph.params[name].ndim not in (1, 2, 4) or not graph.params[name].size:
+                sizes = list(graph.params[name].shape)
+                op.refuse(f"its weights {name!r} of the sizes {sizes} cannot be held as integers")
             if graph.only_reader(name) is not op:
                 op.refuse(f"its weights {name!r} cannot be held as integers: other operators read them too")
             graph.params[name], scales = _rounded(graph.params[name], bits, by_column=op.type in _BY_COLUMN)
             op.attrs |= {
                 "quantization_type": text(_BY_OUTPUTS),
-                "quantize_weight_bits": whole(bits),
+                "quantize_weight_bits": integer(bits),
                 f"{name}_quant_scale": reals(scales),
             }
 
@@ -64,5 +67,5 @@ def _rounded(weights: NDArray[Any], bits: int, *, by_column: bool) -> tuple[NDAr
     shape = [-1 if side == axis else 1 for side in range(weights.ndim)]
     divisors = np.where(scales == 0, np.float32(1), scales).reshape(shape)
     quotients = np.asarray(weights / divisors, np.float64)
-    whole_ones = np.sign(quotients) * np.floor(np.abs(quotients) + 0.5)
-    return whole_ones.astype(np.int8 if bits == 8 else np.int16), scales
+    rounded = np.sign(quotients) * np.floor(np.abs(quotients) + 0.5)
+    return rounded.astype(np.int8 if bits == 8 else np.int16), scales

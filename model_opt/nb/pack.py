@@ -1,7 +1,7 @@
 """Tables as values, and the two ways to write them: as opt lays them out, and with each equal part once.
 
 Both write what a table points at before the table, in the order of its fields. opt writes every use anew; only an
-empty text field is one for the whole buffer (flatc's ``--force-empty`` takes it from ``CreateSharedString``). Layout,
+empty text field is one for the buffer (flatc's ``--force-empty`` takes it from ``CreateSharedString``). Layout,
 padding and the sharing of vtables are those of Google's builder, whose buffers tests compare.
 """
 

@@ -298,8 +298,8 @@ def in_int8(model: PaddleModel, random: np.random.Generator, share: float) -> Pa
         weights = model.params[op.input("Filter")]
         limit = limits.setdefault(op.input("Input"), float(random.uniform(0.5, 8)))
         scales = (np.abs(weights).max(axis=(1, 2, 3)) / 127).astype(np.float32)
-        whole = np.clip(np.rint(weights / scales[:, None, None, None]), -127, 127).astype(np.int8)
-        layers[op.input("Filter")] = Int8Layer(whole, scales, limit)
+        integers = np.clip(np.rint(weights / scales[:, None, None, None]), -127, 127).astype(np.int8)
+        layers[op.input("Filter")] = Int8Layer(integers, scales, limit)
     return with_int8_layers(model, layers)
 
 

@@ -158,10 +158,10 @@ def test_a_disk_that_cannot_be_written_is_named(tmp_path):
 def test_a_conversion_is_kept_and_made_again_when_it_is_damaged(mobile_cls, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path))
     path = converted(mobile_cls, ConvertOptions(), OwnWriter())
-    whole, stamp = path.read_bytes(), path.stat().st_mtime_ns
+    complete, stamp = path.read_bytes(), path.stat().st_mtime_ns
     assert converted(mobile_cls, ConvertOptions(), OwnWriter()).stat().st_mtime_ns == stamp
-    path.write_bytes(whole[:1000])
-    assert converted(mobile_cls, ConvertOptions(), OwnWriter()).read_bytes() == whole
+    path.write_bytes(complete[:1000])
+    assert converted(mobile_cls, ConvertOptions(), OwnWriter()).read_bytes() == complete
     assert converted(mobile_cls, ConvertOptions("x86"), OwnWriter()) != path
     assert converted(mobile_cls, ConvertOptions(), OwnWriter("2.13rc0")) != path
 

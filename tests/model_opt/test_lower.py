@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import random
+from collections import Counter
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 from lower_compare import verdict
+from lower_mutator import damaged, sound_programs
 from lower_programs import IMAGE, ONE_OP, TOKENS, Maker, together
 from lower_random import FAMILIES, in_int8, random_program
 from passes_float64 import run_float64
 
+from model_opt.errors import KitError
 from model_opt.lower import LowerError, Target, lower, source_of
 from model_opt.lower.demanded import ATTRIBUTES, NEEDED, OUTPUTS
 from model_opt.lower.kernels import TABLE
@@ -19,7 +23,7 @@ from model_opt.nb import AttrType, NbModel, read_nb
 from model_opt.nb.to_onnx import to_onnx
 from model_opt.nb.write import write_as_opt, write_nb
 from model_opt.opt_tool import ConvertOptions
-from model_opt.paddle_model import Attr, Op, PaddleModel, Var, VarKind, attr_of
+from model_opt.paddle_model import Attr, Op, PaddleModel, Var, VarKind
 from model_opt.paddle_model.program import AttrType as PaddleType
 
 TARGETS = {
@@ -467,4 +471,65 @@ def test_a_name_that_the_missing_output_would_take():
     assert "is taken" in refused(PaddleModel(bare.program.with_main(taken), bare.params))
 
 
-assert attr_of(1).type == PaddleType.INT
+def test_a_filter_that_is_computed():
+    m = Maker()
+    y = m.conv("x", 8)
+    m.ops[-1] = m.ops[-1].with_input("Filter", m.op("relu", {"X": "x"}, None))
+    m.ops.reverse()
+    assert "its filter 'v2' is no parameter of four sides" in refused(m.model(y))
+
+
+def test_an_operator_that_reads_nothing():
+    model = changed(ONE_OP["relu"](), "relu", lambda op: dataclasses.replace(op, inputs={"X": ()}))
+    assert "it reads or writes nothing" in refused(model)
+
+
+def test_an_operator_that_says_it_is_quantised():
+    model = changed(ONE_OP["conv2d"](), "conv2d", lambda op: op.with_attr("enable_int8", True))
+    assert "it runs in int8 already" in refused(model)
+
+
+def test_an_operator_that_writes_a_parameter():
+    model = changed(ONE_OP["conv2d"](), "conv2d", lambda op: op.with_output("Output", "w0"))
+    assert "it writes the parameter 'w0'" in refused(model)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int64, np.int8])
+def test_a_parameter_of_another_type(dtype):
+    model = ONE_OP["conv2d"]()
+    other = PaddleModel(model.program, {"w0": model.params["w0"].astype(dtype)})
+    assert f"its parameter 'w0' is of {np.dtype(dtype).name}" in refused(other)
+
+
+def test_a_number_beyond_its_type():
+    model = changed(ONE_OP["conv2d"](), "conv2d", lambda op: op.with_attr("groups", 1 << 31, PaddleType.INT))
+    assert "its attribute 'groups' holds a number that its type cannot" in refused(model)
+
+
+def test_a_name_that_is_no_text():
+    model = ONE_OP["relu"]()
+    odd = model.program.main.with_vars(Var("\udc80", data_type=VarKind.FP32, dims=(1,)))
+    assert "is not in UTF-8" in refused(PaddleModel(model.program.with_main(odd), model.params))
+
+
+def test_weights_of_sizes_that_no_scale_fits():
+    m = Maker((6, 8))
+    y = m.op("mul", {"X": "x", "Y": m.param(8, 2, 2)}, (6, 4), x_num_col_dims=1, y_num_col_dims=1)
+    assert "of the sizes [8, 2, 2] cannot be held as integers" in refused(m.model(y), Target(weight_bits=8))
+
+
+def test_damaged_programs_end_in_a_file_or_in_an_error_that_names_the_fault():
+    sound = sound_programs()
+    kinds = sorted({op.type for model in sound for op in model.program.main.ops})
+    chance, ends = random.Random(5), Counter()
+    with np.errstate(all="ignore"):
+        for _ in range(400):
+            model = damaged(chance.choice(sound), chance, kinds)
+            try:
+                write_nb(lowered(model, chance.choice([target for target, _ in TARGETS.values()])))
+                ends["written"] += 1
+            except KitError as error:
+                ends[type(error).__name__] += 1
+    assert ends.keys() <= {"written", "LowerError", "NbError"}
+    assert ends["LowerError"] > 100
+    assert ends["written"] > 50

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from model_opt.lower.graph import Graph, LiteOp, real, text, whole
+from model_opt.lower.graph import Graph, LiteOp, integer, real, text
 from model_opt.lower.source import Attr
 from model_opt.lower.target import Target
 
@@ -70,4 +70,4 @@ def _is_bias(sizes: tuple[int, ...], columns: int, sides: int, add: LiteOp) -> b
 
 def _attrs(product: LiteOp) -> dict[str, Attr]:
     columns = product.need("x_num_col_dims") if product.type == "mul" else 1
-    return {**product.attrs, "op_type": text(product.type), "in_num_col_dims": whole(columns)}
+    return {**product.attrs, "op_type": text(product.type), "in_num_col_dims": integer(columns)}
