@@ -9,7 +9,7 @@ the share of the runs): attributes, operators, arguments, sizes and parameters o
 checks and the passes can notice; what fails so is tried once more by way of its files before it counts. A model goes
 through what ``build`` does before a converter is called: read, looked at (kind, sizes, quantisation, operators),
 completed, optimised, encoded again. What breaks the promise is written to ``--out`` and the exit code is 1. The same
-seed and count repeat the same runs.
+seed and count repeat the same runs; SIGTERM ends them early, with the figures so far.
 """
 
 from __future__ import annotations
@@ -132,12 +132,16 @@ def main() -> int:
     models = models or [make() for make in CASES.values()]
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     signal.signal(signal.SIGALRM, _hung)
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     warnings.simplefilter("error")
+    stopped: list[bool] = []
     rng = random.Random(args.seed)
     outcomes: Counter[str] = Counter()
     failures: list[tuple[str, tuple[bytes, bytes]]] = []
     slowest, begin = 0.0, time.perf_counter()
     for _ in range(args.count):
+        if stopped:
+            break
         started = time.process_time()
         signal.alarm(HANG_SECONDS)
         outcome, files = one_run(rng, models, args.structure, args.passes)
@@ -148,6 +152,7 @@ def main() -> int:
         outcomes[outcome.split(":")[0] if files else outcome] += 1
         if files:
             failures.append((outcome, files))
+            print(f"FAILED: {outcome}", flush=True)
             if len(failures) >= 20:
                 break
     return report(outcomes, failures, slowest, time.perf_counter() - begin, args.out)

@@ -290,12 +290,12 @@ def test_a_model_quantised_in_onnx_format_is_read_and_refused(shared_dir):
     folder = shared_dir / "field_inputs" / "det_ptq_onnx_format"
     model = read_model(folder / "inference.pdmodel", folder / "inference.pdiparams")
     assert any(array.ndim == 0 for array in model.params.values())
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(
         ZooError, match=r"quantised already: 684 of its 997 operators .* \(dequantize_linear\)"
     ) as caught:
         open_model(folder, "det")
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
     assert caught.value.path == str(folder / "inference.pdmodel")
 
 
