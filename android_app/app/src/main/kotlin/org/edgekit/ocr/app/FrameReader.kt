@@ -27,7 +27,7 @@ class FrameReader(
     @Volatile
     private var running = false
 
-    /** Of the reading thread. */
+    /** Only the reader's work touches it. */
     private var last: Mat? = null
 
     fun start() {
@@ -77,7 +77,7 @@ class FrameReader(
 
     private fun tell(error: Throwable) {
         // The models hold most of the app's memory.
-        if (Messages.lacksMemory(error)) reader.alone {}
+        if (Messages.lacksMemory(error)) reader.letGo()
         fail(error)
     }
 

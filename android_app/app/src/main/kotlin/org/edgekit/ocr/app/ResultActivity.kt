@@ -29,7 +29,10 @@ class ResultActivity : Activity() {
     private var dialog: AlertDialog? = null
     private var selected = NONE
     private var bitmap: Bitmap? = null
-    private var decoding = false
+
+    /** Counts the readings of this picture; what was decoded for an earlier one stands as the picture did then. */
+    private var round = 0
+    private var decoding = NONE
     private var canTurn = false
     private val spoken = Throttle(SPEAK_MILLIS, spoken = -1)
 
@@ -147,12 +150,15 @@ class ResultActivity : Activity() {
         val known = bitmap
         val file = session?.preview ?: return
         if (known != null) return picture.show(known, reading?.result)
-        if (decoding) return
-        decoding = true
+        val asked = round
+        if (decoding == asked) return
+        decoding = asked
         load({ decoded(file) }) { found ->
-            decoding = false
-            bitmap = found
-            if (found != null) picture.show(found, reading?.result)
+            if (asked == round) {
+                decoding = NONE
+                bitmap = found
+                if (found != null) picture.show(found, reading?.result)
+            }
         }
     }
 
@@ -283,6 +289,7 @@ class ResultActivity : Activity() {
     }
 
     private fun startAnew(session: Session) {
+        round++
         reading = null
         bitmap = null
         selected = NONE
