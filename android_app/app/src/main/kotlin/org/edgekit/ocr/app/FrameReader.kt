@@ -27,7 +27,7 @@ class FrameReader(
     @Volatile
     private var running = false
 
-    /** Of the reading thread. */
+    /** Only the reader's work touches it. */
     private var last: Mat? = null
 
     fun start() {

@@ -5,7 +5,7 @@ import java.io.IOException
 import org.opencv.core.Core
 import org.opencv.core.Mat
 
-private val Session.turnFile get() = File(source.parentFile, "degrees")
+private val Session.turnFile get() = File(folder, "degrees")
 
 /** The clockwise degrees (0, 90, 180, 270) that the user has turned the picture by; the file that came stays. */
 val Session.degrees: Int
@@ -17,12 +17,16 @@ val Session.degrees: Int
         0
     }
 
-/** Turns the picture by 90 degrees more and forgets what was read; throws [IOException] when the storage is full. */
+/**
+ * Turns the picture by 90 degrees more and forgets what was read; throws [IOException] when the storage is full or the
+ * session was deleted.
+ */
 fun Session.turn() {
     forget()
-    replace(turnFile, ((degrees + 90) % 360).toString().toByteArray())
-    // It shows the picture as it stood before.
+    put(turnFile, ((degrees + 90) % 360).toString().toByteArray())
+    // They show the picture as it stood before.
     preview.delete()
+    thumb.delete()
 }
 
 /** Returns this image turned clockwise by [degrees]; it takes the image over, and releases it when it makes another. */

@@ -101,6 +101,14 @@ class CameraTest {
         .filter { it.component?.className == ResultActivity::class.java.name }.toList()
 
     @Test
+    fun `the models are opened while the user aims`() {
+        needsBundle()
+        addCamera()
+        open()
+        waitFor("the models") { app.reader.isOpen }
+    }
+
+    @Test
     fun `a photo is taken when the lens has settled, and the lens is free again after it`() {
         addCamera()
         val screen = open()

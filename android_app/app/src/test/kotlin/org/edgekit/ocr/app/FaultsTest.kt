@@ -111,22 +111,6 @@ class FaultsTest {
     }
 
     @Test
-    fun `the camera opens the models while the user aims, and a fault is left to the picture`() {
-        needsBundle()
-        app.reader.warmUp()
-        waitFor("the models") { app.reader.isOpen }
-    }
-
-    @Test
-    @Config(application = NoLibraryApplication::class)
-    fun `what cannot be opened before a picture ends nothing`() {
-        app.reader.warmUp()
-        val after = LinkedBlockingQueue<String>()
-        app.reader.submit { after.add(Thread.currentThread().name) }
-        assertEquals("ocr", after.poll(10, TimeUnit.SECONDS))
-    }
-
-    @Test
     fun `in the background the models go when the system asks for memory`() {
         needsBundle()
         app.reader.submit { pipeline -> pipeline() }

@@ -86,7 +86,7 @@ class LiveFramesTest {
         Core.setNumThreads(1)
         val settings = app.settings.load(app.bundle).copy(threads = 1)
         val report = StringBuilder()
-        Pipelines(app.bundle).open(settings, Silent).use { pipeline ->
+        app.pipelines.open(settings, Silent).use { pipeline ->
             val counts = Counts()
             for (name in listOf("receipt.png", "article_serif.png", "photo.jpg", "english.png", "street_sign.png")) {
                 val frames = scene(name).let { scene -> List(8) { frame(scene) } }

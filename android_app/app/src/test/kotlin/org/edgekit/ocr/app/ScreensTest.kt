@@ -45,7 +45,7 @@ class ScreensTest {
         shadowOf(app).grantPermissions(Manifest.permission.CAMERA)
         val screen = Robolectric.buildActivity(CameraActivity::class.java, CameraActivity.intent(app, live = true)).setup().get()
         screen.surface()
-        val reading = assertNotNull(app.sessions.lastRead()?.reading)
+        val reading = assertNotNull(app.sessions.all().firstOrNull()?.reading)
         screen.show(LiveResult(reading.result, screen.findViewById<BoxOverlay>(R.id.boxes).displayDegrees))
         return screen
     }

