@@ -33,10 +33,11 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def test_all_45_files_are_recorded():
-    names = {file.name for file in (*plain_files(), *recipe_files())}
-    assert recorded().keys() == names
-    assert len(names) == 45
+def test_every_file_without_calibration_is_recorded():
+    """The nine files of the recipes with an algorithm are compared by ``scripts/bench_nb_writer.py --recipes``."""
+    names = {file.name for file in plain_files()}
+    assert len(names) == 36
+    assert names <= recorded().keys() <= names | {file.name for file in recipe_files()}
 
 
 @pytest.mark.parametrize("file", [*plain_files()], ids=lambda file: file.name)
