@@ -200,19 +200,19 @@ def emulator(machine: Machine) -> Path:
     )
 
 
-def root_files(machine: Machine) -> Path:
+def root_files(machine: Machine, packages: Sequence[str] = _IN_ROOT) -> Path:
     """Return the root file system for ``machine`` in the cache; made by mmdebstrap when it is not there.
 
     Its key is the release and the list of packages. Raises ``ToolMissing`` and ``ToolFailed``.
     """
     suite = host_suite()
-    key = sha256_bytes("\n".join((*_IN_ROOT, *_LEFT_OUT)).encode())[:12]
+    key = sha256_bytes("\n".join((*packages, *_LEFT_OUT)).encode())[:12]
     root = cache_dir() / "arm" / f"{suite}-{machine.debian}-{key}"
     if not root.is_dir():
         with locked(root):
             if not root.is_dir():
                 with staged_folder(root) as staging:
-                    _make_root(machine, suite, staging)
+                    _make_root(machine, suite, staging, packages)
     return root
 
 
@@ -237,7 +237,7 @@ def _os_release() -> dict[str, str]:
     return {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines)}
 
 
-def _make_root(machine: Machine, suite: str, folder: Path) -> None:
+def _make_root(machine: Machine, suite: str, folder: Path, packages: Sequence[str]) -> None:
     """Fill ``folder`` with the packages: with the host's sources, or as far as these lack them, mmdebstrap's own."""
     if shutil.which("mmdebstrap") is None:
         raise ToolMissing(
@@ -249,7 +249,7 @@ def _make_root(machine: Machine, suite: str, folder: Path) -> None:
         archive = Path(scratch) / "root.tar"
         for number, sources in enumerate(attempts, 1):
             try:
-                _bootstrap(machine, suite, archive, sources)
+                _bootstrap(machine, suite, archive, sources, packages)
                 break
             except ToolFailed:
                 archive.unlink(missing_ok=True)
@@ -260,12 +260,12 @@ def _make_root(machine: Machine, suite: str, folder: Path) -> None:
     _relative_links(folder)
 
 
-def _bootstrap(machine: Machine, suite: str, archive: Path, sources: Sequence[str]) -> None:
+def _bootstrap(machine: Machine, suite: str, archive: Path, sources: Sequence[str], packages: Sequence[str]) -> None:
     run_tool(
         f"make a root file system of {suite} for {machine.debian}",
         [
             "mmdebstrap", "--variant=extract", "--format=tar", f"--architectures={machine.debian}",
-            *(f"--include={name}" for name in _IN_ROOT), *_components(), suite, archive, *sources,
+            *(f"--include={name}" for name in packages), *_components(), suite, archive, *sources,
         ],
         hint="check the network and the apt sources, or name others in EDGE_KIT_ARM_SOURCES, then start again",
     )  # fmt: skip

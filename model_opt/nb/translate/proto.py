@@ -18,7 +18,10 @@ from model_opt.paddle_model.wire import encode, put_bytes, put_f32, put_int, put
 Attr = int | float | str | tuple[int, ...] | tuple[float, ...]
 Fields = list[tuple[int, bytes]]
 
-_TENSOR_TYPES = {np.dtype(np.float32): 1, np.dtype(np.int8): 3, np.dtype(np.int32): 6, np.dtype(np.int64): 7}
+_TENSOR_TYPES = {
+    np.dtype(kind): number
+    for kind, number in ((np.float32, 1), (np.uint8, 2), (np.int8, 3), (np.int32, 6), (np.int64, 7))
+}
 _FLOAT, _INT, _STRING, _FLOATS, _INTS = 1, 2, 3, 6, 7
 
 
