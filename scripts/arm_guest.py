@@ -57,20 +57,22 @@ def resident():
 
 
 def in_turn(runs, inputs):
-    """Run every input; several copies of a model share the inputs, each on a thread of its own."""
+    """Run every input; several copies of a model, each on a thread of its own, take the widest that is left."""
     answers = [None] * len(inputs)
+    places = sorted(range(len(inputs)), key=lambda place: inputs[place].shape[-1])
 
-    def work(run, places):
-        for place in places:
+    def work(run):
+        while True:
+            try:
+                place = places.pop()
+            except IndexError:
+                return
             answers[place] = np.array(run(inputs[place]))
 
-    if len(runs) == 1:
-        work(runs[0], range(len(inputs)))
-        return answers
-    places = list(range(len(inputs)))
-    workers = [Thread(target=work, args=(run, places[i :: len(runs)])) for i, run in enumerate(runs)]
+    workers = [Thread(target=work, args=(run,)) for run in runs[1:]]
     for worker in workers:
         worker.start()
+    work(runs[0])
     for worker in workers:
         worker.join()
     return answers

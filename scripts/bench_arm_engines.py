@@ -1,14 +1,16 @@
 """Engines on an emulated ARM core: the static int8 detector, weights as integers. The tables of docs/benchmarks.md.
 
 usage: .venv/bin/python scripts/bench_arm_engines.py STATIC PLAIN SMALL [--cpu cortex-a76,cortex-a53] [--rounds 2]
-       [--onnxruntime 1.23.2] [--qemu FOLDER] [--pictures [FOLDER]]
+       [--onnxruntime 1.23.2] [--qemu FOLDER] [--pictures FOLDER | --lines]
 
 STATIC, PLAIN and SMALL are bundles of the recipes static_int8, fp32 and weight_int8. The left 320x320 pixels of a
 regression picture go through the detector in floats and in integers, as QDQ, ConvInteger and QLinearConv
 (static_int8_onnx.py), on OpenCV and on ONNX Runtime, all on one thread and in one run; masks are compared with the
 exact emulation of STATIC's file. Then both models of SMALL, with their weights as floats and as integers, are loaded
 and run by OpenCV. --pictures reads the regression set, and those of FOLDER, with the detector as ConvInteger instead,
-and compares masks, boxes and texts with the exact emulation; it takes an hour.
+and compares masks, boxes and texts with the exact emulation; it takes an hour. --lines instead lets OpenCV read ten
+lines with PLAIN's recogniser, by one net on one and on two threads and by two nets of one thread, on this machine's two
+cores (as root, before all other work: chrt -f 1 COMMAND) and, four narrow ones, on two emulated.
 
 An emulator's seconds are not a core's: it computes four fused multiply-adds of floats one after the other, but sixteen
 of small integers in one go. --qemu therefore counts instructions, by a QEMU built with plugins: FOLDER/build holds its
@@ -26,6 +28,7 @@ import argparse
 import json
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,16 +72,17 @@ _SUMS = {
     ("onnxruntime", "1.23.2"): "bbfd2fca76c855317568c1b36a885ddea2272c13cb0e395002c402f2360429a6",
 }
 ENGINES = {"opencv": "OpenCV", "onnxruntime": "ONNX Runtime"}
+WIDTHS = {"320 pixels": (320,) * 10, "64 to 768 pixels": (320, 192, 448, 640, 64, 512, 96, 768, 384, 160)}
 
 
 @dataclass(frozen=True)
 class Guest:
     """An emulated core with Python: its program, root of files, folders of wheels; with a plugin it counts.
 
-    ``counter`` is the guest that counts for this one.
+    ``counter`` is the guest that counts for this one. Without an emulator it is this very Python.
     """
 
-    emulator: Path
+    emulator: Path | None
     root: Path
     sites: tuple[Path, ...]
     plugin: Path | None = None
@@ -94,8 +98,9 @@ class Guest:
         counting = ["-plugin", str(self.plugin), "-d", "plugin"] if self.plugin else []
         variables = [f"PYTHONPATH={':'.join(map(str, self.sites))}", "OPENBLAS_NUM_THREADS=1"]
         own = ["-L", str(self.root), "-cpu", cpu, *counting, *(word for one in variables for word in ("-E", one))]
-        python = str(self.root / "usr" / "bin" / "python3.11")
-        words = [str(self.emulator), *own, python, str(HERE / "arm_guest.py"), str(given), str(report)]
+        emulated = [str(self.emulator), *own, str(self.root / "usr" / "bin" / "python3.11")]
+        start = emulated if self.emulator else [sys.executable]
+        words = [*start, str(HERE / "arm_guest.py"), str(given), str(report)]
         done = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         if done.returncode or not report.is_file():
             raise ToolFailed("\n  ".join(["the emulated Python failed:", *done.stderr.splitlines()[-8:]]))
@@ -181,6 +186,25 @@ def _written(files: Mapping[str, bytes], folder: Path) -> dict[str, Path]:
     for name, data in files.items():
         paths[name].write_bytes(data)
     return paths
+
+
+def lines(guest: Guest, cpu: str, args: argparse.Namespace, folder: Path) -> None:
+    """Print the table of nets and threads."""
+    file = _written({"rec": app_onnx(read_nb(args.plain / "models" / "rec.nb"), "rec", profile())}, folder)["rec"]
+    sets = {f"x86-64, {kind}": widths for kind, widths in WIDTHS.items()} | {cpu: (128, 64, 192, 96)}
+    print("| lines | nets, threads | wall clock | of one thread | processor seconds |\n|---|---|---|---|---|")
+    for name, widths in sets.items():
+        inputs = [folder / f"{place}.npy" for place in range(len(widths))]
+        for path, width in zip(inputs, widths, strict=True):
+            np.save(path, np.random.default_rng(width).random((1, 3, 48, width), dtype=np.float32))
+        entry = {"engine": "opencv", "model": str(file), "inputs": list(map(str, inputs))}
+        ways = {f"{nets}, {threads}": (nets, threads) for nets, threads in ((1, 1), (1, 2), (2, 1))}
+        runs = {way: {**entry, "copies": nets, "threads": threads} for way, (nets, threads) in ways.items()}
+        where = guest if name == cpu else Guest(None, Path(), ())
+        report, _ = where.run(cpu, {"rounds": args.rounds, "runs": runs}, folder)
+        for way, row in report["runs"].items():
+            share = row["wall"] / report["runs"]["1, 1"]["wall"]
+            print(f"| {name} | {way} | {row['wall']:.2f} | {share:.2f} | {row['cpu']:.2f} |", flush=True)
 
 
 def plan_of(runs: Sequence[tuple[str, str, Path, Sequence[Path]]], rounds: int, folder: Path) -> dict[str, Any]:
@@ -302,12 +326,14 @@ def main() -> None:
     parser.add_argument("--onnxruntime", default="1.23.2", choices=[v for name, v in _SUMS if name == "onnxruntime"])
     parser.add_argument("--qemu", type=Path, metavar="FOLDER", help="count instructions with this build of QEMU")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="compare answers on whole pictures instead")
+    parser.add_argument("--lines", action="store_true", help="compare nets and threads instead")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edge-kit-arm-") as scratch:
         folder = Path(scratch)
         guest = open_guest(args.onnxruntime, args.qemu, folder)
         for cpu in args.cpu.split(","):
-            for table in (pictures,) if args.pictures else (integers, weights):
+            tables = (lines,) if args.lines else (pictures,) if args.pictures else (integers, weights)
+            for table in tables:
                 table(guest, cpu, args, folder)
 
 

@@ -31,6 +31,8 @@ from model_opt.nb.types import AttrType, NbModel, NbTensor, OpDesc, VarType
 Float32 = NDArray[np.float32]
 Range = tuple[float, float]
 _OF_INT8 = frozenset({"enable_int8", "bit_length", "Filter0_scale", "Input0_scale", "Output0_scale"})
+_NOTES = frozenset({"out_threshold", "Out0_threshold", "Output0_threshold"})
+"""What quantisation notes down for itself; opt 2.12 leaves it in."""
 _MARK = "Int8Conv"
 _NO_SHIFT = np.int8(0)
 
@@ -110,7 +112,7 @@ def _in_floats(model: NbModel, layers: Mapping[str, Layer]) -> NbModel:
     for name, layer in layers.items():
         data = layer.steps * layer.scales.reshape(-1, 1, 1, 1)
         params[name] = NbTensor(name, data.shape, VarType.FP32, data)
-    ops = tuple(_float_op(op) if _in_int8(op) else op for op in model.ops)
+    ops = tuple(_without(_float_op(op) if _in_int8(op) else op, _NOTES) for op in model.ops)
     return replace(model, blocks=(replace(model.blocks[0], ops=ops),), params=params)
 
 
@@ -120,8 +122,11 @@ def _float_op(op: OpDesc) -> OpDesc:
     if op.type == "calib":  # a factor of one leaves no node behind
         attrs = {"scale": 1.0}
         return OpDesc("scale", {"X": op.inputs["Input"]}, op.outputs, attrs, {"scale": AttrType.FLOAT}, kernel)
-    attrs_ = {name: value for name, value in op.attrs.items() if name not in _OF_INT8}
-    return replace(op, attrs=attrs_, kernel=kernel)
+    return _without(replace(op, kernel=kernel), _OF_INT8)
+
+
+def _without(op: OpDesc, names: frozenset[str]) -> OpDesc:
+    return replace(op, attrs={name: value for name, value in op.attrs.items() if name not in names})
 
 
 class _Writer:
