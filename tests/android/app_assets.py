@@ -21,13 +21,18 @@ TARGET, RECIPE, ENGINE = "arm64", "fp32", "nb"
 
 
 def write_app_assets(folder: Path, models: NbModels) -> None:
-    """Write ``bundle/``, ``golden/`` and ``selftest/`` of an app without Paddle Lite into ``folder``."""
+    """Write ``bundle/``, ``golden/`` and ``selftest/`` of an app without Paddle Lite into ``folder``.
+
+    Beside them ``nb/`` holds the models' own files, which such an app does without.
+    """
     images = {image.name: image.path for image in regression_set()}
     facts = BundleFacts(TARGET, RECIPE, read_nb(models.det).opt_version, None, False)
     assets = {
         **bundle_assets(_bundle(models), facts),
         **golden_assets(sources_dir() / "golden"),
         **selftest_assets(images, _expected(models), ENGINE),
+        "nb/det.nb": models.det.read_bytes(),
+        "nb/rec.nb": models.rec.read_bytes(),
     }
     for name, data in assets.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

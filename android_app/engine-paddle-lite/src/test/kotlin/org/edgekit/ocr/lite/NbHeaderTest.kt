@@ -19,9 +19,9 @@ class NbHeaderTest {
     }
 
     @Test
-    fun `a file that opt wrote is read`() {
-        val folder = File(System.getProperty("edgekit.assets").orEmpty(), "bundle/models")
-        assumeTrue(folder.isDirectory, "no bundle was given")
+    fun `a file that a build wrote is read`() {
+        val folder = File(System.getProperty("edgekit.assets").orEmpty(), "nb")
+        assumeTrue(folder.isDirectory, "no models were given")
         for (name in listOf("det.nb", "rec.nb")) {
             val header = NbHeader.read(File(folder, name).readBytes(), name)
             assertEquals("2.14rc0", normaliseVersion(header.optVersion))
