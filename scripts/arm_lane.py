@@ -391,7 +391,14 @@ def run_tests(jvm: Jvm, module: str, selected: Sequence[str], properties: Mappin
     Raises ``ToolFailed`` with the failures when one fails, or none is found.
     """
     options = [f"-D{name}={value}" for name, value in properties.items()]
-    words = ["execute", "--disable-banner", "--disable-ansi-colors", "--details=tree", "--fail-if-no-tests", *selected]
+    words = [
+        "execute",
+        "--disable-banner",
+        "--disable-ansi-colors",
+        "--details=summary",
+        "--fail-if-no-tests",
+        *selected,
+    ]
     said = jvm.run(f"pass the tests of {module} on ARM", _CONSOLE, words, options=options, module=module)
     count = {kind: int(number) for number, kind in re.findall(r"\[ +(\d+) tests (\w+) +\]", said)}
     return TestRun(count["successful"], count["aborted"] + count["skipped"], said)

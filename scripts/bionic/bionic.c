@@ -138,6 +138,14 @@ __asm__(".text\n.arm\n.globl shim_setjmp\n.type shim_setjmp,%function\nshim_setj
 SHIM(setjmp);
 SHIM(longjmp);
 
+/* Android ends an app without the destructors of its libraries; here they abort in what is already gone. */
+int shim___cxa_atexit(void (*destructor)(void *), void *object, void *library) {
+    return (void)destructor, (void)object, (void)library, 0;
+}
+SHIM(__cxa_atexit);
+void shim___cxa_finalize(void *library) { (void)library; }
+SHIM(__cxa_finalize);
+
 int *shim___errno(void) { return &errno; }
 SHIM(__errno);
 void shim___assert2(const char *file, int line, const char *function, const char *text) {
