@@ -103,7 +103,9 @@ class Guest:
         words = [*start, str(HERE / "arm_guest.py"), str(given), str(report)]
         done = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         if done.returncode or not report.is_file():
-            raise ToolFailed("\n  ".join(["the emulated Python failed:", *done.stderr.splitlines()[-8:]]))
+            raise ToolFailed(
+                "\n  ".join([f"the emulated Python ended with {done.returncode}:", *done.stderr.splitlines()[-8:]])
+            )
         rows = [line for line in done.stderr.splitlines() if line.startswith("counts ")]
         counts = [{name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", row)} for row in rows]
         pairs = zip(counts[::2], counts[1::2], strict=True)
@@ -278,7 +280,7 @@ def weights(guest: Guest, cpu: str, args: argparse.Namespace, folder: Path) -> N
 
 
 def pictures(guest: Guest, cpu: str, args: argparse.Namespace, folder: Path) -> None:
-    """Print how the detector as ConvInteger on ONNX Runtime agrees with the exact emulation on whole pictures."""
+    """Print how the detector as ConvInteger on ONNX Runtime agrees with the exact emulation on pictures."""
     rules, static = profile(), args.static / "models" / "det.nb"
     images = [read_image(image.path) for image in (*regression_set(), *user_set(args.pictures))]
     inputs = [folder / f"{index}.npy" for index in range(len(images))]
@@ -325,7 +327,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--onnxruntime", default="1.23.2", choices=[v for name, v in _SUMS if name == "onnxruntime"])
     parser.add_argument("--qemu", type=Path, metavar="FOLDER", help="count instructions with this build of QEMU")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="compare answers on whole pictures instead")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="compare answers on pictures instead")
     parser.add_argument("--lines", action="store_true", help="compare nets and threads instead")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edge-kit-arm-") as scratch:
