@@ -6,19 +6,22 @@ import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
-import org.bytedeco.javacpp.Loader
-import org.bytedeco.opencv.opencv_java
 import org.edgekit.ocr.InferenceEngine
 import org.edgekit.ocr.OcrPipeline
 import org.edgekit.ocr.OcrSpec
 import org.edgekit.ocr.Tensor
+import org.junit.runner.RunWith
 import org.opencv.core.CvType
 import org.opencv.core.Mat
 import org.opencv.core.Rect
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
 
+/** Under Robolectric like every test here that calls OpenCV: one class loader of a process can hold its library. */
+@RunWith(RobolectricTestRunner::class)
 class LiveReaderTest {
     init {
-        Loader.load(opencv_java::class.java)
+        (RuntimeEnvironment.getApplication() as OcrApplication).loadOpenCv()
     }
 
     private class Engine(override val name: String, private val answer: (IntArray) -> Tensor) : InferenceEngine {

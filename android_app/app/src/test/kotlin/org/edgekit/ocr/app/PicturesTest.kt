@@ -34,7 +34,7 @@ class PicturesTest {
     private val names = listOf("tiny.png", "empty.png", "street_sign.png")
 
     private fun start(intent: Intent, state: Bundle? = null): ActivityController<PicturesActivity> =
-        Robolectric.buildActivity(PicturesActivity::class.java, intent).setup(state)
+        Robolectric.buildActivity(PicturesActivity::class.java, intent).let { if (state == null) it.setup() else it.setup(state) }
 
     private fun addresses(): List<Uri> = names.mapIndexed { i, name ->
         val address = Uri.parse("content://pictures.example/$i")
