@@ -183,9 +183,11 @@ def host_jvm() -> Jvm:
 def _jvm(start: Sequence[str | Path], classifier: str | None) -> Jvm:
     # A heap of constant size, as in android_app/pom.xml; the serial collector costs an emulated core the least.
     options = ("-Xms768m", "-Xmx768m", "-XX:+UseSerialGC")
-    natives = f"-Dorg.bytedeco.javacpp.cachedir={cache_dir() / 'arm' / 'natives'}"
+    kept = cache_dir() / "arm"
+    natives = f"-Dorg.bytedeco.javacpp.cachedir={kept / 'natives'}"
+    crash = f"-XX:ErrorFile={kept / 'hs_err_%p.log'}"
     fetched = fetch_artifacts((*_COMMON, *(_NATIVE[classifier] if classifier else ())))
-    return Jvm((*map(str, start), *options, natives), (*fetched.values(), *class_folders()))
+    return Jvm((*map(str, start), *options, natives, crash), (*fetched.values(), *class_folders()))
 
 
 def emulator(machine: Machine) -> Path:

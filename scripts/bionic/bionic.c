@@ -138,7 +138,7 @@ __asm__(".text\n.arm\n.globl shim_setjmp\n.type shim_setjmp,%function\nshim_setj
 SHIM(setjmp);
 SHIM(longjmp);
 
-/* Android ends an app without the destructors of its libraries; here they abort in what is already gone. */
+/* Android ends an app without the destructors of its libraries; here that of OpenCV locks a mutex that is gone. */
 int shim___cxa_atexit(void (*destructor)(void *), void *object, void *library) {
     return (void)destructor, (void)object, (void)library, 0;
 }
