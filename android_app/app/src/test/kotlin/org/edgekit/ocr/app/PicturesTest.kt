@@ -33,8 +33,10 @@ class PicturesTest {
     private val app get() = RuntimeEnvironment.getApplication() as OcrApplication
     private val names = listOf("tiny.png", "empty.png", "street_sign.png")
 
-    private fun start(intent: Intent, state: Bundle? = null): ActivityController<PicturesActivity> =
-        Robolectric.buildActivity(PicturesActivity::class.java, intent).setup(state)
+    private fun start(intent: Intent, state: Bundle? = null): ActivityController<PicturesActivity> {
+        val screen = Robolectric.buildActivity(PicturesActivity::class.java, intent)
+        return if (state == null) screen.setup() else screen.setup(state)
+    }
 
     private fun addresses(): List<Uri> = names.mapIndexed { i, name ->
         val address = Uri.parse("content://pictures.example/$i")
@@ -73,7 +75,6 @@ class PicturesTest {
         needsBundle()
         val screen = start(sentTogether())
         waitFor("all of them") { app.sessions.all().count { it.isRead } == names.size }
-        waitFor("their rows") { rows(screen.get()).size == names.size && app.getString(R.string.result_reading) !in rows(screen.get()) }
         val texts = names.map { name -> expectedOf(name).texts.joinToString(" ").ifEmpty { app.getString(R.string.pictures_no_text) } }
         waitFor("their texts") { rows(screen.get()) == texts }
         val list = screen.get().findViewById<ListView>(R.id.pictures)
@@ -161,7 +162,8 @@ class PicturesTest {
         assertEquals(0, app.sessions.all().size)
         waitFor("the empty list") { screen.shows(R.id.pictures_none) }
         waitFor("the files' end") { File(app.filesDir, "sessions").list().orEmpty().isEmpty() }
-        assertFalse(shadowOf(screen).clickMenuItem(R.id.action_delete_all))
+        val menu = screen.findViewById<android.widget.Toolbar>(R.id.toolbar).menu
+        waitFor("nothing to delete") { menu.findItem(R.id.action_delete_all)?.isVisible != true }
     }
 
     @Test
