@@ -11,6 +11,7 @@ import android.view.View
 import android.widget.ListView
 import java.io.ByteArrayInputStream
 import java.io.File
+import java.util.concurrent.TimeUnit
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFalse
@@ -56,7 +57,9 @@ class PicturesTest {
         }
     }
 
+    /** What the rows say after the screen has looked again: on the host time passes only when it is told to. */
     private fun rows(screen: PicturesActivity): List<String> {
+        shadowOf(android.os.Looper.getMainLooper()).idleFor(1, TimeUnit.SECONDS)
         val list = screen.findViewById<ListView>(R.id.pictures)
         return (0 until list.adapter.count).map { i ->
             val row = list.adapter.getView(i, null, list)
