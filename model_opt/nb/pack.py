@@ -2,7 +2,7 @@
 
 Both write what a table points at before the table, in the order of its fields. opt writes every use anew; only an
 empty text field is one for the buffer (flatc's ``--force-empty`` takes it from ``CreateSharedString``). Layout,
-padding and the sharing of vtables are those of Google's builder, whose buffers tests compare.
+padding and the sharing of vtables are those of Google's builder; tests compare with opt's buffers.
 """
 
 from __future__ import annotations

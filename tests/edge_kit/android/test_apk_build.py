@@ -164,7 +164,7 @@ def test_its_code_runs_on_android_8(dex):
     unknown = unknown_references(dex, api, config.newer)
     assert [name for name in unknown if not name.startswith(LITE)] == []
     # Every exception of the list is still in use, so that none outlives its call.
-    referred = dex.referred | {f"{m.owner}.{m.name}" for m in dex.methods}
+    referred = dex.referred | {f"{m.owner}.{m.name}" for m in (*dex.methods, *dex.fields)}
     assert set(config.newer) <= referred
 
 

@@ -56,7 +56,7 @@ public final class AppFromDex {
     private static void images(Path assets, Path pixels) throws IOException {
         Path bundle = assets.resolve("bundle");
         OcrProfile profile = OcrSpec.Companion.parse(text(bundle.resolve("ocr_spec.json"))).profile(null);
-        List<String> characters = LabelsKt.parseLabels(text(bundle.resolve("labels.txt")), profile.getCtc());
+        List<String> characters = LabelsKt.parseLabels(Files.readAllBytes(bundle.resolve("labels.txt")), profile.getCtc());
         JSONArray expected = new JSONObject(text(assets.resolve("selftest/expected.json"))).getJSONArray("images");
         try (OpenCvEngine det = engine(bundle, "det");
             OpenCvEngine rec = engine(bundle, "rec");

@@ -81,12 +81,19 @@ class PicturesActivity : Activity() {
     /** Fetches the rows, and looks after those that are being read until none is. */
     private fun refresh() {
         main.removeCallbacks(look)
-        val running = shared.toSet()
-        load({ ocr.sessions.all(running).map { PictureRow.of(it) } }) { found ->
-            rows.show(found)
+        val coming = shared.toSet()
+        load({ fetch(coming) }) { (found, running) ->
+            rows.show(found, running)
             invalidateOptionsMenu()
-            if (rows.anyRunning) main.postDelayed(look, LOOK_MILLIS)
+            if (running.isNotEmpty()) main.postDelayed(look, LOOK_MILLIS)
         }
+    }
+
+    /** Returns the rows, and which were being read before their files were: what ends meanwhile is fetched again. */
+    private fun fetch(coming: Set<String>): Pair<List<PictureRow>, Set<String>> {
+        val sessions = ocr.sessions.all(coming)
+        val running = sessions.map { it.id }.filter { ocr.reader.jobOf(it)?.state?.ended == false }.toSet()
+        return sessions.map { PictureRow.of(it) } to running
     }
 
     private val look = object : Runnable {

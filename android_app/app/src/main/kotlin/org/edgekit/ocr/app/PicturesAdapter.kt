@@ -35,20 +35,15 @@ class PicturesAdapter(private val inflater: LayoutInflater, private val stateOf:
     private var rows = emptyList<PictureRow>()
     private var running = emptySet<String>()
 
-    fun show(found: List<PictureRow>) {
+    /** Shows [found]; the sessions in [reading] were being read when their rows were fetched. */
+    fun show(found: List<PictureRow>, reading: Set<String>) {
         rows = found
-        running = runningNow()
+        running = reading
         notifyDataSetChanged()
     }
 
-    /** Whether a row was being read when the rows were fetched. */
-    val anyRunning: Boolean get() = running.isNotEmpty()
-
     /** Whether one of those is not being read any more. */
-    fun someEnded(): Boolean = running != runningNow()
-
-    private fun runningNow(): Set<String> =
-        rows.map { it.session.id }.filter { stateOf(it)?.ended == false }.toSet()
+    fun someEnded(): Boolean = running.any { stateOf(it)?.ended != false }
 
     override fun getCount(): Int = rows.size
 

@@ -155,11 +155,12 @@ class AppTest {
             assertTrue(assertNotNull(rows).moveToFirst())
             assertEquals(given.toByteArray().size.toLong(), rows.getLong(1))
         }
-        assertFailsWith<FileNotFoundException> { app.contentResolver.openOutputStream(address) }
+        val provider = Robolectric.buildContentProvider(ShareProvider::class.java).create().get()
+        for (mode in listOf("w", "rw", "wt")) assertFailsWith<FileNotFoundException>(mode) { provider.openFile(address, mode) }
         for (other in listOf("..", "settings.xml", "../sessions")) {
-            val elsewhere = ShareProvider.address(app, other)
-            assertFailsWith<FileNotFoundException> { app.contentResolver.openInputStream(elsewhere) }
+            assertFailsWith<FileNotFoundException>(other) { provider.openFile(ShareProvider.address(app, other), "r") }
         }
+        assertFailsWith<UnsupportedOperationException> { provider.delete(address, null, null) }
     }
 
     private fun sent(screen: Activity): Intent {
