@@ -41,6 +41,10 @@ class CameraActivity : Activity(), CameraListener {
             fail = { error -> runOnUiThread { frameFailed(error) } },
         )
     }
+    private val openPhoto = { id: String ->
+        ocr.sessions.find(id)?.let { startActivity(ResultActivity.intent(this, it)) }
+        Unit
+    }
     private val spoken = Throttle(SPEAK_MILLIS)
     private val retries = Retries()
     private val turn = DeviceTurn()
@@ -79,7 +83,7 @@ class CameraActivity : Activity(), CameraListener {
     override fun onStart() {
         super.onStart()
         // Also a photo that came while the user was elsewhere.
-        ocr.photos.listen { id -> ocr.sessions.find(id)?.let { startActivity(ResultActivity.intent(this, it)) } }
+        ocr.photos.listen(openPhoto)
     }
 
     override fun onResume() {
@@ -101,7 +105,7 @@ class CameraActivity : Activity(), CameraListener {
     }
 
     override fun onStop() {
-        ocr.photos.listen(null)
+        ocr.photos.leave(openPhoto)
         super.onStop()
     }
 
@@ -269,7 +273,7 @@ class CameraActivity : Activity(), CameraListener {
         }
     }
 
-    /** After a photo or a frame that could not be kept. */
+    /** After a photo or a frame that failed. */
     private fun goOn() {
         if (camera == null) return
         enable(true)
@@ -333,6 +337,7 @@ class CameraActivity : Activity(), CameraListener {
     private fun frameFailed(error: Throwable) {
         if (camera == null) return
         say(Messages.of(this, error))
+        goOn()
     }
 
     private val surface = object : TextureView.SurfaceTextureListener {
