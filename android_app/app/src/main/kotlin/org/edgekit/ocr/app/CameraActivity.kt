@@ -56,6 +56,9 @@ class CameraActivity : Activity(), CameraListener {
     private var leaving: Camera? = null
     private var resumed = false
     private var broken = false
+
+    /** Whether the failed camera became free before it was closed here. */
+    private var freed = false
     private var deniedForGood = false
 
     /** How a frame and a photo are turned to be upright. Read by the camera's thread. */
@@ -302,7 +305,14 @@ class CameraActivity : Activity(), CameraListener {
         if (camera === leaving) {
             leaving = null
             if (resumed && !broken) start()
+            if (freed) retry()
+            freed = false
         }
+    }
+
+    /** Tries a camera again that failed, but not without end. */
+    private fun retry() {
+        if (broken && resumed && retries.take(SystemClock.elapsedRealtime())) start()
     }
 
     override fun photo(jpeg: ByteArray) = keep { it.import(jpeg.inputStream()) }
@@ -375,11 +385,11 @@ class CameraActivity : Activity(), CameraListener {
         }
     }
 
-    /** Another app has given the camera back: it is tried again, but not without end. */
+    /** Says that another app has given the camera back. */
     private val available = object : CameraManager.AvailabilityCallback() {
         override fun onCameraAvailable(id: String) {
-            val wanted = broken && resumed && leaving == null && id == facts?.id
-            if (wanted && retries.take(SystemClock.elapsedRealtime())) start()
+            if (id != facts?.id) return
+            if (leaving == null) retry() else freed = true
         }
     }
 
