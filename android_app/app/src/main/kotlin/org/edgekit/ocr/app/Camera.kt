@@ -72,7 +72,7 @@ class Camera(
     @SuppressLint("MissingPermission")
     fun open(context: Context) {
         frames.setOnImageAvailableListener({ reader -> reader.acquireLatestImage()?.let(listener::frame) }, handler)
-        photos.setOnImageAvailableListener({ reader -> reader.acquireNextImage()?.use { arrived(bytes(it)) } }, handler)
+        photos.setOnImageAvailableListener({ it.acquireNextImage()?.use(::bytes)?.let(::arrived) }, handler)
         // On its own thread: opening waits for the camera's service.
         later { context.getSystemService(CameraManager::class.java).openCamera(facts.id, opened, handler) }
     }

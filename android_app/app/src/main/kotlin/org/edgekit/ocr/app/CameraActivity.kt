@@ -41,6 +41,10 @@ class CameraActivity : Activity(), CameraListener {
             fail = { error -> runOnUiThread { frameFailed(error) } },
         )
     }
+    private val openPhoto = { id: String ->
+        ocr.sessions.find(id)?.let { startActivity(ResultActivity.intent(this, it)) }
+        Unit
+    }
     private val spoken = Throttle(SPEAK_MILLIS)
     private val retries = Retries()
     private val turn = DeviceTurn()
@@ -52,6 +56,9 @@ class CameraActivity : Activity(), CameraListener {
     private var leaving: Camera? = null
     private var resumed = false
     private var broken = false
+
+    /** Whether the failed camera became free before it was closed here. */
+    private var freed = false
     private var deniedForGood = false
 
     /** How a frame and a photo are turned to be upright. Read by the camera's thread. */
@@ -79,7 +86,7 @@ class CameraActivity : Activity(), CameraListener {
     override fun onStart() {
         super.onStart()
         // Also a photo that came while the user was elsewhere.
-        ocr.photos.listen { id -> ocr.sessions.find(id)?.let { startActivity(ResultActivity.intent(this, it)) } }
+        ocr.photos.listen(openPhoto)
     }
 
     override fun onResume() {
@@ -101,7 +108,7 @@ class CameraActivity : Activity(), CameraListener {
     }
 
     override fun onStop() {
-        ocr.photos.listen(null)
+        ocr.photos.leave(openPhoto)
         super.onStop()
     }
 
@@ -269,7 +276,7 @@ class CameraActivity : Activity(), CameraListener {
         }
     }
 
-    /** After a photo or a frame that could not be kept. */
+    /** After a photo or a frame that failed. */
     private fun goOn() {
         if (camera == null) return
         enable(true)
@@ -298,7 +305,14 @@ class CameraActivity : Activity(), CameraListener {
         if (camera === leaving) {
             leaving = null
             if (resumed && !broken) start()
+            if (freed) retry()
+            freed = false
         }
+    }
+
+    /** Tries a camera again that failed, but not without end. */
+    private fun retry() {
+        if (broken && resumed && retries.take(SystemClock.elapsedRealtime())) start()
     }
 
     override fun photo(jpeg: ByteArray) = keep { it.import(jpeg.inputStream()) }
@@ -333,6 +347,7 @@ class CameraActivity : Activity(), CameraListener {
     private fun frameFailed(error: Throwable) {
         if (camera == null) return
         say(Messages.of(this, error))
+        goOn()
     }
 
     private val surface = object : TextureView.SurfaceTextureListener {
@@ -370,11 +385,11 @@ class CameraActivity : Activity(), CameraListener {
         }
     }
 
-    /** Another app has given the camera back: it is tried again, but not without end. */
+    /** Says that another app has given the camera back. */
     private val available = object : CameraManager.AvailabilityCallback() {
         override fun onCameraAvailable(id: String) {
-            val wanted = broken && resumed && leaving == null && id == facts?.id
-            if (wanted && retries.take(SystemClock.elapsedRealtime())) start()
+            if (id != facts?.id) return
+            if (leaving == null) retry() else freed = true
         }
     }
 

@@ -14,9 +14,14 @@ class PhotoInbox {
         if (there == null) waiting = id else there(id)
     }
 
-    /** Gives photos to [open] from now on, the waiting one at once; null when the screen goes. */
-    fun listen(open: ((String) -> Unit)?) {
+    /** Gives photos to [open] from now on, the waiting one at once. */
+    fun listen(open: (String) -> Unit) {
         this.open = open
-        if (open != null) waiting?.also { waiting = null }?.let(open)
+        waiting?.also { waiting = null }?.let(open)
+    }
+
+    /** Gives no more to [open]. A screen may go after the next one has come, whose photos they are then. */
+    fun leave(open: (String) -> Unit) {
+        if (this.open === open) this.open = null
     }
 }

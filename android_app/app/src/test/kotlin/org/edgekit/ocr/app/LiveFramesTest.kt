@@ -83,13 +83,14 @@ class LiveFramesTest {
     fun `most lines of a hand-held camera are kept, and what is kept is what is there`() {
         needsBundle()
         app.loadOpenCv()
-        Core.setNumThreads(1)
+        val threads = Core.getNumThreads()
         val settings = app.settings.load(app.bundle).copy(threads = 1)
         val report = StringBuilder()
         app.pipelines.open(settings, Silent).use { pipeline ->
+            Core.setNumThreads(1)
             val counts = Counts()
-            for (name in listOf("receipt.png", "article_serif.png", "photo.jpg", "english.png", "street_sign.png")) {
-                val frames = scene(name).let { scene -> List(8) { frame(scene) } }
+            for (name in listOf("receipt.png", "photo.jpg", "street_sign.png")) {
+                val frames = scene(name).let { scene -> List(FRAMES) { frame(scene) } }
                 val lines = LiveLines()
                 frames.forEachIndexed { i, frame ->
                     lines.begin(i * 100L)
@@ -99,14 +100,19 @@ class LiveFramesTest {
                 val reader = LiveReader { }
                 val first = cpuMillis { reader.read(pipeline, frames[0]) }
                 val next = frames.drop(1).map { frame -> cpuMillis { reader.read(pipeline, frame) } }.sorted()
-                report.append("$name: $still ms as a picture, $first ms as the first frame, ${next[3]} ms as a later one\n")
+                report.append("$name: $still ms as a picture, $first ms as the first frame, ${next[next.size / 2]} ms as a later one\n")
             }
             report.append("$counts\n")
-            assertTrue(counts.kept >= 0.75 * (counts.seen * 7 / 8), "$counts")
+            assertTrue(counts.kept >= 0.75 * (counts.seen * (FRAMES - 1) / FRAMES), "$counts")
+            Core.setNumThreads(threads)
             assertTrue(counts.other <= 0.1 * counts.kept, "$counts")
         }
         File(System.getProperty("edgekit.screenshots")).mkdirs()
         File(System.getProperty("edgekit.screenshots"), "live.txt").writeText(report.toString())
         print(report)
+    }
+
+    private companion object {
+        const val FRAMES = 5
     }
 }

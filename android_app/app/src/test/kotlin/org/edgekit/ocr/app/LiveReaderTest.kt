@@ -10,19 +10,21 @@ import org.edgekit.ocr.InferenceEngine
 import org.edgekit.ocr.OcrPipeline
 import org.edgekit.ocr.OcrSpec
 import org.edgekit.ocr.Tensor
+import org.junit.Before
 import org.junit.runner.RunWith
 import org.opencv.core.CvType
 import org.opencv.core.Mat
 import org.opencv.core.Rect
+import org.opencv.core.Size
+import org.opencv.imgproc.Imgproc
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 
-/** Under Robolectric like every test here that calls OpenCV: one class loader of a process can hold its library. */
+/** Under Robolectric for OpenCV's sake: a native library belongs to one class loader of the process. */
 @RunWith(RobolectricTestRunner::class)
 class LiveReaderTest {
-    init {
-        (RuntimeEnvironment.getApplication() as OcrApplication).loadOpenCv()
-    }
+    @Before
+    fun openCv() = (RuntimeEnvironment.getApplication() as OcrApplication).loadOpenCv()
 
     private class Engine(override val name: String, private val answer: (IntArray) -> Tensor) : InferenceEngine {
         val shapes = ArrayList<List<Int>>()
@@ -55,7 +57,7 @@ class LiveReaderTest {
         val coarse = Mat(24, 32, CvType.CV_8UC3)
         coarse.put(0, 0, ByteArray(24 * 32 * 3).also(random::nextBytes))
         val large = Mat()
-        org.opencv.imgproc.Imgproc.resize(coarse, large, org.opencv.core.Size(1280.0, 960.0))
+        Imgproc.resize(coarse, large, Size(1280.0, 960.0))
         return large
     }
 

@@ -37,14 +37,17 @@ class ThrottleTest {
         val inbox = PhotoInbox()
         val opened = ArrayList<String>()
         inbox.put("1")
-        inbox.listen { opened.add("a$it") }
-        assertEquals(listOf("a1"), opened)
-        inbox.listen { opened.add("b$it") }
+        val first: (String) -> Unit = { opened.add("first $it") }
+        val second: (String) -> Unit = { opened.add("second $it") }
+        inbox.listen(first)
+        assertEquals(listOf("first 1"), opened)
+        inbox.listen(second)
+        inbox.leave(first)
         inbox.put("2")
-        inbox.listen(null)
+        inbox.leave(second)
         inbox.put("3")
-        assertEquals(listOf("a1", "b2"), opened)
-        inbox.listen { opened.add("c$it") }
-        assertEquals(listOf("a1", "b2", "c3"), opened)
+        assertEquals(listOf("first 1", "second 2"), opened)
+        inbox.listen(first)
+        assertEquals(listOf("first 1", "second 2", "first 3"), opened)
     }
 }
