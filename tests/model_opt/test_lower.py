@@ -114,6 +114,14 @@ def test_the_header_names_the_release_that_the_file_is_for():
     assert lowered(model, Target(runtime="2.13rc0")).opt_version == "v2.13-rc"
 
 
+def test_a_second_bias_is_added_to_the_first(oracle):
+    m = Maker()
+    model = m.model(m.bias(m.bias(m.conv("x", 8))))
+    found = lowered(model)
+    assert types(found) == ["conv2d"]
+    assert write_as_opt(found) == oracle.convert(model, ConvertOptions())
+
+
 # --- what a program leaves out
 
 
