@@ -130,6 +130,11 @@ def test_half_precision_on_integers_is_refused(tmp_path):
         OwnWriter().convert(saved(stored, tmp_path), ConvertOptions(fp16=True), tmp_path / "m.nb")
 
 
+def test_half_precision_beside_opencl_is_refused():
+    with pytest.raises(ConvertError, match="read as floats"):
+        OwnWriter().in_memory(ONE_OP["conv2d"](), ConvertOptions("opencl,arm", fp16=True))
+
+
 def test_a_precision_that_nothing_in_the_model_has_is_refused():
     with pytest.raises(ConvertError, match="no fp16 kernel"):
         OwnWriter().in_memory(ONE_OP["gelu"](), ConvertOptions(fp16=True))

@@ -86,7 +86,7 @@ def test_every_kernel_of_the_table_is_compared_with_opts():
 @pytest.mark.parametrize("seed", range(6))
 def test_random_programs_are_written_as_opt_writes_them(family, seed, oracle):
     """All 2,000: scripts/bench_nb_writer.py --random."""
-    model = random_program(family, seed)
+    model = random_program(family, seed, fp16=seed % 5 == 1)
     names = ("arm",) if family == "int8" else (("arm", "fp16", "opencl", "x86", "int16")[seed % 5],)
     for name in names:
         target, options = TARGETS[name]
@@ -245,6 +245,17 @@ def test_a_transposed_convolution_keeps_apart_what_opt_ends_on(kind):
     model = m.model(m.op(kind, {"X": y}, None, **attrs))
     for place in ("arm", "opencl", "x86"):
         assert types(lowered(model, Target(place))) == ["conv2d_transpose", kind]
+
+
+@pytest.mark.parametrize("kind", ["add", "sub", "mul"])
+def test_a_constant_operand_in_half_precision_is_one_that_the_runtime_turns_into_halves(kind):
+    """Paddle Lite does so for the plain operators alone; opt fuses them with a relu, and floats are read as halves."""
+    m = Maker()
+    model = m.model(m.op("relu", {"X": m.binary(kind, "x", m.param(1))}, None))
+    assert types(lowered(model)) == [f"fusion_elementwise_{kind}_activation"]
+    found = lowered(model, Target(fp16=True))
+    assert types(found) == [f"elementwise_{kind}", "relu"]
+    assert next(op for op in found.ops if op.type == f"elementwise_{kind}").attrs["w0_fp16"] == "fp16"
 
 
 def test_the_sum_of_a_convolution_with_itself_is_no_second_input():
@@ -518,6 +529,16 @@ def test_a_name_that_is_no_text():
     model = ONE_OP["relu"]()
     odd = model.program.main.with_vars(Var("\udc80", data_type=VarKind.FP32, dims=(1,)))
     assert "is not in UTF-8" in refused(PaddleModel(model.program.with_main(odd), model.params))
+
+
+def test_a_parameter_that_is_read_in_both_precisions():
+    m = Maker((-1, 8))
+    w = m.param(8)
+    y = m.binary("mul", "x", w)
+    m.op("layer_norm", {"X": y, "Scale": w, "Bias": m.param(8)}, None, "Y", epsilon=1e-5, begin_norm_axis=1)
+    model = m.model(m.ops[-1].output("Y"))
+    assert "'w0' becomes fp16, and layer_norm reads it as floats" in refused(model, Target(fp16=True))
+    assert lowered(model)
 
 
 def test_weights_of_sizes_that_no_scale_fits():
