@@ -114,6 +114,23 @@ def test_the_header_names_the_release_that_the_file_is_for():
     assert lowered(model, Target(runtime="2.13rc0")).opt_version == "v2.13-rc"
 
 
+def test_shapes_of_five_sides_are_moved_on_the_host_beside_opencl(oracle):
+    """As a window attention moves them; opt picks by the sizes that the program declares."""
+    m = Maker((-1, 8, 4, 4))
+    wide, turned = (-1, 2, 4, 4, 4), (-1, 4, 4, 2, 4)
+    y = m.op("reshape2", {"X": "x"}, wide, shape=(-1, 2, 4, 4, 4))
+    m.extra("XShape", dims=(0, -1, 8, 4, 4))
+    y = m.op("transpose2", {"X": y}, turned, axis=(0, 2, 3, 1, 4))
+    m.extra("XShape", dims=(0, *wide))
+    y = m.op("reshape2", {"X": y}, (-1, 16, 8, 1), shape=(-1, 16, 8, 1))
+    m.extra("XShape", dims=(0, *turned))
+    model = m.model(m.op("relu", {"X": y}, None))
+    found = lowered(model, Target("opencl"))
+    kernels = [(op.type, op.kernel.target_name) for op in found.ops if op.type in ("reshape2", "transpose2", "relu")]
+    assert kernels == [("reshape2", "host"), ("transpose2", "arm"), ("reshape2", "host"), ("relu", "opencl")]
+    assert write_as_opt(found) == oracle.convert(model, ConvertOptions("opencl,arm"))
+
+
 def test_a_second_bias_is_added_to_the_first(oracle):
     m = Maker()
     model = m.model(m.bias(m.bias(m.conv("x", 8))))
@@ -444,6 +461,12 @@ def test_a_quantised_input_of_anything_but_a_convolution():
     assert "reads a quantised tensor" in refused(m)
 
 
+def test_a_scale_that_is_computed():
+    quantised = in_int8(ONE_OP["conv2d"](), np.random.default_rng(0), 1.1)
+    odd = changed(quantised, "quantize_linear", lambda op: op.with_input("Scale", "x"))
+    assert "its scale is no parameter" in refused(odd)
+
+
 def test_a_quantised_convolution_with_a_bias_of_its_own():
     quantised = in_int8(ONE_OP["conv2d"](), np.random.default_rng(0), 1.1).with_param("b", np.zeros(8, np.float32))
     assert "a bias of its own" in refused(changed(quantised, "conv2d", lambda op: op.with_input("Bias", "b")))
@@ -462,12 +485,11 @@ def test_weights_as_integers_that_two_operators_read():
 
 
 def test_a_missing_input_and_two_where_one_belongs():
+    bare = changed(ONE_OP["conv2d"](), "conv2d", lambda op: dataclasses.replace(op, inputs={"Input": ("x",)}))
+    assert "reads 0 variables at Filter" in refused(bare)
     m = Maker()
-    y = m.op("relu", {"X": "x"}, None)
-    convolved = m.conv(y, 8)
-    m.ops[1] = dataclasses.replace(m.ops[1], inputs={"Input": (y,)})
-    assert "reads 0 variables at Filter" in refused(m.model(m.op("relu", {"X": convolved}, None)))
-    m.ops[0] = dataclasses.replace(m.ops[0], inputs={"X": ("x", "x")})
+    y = m.op("relu", {"X": m.conv("x", 8)}, None)
+    m.ops[-1] = m.ops[-1].with_input("X", "x", "x")
     assert "reads 2 variables at X" in refused(m.model(y))
 
 
@@ -492,10 +514,10 @@ def test_a_name_that_the_missing_output_would_take():
 
 def test_a_filter_that_is_computed():
     m = Maker()
+    weights = m.op("relu", {"X": "x"}, None)
     y = m.conv("x", 8)
-    m.ops[-1] = m.ops[-1].with_input("Filter", m.op("relu", {"X": "x"}, None))
-    m.ops.reverse()
-    assert "its filter 'v2' is no parameter of four sides" in refused(m.model(y))
+    m.ops[-1] = m.ops[-1].with_input("Filter", weights)
+    assert f"its filter {weights!r} is no parameter of four sides" in refused(m.model(y))
 
 
 def test_an_operator_that_reads_nothing():
