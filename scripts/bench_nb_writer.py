@@ -132,7 +132,7 @@ def compare_random(count: int, first: int, oracle: Oracle) -> bool:
     for at, (seed, family, target, options) in enumerate(_programs(first)):
         if at == count:
             break
-        found = _verdict(random_program(family, seed), target, options, oracle)
+        found = _verdict(random_program(family, seed, fp16=target.fp16), target, options, oracle)
         tally[family, options.label, found.split(":")[0]] += 1
         if found not in ("equal", "reordered"):
             print(f"{family} {seed} {options.label}: {found}", flush=True)

@@ -12,7 +12,7 @@ import sys
 import warnings
 
 MODULES = ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty")
-FUNCTIONS = ("killpg", "sched_getaffinity", "getuid", "geteuid", "setsid", "getpgid", "nice", "O_DIRECTORY")
+FUNCTIONS = ("killpg", "sched_getaffinity", "getuid", "setsid", "getpgid", "nice", "O_DIRECTORY")
 
 
 class NoCdll(ctypes.CDLL):

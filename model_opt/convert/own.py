@@ -21,6 +21,7 @@ from model_opt.passes import optimise
 from model_opt.store import disk_faults
 
 _PLACES: dict[str, Place] = {"arm": "arm", "opencl,arm": "opencl", "x86": "x86"}
+_FP16_ON_GPU = "beside OpenCL the runtime turns weights into fp16 that the GPU's kernels read as floats"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class OwnWriter:
         held = frozenset(integer_weights(model.program).values())
         if held and options.fp16:
             raise ConvertError(NO_FP16, hint="choose one of the two")
+        if options.fp16 and options.place == "opencl,arm":
+            raise ConvertError(_FP16_ON_GPU, hint="leave fp16 off: the GPU computes in fp16 where it is asked to")
         bits = None if held else options.weight_bits
         target = Target(_PLACES[options.place], options.fp16, bits, self.opt_version, RESTORED)
         try:

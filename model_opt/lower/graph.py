@@ -98,10 +98,6 @@ class Graph:
         """Return the operators of these types."""
         return tuple(op for op in self._ops.values() if op.type in types)
 
-    def holds(self, op: LiteOp) -> bool:
-        """Return whether an operator is still part of the graph."""
-        return op.number in self._ops
-
     def is_param(self, name: str) -> bool:
         """Return whether a variable is a parameter."""
         return name in self.params

@@ -18,7 +18,6 @@ from model_opt.nb.types import LAYOUTS, PRECISIONS, TARGETS, Kernel
 Column = Literal["arm", "half", "x86", "opencl"]
 
 _HOST = "def/host/any/any"
-_HOST_NCHW = "def/host/any/NCHW"
 _HOST_FLOAT = "def/host/fp32/NCHW"
 _ARM = "def/arm/fp32/NCHW"
 _ARM_ANY = "def/arm/any/NCHW"

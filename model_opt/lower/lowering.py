@@ -26,6 +26,7 @@ FUSIONS: tuple[Fusion, ...] = (
     fusions.make_pools_global,
     fusions.drop_scales_before_readers,
     fusions.fuse_conv_bias,
+    fusions.fuse_conv_bias,
     fusions.fuse_swish,
     fusions.fuse_conv_activation,
     fusions.fuse_fc,
@@ -33,8 +34,8 @@ FUSIONS: tuple[Fusion, ...] = (
     fusions.fuse_elementwise_activation,
     fusions.fuse_second_input,
 )
-"""In opt's order, which decides the numbers of operators and with them their order in the file. The same for the
-releases of ``RUNTIMES``."""
+"""In opt's order, which decides the numbers of operators and with them their order in the file; biases twice, as opt
+looks for them before and behind its batch norms. The same for the releases of ``RUNTIMES``."""
 
 _PRECISION_NUMBERS: Mapping[VarType, int] = {VarType.FP32: 1}
 """``fetch``'s name for what it hands out."""

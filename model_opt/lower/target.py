@@ -39,8 +39,3 @@ class Target:
         if self.runtime not in RUNTIMES:
             known = ", ".join(RUNTIMES)
             raise KitError(f"no kernels are known of Paddle Lite {self.runtime}", hint=f"use one of: {known}")
-
-    @property
-    def on_arm(self) -> bool:
-        """Whether ARM's kernels are to be had: on ``arm`` and beside OpenCL's."""
-        return self.place != "x86"

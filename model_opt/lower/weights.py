@@ -49,10 +49,18 @@ def round_weights(graph: Graph, bits: Literal[8, 16], rounded: Collection[str]) 
 
 
 def mark_halves(graph: Graph) -> None:
-    """Name the float parameters that the runtime turns into fp16 when it loads the file."""
+    """Name the float parameters that the runtime turns into fp16 when it loads the file.
+
+    Raises ``LowerError`` for one that another operator takes as floats.
+    """
     for op in graph.ops:
-        if op.type in _HALVES:
-            op.attrs |= {f"{name}_fp16": text("fp16") for name in op.reads if _is_float(graph, name)}
+        for name in op.reads if op.type in _HALVES else ():
+            if not _is_float(graph, name):
+                continue
+            other = next((one.type for one in graph.readers(name) if one.type not in _HALVES), None)
+            if other is not None:
+                op.refuse(f"its parameter {name!r} becomes fp16, and {other} reads it as floats")
+            op.attrs[f"{name}_fp16"] = text("fp16")
 
 
 def _is_float(graph: Graph, name: str) -> bool:

@@ -21,29 +21,40 @@ _ACTIVATIONS = {
     "square": {}, "exp": {},
 }  # fmt: skip
 _CONVS = ("conv2d", "depthwise_conv2d", "conv2d_transpose")
+_BIASED = (*_CONVS, "matmul_v2")
 
 
-def random_program(family: str, seed: int) -> PaddleModel:
-    """Return a program of a family; its output depends on all that it computes."""
+def random_program(family: str, seed: int, *, fp16: bool = False) -> PaddleModel:
+    """Return a program of a family; its output depends on all that it computes. ``fp16``: to be compared in fp16."""
     for attempt in range(100):
         model = _MAKERS[family](np.random.default_rng((FAMILIES.index(family), seed, attempt)))
-        if not merged_by_opt(model):
+        if not merged_by_opt(model, fp16=fp16):
             return model
     raise AssertionError(f"no program of {family} {seed}")
 
 
-def merged_by_opt(model: PaddleModel) -> bool:
+def merged_by_opt(model: PaddleModel, *, fp16: bool = False) -> bool:
     """Return whether the program holds a form that opt merges and the writer leaves as it is.
 
     A 1x1 convolution, a ``scale`` or a second activation behind a convolution; a ``scale`` in front of an activation
-    or of another; a ``scale`` behind a sum. A hard activation behind a transposed convolution, where opt ends.
+    or of another; a ``scale`` behind a sum. A hard activation behind a transposed convolution, where opt ends. In fp16
+    a relu behind an operator with a constant operand that is no bias.
     """
     ops = model.program.main.ops
     readers: dict[str, list[Op]] = {}
     for op in ops:
         for name in set(op.input_names):
             readers.setdefault(name, []).append(op)
-    return any(_merges(model, op, readers) for op in ops)
+    return any(_merges(model, op, readers) or (fp16 and _is_half_pair(model, op, readers)) for op in ops)
+
+
+def _is_half_pair(model: PaddleModel, op: Op, readers: dict[str, list[Op]]) -> bool:
+    after = readers.get(op.output_names[0], []) if op.output_names else []
+    constant = any(name in model.params for name in op.input_names)
+    if not op.type.startswith("elementwise") or not constant or len(after) != 1 or after[0].type != "relu":
+        return False
+    products = {name for one in model.program.main.ops if one.type in _BIASED for name in one.output_names}
+    return products.isdisjoint(op.input_names)
 
 
 def _merges(model: PaddleModel, op: Op, readers: dict[str, list[Op]]) -> bool:

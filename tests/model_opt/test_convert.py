@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +34,7 @@ from model_opt.paddle_model import PaddleModel, read_model, write_model
 from model_opt.passes import optimise
 from model_opt.quantize.stored import store_nearest, to_rows, with_stored_weights
 
+ROOT = Path(__file__).resolve().parents[2]
 CASES = [
     (ConvertOptions(), "arm", "fp32"),
     (ConvertOptions(fp16=True), "arm", "fp16"),
@@ -130,6 +134,11 @@ def test_half_precision_on_integers_is_refused(tmp_path):
         OwnWriter().convert(saved(stored, tmp_path), ConvertOptions(fp16=True), tmp_path / "m.nb")
 
 
+def test_half_precision_beside_opencl_is_refused():
+    with pytest.raises(ConvertError, match="read as floats"):
+        OwnWriter().in_memory(ONE_OP["conv2d"](), ConvertOptions("opencl,arm", fp16=True))
+
+
 def test_a_precision_that_nothing_in_the_model_has_is_refused():
     with pytest.raises(ConvertError, match="no fp16 kernel"):
         OwnWriter().in_memory(ONE_OP["gelu"](), ConvertOptions(fp16=True))
@@ -179,6 +188,23 @@ def test_the_engine_nb_runs_a_file_for_x86_as_paddle_lite_does(request, kind, sh
     for engine in engines:
         engine.close()
     assert np.abs(found - wanted).max() <= 1e-4
+
+
+def test_the_own_writer_needs_nothing_of_opt_nor_of_another_process(tmp_path):
+    """In an interpreter that has none of it: a fork, a wheel or a child would end it."""
+    pair = saved(ONE_OP["conv2d"](), tmp_path)
+    script = f"""
+import sys
+for name in ("model_opt.opt_tool", "subprocess", "select", "fcntl", "resource", "flatbuffers", "paddle"):
+    sys.modules[name] = None
+from pathlib import Path
+from model_opt.convert import ConvertOptions, ModelPair, OwnWriter
+pair = ModelPair(Path({str(pair.pdmodel)!r}), Path({str(pair.pdiparams)!r}))
+print(OwnWriter().convert(pair, ConvertOptions(), Path({str(tmp_path / "m.nb")!r})).sha256)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == sha256_bytes((tmp_path / "m.nb").read_bytes())
 
 
 def test_options_are_frozen_values():

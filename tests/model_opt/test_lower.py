@@ -86,7 +86,7 @@ def test_every_kernel_of_the_table_is_compared_with_opts():
 @pytest.mark.parametrize("seed", range(6))
 def test_random_programs_are_written_as_opt_writes_them(family, seed, oracle):
     """All 2,000: scripts/bench_nb_writer.py --random."""
-    model = random_program(family, seed)
+    model = random_program(family, seed, fp16=seed % 5 == 1)
     names = ("arm",) if family == "int8" else (("arm", "fp16", "opencl", "x86", "int16")[seed % 5],)
     for name in names:
         target, options = TARGETS[name]
@@ -112,6 +112,31 @@ def test_the_same_program_gives_the_same_bytes():
 def test_the_header_names_the_release_that_the_file_is_for():
     model = ONE_OP["relu"]()
     assert lowered(model, Target(runtime="2.13rc0")).opt_version == "v2.13-rc"
+
+
+def test_shapes_of_five_sides_are_moved_on_the_host_beside_opencl(oracle):
+    """As a window attention moves them; opt picks by the sizes that the program declares."""
+    m = Maker((-1, 8, 4, 4))
+    wide, turned = (-1, 2, 4, 4, 4), (-1, 4, 4, 2, 4)
+    y = m.op("reshape2", {"X": "x"}, wide, shape=(-1, 2, 4, 4, 4))
+    m.extra("XShape", dims=(0, -1, 8, 4, 4))
+    y = m.op("transpose2", {"X": y}, turned, axis=(0, 2, 3, 1, 4))
+    m.extra("XShape", dims=(0, *wide))
+    y = m.op("reshape2", {"X": y}, (-1, 16, 8, 1), shape=(-1, 16, 8, 1))
+    m.extra("XShape", dims=(0, *turned))
+    model = m.model(m.op("relu", {"X": y}, None))
+    found = lowered(model, Target("opencl"))
+    kernels = [(op.type, op.kernel.target_name) for op in found.ops if op.type in ("reshape2", "transpose2", "relu")]
+    assert kernels == [("reshape2", "host"), ("transpose2", "arm"), ("reshape2", "host"), ("relu", "opencl")]
+    assert write_as_opt(found) == oracle.convert(model, ConvertOptions("opencl,arm"))
+
+
+def test_a_second_bias_is_added_to_the_first(oracle):
+    m = Maker()
+    model = m.model(m.bias(m.bias(m.conv("x", 8))))
+    found = lowered(model)
+    assert types(found) == ["conv2d"]
+    assert write_as_opt(found) == oracle.convert(model, ConvertOptions())
 
 
 # --- what a program leaves out
@@ -237,6 +262,17 @@ def test_a_transposed_convolution_keeps_apart_what_opt_ends_on(kind):
     model = m.model(m.op(kind, {"X": y}, None, **attrs))
     for place in ("arm", "opencl", "x86"):
         assert types(lowered(model, Target(place))) == ["conv2d_transpose", kind]
+
+
+@pytest.mark.parametrize("kind", ["add", "sub", "mul"])
+def test_a_constant_operand_in_half_precision_is_one_that_the_runtime_turns_into_halves(kind):
+    """Paddle Lite does so for the plain operators alone; opt fuses them with a relu, and floats are read as halves."""
+    m = Maker()
+    model = m.model(m.op("relu", {"X": m.binary(kind, "x", m.param(1))}, None))
+    assert types(lowered(model)) == [f"fusion_elementwise_{kind}_activation"]
+    found = lowered(model, Target(fp16=True))
+    assert types(found) == [f"elementwise_{kind}", "relu"]
+    assert next(op for op in found.ops if op.type == f"elementwise_{kind}").attrs["w0_fp16"] == "fp16"
 
 
 def test_the_sum_of_a_convolution_with_itself_is_no_second_input():
@@ -425,6 +461,12 @@ def test_a_quantised_input_of_anything_but_a_convolution():
     assert "reads a quantised tensor" in refused(m)
 
 
+def test_a_scale_that_is_computed():
+    quantised = in_int8(ONE_OP["conv2d"](), np.random.default_rng(0), 1.1)
+    odd = changed(quantised, "quantize_linear", lambda op: op.with_input("Scale", "x"))
+    assert "its scale is no parameter" in refused(odd)
+
+
 def test_a_quantised_convolution_with_a_bias_of_its_own():
     quantised = in_int8(ONE_OP["conv2d"](), np.random.default_rng(0), 1.1).with_param("b", np.zeros(8, np.float32))
     assert "a bias of its own" in refused(changed(quantised, "conv2d", lambda op: op.with_input("Bias", "b")))
@@ -443,14 +485,11 @@ def test_weights_as_integers_that_two_operators_read():
 
 
 def test_a_missing_input_and_two_where_one_belongs():
+    bare = changed(ONE_OP["conv2d"](), "conv2d", lambda op: dataclasses.replace(op, inputs={"Input": ("x",)}))
+    assert "reads 0 variables at Filter" in refused(bare)
     m = Maker()
-    y = m.op("relu", {"X": "x"}, None)
-    convolved = m.conv(y, 8)
-    m.ops[1] = dataclasses.replace(m.ops[1], inputs={"Input": (y,)})
-    assert "reads 0 variables at Filter" in refused(m.model(m.op("relu", {"X": convolved}, None)))
-    m = Maker()
-    y = m.op("relu", {"X": "x"}, None)
-    m.ops[0] = dataclasses.replace(m.ops[0], inputs={"X": ("x", "x")})
+    y = m.op("relu", {"X": m.conv("x", 8)}, None)
+    m.ops[-1] = m.ops[-1].with_input("X", "x", "x")
     assert "reads 2 variables at X" in refused(m.model(y))
 
 
@@ -475,10 +514,10 @@ def test_a_name_that_the_missing_output_would_take():
 
 def test_a_filter_that_is_computed():
     m = Maker()
-    computed = m.op("relu", {"X": "x"}, None)
+    weights = m.op("relu", {"X": "x"}, None)
     y = m.conv("x", 8)
-    m.ops[-1] = m.ops[-1].with_input("Filter", computed)
-    assert f"its filter {computed!r} is no parameter of four sides" in refused(m.model(y))
+    m.ops[-1] = m.ops[-1].with_input("Filter", weights)
+    assert f"its filter {weights!r} is no parameter of four sides" in refused(m.model(y))
 
 
 def test_an_operator_that_reads_nothing():
@@ -512,6 +551,16 @@ def test_a_name_that_is_no_text():
     model = ONE_OP["relu"]()
     odd = model.program.main.with_vars(Var("\udc80", data_type=VarKind.FP32, dims=(1,)))
     assert "is not in UTF-8" in refused(PaddleModel(model.program.with_main(odd), model.params))
+
+
+def test_a_parameter_that_is_read_in_both_precisions():
+    m = Maker((-1, 8))
+    w = m.param(8)
+    y = m.binary("mul", "x", w)
+    m.op("layer_norm", {"X": y, "Scale": w, "Bias": m.param(8)}, None, "Y", epsilon=1e-5, begin_norm_axis=1)
+    model = m.model(m.ops[-1].output("Y"))
+    assert "'w0' becomes fp16, and layer_norm reads it as floats" in refused(model, Target(fp16=True))
+    assert lowered(model)
 
 
 def test_weights_of_sizes_that_no_scale_fits():

@@ -122,7 +122,7 @@ def test_paddle_reads_the_same_program_from_what_is_written(real, tmp_path, fram
         ours_var = program.main.var(var.name)
         assert (ours_var.kind, bool(ours_var.persistable)) == (var.type.type, var.persistable)
         if var.type.type == VarKind.LOD_TENSOR:
-            tensor = var.type.lod_tensor.tensor
+            tensor = var.type.dense_tensor.tensor
             assert (ours_var.data_type, ours_var.dims) == (tensor.data_type, tuple(tensor.dims))
 
 
@@ -320,7 +320,7 @@ def with_field_at_every_level(framework_pb2, data: bytes) -> bytes:
     message = framework_pb2.ProgramDesc.FromString(data)
     block = message.blocks[0]
     op, var = block.ops[1], block.vars[2]
-    for part in (var.type.lod_tensor.tensor, var.type.lod_tensor, var.type, var, op.inputs[0], op.outputs[0]):
+    for part in (var.type.dense_tensor.tensor, var.type.dense_tensor, var.type, var, op.inputs[0], op.outputs[0]):
         part.MergeFromString(NEW_FIELD)
     for part in (op.attrs[0], op, block, message.version, message):
         part.MergeFromString(NEW_FIELD)

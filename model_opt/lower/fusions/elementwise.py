@@ -34,20 +34,23 @@ def fuse_elementwise_activation(graph: Graph, target: Target) -> None:
 
     (``lite_elementwise_activation_fuse_pass``.) Not for ``op(x, x)``: a pattern's variables are different ones. opt
     keeps no parameter of an activation; the kernels take a relu6's threshold for 6 and a gelu for the exact one, so
-    others stay apart here.
+    others stay apart here. So does a constant operand in half precision: the runtime turns those of the plain operators
+    into halves when it loads a file (``WeightFP32ToFP16``), not those of the fused ones.
     """
     for kind in ("add", "sub", "mul"):
         for act_type in _ACTIVATIONS[target.place]:
             for act in graph.of_type(act_type):
-                _fuse_activation(graph, kind, act)
+                _fuse_activation(graph, kind, act, target)
 
 
-def _fuse_activation(graph: Graph, kind: str, act: LiteOp) -> None:
+def _fuse_activation(graph: Graph, kind: str, act: LiteOp, target: Target) -> None:
     x = act.input("X")
     before = graph.writer(x)
     if before is None or before.type != f"elementwise_{kind}" or graph.only_reader(x) is not act:
         return
     if before.inputs["X"] == before.inputs["Y"] or not _is_plain(act):
+        return
+    if target.fp16 and any(map(graph.is_param, before.reads)):
         return
     attrs = {**before.attrs, "act_type": text(act.type)}
     graph.remove(before, act)

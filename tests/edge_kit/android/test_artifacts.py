@@ -84,7 +84,7 @@ def test_the_users_repository_and_offline_reach_maven(tmp_path, monkeypatch):
 def test_the_projects_file_pins_everything_the_packager_uses():
     config = load_android()
     assert isinstance(config, AndroidConfig)
-    assert (config.min_sdk, config.target_sdk) == (26, 35)
+    assert (config.min_sdk, config.target_sdk) == (26, 36)
     assert config.artifacts["opencv-android"].coordinates == "org.opencv:opencv:4.11.0:aar"
     assert config.artifacts["opencv-java"].filename == "opencv-4.11.0-1.5.12.jar"
     assert set(config.lite_arch) <= set(config.abis)

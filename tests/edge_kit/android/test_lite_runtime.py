@@ -159,7 +159,7 @@ FAULTS = {
         r"100 of \d+ bytes|without sending|incomplete",
     ),
     "redirects for ever": (lambda server: server.add(PATH, b"", location=server.url(PATH)), "redirects without end"),
-    "too slow": (lambda server: server.add(PATH, release() + bytes(1 << 20), pace=0.05), "less than 20 kB a second"),
+    "too slow": (lambda server: server.add(PATH, release() + bytes(1 << 20), pace=0.07), "less than 20 kB a second"),
 }
 
 
