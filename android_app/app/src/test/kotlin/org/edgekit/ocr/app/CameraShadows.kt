@@ -16,6 +16,7 @@ import android.os.Handler
 import android.util.Size
 import android.view.TextureView
 import android.view.View
+import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.CopyOnWriteArrayList
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
@@ -86,28 +87,36 @@ class ShadowSession {
 
     @Implementation
     fun close() {
-        closed++
+        closings++
+        if (repeating.any { it.session === session }) closedSessions.add(session)
     }
 
     companion object {
         val repeating = CopyOnWriteArrayList<Asked>()
         val captures = CopyOnWriteArrayList<Asked>()
 
+        private val closedSessions = ConcurrentHashMap.newKeySet<CameraCaptureSession>()
+
+        /** Sessions of this test that were closed. One of the test before may be closed late: it does not count. */
+        val closed get() = closedSessions.size
+
+        /** How often any session was closed. */
         @Volatile
-        var closed = 0
+        var closings = 0
 
         /** Before each test. */
         fun reset() {
             repeating.clear()
             captures.clear()
-            closed = 0
+            closedSessions.clear()
+            closings = 0
         }
     }
 }
 
 /** A request that was made. */
 class Asked(
-    private val session: CameraCaptureSession,
+    internal val session: CameraCaptureSession,
     val request: CaptureRequest,
     private val callback: CameraCaptureSession.CaptureCallback?,
     private val handler: Handler?,

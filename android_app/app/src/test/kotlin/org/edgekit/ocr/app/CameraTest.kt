@@ -65,7 +65,7 @@ class CameraTest {
         if (!last.get().isDestroyed) last.pause().stop().destroy()
         // A photo that the test left on its way.
         ShadowSystemClock.advanceBy(Duration.ofSeconds(2))
-        waitFor("the end of the camera", 30) { ShadowSession.closed > 0 }
+        waitFor("the end of the camera", 30) { ShadowSession.closings > 0 }
     }
 
     private fun open(live: Boolean = false): CameraActivity {
