@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -52,3 +54,11 @@ def test_no_machine_path_or_registry_host_is_committed():
         text = path.read_text(encoding="utf-8", errors="replace")
         found += [f"{name.decode()}: {word}" for word in hosts + folders if word in text]
     assert found == []
+
+
+@pytest.mark.xdist_group("guard")
+def test_the_tests_of_a_group_share_a_worker(request):
+    """Their fixtures cost minutes. pytest-xdist and pytest must fit each other: with pytest 9.2 groups are ignored."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("one process runs all tests")
+    assert request.node.nodeid.endswith("@guard")
