@@ -176,11 +176,10 @@ def app_notes(plan: AppPlan, facts: Facts) -> tuple[str, ...]:
     )
 
 
-def _key(plan: AppPlan, code: str, *names: str, **more: str) -> dict[str, str]:
-    """Return the key of a stage: the modules of this package it runs, the artifacts it uses, and what else is given."""
-    modules = [f"edge_kit.android.{name}" for name in ("tools", "artifacts", *code.split())]
+def _key(plan: AppPlan, *names: str, **more: str) -> dict[str, str]:
+    """Return the key of a stage: its code, the artifacts it uses, and what else is given."""
     return {
-        "code": code_fingerprint("edge_kit.stages.apk", *modules),
+        "code": code_fingerprint(__name__),
         "artifacts": " ".join(plan.config.artifacts[name].sha256 for name in names),
         **more,
     }
@@ -205,7 +204,6 @@ def _resources_stage(plan: AppPlan) -> Stage:
     identity = _identity(plan)
     key = _key(
         plan,
-        "resources sdk archive",
         "android-all",
         resources=f"{folder_fingerprint(main / 'res')} {sha256_file(main / 'AndroidManifest.xml')}",
         identity=repr(identity),
@@ -234,15 +232,14 @@ def _classes_stage(plan: AppPlan) -> Stage:
             (context.out / name).write_bytes(data)
         return {name: len(data) for name, data in jars.items()}
 
-    return Stage("apk-classes", run, key=_key(plan, "sources archive", sources=sources_fingerprint()))
+    return Stage("apk-classes", run, key=_key(plan, sources=sources_fingerprint()))
 
 
 def _native_stage(plan: AppPlan) -> Stage:
     sources = ("opencv-android", "opencv-android-stl")
     lite = plan.lite if isinstance(plan.lite, LiteRuntime) else None
     compressed = plan.config.extract_native
-    key = _key(
-        plan, "native elf sdk lite archive", *sources, abis=" ".join(plan.request.abis), compressed=str(compressed),
+    key = _key(plan, *sources, abis=" ".join(plan.request.abis), compressed=str(compressed),
         lite=lite.fingerprint if lite else "",
     )  # fmt: skip
 
@@ -269,7 +266,6 @@ def _shrink_stage(plan: AppPlan) -> Stage:
     names = ("android-all", "opencv-java", "kotlin-stdlib", "asm")
     key = _key(
         plan,
-        "shrink desugar",
         *names,
         rules=f"{sha256_file(rules)} {sha256_file(PROGRAM)}",
         shrinker=" ".join(pin.sha256 for pin in plan.config.shrinker),
@@ -298,7 +294,7 @@ def _shrink_stage(plan: AppPlan) -> Stage:
 
 def _dex_stage(plan: AppPlan) -> Stage:
     newer = plan.config.newer
-    key = _key(plan, "dex api", "dx", "api", newer=" ".join(newer), min_sdk=str(plan.config.min_sdk))
+    key = _key(plan, "dx", "api", newer=" ".join(newer), min_sdk=str(plan.config.min_sdk))
 
     def run(context: StageContext) -> Facts:
         dx, api = plan.artifact("dx", context), plan.artifact("api", context)
@@ -324,7 +320,6 @@ def _assets_stage(build: BuildRequest, plan: AppPlan) -> Stage:
     version = lite.version if isinstance(lite, LiteRuntime) else None
     key = _key(
         plan,
-        "assets app_onnx",
         golden=folder_fingerprint(golden),
         images="".join(f"{name} {sha256_file(path)}\n" for name, path in images.items()),
         request=json.dumps([build.target, build.recipe, has_lite, version]),
@@ -359,7 +354,6 @@ def _assets_stage(build: BuildRequest, plan: AppPlan) -> Stage:
 def _package_stage(build: BuildRequest, plan: AppPlan) -> Stage:
     key = _key(
         plan,
-        "apk app_onnx archive axml identity native elf signing",
         key=plan.key.fingerprint,
         extract=str(plan.config.extract_native),
     )

@@ -7,7 +7,7 @@ from edge_kit.build.cache import Facts
 from edge_kit.build.fingerprint import code_fingerprint
 from edge_kit.build.graph import Stage, StageContext
 from edge_kit.spec.load import profile
-from edge_kit.stages.models import CONVERSION, PARAMETERS, PROGRAM, converter_key
+from edge_kit.stages.models import PARAMETERS, PROGRAM
 from edge_kit.stages.request import GATES, ROLES, BuildRequest
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.nb import needs_exact, read_nb
@@ -25,9 +25,9 @@ def app_models_stage(request: BuildRequest, converter: Converter) -> Stage:
     """
     before, rules = request.unquantised, profile()
     key = {
-        "converter": converter_key(converter),
+        "converter": converter.cache_key,
         "sizes": repr([declared_size(role, rules) for role in ROLES]),
-        "code": code_fingerprint("edge_kit.stages.apk_models", "edge_kit.android.app_onnx", *CONVERSION),
+        "code": code_fingerprint(__name__),
     }
 
     def run(context: StageContext) -> Facts:

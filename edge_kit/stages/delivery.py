@@ -47,7 +47,7 @@ def configure_stage(request: BuildRequest, profile: Profile, facts: RecogniserFa
         "profile": profile.name,
         "recipe": request.recipe,
         "templates": " ".join(sha256_file(path) for path in templates),
-        "code": code_fingerprint("edge_kit.stages.delivery", "edge_kit.devices", "model_opt.dictionary"),
+        "code": code_fingerprint(__name__),
     }
 
     def run(context: StageContext) -> Facts:
@@ -128,7 +128,7 @@ def _report_key(
         "images": "".join(sha256_file(image.path) for image in images),
         "gates": sha256_file(config_dir() / "gates.yaml"),
         "template": sha256_file(config_dir() / "templates" / "report.html.j2"),
-        "code": code_fingerprint("edge_kit.stages.delivery", "edge_kit.stages.apk", "edge_kit.verify"),
+        "code": code_fingerprint(__name__),
     }
 
 

@@ -23,10 +23,6 @@ from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import optimise
 from model_opt.zoo import ModelFiles, check_operators, fetch, load_zoo, open_model, with_dictionary
 
-CONVERSION = (
-    "model_opt.convert", "model_opt.lower", "model_opt.nb", "model_opt.opt_tool", "model_opt.paddle_model"
-)  # fmt: skip
-"""The code that decides the bytes of a conversion."""
 PROGRAM, PARAMETERS, DICTIONARY = "inference.pdmodel", "inference.pdiparams", "dict.txt"
 
 
@@ -78,7 +74,7 @@ def fetch_stage(role: Role, request: BuildRequest) -> Stage:
     """Return the stage that brings the model's files, and the recogniser's dictionary, into the build."""
     own = given_model(request, role)
     name = request.model(role)
-    key = {"code": code_fingerprint("edge_kit.stages.models", "model_opt.dictionary", "model_opt.zoo")}
+    key = {"code": code_fingerprint(__name__)}
     key |= {"kernels": place_of_target(request.target)}
     if own is not None:
         key |= {"own": own.fingerprint}
@@ -107,7 +103,7 @@ def fetch_stage(role: Role, request: BuildRequest) -> Stage:
 
 def optimise_stage(role: Role) -> Stage:
     """Return the stage that rewrites the fetched model's program into one with fewer operators, same results."""
-    key = {"code": code_fingerprint("model_opt.passes", "model_opt.paddle_model")}
+    key = {"code": code_fingerprint(__name__)}
 
     def run(context: StageContext) -> Facts:
         files = fetched(context.inputs, role)
@@ -124,22 +120,17 @@ def optimise_stage(role: Role) -> Stage:
     return Stage(f"optimise-{role}", run, needs=(f"fetch-{role}",), key=key)
 
 
-def converter_key(converter: Converter) -> str:
-    """Return what a stage's key says of a converter; its code stands beside it."""
-    return f"{converter.name} {converter.opt_version}"
-
-
 def convert_stage(role: Role, recipe: ModelRecipe, place: str, converter: Converter, source: str) -> Stage:
     """Return the stage that converts the model left by stage ``source`` to a canonical ``.nb`` file."""
     options = recipe.convert_options(place)
     key = {
         "options": f"{options.label} {recipe.activations}",
-        "converter": converter_key(converter),
-        "code": code_fingerprint("edge_kit.stages.models", *CONVERSION),
+        "converter": converter.cache_key,
+        "code": code_fingerprint(__name__),
     }
 
     def run(context: StageContext) -> Facts:
-        context.progress(None, f"{converter_key(converter)}, {options.label}")
+        context.progress(None, f"{converter.name} {converter.opt_version}, {options.label}")
         target = context.out / f"{role}.nb"
         folder = context.inputs[source]
         done = converter.convert(ModelPair(folder / PROGRAM, folder / PARAMETERS), options, target)

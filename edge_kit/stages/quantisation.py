@@ -17,11 +17,9 @@ from edge_kit.ocr.tensor import Float32Array
 from edge_kit.recipes import ModelRecipe, Recipe
 from edge_kit.spec import Profile
 from edge_kit.stages.models import (
-    CONVERSION,
     PARAMETERS,
     PROGRAM,
     convert_stage,
-    converter_key,
     fetch_stage,
     optimise_stage,
 )
@@ -68,10 +66,8 @@ def quantise_stage(
         "options": repr(options),
         "images": sha256_bytes(sums.encode()),
         "rules": repr(rules),
-        "converter": converter_key(converter),
-        "code": code_fingerprint(
-            "edge_kit.stages.quantisation", "edge_kit.calibration", "edge_kit.ocr", "model_opt.quantize", *CONVERSION
-        ),
+        "converter": converter.cache_key,
+        "code": code_fingerprint(__name__),
     }  # fmt: skip
 
     def run(context: StageContext) -> Facts:

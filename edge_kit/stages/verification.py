@@ -40,10 +40,6 @@ REFERENCE, ORACLE = "server", "lite_x86"
 ORACLE_PIXELS = 300_000
 """The oracle looks at images up to this detector input: Paddle Lite's x86 engine takes 1.2 kB of memory a pixel."""
 PACKAGES = ("paddlepaddle", "onnxruntime", "opencv-python", "numpy", "pyclipper")
-_CODE = (
-    "edge_kit.stages.verification", "edge_kit.verify", "edge_kit.ocr", "edge_kit.engines", "edge_kit.spec",
-    "edge_kit.stages.oracle", "model_opt.convert", "model_opt.opt_tool", "model_opt.nb", "model_opt.dictionary",
-)  # fmt: skip
 
 MakeEngine = Callable[[Role], Engine]
 
@@ -70,9 +66,9 @@ def verify_stage(request: BuildRequest, profile: Profile, images: Sequence[Named
         "profile": repr(profile),
         "gates": sha256_file(config_dir() / "gates.yaml"),
         "recipe": request.recipe,
-        "oracle": oracle.key,
+        "oracle": oracle.cache_key,
         "packages": json.dumps({name: version(name) for name in PACKAGES}),
-        "code": code_fingerprint(*_CODE),
+        "code": code_fingerprint(__name__),
     }
 
     def run(context: StageContext) -> Facts:

@@ -111,6 +111,11 @@ class Converter(Protocol):
         """The release of Paddle Lite whose runtime reads the files (``2.14rc0``)."""
         ...
 
+    @property
+    def cache_key(self) -> str:
+        """What decides the files beside the code that is imported, for the keys of caches."""
+        ...
+
     def convert(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
         """Convert ``model`` to ``out``; equal inputs give equal bytes.
 

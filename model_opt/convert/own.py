@@ -35,6 +35,11 @@ class OwnWriter:
     opt_version: str = NEWEST
     name: Literal["own"] = "own"
 
+    @property
+    def cache_key(self) -> str:
+        """The release that the files are for; see ``Converter.cache_key``."""
+        return f"own {self.opt_version}"
+
     def convert(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
         """Convert a model whose program the passes have seen; see ``Converter.convert``.
 
