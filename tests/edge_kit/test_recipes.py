@@ -3,8 +3,8 @@
 import pytest
 
 from edge_kit.devices import list_profiles
+from edge_kit.jobs.request import check_recipe, targets
 from edge_kit.recipes import RecipeError, load_recipes
-from edge_kit.stages.request import check_recipe, targets
 from edge_kit.verify.gates import load_gates
 from model_opt.errors import KitError
 

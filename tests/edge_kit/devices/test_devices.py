@@ -15,9 +15,9 @@ from edge_kit.devices import (
     load_profile,
     runtime_config,
 )
+from edge_kit.jobs.request import targets
 from edge_kit.spec import profile as spec_profile
 from edge_kit.spec.load import SpecError
-from edge_kit.stages.request import targets
 from edge_kit.verify.gates import load_gates
 from model_opt.resources import config_dir
 
@@ -119,9 +119,9 @@ def test_quotes_and_chinese_in_a_users_reason_survive(tmp_path):
     assert json.loads(render(profile))["reasons"]["threads"] == reason
 
 
-def test_no_configuration_is_written_for_a_recipe_the_device_cannot_run():
+def test_a_recipe_that_the_device_cannot_run_is_refused():
     with pytest.raises(DeviceError, match="cannot run recipe 'fp16'"):
-        render(load_profile("raspberry-pi-4"), recipe="fp16")
+        check_fit(load_profile("raspberry-pi-4"), "arm64", "fp16")
 
 
 def test_a_core_without_fp16_refuses_the_recipe_and_says_what_fits():
