@@ -15,11 +15,11 @@ from edge_kit.build.files import Json
 from edge_kit.build.manifest import Manifest
 from edge_kit.build.output import WrittenBundle, check_target, write_bundle
 from edge_kit.build.runner import Runner, StageError, running
-from edge_kit.devices import DeviceProfile, check_fit, default_profile, load_profile
+from edge_kit.devices import DeviceProfile, check_fit, load_profile
 from edge_kit.jobs.app import AppPlan, app_facts, app_notes, make_app, make_code, plan_app
 from edge_kit.jobs.layout import bundle_files, created_from, model_facts
 from edge_kit.jobs.models import images_of, make_models, recogniser_of, verify
-from edge_kit.jobs.request import BuildRequest, check_converter, check_recipe, place_of_target
+from edge_kit.jobs.request import BuildRequest, check_converter, check_recipe
 from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
 from edge_kit.spec import Profile, Spec, load_spec, profile
 from edge_kit.stages.apk.results import APK
@@ -29,6 +29,7 @@ from edge_kit.stages.oracle import Oracle, find_oracle
 from edge_kit.stages.report import Subject, write_report
 from edge_kit.stages.results import Verdict
 from edge_kit.stages.verify import PACKAGES
+from edge_kit.targets import target_of
 from edge_kit.verify.runs import Named
 from model_opt.convert import Converter, find_converter
 from model_opt.errors import KitError
@@ -66,8 +67,7 @@ def build_bundle(request: BuildRequest, on_event: OnEvent) -> WrittenBundle:
     it; the report then stands beside the output as ``<out>.failed-report.html``, and an old bundle stays as it was.
     """
     recipes = load_recipes()
-    place_of_target(request.target)
-    device = load_profile(request.device_profile) if request.device_profile else default_profile(request.target)
+    device = load_profile(request.device_profile or target_of(request.target).profile)
     if request.recipe == AUTO:
         return _smallest_that_passes(request, device, recipes, on_event)
     recipe = recipes.row(request.recipe)
@@ -77,7 +77,7 @@ def build_bundle(request: BuildRequest, on_event: OnEvent) -> WrittenBundle:
 
 def check_options(request: BuildRequest, recipe: Recipe, device: DeviceProfile) -> None:
     """Raise ``KitError`` for a recipe that the target or the device cannot run."""
-    check_recipe(recipe, request.target)
+    check_recipe(recipe, target_of(request.target))
     check_fit(device, request.target, recipe.name)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge_kit.build.runner import Runner
 from edge_kit.calibration import calibration_images
-from edge_kit.jobs.request import BuildRequest, place_of_target
+from edge_kit.jobs.request import BuildRequest
 from edge_kit.recipes import Recipe
 from edge_kit.recogniser import facts_of
 from edge_kit.settings import looks_like_path
@@ -22,6 +22,7 @@ from edge_kit.stages.oracle import Oracle
 from edge_kit.stages.quantise import quantise_model
 from edge_kit.stages.results import ROLES, Converted, Fetched, Model, Optimised, Quantised, Role, Shipped
 from edge_kit.stages.verify import verify_models
+from edge_kit.targets import target_of
 from edge_kit.verify.gates import recipe_gates
 from edge_kit.verify.regression import regression_set, user_set
 from edge_kit.verify.runs import Named
@@ -92,10 +93,10 @@ def make_models(
                     f"quantise-{role}", quantise_model,
                     role, plain[role], lines, images, rules, how.algorithm, how.options, converter,
                 )  # fmt: skip
-    place, made = place_of_target(request.target), {}
+    made = {}
     for role in ROLES:
         how, source = recipe.model(role), quantised.get(role, plain[role])
-        options = how.convert_options(place)
+        options = how.convert_options(target_of(request.target).place)
         converted = run(f"convert-{role}", convert_model, role, source, options, how.activations, converter)
         made[role] = MadeModel(fetched[role], optimised.get(role), quantised.get(role), converted)
     return made
@@ -143,4 +144,4 @@ def _given_model(request: BuildRequest, role: Role) -> ModelFiles | None:
 
 def _any_operator(request: BuildRequest) -> bool:
     """Return whether models with operators that the kit does not know are taken: Paddle Lite's x86 engine runs them."""
-    return place_of_target(request.target) == "x86"
+    return target_of(request.target).place == "x86"

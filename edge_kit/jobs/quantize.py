@@ -16,6 +16,7 @@ from edge_kit.recipes import ModelRecipe, load_recipes
 from edge_kit.spec import profile
 from edge_kit.stages.oracle import find_oracle
 from edge_kit.stages.results import ROLES, Role
+from edge_kit.targets import target_of
 from edge_kit.verify.verification import Verification
 from model_opt.convert import find_converter
 from model_opt.errors import KitError
@@ -44,7 +45,7 @@ def quantise_models(
     row = load_recipes().row(request.recipe)
     det, rec = (row.model(role) if role in roles else AS_IT_IS for role in ROLES)
     recipe = replace(row, det=det, rec=rec)
-    check_recipe(recipe, request.target)
+    check_recipe(recipe, target_of(request.target))
     if request.out.exists() and not request.out.is_dir():
         raise KitError("the output is not a folder", path=request.out, hint="give the name of a folder")
     check_converter(request)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,26 +9,9 @@ from edge_kit.android.identity import check_app_name, check_application_id, chec
 from edge_kit.recipes import Recipe
 from edge_kit.settings import DEFAULT_DET, DEFAULT_REC
 from edge_kit.stages.results import Role
+from edge_kit.targets import TARGETS, Target, target_of
 from model_opt.convert import CONVERTERS
 from model_opt.errors import KitError
-
-_PLACES: Mapping[str, tuple[str, bool]] = {
-    "arm64": ("arm", False),
-    "arm64-fp16": ("arm", True),
-    "arm64-opencl": ("opencl", False),
-    "armv7": ("arm", False),
-    "x86": ("x86", False),
-}
-"""For each target: the kernels, and whether every core of it computes in fp16."""
-
-
-_ABIS: Mapping[str, str] = {
-    "arm64": "arm64-v8a",
-    "arm64-fp16": "arm64-v8a",
-    "arm64-opencl": "arm64-v8a",
-    "armv7": "armeabi-v7a",
-}
-"""The ABI of the app for each target that has one."""
 
 
 @dataclass(frozen=True)
@@ -73,29 +55,17 @@ class BuildRequest:
         return given or (DEFAULT_DET if role == "det" else DEFAULT_REC)
 
 
-def targets() -> tuple[str, ...]:
-    """Return the names of the targets that can be built."""
-    return tuple(_PLACES)
-
-
-def place_of_target(target: str) -> str:
-    """Return the kernels a target runs: arm, opencl or x86; raise ``KitError`` for an unknown target."""
-    if target not in _PLACES:
-        raise KitError(f"unknown target {target!r}", hint=f"use one of: {', '.join(_PLACES)}")
-    return _PLACES[target][0]
-
-
-def check_recipe(recipe: Recipe, target: str) -> None:
-    """Raise ``KitError`` for an unknown target and for a recipe that it cannot run."""
-    place = place_of_target(target)
-    if place not in recipe.places:
+def check_recipe(recipe: Recipe, target: Target) -> None:
+    """Raise ``KitError`` for a recipe that the target cannot run."""
+    if target.place not in recipe.places:
+        places = " and ".join(recipe.places)
         raise KitError(
-            f"recipe {recipe.name} exists for {' and '.join(recipe.places)}, and target {target} runs on {place}",
+            f"recipe {recipe.name} exists for {places}, and target {target.name} runs on {target.place}",
             hint="choose another --recipe or --target",
         )
-    if "fp16" in (recipe.det.activations, recipe.rec.activations) and not _PLACES[target][1]:
+    if "fp16" in (recipe.det.activations, recipe.rec.activations) and not target.fp16:
         raise KitError(
-            f"recipe {recipe.name} needs a target whose cores compute in fp16 (ARMv8.2), and {target} has none",
+            f"recipe {recipe.name} needs a target whose cores compute in fp16 (ARMv8.2), and {target.name} has none",
             hint="use --target arm64-fp16, or another recipe",
         )
 
@@ -127,9 +97,8 @@ def app_request(
     ``abi`` is a list with commas. Raises ``KitError`` for options without an app, for a target without one, and for an
     id, name or version code that no Android app can have.
     """
-    place_of_target(target)
-    of_target = _ABIS.get(target)
-    if wanted is False or (wanted is None and of_target is None):
+    row = target_of(target)
+    if wanted is False or (wanted is None and not row.app):
         options = {
             "--abi": abi, "--keystore": keystore, "--lite-runtime": lite_runtime,
             "--require-lite": require_lite or None, "--application-id": application_id, "--app-name": name,
@@ -141,10 +110,10 @@ def app_request(
                 f"{', '.join(given)}: only a build with the app takes this", hint="leave it out, or use --apk"
             )
         return None
-    if of_target is None:
-        fitting = ", ".join(_ABIS)
+    if not row.app:
+        fitting = ", ".join(name for name, other in TARGETS.items() if other.app)
         raise KitError(f"there is no app for target {target}", hint=f"use --no-apk, or one of: {fitting}")
-    abis = tuple(dict.fromkeys(part.strip() for part in abi.split(","))) if abi else (of_target,)
+    abis = tuple(dict.fromkeys(part.strip() for part in abi.split(","))) if abi else (row.abi,)
     return AppRequest(
         abis,
         keystore,
