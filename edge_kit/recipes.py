@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_kit.spec.load import read_config
+from model_opt.config import read_config
 from model_opt.convert import PLACE_OF_KERNELS, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.quantize import ALGORITHMS

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from edge_kit.devices.profiles import DeviceError, DeviceProfile
 from edge_kit.spec import profile as specified
-from edge_kit.spec.load import SpecError, check_schema
+from model_opt.config import check_schema
 from model_opt.resources import config_dir
 
 
@@ -47,9 +47,7 @@ def runtime_config(
             recipe=recipe,
         )
         document = json.loads(text)
-        check_schema(document, config_dir() / "runtime_config.schema.json", path)
     except (OSError, ValueError, jinja2.TemplateError) as error:
         raise DeviceError(f"the template is broken: {error}", path=path) from error
-    except SpecError as error:
-        raise DeviceError(error.what, path=path, hint=error.hint) from error
+    check_schema(document, config_dir() / "runtime_config.schema.json", path, DeviceError)
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

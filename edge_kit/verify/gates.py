@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_kit.spec.load import read_config
+from model_opt.config import read_config
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
