@@ -6,7 +6,6 @@ others. Imports inside functions count, and importing a module runs the ``__init
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,9 +18,8 @@ from model_opt.files import sha256_bytes, sha256_file
 PACKAGES = ("edge_kit", "model_opt")
 """The kit's packages. They lie side by side, in a checkout and when installed."""
 
-_IMPORT = re.compile(
-    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]*))", re.MULTILINE
-)
+_FROM = re.compile(r"from[ \t]+([\w.]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n#]*)")
+_IMPORT = re.compile(r"import[ \t]+([^\n#(]*)")
 _NAME = re.compile(r"[\w.]+")
 
 
@@ -61,8 +59,8 @@ class SourceTree:
 def read_sources(root: Path | None = None, packages: tuple[str, ...] = PACKAGES) -> SourceTree:
     """Read the modules of ``packages`` below the folder ``root`` (default: where this kit lies); nothing is imported.
 
-    One regular expression finds the imports. It may take a line of a text for one, and then the closure is larger than
-    it must be; it misses none that this code base has, which a test holds against ``ast``.
+    Regular expressions find the imports. They may take words of a text for one, and then the closure is larger than it
+    must be; they miss none that this code base has, which a test holds against ``ast``.
     """
     root = root or Path(__file__).resolve().parents[2]
     files = dict(_files(root, packages))
@@ -75,12 +73,6 @@ def read_sources(root: Path | None = None, packages: tuple[str, ...] = PACKAGES)
     return SourceTree(modules)
 
 
-@functools.cache
-def code_fingerprint(module: str) -> str:
-    """Return the fingerprint of the code that ``module`` of this kit may run, as it is on disk at the first call."""
-    return _this_kit().fingerprint(module)
-
-
 def folder_fingerprint(folder: Path) -> str:
     """Return the SHA-256 over names and contents of the files below ``folder``.
 
@@ -88,11 +80,6 @@ def folder_fingerprint(folder: Path) -> str:
     """
     names = [name for name, _ in walk_files(folder) if "__pycache__/" not in name]
     return sha256_bytes("".join(f"{sha256_file(folder / name)} {name}\n" for name in names).encode("utf-8"))
-
-
-@functools.cache
-def _this_kit() -> SourceTree:
-    return read_sources()
 
 
 def _files(root: Path, packages: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
@@ -105,17 +92,13 @@ def _files(root: Path, packages: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
 
 
 def _imports(text: str, known: frozenset[str]) -> set[str]:
-    """Return those of ``known`` that the statements of ``text`` import, with the packages above them."""
-    found: set[str] = set()
-    for package, names, modules in _IMPORT.findall(text):
-        # What "from package import name" brings may be a module of the package or a value of it.
-        words = (
-            [package, *(f"{package}.{word}" for word in _NAME.findall(names))] if package else _NAME.findall(modules)
-        )
-        for word in words:
-            if word in known:
-                found |= {word, *_above(word)}
-    return found
+    """Return those of ``known`` that the statements of ``text`` import."""
+    found = {name for line in _IMPORT.findall(text) for name in _NAME.findall(line)}
+    for package, names in _FROM.findall(text):
+        if package in known:
+            # What "from package import name" brings may be a module of the package or a value of it.
+            found |= {package, *(f"{package}.{name}" for name in _NAME.findall(names))}
+    return found & known
 
 
 def _above(name: str) -> set[str]:

@@ -122,15 +122,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the shipped files pass: a sentence for each failed gate, the images that moved most, and a report where
+    """What the gates say: a sentence for each failed gate, the images that moved most, and a report where
     a build may end here.
     """
 
     failed: tuple[str, ...]
     worst: tuple[str, ...]
     report: SealedFile | None
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate passed."""
-        return self.report is None
