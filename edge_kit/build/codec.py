@@ -91,13 +91,13 @@ def promises_in(value: object) -> Iterator[Promise]:
             yield from promises_in(item)
 
 
-def kept(value: _T, result_of: Callable[[str], object]) -> _T:
+def resolve(value: _T, result_of: Callable[[str], object]) -> _T:
     """Return ``value`` with the result of its stage in the place of each promise."""
     if isinstance(value, Promise):
         return result_of(value.stage)  # type: ignore[return-value]
     if next(promises_in(value), None) is None:
         return value
-    parts = {name: kept(item, result_of) for name, item in _parts(value).items()}
+    parts = {name: resolve(item, result_of) for name, item in _parts(value).items()}
     if isinstance(value, Mapping):
         return parts  # type: ignore[return-value]
     return tuple(parts.values()) if isinstance(value, (tuple, list)) else dataclasses.replace(value, **parts)  # type: ignore

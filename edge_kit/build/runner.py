@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_type_hints
 
 from edge_kit.build.cache import StageCache, StageResult, content_key
-from edge_kit.build.codec import Promise, decode, encode, kept, key_of, promises_in
+from edge_kit.build.codec import Promise, decode, encode, key_of, promises_in, resolve
 from edge_kit.build.disk import disk_error
 from edge_kit.build.events import (
     Event,
@@ -130,7 +130,7 @@ class Runner:
         for needed in promises_in(promise):
             while needed.stage not in self._results:
                 self._work()
-        return kept(promise, self._value)
+        return resolve(promise, self._value)
 
     def close(self) -> None:
         """Ask running stages to stop and wait for them."""
@@ -192,7 +192,7 @@ class Runner:
 
         def fill(out: Path) -> Json:
             check_stop()
-            arguments, options = kept((call.arguments, call.options), self._value)
+            arguments, options = resolve((call.arguments, call.options), self._value)
             return encode(call.function(StageContext(out, progress), *arguments, **options), out)
 
         result, by_another = self._cache.make(call.name, key, fill, check_stop)

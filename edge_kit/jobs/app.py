@@ -15,7 +15,7 @@ from edge_kit.android.signing import SigningKey, debug_key, release_key
 from edge_kit.android.sources import APP, sources_dir
 from edge_kit.android.tools import java_home, require_tools
 from edge_kit.build.runner import Runner, StageError
-from edge_kit.jobs.models import MadeModel, images_of
+from edge_kit.jobs.models import BuiltModel, images_of
 from edge_kit.jobs.request import AppRequest, BuildRequest
 from edge_kit.spec import profile
 from edge_kit.stages.apk.artifacts import Artifacts
@@ -145,7 +145,7 @@ def make_app(
     request: BuildRequest,
     app: AppPlan,
     code: AppCode,
-    models: Mapping[Role, MadeModel],
+    models: Mapping[Role, BuiltModel],
     configured: Configured,
     verification: Verification,
     converter: Converter,

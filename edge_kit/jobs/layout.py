@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_kit.build.files import Json, SealedFile
 from edge_kit.devices import DeviceProfile
-from edge_kit.jobs.models import MadeModel
+from edge_kit.jobs.models import BuiltModel
 from edge_kit.spec import Profile, export_json, load_spec
 from edge_kit.stages.configure import LABELS, RUNTIME, SPEC
 from edge_kit.stages.report import REPORT
@@ -17,7 +17,7 @@ from model_opt.files import sha256_bytes, sha256_file
 from model_opt.resources import config_dir
 
 
-def bundle_files(models: Mapping[Role, MadeModel], configured: Configured, report: Report) -> dict[str, SealedFile]:
+def bundle_files(models: Mapping[Role, BuiltModel], configured: Configured, report: Report) -> dict[str, SealedFile]:
     """Return the files of a bundle by their names in it, without the app."""
     return {
         **{f"models/{role}.nb": model.converted.nb for role, model in models.items()},
@@ -34,7 +34,7 @@ def source_files(fetched: Fetched) -> dict[str, SealedFile]:
     return files if fetched.dictionary is None else {**files, DICTIONARY: fetched.dictionary}
 
 
-def created_from(models: Mapping[Role, MadeModel], rules: Profile, device: DeviceProfile) -> dict[str, dict[str, Any]]:
+def created_from(models: Mapping[Role, BuiltModel], rules: Profile, device: DeviceProfile) -> dict[str, dict[str, Any]]:
     """Return what the manifest says of the bundle's sources."""
     spec = export_json(load_spec())
     sources = {
@@ -50,7 +50,7 @@ def created_from(models: Mapping[Role, MadeModel], rules: Profile, device: Devic
     }
 
 
-def model_facts(role: Role, model: MadeModel) -> dict[str, Json]:
+def model_facts(role: Role, model: BuiltModel) -> dict[str, Json]:
     """Return what the manifest says of a model: the converted file, and what was done to it before."""
     converted, optimised, quantised = model.converted, model.optimised, model.quantised
     return {

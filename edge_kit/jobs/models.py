@@ -33,7 +33,7 @@ from model_opt.zoo import ModelFiles, check_operators, load_zoo, open_model
 
 
 @dataclass(frozen=True)
-class MadeModel:
+class BuiltModel:
     """What a build makes of one model; None for a step that it leaves out."""
 
     fetched: Fetched
@@ -77,7 +77,7 @@ def fetch_models(run: Runner, request: BuildRequest) -> dict[Role, Fetched]:
 
 def make_models(
     run: Runner, request: BuildRequest, recipe: Recipe, rules: Profile, converter: Converter
-) -> dict[Role, MadeModel]:
+) -> dict[Role, BuiltModel]:
     """Plan the stages from the source to the ``.nb`` files; calibration once, and only where an algorithm looks."""
     fetched = fetch_models(run, request)
     optimised = {role: run(f"optimise-{role}", optimise_model, fetched[role]) for role in ROLES if request.optimise}
@@ -98,7 +98,7 @@ def make_models(
         how, source = recipe.model(role), quantised.get(role, plain[role])
         options = how.convert_options(target_of(request.target).place)
         converted = run(f"convert-{role}", convert_model, role, source, options, how.activations, converter)
-        made[role] = MadeModel(fetched[role], optimised.get(role), quantised.get(role), converted)
+        made[role] = BuiltModel(fetched[role], optimised.get(role), quantised.get(role), converted)
     return made
 
 

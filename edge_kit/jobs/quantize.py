@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_kit.build.cache import default_cache
 from edge_kit.build.events import OnEvent
 from edge_kit.build.runner import running
-from edge_kit.jobs.models import MadeModel, images_of, make_models, recogniser_of, verify
+from edge_kit.jobs.models import BuiltModel, images_of, make_models, recogniser_of, verify
 from edge_kit.jobs.request import BuildRequest, check_converter, check_recipe
 from edge_kit.recipes import ModelRecipe, load_recipes
 from edge_kit.spec import profile
@@ -30,7 +30,7 @@ class WrittenModel:
     """A file that was written, and the model in it."""
 
     path: Path
-    model: MadeModel
+    model: BuiltModel
 
 
 def quantise_models(
@@ -62,7 +62,7 @@ def quantise_models(
         return tuple(_write(request, role, models[role], verification) for role in wanted), verification
 
 
-def _write(request: BuildRequest, role: Role, model: MadeModel, verification: Verification) -> WrittenModel:
+def _write(request: BuildRequest, role: Role, model: BuiltModel, verification: Verification) -> WrittenModel:
     """Write the file of ``role`` and its notes."""
     quantised = model.quantised
     notes = {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_kit.build.codec import Promise, decode, encode, kept, key_of, promises_in
+from edge_kit.build.codec import Promise, decode, encode, key_of, promises_in, resolve
 from edge_kit.build.files import json_bytes, parse_json
 from model_opt.errors import KitError
 
@@ -120,6 +120,6 @@ def test_a_cache_key_says_what_of_an_object_counts() -> None:
 def test_promises_are_found_and_replaced_wherever_they_stand() -> None:
     value: Any = {"a": (Promise("x"), [Part(Promise("y"), 1.0)]), "b": Part("z", 2.0)}  # type: ignore[arg-type]
     assert [promise.stage for promise in promises_in(value)] == ["x", "y"]
-    found = kept(value, lambda stage: stage.upper())
+    found = resolve(value, lambda stage: stage.upper())
     assert found == {"a": ("X", (Part("Y", 1.0),)), "b": Part("z", 2.0)}
     assert found["b"] is value["b"]
