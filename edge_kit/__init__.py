@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from edge_kit.api import create_pipeline
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "create_pipeline"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the pipeline API on first use: importing the package alone stays cheap."""
+    """Load the pipeline API on first use: importing the package alone stays cheap, and depends on nothing."""
     if name == "create_pipeline":
-        from edge_kit.api import create_pipeline
-
-        return create_pipeline
+        return importlib.import_module("edge_kit.api").create_pipeline
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

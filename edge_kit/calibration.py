@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_kit.ocr.boxes import Boxes
+from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import SUFFIXES, read_image
-from edge_kit.ocr.pipeline import OcrPipeline, Runs
+from edge_kit.ocr.steps import detect, line_input
 from edge_kit.ocr.tensor import Float32Array, Run
 from edge_kit.spec import Profile
 from model_opt.errors import KitError
@@ -19,11 +21,10 @@ _HINT = "give a folder of twenty or more pictures with text, like those that the
 
 
 @dataclass(frozen=True)
-class CalibrationInputs:
-    """The detector's inputs, one an image, and the recogniser's, one a line; float32 NCHW, batch 1."""
+class Calibration:
+    """The boxes of the lines on each calibration image, in the order of the images."""
 
-    det: tuple[Float32Array, ...]
-    rec: tuple[Float32Array, ...]
+    boxes: tuple[Boxes, ...]
 
 
 def calibration_images(folder: Path | None) -> tuple[Path, ...]:
@@ -41,30 +42,41 @@ def calibration_images(folder: Path | None) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def calibration_inputs(
-    images: Sequence[Path], detect: Run, rules: Profile, most_lines: int, progress: Progress
-) -> CalibrationInputs:
-    """Return what det and rec see of the images by ``rules``, lines cut by the boxes of the detector ``detect``.
+def find_lines(images: Sequence[Path], detector: Run, rules: Profile, progress: Progress) -> Calibration:
+    """Return where the detector finds lines by ``rules``.
 
-    Of more than ``most_lines`` lines, as many are taken at equal steps through all. Raises ``KitError`` for an image
-    that cannot be read, and when no line is found on any image.
+    Raises ``KitError`` for an image that cannot be read, and when no line is found on any image.
     """
-    # The pipeline cuts lines; its recogniser is never asked.
-    pipeline = OcrPipeline(rules, Runs(detect, (detect,)), ())
-    det: list[Float32Array] = []
-    rec: list[Float32Array] = []
+    boxes: list[Boxes] = []
     for position, path in enumerate(images):
         progress(position / len(images), path.name)
-        image = read_image(path)
-        det.append(pipeline.det_input(image))
-        rec += [pipeline.line_input(image, box) for box in pipeline.detect(image).dt_polys]
-    pipeline.close()
-    if not rec:
+        boxes.append(detect(read_image(path), detector, rules).dt_polys)
+    if not any(map(len, boxes)):
         raise KitError(
             f"the detector finds no text on any of the {len(images)} calibration images",
             path=images[0].parent,
             hint=_HINT,
         )
-    if len(rec) > most_lines:
-        rec = [rec[i * len(rec) // most_lines] for i in range(most_lines)]
-    return CalibrationInputs(tuple(det), tuple(rec))
+    return Calibration(tuple(boxes))
+
+
+def det_inputs(images: Sequence[Path], rules: Profile) -> tuple[Float32Array, ...]:
+    """Return the detector's inputs, one an image: float32 NCHW, batch 1."""
+    return tuple(detection_input(read_image(path), rules.detection) for path in images)
+
+
+def rec_inputs(
+    images: Sequence[Path], calibration: Calibration, rules: Profile, max_lines: int
+) -> tuple[Float32Array, ...]:
+    """Return the recogniser's inputs, one a line: float32 NCHW, batch 1.
+
+    Of more than ``max_lines`` lines, as many are taken at equal steps through all.
+    """
+    lines = [(page, box) for page, boxes in enumerate(calibration.boxes) for box in boxes]
+    if len(lines) > max_lines:
+        lines = [lines[i * len(lines) // max_lines] for i in range(max_lines)]
+    found: list[Float32Array] = []
+    for page, path in enumerate(images):
+        image = read_image(path)
+        found += [line_input(image, box, rules) for at, box in lines if at == page]
+    return tuple(found)

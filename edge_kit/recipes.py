@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_kit.spec.load import read_config
-from model_opt.convert import ConvertOptions
+from model_opt.config import read_config
+from model_opt.convert import PLACE_OF_KERNELS, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.quantize import ALGORITHMS
 from model_opt.resources import config_dir
@@ -16,7 +16,6 @@ from model_opt.resources import config_dir
 AUTO = "auto"
 """Asks for the first recipe of ``Recipes.auto`` that the device can run and whose gates pass."""
 
-_PLACES: Mapping[str, Literal["arm", "opencl,arm", "x86"]] = {"arm": "arm", "opencl": "opencl,arm", "x86": "x86"}
 _WEIGHT_BITS: Mapping[str, Literal[8, 16]] = {"int8": 8, "int16": 16}
 
 
@@ -37,7 +36,7 @@ class ModelRecipe:
         """Return what the converter is asked for, with kernels for ``place`` (arm, opencl or x86)."""
         # A static int8 model says so in its own operators.
         bits = _WEIGHT_BITS.get(self.weights) if self.activations == "fp32" else None
-        return ConvertOptions(_PLACES[place], fp16=self.activations == "fp16", weight_bits=bits)
+        return ConvertOptions(PLACE_OF_KERNELS[place], fp16=self.activations == "fp16", weight_bits=bits)
 
 
 @dataclass(frozen=True)

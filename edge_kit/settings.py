@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from edge_kit.spec.load import read_yaml
+from model_opt.config import read_yaml
 from model_opt.errors import KitError
 from model_opt.machine import available_cores
 

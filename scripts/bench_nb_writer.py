@@ -29,12 +29,11 @@ from lower_random import random_program  # noqa: E402
 from opt_oracle import OptGaveUp, Oracle  # noqa: E402
 
 from edge_kit.build.cache import default_cache  # noqa: E402
-from edge_kit.build.graph import run_stages  # noqa: E402
+from edge_kit.build.runner import running  # noqa: E402
+from edge_kit.jobs.models import make_models  # noqa: E402
+from edge_kit.jobs.request import BuildRequest  # noqa: E402
 from edge_kit.recipes import load_recipes  # noqa: E402
 from edge_kit.spec import profile  # noqa: E402
-from edge_kit.stages.models import PARAMETERS, PROGRAM  # noqa: E402
-from edge_kit.stages.quantisation import model_stages  # noqa: E402
-from edge_kit.stages.request import BuildRequest  # noqa: E402
 from model_opt.convert import OwnWriter  # noqa: E402
 from model_opt.lower import LowerError, Target, lower, source_of  # noqa: E402
 from model_opt.nb import share_equal_parts  # noqa: E402
@@ -114,15 +113,11 @@ def program_of(name: str) -> PaddleModel:
     if not more or more[0] == "int8":
         return plain_program(name)
     request = BuildRequest(TARGETS[more[0]], more[0], Path("nowhere"), jobs=1)
-    stages = [
-        stage
-        for stage in model_stages(request, load_recipes().row(more[0]), profile(), OwnWriter())
-        if stage.name in ("fetch-det", "optimise-det", f"fetch-{role}", f"optimise-{role}", f"quantise-{role}")
-    ]
-    cache = default_cache()
-    with cache.in_use():
-        folder = run_stages(stages, cache, jobs=1, on_event=lambda event: None)[f"quantise-{role}"].folder
-        return read_model(folder / PROGRAM, folder / PARAMETERS)
+    with running(default_cache(), jobs=1, on_event=lambda event: None) as run:
+        made = make_models(run, request, load_recipes().row(more[0]), profile(), OwnWriter())
+        found = run.result(made["det" if role == "det" else "rec"].quantised)
+        assert found is not None, f"recipe {more[0]} does nothing to {role}"
+        return read_model(found.pdmodel, found.pdiparams)
 
 
 def compare_random(count: int, first: int, oracle: Oracle) -> bool:

@@ -22,13 +22,13 @@ from typing import Any
 from edge_kit.api import create_pipeline
 from edge_kit.engines.base import EngineOptions
 from edge_kit.engines.nb import ExactNbEngine, open_nb
+from edge_kit.jobs import build as job
+from edge_kit.jobs.request import BuildRequest
 from edge_kit.ocr.image import read_image
-from edge_kit.ocr.pipeline import OcrPipeline, Runs
+from edge_kit.ocr.steps import detect
 from edge_kit.ocr.tensor import Float32Array
 from edge_kit.recipes import load_recipes, without_algorithms
 from edge_kit.spec import profile
-from edge_kit.stages import job
-from edge_kit.stages.request import BuildRequest
 from edge_kit.verify.bundles import compare_bundles, comparison_svg
 from edge_kit.verify.metrics import TextAgreement, mask_flips
 from edge_kit.verify.regression import regression_set
@@ -75,9 +75,8 @@ def faint_map(bundle: Path) -> Float32Array:
     engine = open_nb(bundle / "models" / "det.nb", EngineOptions(threads=1))
     run = engine.compute if isinstance(engine, ExactNbEngine) else engine.run
     try:
-        pipeline = OcrPipeline(profile(), Runs(run, (run,)), ())
         image = next(image for image in regression_set() if image.name == FAINT)
-        return pipeline.detect(read_image(image.path)).prob_map
+        return detect(read_image(image.path), run, profile()).prob_map
     finally:
         engine.close()
 

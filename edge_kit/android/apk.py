@@ -7,7 +7,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_kit.android.app_onnx import check_declared
@@ -17,34 +16,13 @@ from edge_kit.android.errors import ApkFault
 from edge_kit.android.identity import check_application_id
 from edge_kit.android.lite import JNI
 from edge_kit.android.native import check_libraries
+from edge_kit.android.summary import ApkSummary, Parts
 
 _STORED_KINDS = (".arsc", ".png", ".jpg", ".webp")
 _SIGNING_MAGIC = b"APK Sig Block 42"
 _SCHEMES: Mapping[int, str] = {0x7109871A: "v2", 0xF05368C0: "v3"}
 _MODELS = "assets/bundle/models/"
 _COMPONENTS = ("activity", "activity-alias", "service", "receiver", "provider")
-
-Parts = Mapping[str, Mapping[str, int]]
-
-
-@dataclass(frozen=True)
-class ApkSummary:
-    """What an APK says and holds. ``files`` are the uncompressed lengths; ``parts`` the bytes in the APK by part."""
-
-    package: str
-    version_code: int
-    version_name: str
-    min_sdk: int
-    target_sdk: int
-    permissions: tuple[str, ...]
-    exported: tuple[str, ...]
-    openings: tuple[str, ...]
-    """Ways by which the app's files may leave it that are not the user's: exported providers, backups."""
-    debuggable: bool
-    extract_native: bool
-    abis: tuple[str, ...]
-    schemes: tuple[str, ...]
-    parts: Parts = field(hash=False)
 
 
 def assemble(

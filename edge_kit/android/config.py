@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_kit.android.errors import AndroidError
-from edge_kit.spec.load import read_config
+from model_opt.config import read_config
 from model_opt.resources import config_dir
 
 

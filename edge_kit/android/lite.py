@@ -52,7 +52,7 @@ class LiteRuntime:
     version: str | None
 
     @property
-    def fingerprint(self) -> str:
+    def cache_key(self) -> str:
         """One sum over jar and libraries."""
         sums = [sha256_bytes(self.jar), *(f"{abi} {sha256_bytes(so)}" for abi, so in sorted(self.libraries.items()))]
         return sha256_bytes("\n".join(sums).encode())

@@ -27,7 +27,7 @@ class SigningKey:
     debug: bool
 
     @property
-    def fingerprint(self) -> str:
+    def cache_key(self) -> str:
         """What a signature depends on, for keys of a cache: the sum of the store's bytes and the chosen alias."""
         return f"{sha256_file(self.store)} {'' if self.debug else os.environ.get(KEY_ALIAS, '')}"
 

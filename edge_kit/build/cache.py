@@ -3,7 +3,7 @@
 Layout below the cache folder (``resources.cache_dir() / "stages"``)::
 
     <key>/out/...        what the stage wrote
-    <key>/facts.json     what it reported
+    <key>/result.json    what it returned, as JSON
     <key>/digest.json    length and SHA-256 of every file above; its time of change is the time of last use
     .tmp-<pid>-<random>/ a result being made; renamed to <key> when complete
     .locks/<key>         one builder per key
@@ -29,7 +29,6 @@ from edge_kit.build.disk import disk_error, shared_lock, sole_lock, sole_lock_if
 from edge_kit.build.files import (
     FileSum,
     Json,
-    SealedFile,
     is_plain,
     json_bytes,
     name_fault,
@@ -40,7 +39,7 @@ from model_opt.errors import KitError
 from model_opt.files import sha256_bytes, sha256_file
 from model_opt.resources import cache_dir
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout above; part of every key, so a new layout never meets old entries."""
 
 CACHE_BYTES = 4 << 30
@@ -48,29 +47,17 @@ CACHE_BYTES = 4 << 30
 last forty or so different builds, and is small beside the disk of a machine that builds Android apps."""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-Facts = Mapping[str, Json]
-"""What a stage reports about its work: a JSON object."""
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """A finished stage: the folder with its files, their sums, its facts, and one digest over all of it."""
+    """A finished stage: the folder with its files, what it returned as JSON, and one digest over all of it."""
 
     name: str
     key: str
     folder: Path
-    files: Mapping[str, FileSum]
-    facts: Facts
+    value: Json
     digest: str
-
-    def sealed(self, name: str) -> SealedFile:
-        """Return the file ``name`` of this result with the sum it must have; ``KitError`` when there is none."""
-        if name not in self.files:
-            raise KitError(
-                f"stage {self.name!r} made no file {name!r}",
-                hint="it made: " + (", ".join(sorted(self.files)) or "nothing"),
-            )
-        return SealedFile(self.folder / name, self.files[name])
 
 
 @dataclass(frozen=True)
@@ -81,8 +68,8 @@ class Pruned:
     bytes: int
 
 
-def content_key(name: str, key: Mapping[str, str], needs: Mapping[str, str]) -> str:
-    """Return the key of a stage's result: SHA-256 over its name, its parameters and its inputs' digests.
+def content_key(name: str, key: Mapping[str, Json], needs: Mapping[str, str]) -> str:
+    """Return the key of a stage's result: SHA-256 over its name, its code and arguments, and its inputs' digests.
 
     Using the digests of what the needed stages made, not their keys, lets the build stop early: when a stage
     runs again and makes the same bytes, everything behind it is still cached.
@@ -124,11 +111,11 @@ class StageCache:
         return found
 
     def make(
-        self, name: str, key: str, fill: Callable[[Path], Facts], waiting: Callable[[], None]
+        self, name: str, key: str, fill: Callable[[Path], Json], waiting: Callable[[], None]
     ) -> tuple[StageResult, bool]:
         """Return the result under ``key`` and whether another build had made it meanwhile.
 
-        Otherwise ``fill`` writes the files into a fresh folder and returns the facts; the result appears under
+        Otherwise ``fill`` writes the files into a fresh folder and returns the result's value; the result appears under
         its key in one step. A damaged entry is dropped first. ``waiting`` is called while another build works
         on the same key and ends the wait by raising. When anything raises, nothing is left.
         """
@@ -208,9 +195,9 @@ def default_cache() -> StageCache:
     return StageCache(cache_dir() / "stages")
 
 
-def _fill(folder: Path, name: str, key: str, fill: Callable[[Path], Facts]) -> None:
+def _fill(folder: Path, name: str, key: str, fill: Callable[[Path], Json]) -> None:
     out = folder / "out"
-    facts = json_bytes(dict(fill(out)), what=f"the facts of stage {name!r}")
+    value = json_bytes(fill(out), what=f"the result of stage {name!r}")
     files: dict[str, Json] = {}
     for file, status in walk_files(out):
         fault = "is a link or no regular file" if not is_plain(status) else name_fault(file)
@@ -221,8 +208,8 @@ def _fill(folder: Path, name: str, key: str, fill: Callable[[Path], Facts]) -> N
             )
         files[file] = {"sha256": sha256_file(out / file), "bytes": status.st_size}
         (out / file).chmod(status.st_mode & 0o555)  # a later stage must not write into its inputs
-    (folder / "facts.json").write_bytes(facts)
-    digest: Json = {"stage": name, "key": key, "files": files, "facts": sha256_bytes(facts)}
+    (folder / "result.json").write_bytes(value)
+    digest: Json = {"stage": name, "key": key, "files": files, "result": sha256_bytes(value)}
     (folder / "digest.json").write_bytes(json_bytes(digest, what=f"the digest of stage {name!r}"))
 
 
@@ -238,17 +225,16 @@ def _read_entry(folder: Path, name: str, key: str) -> StageResult:
         files[file] = FileSum(sha256_file(folder / "out" / file), status.st_size)
     if digest.get("files") != {file: {"sha256": s.sha256, "bytes": s.bytes} for file, s in files.items()}:
         raise ValueError("the files are not those of the digest")
-    text = (folder / "facts.json").read_bytes()
-    facts = parse_json(text)
-    if sha256_bytes(text) != digest.get("facts") or not isinstance(facts, dict):
-        raise ValueError("the facts are not those of the digest")
-    return StageResult(name, key, folder / "out", files, cast("Facts", facts), _digest(files, text))
+    text = (folder / "result.json").read_bytes()
+    if sha256_bytes(text) != digest.get("result"):
+        raise ValueError("the result is not that of the digest")
+    return StageResult(name, key, folder / "out", cast("Json", parse_json(text)), _digest(files, text))
 
 
-def _digest(files: Mapping[str, FileSum], facts: bytes) -> str:
+def _digest(files: Mapping[str, FileSum], value: bytes) -> str:
     """Sum up what a stage made, whatever its key was."""
     lines = [f"{s.sha256} {s.bytes} {file}\n" for file, s in sorted(files.items())]
-    return sha256_bytes("".join([sha256_bytes(facts), "\n", *lines]).encode("utf-8"))
+    return sha256_bytes("".join([sha256_bytes(value), "\n", *lines]).encode("utf-8"))
 
 
 def _touch(folder: Path) -> None:

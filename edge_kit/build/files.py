@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from model_opt.errors import KitError
+from model_opt.files import sha256_file
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """A value that JSON can hold."""
@@ -30,6 +31,16 @@ class SealedFile:
 
     path: Path
     sum: FileSum
+
+    @classmethod
+    def of(cls, path: Path) -> SealedFile:
+        """Return the file at ``path`` with the sum that it has now."""
+        return cls(path, FileSum(sha256_file(path), path.stat().st_size))
+
+    @property
+    def cache_key(self) -> str:
+        """What a stage that is given the file depends on: its content, not its place."""
+        return self.sum.sha256
 
 
 def name_fault(name: str) -> str | None:

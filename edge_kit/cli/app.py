@@ -101,7 +101,7 @@ def build(
 ) -> None:
     """Fetch, optimise, convert, verify, configure, report, and package the app: one bundle with proof."""
     from edge_kit.cli.build import run_build
-    from edge_kit.stages.request import BuildRequest, app_request
+    from edge_kit.jobs.request import BuildRequest, app_request
 
     request = BuildRequest(
         target=target,
@@ -144,7 +144,8 @@ def quantize(
     The model of the other role stays in fp32 meanwhile.
     """
     from edge_kit.cli.quantize import run_quantize
-    from edge_kit.stages.request import ROLES, BuildRequest
+    from edge_kit.jobs.request import BuildRequest
+    from edge_kit.stages.results import ROLES
 
     given = {"det": det_model, "rec": rec_model}
     roles = [role for role in ROLES if given[role]] or list(ROLES)
@@ -221,7 +222,7 @@ def verify(
 
         raise typer.Exit(run_device_verify(DeviceRequest(bundle, device, apk, report, timeout)))
     from edge_kit.cli.build import run_verify
-    from edge_kit.stages.recheck import Sources
+    from edge_kit.jobs.verify import Sources
 
     sources = Sources(det_model, rec_model, rec_dict, images, offline)
     raise typer.Exit(run_verify(bundle, sources))

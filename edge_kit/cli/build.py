@@ -26,15 +26,15 @@ from edge_kit.build.events import (
 )
 from edge_kit.build.manifest import MANIFEST_NAME, Manifest, check_bundle
 from edge_kit.cli.render import console, size, table
-from edge_kit.stages.request import BuildRequest
+from edge_kit.jobs.request import BuildRequest
 
 if TYPE_CHECKING:
-    from edge_kit.stages.recheck import Sources
+    from edge_kit.jobs.verify import Sources
 
 
 def run_build(request: BuildRequest, *, json_events: bool) -> int:
     """Build a bundle; print events as JSON lines, or progress on a terminal and a summary."""
-    from edge_kit.stages.job import build_bundle
+    from edge_kit.jobs.build import build_bundle
 
     with listener(json_events) as listen:
         written = build_bundle(request, listen)
@@ -45,7 +45,7 @@ def run_build(request: BuildRequest, *, json_events: bool) -> int:
 
 def run_verify(bundle: Path, sources: Sources) -> int:
     """Check every sum of a bundle, then run its gates again; return 1 when something does not hold."""
-    from edge_kit.stages.recheck import recheck
+    from edge_kit.jobs.verify import recheck
 
     verdicts = check_bundle(bundle)
     bad = [(v.status, v.path) for v in verdicts if v.status != "ok"]
@@ -56,9 +56,9 @@ def run_verify(bundle: Path, sources: Sources) -> int:
     out.print(f"{len(verdicts)} files are what the manifest says")
     with listener(False) as listen:
         found = recheck(bundle, sources, listen)
-    for drawn in _gates(found):
+    for drawn in _gates(found.to_dict()):
         out.print(drawn)
-    return 0 if found["passed"] else 1
+    return 0 if found.passed else 1
 
 
 @contextmanager

@@ -6,30 +6,30 @@ from typing import TYPE_CHECKING
 
 from edge_kit.cli.build import gate_table, listener
 from edge_kit.cli.render import console, size, table, write_json
+from edge_kit.jobs.quantize import quantise_models
+from edge_kit.jobs.request import BuildRequest
 from edge_kit.recipes import load_recipes
-from edge_kit.stages.quantise_job import quantise_models
-from edge_kit.stages.request import BuildRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_kit.stages.request import Role
+    from edge_kit.stages.results import Role
 
 
 def run_quantize(request: BuildRequest, roles: Sequence[Role]) -> int:
     """Quantise models and print what came of it; return 1 when a gate failed and nothing was written."""
     with listener(False) as listen:
-        done = quantise_models(request, roles, listen)
+        written, verification = quantise_models(request, roles, listen)
     out = console()
-    verification = done.verification
-    title = f"recipe {request.recipe} on {' and '.join(roles)}, against {verification['reference']}"
-    out.print(gate_table(f"{title} on {verification['images']} images", verification["gates"]))
-    for file in done.files:
-        totals = ", ".join(f"{name} {value}" for name, value in file.totals.items())
-        out.print(f"{file.path}: {size(file.nbytes)}{f' ({totals})' if totals else ''}", markup=False)
-    if not done.files:
+    title = f"recipe {request.recipe} on {' and '.join(roles)}, against {verification.reference}"
+    out.print(gate_table(f"{title} on {verification.images} images", verification.to_dict()["gates"]))
+    for file in written:
+        quantised, nbytes = file.model.quantised, file.model.converted.nb.sum.bytes
+        totals = ", ".join(f"{name} {value}" for name, value in (quantised.totals if quantised else {}).items())
+        out.print(f"{file.path}: {size(nbytes)}{f' ({totals})' if totals else ''}", markup=False)
+    if not written:
         out.print("a gate failed, nothing was written (--allow-failed-gates writes it all the same)")
-    return 0 if verification["passed"] or done.files else 1
+    return 0 if verification.passed or written else 1
 
 
 def run_list(*, as_json: bool) -> None:

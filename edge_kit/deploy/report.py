@@ -12,8 +12,9 @@ import numpy as np
 
 from edge_kit.build.files import parse_json
 from edge_kit.deploy.adb import DeployError
-from edge_kit.spec.load import SpecError, check_schema
 from edge_kit.verify.compare import ImageRun
+from model_opt.config import check_schema
+from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
 _PER_ROUND = ("det_ms", "rec_ms", "total_ms", "thermal", "hidden")
@@ -100,7 +101,7 @@ def read_document(data: bytes, path: Path) -> Mapping[str, Any]:
         check_schema(document, config_dir() / "selftest_report.schema.json", path)
     except ValueError as error:
         raise DeployError(f"the app's report is no JSON: {error}", path=path, hint=_HINT) from error
-    except SpecError as error:
+    except KitError as error:
         raise DeployError(f"the app's report is not as agreed: {error.what}", path=path, hint=_HINT) from error
     return document  # type: ignore[return-value]  # the schema says that it is a mapping
 

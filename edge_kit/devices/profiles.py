@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_kit.spec.load import read_config
+from edge_kit.targets import target_of
+from model_opt.config import read_config
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
 SettingValue = bool | int | str | tuple[str, ...]
-
-DEFAULTS: Mapping[str, str] = {
-    "arm64": "generic-arm64",
-    "arm64-fp16": "arm64-fp16",
-    "arm64-opencl": "arm64-opencl-adreno",
-    "armv7": "armv7",
-    "x86": "x86",
-}
-"""The profile of each target where the user names none."""
-
-_ABIS: Mapping[str, str] = {
-    "arm64": "arm64-v8a",
-    "arm64-fp16": "arm64-v8a",
-    "arm64-opencl": "arm64-v8a",
-    "armv7": "armeabi-v7a",
-    "x86": "x86_64",
-}
 
 
 class DeviceError(KitError):
@@ -88,10 +72,8 @@ def load_profile(name: str) -> DeviceProfile:
 
 
 def default_profile(target: str) -> DeviceProfile:
-    """Return the profile of a target where none is named; ``DeviceError`` for an unknown target."""
-    if target not in DEFAULTS:
-        raise DeviceError(f"unknown target {target!r}", hint=f"use one of: {', '.join(DEFAULTS)}")
-    return load_profile(DEFAULTS[target])
+    """Return the profile of a target where none is named; ``KitError`` for an unknown target."""
+    return load_profile(target_of(target).profile)
 
 
 def check_fit(profile: DeviceProfile, target: str, recipe: str) -> None:
@@ -131,20 +113,20 @@ def _value(raw: Any) -> SettingValue:
 
 def _contradictions(profile: DeviceProfile) -> Iterator[tuple[str, str]]:
     """Yield settings that cannot hold together, each with what to do about it."""
-    target, recipes = profile.target, ", ".join(profile.recipes)
+    target, recipes, row = profile.target, ", ".join(profile.recipes), target_of(profile.target)
     abi, recipe, fp16, opencl = (profile.value(key) for key in ("abi", "recipe", "fp16", "opencl"))
-    if abi != _ABIS[target]:
-        yield f"settings.abi: {abi} is not the ABI of target {target}", f"use {_ABIS[target]}, or another target"
+    if abi != row.abi:
+        yield f"settings.abi: {abi} is not the ABI of target {target}", f"use {row.abi}, or another target"
     if recipe not in profile.recipes:
         yield f"settings.recipe: {recipe} is not among settings.recipes", f"use one of: {recipes}"
-    if opencl != (target == "arm64-opencl"):
+    if opencl != (row.place == "opencl"):
         yield (
             f"settings.opencl: {str(opencl).lower()} does not fit target {target}",
             "the files of target arm64-opencl run on the GPU, those of every other target do not",
         )
-    if target == "arm64-fp16" and not fp16:
-        yield "settings.fp16: false does not fit target arm64-fp16", "use target arm64, or set it to true"
-    if "fp16" in profile.recipes and target != "arm64-fp16":
+    if row.fp16 and not fp16:
+        yield f"settings.fp16: false does not fit target {target}", "use target arm64, or set it to true"
+    if "fp16" in profile.recipes and not row.fp16:
         yield f"settings.recipes: fp16 cannot be built for target {target}", "leave it out, or use target arm64-fp16"
     if opencl and profile.recipes != ("fp32",):
         yield f"settings.recipes: {recipes} for the GPU, which takes only fp32", "use [fp32]"

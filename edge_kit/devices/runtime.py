@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edge_kit.devices.profiles import DeviceError, DeviceProfile, check_fit
+from edge_kit.devices.profiles import DeviceError, DeviceProfile
 from edge_kit.spec import profile as specified
-from edge_kit.spec.load import SpecError, check_schema
+from model_opt.config import check_schema
 from model_opt.resources import config_dir
 
 
@@ -28,13 +28,12 @@ def runtime_config(
     """Return the runtime configuration of ``profile`` for the given models, as JSON with sorted keys.
 
     It comes from ``configs/templates/runtime_config.json.j2`` and is checked against
-    ``configs/runtime_config.schema.json``; ``DeviceError`` when the template does not give what the schema states, or
-    when the device cannot run ``recipe``. Where the profile's largest side is not that of the specification's profile
+    ``configs/runtime_config.schema.json``; ``DeviceError`` when the template does not give what the schema states.
+    Where the profile's largest side is not that of the specification's profile
     ``spec_profile``, its reason says so, whatever the profile's file says; ``SpecError`` when there is no such profile.
     """
     import jinja2
 
-    check_fit(profile, profile.target, recipe)
     specified_limit = specified(spec_profile).detection.limit_side_len
     path = config_dir() / "templates" / "runtime_config.json.j2"
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False)
@@ -48,9 +47,7 @@ def runtime_config(
             recipe=recipe,
         )
         document = json.loads(text)
-        check_schema(document, config_dir() / "runtime_config.schema.json", path)
     except (OSError, ValueError, jinja2.TemplateError) as error:
         raise DeviceError(f"the template is broken: {error}", path=path) from error
-    except SpecError as error:
-        raise DeviceError(error.what, path=path, hint=error.hint) from error
+    check_schema(document, config_dir() / "runtime_config.schema.json", path, DeviceError)
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

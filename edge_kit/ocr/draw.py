@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
@@ -15,28 +16,25 @@ from edge_kit.fonts import chinese_font, missing_glyphs
 from edge_kit.ocr.image import Image
 from model_opt.errors import KitError
 
-if TYPE_CHECKING:
-    from edge_kit.ocr.result import OcrResult
-
 _COLOURS = ("#d7263d", "#1b7f5c", "#1f5fbf", "#b35c00", "#7a3fb0", "#007d8a")
 _MAX_SIDE = 4000
 
 
-def draw_result(result: OcrResult) -> Pillow.Image:
-    """Return boxes on the image at the left and each text in its place at the right, as one RGB picture.
+def draw_lines(image: Image, dt_polys: NDArray[np.int32], texts: Sequence[str]) -> Pillow.Image:
+    """Return boxes on a BGR image at the left and each text in its place at the right, as one RGB picture.
 
     Pictures longer than 4,000 pixels are reduced, since they are for people. A character that the font lacks is
     spelled as its code point, never drawn as an empty box.
     """
-    scale = min(1.0, _MAX_SIDE / max(result.image.shape[:2]))
-    left = _as_pillow(result.image, scale)
+    scale = min(1.0, _MAX_SIDE / max(image.shape[:2]))
+    left = _as_pillow(image, scale)
     right = Pillow.new("RGB", left.size, "white")
     pen_left, pen_right = ImageDraw.Draw(left), ImageDraw.Draw(right)
     font_file = str(chinese_font())
-    unknown = missing_glyphs("".join(result.rec_texts), chinese_font())
+    unknown = missing_glyphs("".join(texts), chinese_font())
     spelled = str.maketrans({character: f"<U+{ord(character):04X}>" for character in unknown})
     stroke = max(1, round(max(left.size) / 600))
-    for number, (quad, text) in enumerate(zip(result.dt_polys, result.rec_texts, strict=True)):
+    for number, (quad, text) in enumerate(zip(dt_polys, texts, strict=True)):
         colour = _COLOURS[number % len(_COLOURS)]
         outline = [(float(x) * scale, float(y) * scale) for x, y in quad]
         pen_left.line([*outline, outline[0]], fill=colour, width=stroke)

@@ -12,26 +12,16 @@ from queue import SimpleQueue
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_kit.ocr.boxes import Boxes, tidy_boxes
+from edge_kit.ocr import steps
+from edge_kit.ocr.boxes import Boxes
 from edge_kit.ocr.crop import crop_line
-from edge_kit.ocr.db import boxes_from_map
 from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import Image
-from edge_kit.ocr.recognition import classifier_input, ctc_decode, recognition_input, turn_line
+from edge_kit.ocr.recognition import ctc_decode
 from edge_kit.ocr.result import OcrResult
+from edge_kit.ocr.steps import Detection
 from edge_kit.ocr.tensor import Float32Array, Run
 from edge_kit.spec.model import Profile
-
-
-@dataclass(frozen=True)
-class Detection:
-    """The detector's answer for one image."""
-
-    prob_map: Float32Array
-    """[h, w] of the detector's input size."""
-    dt_polys: Boxes
-    """[n, 4, 2] in reading order, pixels of the image."""
-    dt_scores: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -111,8 +101,7 @@ class OcrPipeline:
 
     def find_boxes(self, prob_map: Float32Array, height: int, width: int) -> tuple[Boxes, NDArray[np.float64]]:
         """Return the boxes of a probability map in reading order, in pixels of the image, and their scores."""
-        boxes, scores = boxes_from_map(prob_map, width, height, self.profile.db)
-        return tidy_boxes(boxes, scores, height, width, self.profile.boxes)
+        return steps.find_boxes(prob_map, height, width, self.profile)
 
     def cut_line(self, image: Image, box: NDArray[np.float32]) -> Image:
         """Return the upright line inside a box."""
@@ -120,7 +109,7 @@ class OcrPipeline:
 
     def keeps(self, line: Line) -> bool:
         """Return whether a line is part of the result."""
-        return line.score >= self.profile.result.drop_score
+        return steps.keeps(line.score, self.profile)
 
     def recognise(self, image: Image, boxes: Boxes) -> list[Line]:
         """Return one ``Line`` for each box, in the order of ``boxes``, dropped ones included."""
@@ -133,11 +122,7 @@ class OcrPipeline:
 
     def line_input(self, image: Image, box: NDArray[np.float32]) -> Float32Array:
         """Return the recogniser's input tensor for the line in ``box``, turned by the classifier if enabled."""
-        line = self.cut_line(image, box)
-        if self.profile.classifier.enabled and self.runs.classify is not None:
-            rules = self.profile.classifier
-            line = turn_line(line, self.runs.classify(classifier_input(line, rules)), rules)
-        return recognition_input(line, self.profile.recognition)
+        return steps.upright_input(self.cut_line(image, box), self.profile, self.runs.classify)
 
     def probabilities(self, tensor: Float32Array) -> Float32Array:
         """Return the recogniser's output, float32 [1, steps, classes], for one line's input tensor."""

@@ -73,10 +73,10 @@ class OcrResult:
 
         The suffix of a file chooses the format (PNG, JPEG, WebP …). Returns the file written.
         """
-        from edge_kit.ocr.draw import draw_result, encode_picture
+        from edge_kit.ocr.draw import draw_lines, encode_picture
 
         target = self._target(save_path, self._image_suffix())
-        return write_output(target, encode_picture(draw_result(self), target))
+        return write_output(target, encode_picture(draw_lines(self.image, self.dt_polys, self.rec_texts), target))
 
     def _image_suffix(self) -> str:
         suffix = Path(self.input_path).suffix.lower() if self.input_path else ""

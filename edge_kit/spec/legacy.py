@@ -10,8 +10,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_kit.spec.load import SpecError, profile, read_config
+from edge_kit.spec.load import SpecError, profile
 from edge_kit.spec.model import Profile
+from model_opt.config import read_config
 from model_opt.resources import config_dir
 
 
@@ -89,7 +90,7 @@ def load_legacy(path: Path | None = None) -> LegacySpec:
     Raises ``SpecError`` naming the file, the key and what is allowed there.
     """
     path = path or config_dir() / "legacy_spec.yaml"
-    document = read_config(path, config_dir() / "legacy_spec.schema.json")
+    document = read_config(path, config_dir() / "legacy_spec.schema.json", SpecError)
     profiles = tuple(_profile(name, values) for name, values in document["profiles"].items())
     return LegacySpec(profile(document["base_profile"]), **document["report"], profiles=profiles)
 

@@ -20,6 +20,7 @@ from edge_kit.spec.model import (
     ResultRules,
     Spec,
 )
+from model_opt.config import read_config
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
@@ -45,7 +46,7 @@ def load_spec(path: Path | None = None) -> Spec:
     Raises ``SpecError`` naming the file, the key and what is allowed there.
     """
     path = path or config_dir() / "ocr_spec.yaml"
-    document = read_config(path, config_dir() / "ocr_spec.schema.json")
+    document = read_config(path, config_dir() / "ocr_spec.schema.json", SpecError)
     raw = document["profiles"]
     profiles = tuple(_profile(name, _resolve(name, raw, path, ()), path) for name in raw)
     if document["default_profile"] not in raw:
@@ -75,42 +76,6 @@ def export_json(spec: Spec) -> bytes:
         "profiles": {p.name: _plain(p) for p in spec.profiles},
     }
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
-
-
-def read_config(path: Path, schema_path: Path, fault: type[KitError] = SpecError) -> Any:
-    """Return the parsed YAML file, checked against a JSON Schema; a fault in it is raised as ``fault``."""
-    try:
-        document = read_yaml(path)
-        check_schema(document, schema_path, path)
-    except SpecError as error:
-        raise fault(error.what, path=error.path, hint=error.hint) from error
-    return document
-
-
-def read_yaml(path: Path) -> Any:
-    """Return the parsed YAML file; raise ``SpecError`` with the line when it cannot be read."""
-    import yaml
-
-    from model_opt.yaml_text import load_yaml
-
-    try:
-        return load_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"cannot read the file: {error.strerror}", path=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"not a YAML file: {error}", path=path, hint="mend the syntax there") from error
-
-
-def check_schema(document: Any, schema_path: Path, path: Path) -> None:
-    """Raise ``SpecError`` with the first key of ``document`` that breaks the JSON Schema, and why."""
-    import jsonschema
-
-    schema = json.loads(schema_path.read_text(encoding="utf-8"))
-    validator = jsonschema.Draft202012Validator(schema)
-    errors = sorted(validator.iter_errors(document), key=lambda e: list(map(str, e.absolute_path)))
-    if errors:
-        key = ".".join(map(str, errors[0].absolute_path)) or "(top level)"
-        raise SpecError(f"{key}: {errors[0].message}", path=path, hint=f"allowed values: {schema_path.name}")
 
 
 def _plain(value: Profile) -> dict[str, Any]:

@@ -19,9 +19,9 @@ class Oracle:
     reason: str = ""
 
     @property
-    def key(self) -> str:
+    def cache_key(self) -> str:
         """What a stage's key says of it."""
-        return f"paddlelite {self.env.opt_version}" if self.env else f"none: {self.reason}"
+        return self.env.cache_key if self.env else f"none: {self.reason}"
 
 
 def find_oracle(*, offline: bool) -> Oracle:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_kit.spec.load import read_config
+from model_opt.config import read_config
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
@@ -34,7 +34,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Limits:
     """The limits of one recipe."""
 
     name: str
@@ -79,7 +79,7 @@ class GateResult:
         }
 
 
-def load_gates(path: Path | None = None) -> tuple[Recipe, ...]:
+def load_gates(path: Path | None = None) -> tuple[Limits, ...]:
     """Load the limits from ``path`` (default: ``configs/gates.yaml``).
 
     Raises ``GateError`` naming the file, the key and what is allowed there.
@@ -88,12 +88,12 @@ def load_gates(path: Path | None = None) -> tuple[Recipe, ...]:
     document = read_config(path, config_dir() / "gates.schema.json", GateError)
     metrics = document["metrics"]
     return tuple(
-        Recipe(name, row["description"], _gates(name, row["gates"], metrics, path))
+        Limits(name, row["description"], _gates(name, row["gates"], metrics, path))
         for name, row in document["recipes"].items()
     )
 
 
-def recipe_gates(recipe: str, recipes: Sequence[Recipe] | None = None) -> Recipe:
+def recipe_gates(recipe: str, recipes: Sequence[Limits] | None = None) -> Limits:
     """Return the limits of ``recipe`` from ``recipes`` (default: the gates file).
 
     Raises ``GateError`` that lists the known recipes.
@@ -107,7 +107,7 @@ def recipe_gates(recipe: str, recipes: Sequence[Recipe] | None = None) -> Recipe
 
 
 def apply_gates(
-    metrics: Mapping[str, float], recipe: str, recipes: Sequence[Recipe] | None = None
+    metrics: Mapping[str, float], recipe: str, recipes: Sequence[Limits] | None = None
 ) -> tuple[GateResult, ...]:
     """Judge ``metrics`` by the limits of ``recipe``, in the order of the file.
 

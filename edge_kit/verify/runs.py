@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_kit.ocr.image import Image, read_image
-from edge_kit.ocr.pipeline import Detection, OcrPipeline
+from edge_kit.ocr.pipeline import OcrPipeline
+from edge_kit.ocr.steps import Detection, keeps
 from edge_kit.ocr.tensor import Float32Array
 from edge_kit.verify.compare import Comparison, ImageComparison, ImageRun, Measures, compare_runs
 
@@ -26,7 +27,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Verified:
-    """The comparison and, for pictures and tables, both runs without their tensors."""
+    """The comparison and, for pictures and tables, both runs; without tensors and paths, the same on any machine."""
 
     comparison: Comparison
     reference: tuple[ImageRun, ...]
@@ -66,7 +67,8 @@ def verify_pipelines(
                 continue
             progress(position / len(images), f"{made.run.name} ({name})")
             other = _candidate_run(pipeline, made)
-            rows[name].extend(compare_runs([made.run], [other], mask_threshold=threshold).images)
+            compared = compare_runs([made.run], [other], mask_threshold=threshold).images
+            rows[name] += [replace(row, image_path=None) for row in compared]
             runs[name].append((_slim(made.run), _slim(other)))
     return {name: _verified(rows[name], runs[name]) for name in candidates}
 
@@ -112,7 +114,7 @@ def _image_run(
     on_same_lines: Sequence[Float32Array],
 ) -> ImageRun:
     lines = [pipeline.decode(output) for output in own]
-    kept = [i for i, (_, score) in enumerate(lines) if score >= pipeline.profile.result.drop_score]
+    kept = [i for i, (_, score) in enumerate(lines) if keeps(score, pipeline.profile)]
     polygons: NDArray[np.int32] = detection.dt_polys[kept].astype(np.int32)
     return ImageRun(
         name=name,
@@ -127,4 +129,4 @@ def _image_run(
 
 
 def _slim(run: ImageRun) -> ImageRun:
-    return replace(run, prob_map=None, rec_logits=None)
+    return replace(run, image_path=None, prob_map=None, rec_logits=None)

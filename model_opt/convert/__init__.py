@@ -7,11 +7,20 @@ from __future__ import annotations
 from model_opt.convert.cached import converted
 from model_opt.convert.errors import ConvertError
 from model_opt.convert.find import CONVERTERS, find_converter
-from model_opt.convert.options import Conversion, Converter, ConvertOptions, ModelPair, ModelPaths, Place
+from model_opt.convert.options import (
+    PLACE_OF_KERNELS,
+    Conversion,
+    Converter,
+    ConvertOptions,
+    ModelPair,
+    ModelPaths,
+    Place,
+)
 from model_opt.convert.own import OwnWriter
 
 __all__ = [
     "CONVERTERS",
+    "PLACE_OF_KERNELS",
     "Conversion",
     "ConvertError",
     "ConvertOptions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -11,9 +12,11 @@ from model_opt.nb import NbModel
 from model_opt.paddle_model import PaddleModel
 
 Place = Literal["arm", "opencl,arm", "x86"]
+Kernels = Literal["arm", "opencl", "x86"]
 
-PLACE_IN_FILE = {"arm": "arm", "opencl,arm": "opencl", "x86": "x86"}
+PLACE_IN_FILE: Mapping[Place, Kernels] = {"arm": "arm", "opencl,arm": "opencl", "x86": "x86"}
 """What ``place_of`` says of a file for each place."""
+PLACE_OF_KERNELS: Mapping[str, Place] = {kernels: place for place, kernels in PLACE_IN_FILE.items()}
 NO_FP16 = "fp16 kernels on weights held as integers answer NaN everywhere on the ARM engine"
 
 
@@ -109,6 +112,11 @@ class Converter(Protocol):
     @property
     def opt_version(self) -> str:
         """The release of Paddle Lite whose runtime reads the files (``2.14rc0``)."""
+        ...
+
+    @property
+    def cache_key(self) -> str:
+        """What decides the files beside the code that is imported, for the keys of caches."""
         ...
 
     def convert(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:

@@ -13,14 +13,12 @@ from model_opt.convert.options import NO_FP16, PLACE_IN_FILE, Conversion, Conver
 from model_opt.errors import KitError
 from model_opt.files import sha256_bytes, write_atomic
 from model_opt.lower import NEWEST, LowerError, Target, lower, source_of
-from model_opt.lower.target import Place
 from model_opt.nb import NbModel, place_of, precision_of, read_nb, write_nb
 from model_opt.nb.translate.weights import RESTORED
 from model_opt.paddle_model import PaddleModel, integer_weights, read_model
 from model_opt.passes import optimise
 from model_opt.store import disk_faults
 
-_PLACES: dict[str, Place] = {"arm": "arm", "opencl,arm": "opencl", "x86": "x86"}
 _FP16_ON_GPU = "beside OpenCL the runtime turns weights into fp16 that the GPU's kernels read as floats"
 
 
@@ -34,6 +32,11 @@ class OwnWriter:
 
     opt_version: str = NEWEST
     name: Literal["own"] = "own"
+
+    @property
+    def cache_key(self) -> str:
+        """The release that the files are for; see ``Converter.cache_key``."""
+        return f"own {self.opt_version}"
 
     def convert(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
         """Convert a model whose program the passes have seen; see ``Converter.convert``.
@@ -57,7 +60,7 @@ class OwnWriter:
         if options.fp16 and options.place == "opencl,arm":
             raise ConvertError(_FP16_ON_GPU, hint="leave fp16 off: the GPU computes in fp16 where it is asked to")
         bits = None if held else options.weight_bits
-        target = Target(_PLACES[options.place], options.fp16, bits, self.opt_version, RESTORED)
+        target = Target(PLACE_IN_FILE[options.place], options.fp16, bits, self.opt_version, RESTORED)
         try:
             found = lower(source_of(model), target)
         except LowerError as error:

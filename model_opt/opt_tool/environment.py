@@ -28,7 +28,7 @@ from model_opt.opt_tool.interpreters import (
     what_to_install,
 )
 from model_opt.opt_tool.pins import PINS, ToolPins
-from model_opt.opt_tool.process import child_command, child_environment, how_it_ended, last_lines
+from model_opt.opt_tool.process import child_command, child_environment, child_fingerprint, how_it_ended, last_lines
 from model_opt.paddle_model import PaddleModel
 from model_opt.resources import cache_dir
 from model_opt.store import disk_faults, locked, staged_folder
@@ -52,6 +52,11 @@ class ToolEnv:
     def name(self) -> str:
         """The name of this converter."""
         return "opt"
+
+    @property
+    def cache_key(self) -> str:
+        """What decides the answers: the release, and the scripts that drive it; no path of this machine."""
+        return f"opt {self.opt_version} {child_fingerprint()}"
 
     def convert(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
         """Convert ``model`` with opt; see ``Converter.convert`` and ``opt_tool.convert``."""

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from model_opt.files import sha256_bytes, sha256_file
 from model_opt.machine import end_group
 
 _CHILD = Path(__file__).resolve().parent / "child"
@@ -18,6 +19,11 @@ _FOREIGN = ("PYTHON", "GLOG_", "FLAGS_", "KMP_", "MKL_", "OMP_", "MALLOC_")
 def child_command(python: Path, script: str, *arguments: str | Path) -> list[str]:
     """Return the command that runs a script of ``child/`` isolated: no user site, no site-packages, no bytecode."""
     return [str(python), "-I", "-S", "-B", str(_CHILD / script), *map(str, arguments)]
+
+
+def child_fingerprint() -> str:
+    """Return one SHA-256 over the scripts of ``child/``, which no module imports, for the keys of caches."""
+    return sha256_bytes("".join(f"{sha256_file(path)} {path.name}\n" for path in sorted(_CHILD.glob("*.py"))).encode())
 
 
 def child_environment(**extra: str) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_kit.calibration import calibration_images, calibration_inputs
+from edge_kit.calibration import calibration_images, det_inputs, find_lines, rec_inputs
 from edge_kit.ocr.image import read_image
 from edge_kit.spec import profile
 from edge_kit.verify.regression import regression_set
@@ -66,14 +66,25 @@ def pages(folder, count, blank=False):
 
 
 def test_both_models_see_what_the_specification_makes_of_the_images(tmp_path):
-    found = calibration_inputs(pages(tmp_path, 3), rectangle_detector, profile(), 2, lambda *_: None)
-    assert [x.shape for x in found.det] == [(1, 3, 64, 128)] * 3
-    assert [x.shape for x in found.rec] == [(1, 3, 48, 320)] * 2
+    images = pages(tmp_path, 3)
+    lines = find_lines(images, rectangle_detector, profile(), lambda *_: None)
+    assert [boxes.shape for boxes in lines.boxes] == [(1, 4, 2)] * 3
+    assert [x.shape for x in det_inputs(images, profile())] == [(1, 3, 64, 128)] * 3
+    assert [x.shape for x in rec_inputs(images, lines, profile(), 2)] == [(1, 3, 48, 320)] * 2
+
+
+def test_of_many_lines_those_at_equal_steps_are_taken(tmp_path):
+    images = pages(tmp_path, 5)
+    lines = find_lines(images, rectangle_detector, profile(), lambda *_: None)
+    every = rec_inputs(images, lines, profile(), 5)
+    for most in (1, 2, 3, 4):
+        taken = rec_inputs(images, lines, profile(), most)
+        assert [x.tobytes() for x in taken] == [every[i * 5 // most].tobytes() for i in range(most)]
 
 
 def test_blank_images_are_refused(tmp_path):
     with pytest.raises(KitError, match="no text on any of the 2") as caught:
-        calibration_inputs(pages(tmp_path, 2, blank=True), rectangle_detector, profile(), 9, lambda *_: None)
+        find_lines(pages(tmp_path, 2, blank=True), rectangle_detector, profile(), lambda *_: None)
     assert "twenty or more" in str(caught.value)
 
 
@@ -84,5 +95,5 @@ def test_bad_folders_are_named(tmp_path):
         calibration_images(tmp_path)
     (tmp_path / "broken.png").write_bytes(b"no picture")
     with pytest.raises(KitError) as caught:
-        calibration_inputs(calibration_images(tmp_path), rectangle_detector, profile(), 9, lambda *_: None)
+        find_lines(calibration_images(tmp_path), rectangle_detector, profile(), lambda *_: None)
     assert caught.value.path == str(tmp_path / "broken.png")

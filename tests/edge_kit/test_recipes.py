@@ -3,8 +3,9 @@
 import pytest
 
 from edge_kit.devices import list_profiles
+from edge_kit.jobs.request import check_recipe
 from edge_kit.recipes import RecipeError, load_recipes
-from edge_kit.stages.request import check_recipe, targets
+from edge_kit.targets import TARGETS, target_of
 from edge_kit.verify.gates import load_gates
 from model_opt.errors import KitError
 
@@ -19,7 +20,7 @@ def test_every_device_runs_recipes_that_its_target_has():
     recipes = load_recipes()
     for profile in list_profiles():
         for name in profile.recipes:
-            check_recipe(recipes.row(name), profile.target)
+            check_recipe(recipes.row(name), target_of(profile.target))
 
 
 def test_a_recipe_says_what_opt_is_asked_for():
@@ -33,11 +34,11 @@ def test_a_recipe_says_what_opt_is_asked_for():
 @pytest.mark.parametrize(("recipe", "target"), [("fp16", "arm64"), ("fp16", "x86"), ("weight_int8", "x86")])
 def test_a_recipe_that_a_target_cannot_run_is_refused(recipe, target):
     with pytest.raises(KitError, match=target):
-        check_recipe(load_recipes().row(recipe), target)
+        check_recipe(load_recipes().row(recipe), target_of(target))
 
 
 def test_fp32_runs_on_every_target():
-    for target in targets():
+    for target in TARGETS.values():
         check_recipe(load_recipes().row("fp32"), target)
 
 

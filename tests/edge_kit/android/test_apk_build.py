@@ -29,13 +29,17 @@ from edge_kit.android.sources import sources_dir
 from edge_kit.android.tools import require_tools, run_tool
 from edge_kit.build.events import BuildFinished, Event
 from edge_kit.build.manifest import Manifest, check_bundle, read_manifest
+from edge_kit.jobs import app as apk
+from edge_kit.jobs import build as job
+from edge_kit.jobs import models
+from edge_kit.jobs.app import plan_app
+from edge_kit.jobs.build import build_bundle
+from edge_kit.jobs.request import AppRequest, BuildRequest
 from edge_kit.ocr.image import read_image
 from edge_kit.recipes import load_recipes, without_algorithms
-from edge_kit.stages import apk, job, verification
-from edge_kit.stages.apk import APK, PERMISSIONS, plan_app
-from edge_kit.stages.job import build_bundle
+from edge_kit.stages.apk.package import PERMISSIONS
+from edge_kit.stages.apk.results import APK
 from edge_kit.stages.oracle import find_oracle
-from edge_kit.stages.request import AppRequest, BuildRequest
 from edge_kit.verify.regression import regression_set
 from model_opt.files import sha256_bytes
 from model_opt.nb import read_nb
@@ -68,7 +72,7 @@ def few_images():
     """Verification on two small images: these tests are not about its result."""
     few = tuple(image for image in regression_set() if image.name in {"street_sign.png", "empty.png"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verification, "regression_set", lambda: few)
+        patch.setattr(models, "regression_set", lambda: few)
         yield
 
 

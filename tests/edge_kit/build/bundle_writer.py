@@ -14,7 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from unittest import mock
@@ -22,11 +23,11 @@ from unittest import mock
 from edge_kit.build import output
 from edge_kit.build.cache import StageCache
 from edge_kit.build.events import Event, StageProgress
-from edge_kit.build.files import Json
-from edge_kit.build.graph import Stage, StageContext
-from edge_kit.build.make import BundlePlan, make_bundle
+from edge_kit.build.files import Json, SealedFile
 from edge_kit.build.manifest import Manifest, check_bundle, listed_names
 from edge_kit.build.output import Source, write_bundle
+from edge_kit.build.runner import running
+from edge_kit.build.stage import StageContext
 from model_opt.errors import KitError
 
 MANIFEST = Manifest("arm64", "fp32", "generic-arm64", {})
@@ -154,39 +155,41 @@ def kill_at_random(target: Path) -> dict[str, Json]:
     return {"seen": seen, "left": siblings(target)}
 
 
+@dataclass(frozen=True)
+class Files:
+    """The files of a version, or the first half of each, by their places in ``VERSIONS``."""
+
+    files: tuple[SealedFile, ...]
+
+
+def written(context: StageContext, files: dict[str, bytes]) -> Files:
+    for name, data in files.items():
+        context.progress(None, name)
+        (context.out / name).parent.mkdir(parents=True, exist_ok=True)
+        (context.out / name).write_bytes(data)
+    return Files(tuple(SealedFile.of(context.out / name) for name in files))
+
+
+def contents(version: str) -> dict[str, bytes]:
+    return {name: data for name, data in VERSIONS[version].items() if isinstance(data, bytes)}
+
+
+def half(context: StageContext, version: str) -> Files:
+    return written(context, {name: data[: len(data) // 2] for name, data in contents(version).items()})
+
+
+def whole(context: StageContext, version: str, first: Files, other: Files) -> Files:
+    pairs = zip(contents(version).items(), first.files, strict=True)
+    return written(context, {n: part.path.read_bytes() + data[len(data) // 2 :] for (n, data), part in pairs})
+
+
 def build(target: Path, version: str, on_event: Callable[[Event], None] = lambda event: None) -> None:
-    """Make version A or B through four stages and the cache beside the target."""
-
-    def half(ctx: StageContext) -> Mapping[str, Json]:
-        for name, data in VERSIONS[version].items():
-            ctx.progress(None, name)
-            if isinstance(data, bytes):
-                (ctx.out / name).parent.mkdir(parents=True, exist_ok=True)
-                (ctx.out / name).write_bytes(data[: len(data) // 2])
-        return {}
-
-    def whole(ctx: StageContext) -> Mapping[str, Json]:
-        for name, data in VERSIONS[version].items():
-            if isinstance(data, bytes):
-                (ctx.out / name).parent.mkdir(parents=True, exist_ok=True)
-                (ctx.out / name).write_bytes((ctx.inputs["half"] / name).read_bytes() + data[len(data) // 2 :])
-        return {}
-
-    key = {"version": version}
-    stages = [
-        Stage("half", half, key=key),
-        Stage("other", half, key=key),
-        Stage("whole", whole, ("half", "other"), key),
-    ]
+    """Make version A or B through three stages and the cache beside the target."""
     cache = StageCache(target.parent / "cache" / "stages")
-    make_bundle(
-        stages,
-        lambda results: BundlePlan({name: results["whole"].sealed(name) for name in VERSIONS[version]}, MANIFEST),
-        target,
-        cache=cache,
-        jobs=2,
-        on_event=on_event,
-    )
+    with running(cache, jobs=2, on_event=on_event, fingerprint=str) as run:
+        first, other = run("half", half, version), run("other", half, version)
+        made = run.result(run("whole", whole, version, first, other))
+        write_bundle(target, dict(zip(contents(version), made.files, strict=True)), MANIFEST)
 
 
 def kill_whole_builds(target: Path) -> dict[str, Json]:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_kit.build.cache import Facts, StageCache, content_key, default_cache
-from edge_kit.build.files import FileSum
+from edge_kit.build.cache import StageCache, content_key, default_cache
+from edge_kit.build.files import Json
 from model_opt.errors import KitError
-from model_opt.files import sha256_bytes
 
 KEY = "a" * 64
 
@@ -20,7 +19,7 @@ def never() -> None:
     raise AssertionError("nobody else works on this key")
 
 
-def fill(out: Path) -> Facts:
+def fill(out: Path) -> Json:
     (out / "deep" / "er").mkdir(parents=True)
     (out / "deep" / "er" / "model.nb").write_bytes(b"model" * 1000)
     (out / "labels.txt").write_text("文字\n", encoding="utf-8")
@@ -33,12 +32,9 @@ def test_a_result_is_found_again_as_it_was_made(cache: StageCache) -> None:
         made, by_another = cache.make("convert", KEY, fill, never)
         assert not by_another
         assert cache.find("convert", KEY) == made
-    assert made.facts == {"ops": 199, "shape": [1, 3], "name": "det"}
-    assert made.files["deep/er/model.nb"] == FileSum(sha256_bytes(b"model" * 1000), 5000)
-    assert made.sealed("labels.txt").path.read_text(encoding="utf-8") == "文字\n"
-    with pytest.raises(KitError, match=r"made no file 'det\.nb'") as caught:
-        made.sealed("det.nb")
-    assert "labels.txt" in str(caught.value.hint)
+    assert made.value == {"ops": 199, "shape": [1, 3], "name": "det"}
+    assert (made.folder / "deep" / "er" / "model.nb").read_bytes() == b"model" * 1000
+    assert (made.folder / "labels.txt").read_text(encoding="utf-8") == "文字\n"
 
 
 def flip_byte_keeping_size_and_times(entry: Path) -> None:
@@ -64,8 +60,8 @@ def replace_by_link(entry: Path) -> None:
     path.symlink_to(other)
 
 
-def change_facts(entry: Path) -> None:
-    path = entry / "facts.json"
+def change_result(entry: Path) -> None:
+    path = entry / "result.json"
     path.write_bytes(path.read_bytes().replace(b"199", b"198"))
 
 
@@ -78,11 +74,11 @@ DAMAGES: list[Callable[[Path], object]] = [
     flip_byte_keeping_size_and_times,
     truncate,
     replace_by_link,
-    change_facts,
+    change_result,
     change_digest,
     lambda entry: (entry / "out" / "labels.txt").unlink(),
     lambda entry: (entry / "out" / "extra").write_bytes(b""),
-    lambda entry: (entry / "facts.json").unlink(),
+    lambda entry: (entry / "result.json").unlink(),
     lambda entry: (entry / "digest.json").unlink(),
     lambda entry: (entry / "digest.json").write_bytes(b'{"stage": "convert"'),
     lambda entry: (entry / "digest.json").write_bytes(b"[]"),
@@ -108,12 +104,12 @@ def test_a_result_is_not_taken_for_that_of_another_stage(cache: StageCache) -> N
         assert cache.find("verify", KEY) is None
 
 
-def link_out(out: Path) -> Facts:
+def link_out(out: Path) -> Json:
     (out / "link").symlink_to("/etc/hostname")
     return {}
 
 
-def bad_name(out: Path) -> Facts:
+def bad_name(out: Path) -> Json:
     (out / "a\\b").write_bytes(b"")
     return {}
 
@@ -123,12 +119,12 @@ def bad_name(out: Path) -> Facts:
     [
         (link_out, "is a link"),
         (bad_name, "backslash"),
-        (lambda out: {"x": math.nan}, "facts of stage 'convert' cannot be written as JSON"),
-        (lambda out: {"x": out}, "facts of stage 'convert' cannot be written as JSON"),
+        (lambda out: {"x": math.nan}, "result of stage 'convert' cannot be written as JSON"),
+        (lambda out: {"x": out}, "result of stage 'convert' cannot be written as JSON"),
     ],
 )
 def test_what_a_result_cannot_hold_is_an_error_and_leaves_nothing(
-    filler: Callable[[Path], Facts], part: str, cache: StageCache
+    filler: Callable[[Path], Json], part: str, cache: StageCache
 ) -> None:
     with cache.in_use():
         with pytest.raises(KitError, match=part):
@@ -141,7 +137,7 @@ def test_two_threads_on_one_key_do_the_work_once(cache: StageCache) -> None:
     started, go_on = threading.Event(), threading.Event()
     outcomes: dict[str, bool] = {}
 
-    def slow(out: Path) -> Facts:
+    def slow(out: Path) -> Json:
         started.set()
         assert go_on.wait(20)
         return fill(out)
@@ -162,7 +158,7 @@ def test_waiting_for_another_build_ends_when_asked(cache: StageCache) -> None:
     def stop() -> None:
         raise InterruptedError
 
-    def inside(out: Path) -> Facts:
+    def inside(out: Path) -> Json:
         with pytest.raises(InterruptedError):
             cache.make("convert", KEY, fill, stop)
         return fill(out)
@@ -174,7 +170,7 @@ def test_waiting_for_another_build_ends_when_asked(cache: StageCache) -> None:
 def test_pruning_keeps_what_was_used_last(cache: StageCache) -> None:
     keys = [character * 64 for character in "1234"]
 
-    def thousand(out: Path) -> Facts:
+    def thousand(out: Path) -> Json:
         (out / "x").write_bytes(bytes(100_000))
         return {}
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from edge_kit.spec import SpecError, export_json, load_spec, profile
-from edge_kit.spec.load import read_yaml
+from model_opt.config import read_yaml
+from model_opt.errors import KitError
 
 
 def test_default_profile_states_the_server_defaults():
@@ -70,7 +71,7 @@ def test_a_file_that_is_not_yaml_or_missing_is_an_error(tmp_path):
 def test_a_file_nested_beyond_reason_is_an_error_that_names_it(tmp_path):
     path = tmp_path / "deep.yaml"
     path.write_text("[" * 100_000)
-    with pytest.raises(SpecError, match=r"nested deeper than|maximum nesting depth") as caught:
+    with pytest.raises(KitError, match=r"nested deeper than|maximum nesting depth") as caught:
         read_yaml(path)
     assert caught.value.path == str(path)
     assert caught.value.hint

@@ -9,7 +9,7 @@ from edge_kit.verify.compare import Measures
 from edge_kit.verify.gates import (
     Gate,
     GateError,
-    Recipe,
+    Limits,
     all_passed,
     apply_gates,
     load_gates,
@@ -38,9 +38,9 @@ PERFECT = {
 RECIPES = ("fp32", "weight_int16", "weight_int8", "fp16", "static_int8")
 
 
-def one(limit: float, direction: str = "at_most", unit: str = "probability") -> tuple[Recipe, ...]:
+def one(limit: float, direction: str = "at_most", unit: str = "probability") -> tuple[Limits, ...]:
     gate = Gate("m", "a metric", unit, direction, limit, "because")  # type: ignore[arg-type]
-    return (Recipe("r", "a recipe", (gate,)),)
+    return (Limits("r", "a recipe", (gate,)),)
 
 
 def write(tmp_path, text: str):
@@ -206,7 +206,7 @@ def test_a_malformed_gate_is_refused_with_its_place(tmp_path, gate, what):
 
 def test_a_sound_file_of_ones_own_is_read(tmp_path):
     (recipe,) = load_gates(write(tmp_path, minimal("{metric: m, at_least: 0.5, why: half will do}")))
-    assert recipe == Recipe("r", "a recipe", (Gate("m", "a metric", "share", "at_least", 0.5, "half will do"),))
+    assert recipe == Limits("r", "a recipe", (Gate("m", "a metric", "share", "at_least", 0.5, "half will do"),))
 
 
 @pytest.mark.parametrize("text", ["gates_version: [", "gates_version: 2\nmetrics: {}\nrecipes: {}\n", ""])

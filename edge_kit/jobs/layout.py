@@ -1,0 +1,67 @@
+"""The bundle that a build's results make: its files and its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from edge_kit.build.files import Json, SealedFile
+from edge_kit.devices import DeviceProfile
+from edge_kit.jobs.models import BuiltModel
+from edge_kit.spec import Profile, export_json, load_spec
+from edge_kit.stages.configure import LABELS, RUNTIME, SPEC
+from edge_kit.stages.report import REPORT
+from edge_kit.stages.results import DICTIONARY, PARAMETERS, PROGRAM, Configured, Fetched, Report, Role
+from model_opt.files import sha256_bytes, sha256_file
+from model_opt.resources import config_dir
+
+
+def bundle_files(models: Mapping[Role, BuiltModel], configured: Configured, report: Report) -> dict[str, SealedFile]:
+    """Return the files of a bundle by their names in it, without the app."""
+    return {
+        **{f"models/{role}.nb": model.converted.nb for role, model in models.items()},
+        RUNTIME: configured.runtime,
+        SPEC: configured.spec,
+        LABELS: configured.labels,
+        REPORT: report.page,
+    }
+
+
+def source_files(fetched: Fetched) -> dict[str, SealedFile]:
+    """Return the files that a model was made from, by their names."""
+    files = {PROGRAM: fetched.program, PARAMETERS: fetched.parameters}
+    return files if fetched.dictionary is None else {**files, DICTIONARY: fetched.dictionary}
+
+
+def created_from(models: Mapping[Role, BuiltModel], rules: Profile, device: DeviceProfile) -> dict[str, dict[str, Any]]:
+    """Return what the manifest says of the bundle's sources."""
+    spec = export_json(load_spec())
+    sources = {
+        f"{role}/{name}": {**asdict(file.sum), "model": model.fetched.name}
+        for role, model in models.items()
+        for name, file in source_files(model.fetched).items()
+    }
+    return {
+        **sources,
+        "ocr_spec": {"sha256": sha256_bytes(spec), "bytes": len(spec), "profile": rules.name},
+        "device_profile": {"sha256": sha256_bytes(repr(device).encode()), "name": device.name},
+        "gates": {"sha256": sha256_file(config_dir() / "gates.yaml")},
+    }
+
+
+def model_facts(role: Role, model: BuiltModel) -> dict[str, Json]:
+    """Return what the manifest says of a model: the converted file, and what was done to it before."""
+    converted, optimised, quantised = model.converted, model.optimised, model.quantised
+    return {
+        **asdict(converted),
+        **asdict(converted.nb.sum),
+        "nb": f"models/{role}.nb",
+        "warnings": [*model.fetched.warnings, *converted.warnings],
+        "optimised": optimised and _facts(optimised, "ops_before", "ops_after", "passes", "left"),
+        "quantised": quantised and _facts(quantised, "algorithm", "inputs", "totals"),
+    }
+
+
+def _facts(value: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}

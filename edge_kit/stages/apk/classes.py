@@ -1,0 +1,33 @@
+"""The stage ``apk-classes``: the app's modules, compiled by Maven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_kit.android.sources import compile_modules, sources_fingerprint
+from edge_kit.build.files import SealedFile
+from edge_kit.build.stage import StageContext
+from edge_kit.stages.apk.artifacts import ticking
+from edge_kit.stages.apk.results import Classes
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The app's sources; ``offline`` lets Maven use only what it has."""
+
+    offline: bool
+
+    @property
+    def cache_key(self) -> str:
+        """The sum of every file that shapes the classes."""
+        return sources_fingerprint()
+
+
+def compile_app(context: StageContext, sources: Sources) -> Classes:
+    """Compile every module."""
+    jars, generated = compile_modules(offline=sources.offline, tick=ticking(context, "compiling"))
+    for name, data in (*((f"{module}.jar", jar) for module, jar in jars.items()), *generated.items()):
+        (context.out / name).write_bytes(data)
+    return Classes(
+        tuple(SealedFile.of(context.out / f"{module}.jar") for module in jars), SealedFile.of(context.out / "R.java")
+    )

@@ -1,0 +1,20 @@
+"""The stage ``gates``: whether the shipped files pass, and the report where they do not."""
+
+from __future__ import annotations
+
+from edge_kit.build.stage import StageContext, uses
+from edge_kit.stages.report import Subject, render, report_files
+from edge_kit.stages.results import Verdict
+
+_WORST = 3
+"""So many of the images that moved most are named when a gate fails."""
+
+
+@uses(report_files)
+def judge(context: StageContext, about: Subject) -> Verdict:
+    """Sum up the verification's gates; where one failed, leave the report too, so that a build may end here."""
+    verification = about.verification
+    if verification.passed:
+        return Verdict((), (), None)
+    worst = tuple(image.name for image in verification.shipped.comparison.worst_first[:_WORST])
+    return Verdict(tuple(verification.failures), worst, render(context, about))
