@@ -20,7 +20,6 @@ from edge_kit.android.archive import pack
 from edge_kit.android.artifacts import fetch_artifacts
 from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden_assets, selftest_assets
 from edge_kit.android.config import AndroidConfig, load_android
-from edge_kit.android.desugar import PROGRAM, desugar
 from edge_kit.android.dex import make_dex
 from edge_kit.android.errors import AndroidError, ApkFault, RuntimeUnfit
 from edge_kit.android.lite import JNI, LiteRuntime, NoRuntime, read_runtime, release_runtime
@@ -266,17 +265,17 @@ def _native_stage(plan: AppPlan) -> Stage:
 
 def _shrink_stage(plan: AppPlan) -> Stage:
     rules = config_dir() / "android_rules.pro"
-    names = ("android-all", "opencv-java", "kotlin-stdlib", "asm")
+    names = ("android-all", "opencv-java", "kotlin-stdlib")
     key = _key(
         plan,
-        "shrink desugar",
+        "shrink",
         *names,
-        rules=f"{sha256_file(rules)} {sha256_file(PROGRAM)}",
+        rules=sha256_file(rules),
         shrinker=" ".join(pin.sha256 for pin in plan.config.shrinker),
     )
 
     def run(context: StageContext) -> Facts:
-        framework, opencv, kotlin, asm = (plan.artifact(name, context) for name in names)
+        framework, opencv, kotlin = (plan.artifact(name, context) for name in names)
         shrinker = list(plan.fetch(context).values())
         classes, resources = context.inputs["apk-classes"], context.inputs["apk-resources"]
         _same_ids(classes, resources)
@@ -288,9 +287,8 @@ def _shrink_stage(plan: AppPlan) -> Stage:
             more = Path(scratch) / "lite.pro"
             # Without the runtime the engine's classes find none of its types, and say so in the app.
             more.write_text("" if lite.is_file() else "-dontwarn com.baidu.paddle.lite.**\n", encoding="utf-8")
-            used, shrunk = [rules, resources / "components.pro", more], Path(scratch) / "shrunk.jar"
-            shrink(Program(parts), framework, used, shrinker, shrunk, _tick(context, "shrinking"))
-            desugar(shrunk, asm, context.out / "classes.jar", _tick(context, "desugaring"))
+            used, out = [rules, resources / "components.pro", more], context.out / "classes.jar"
+            shrink(Program(parts), framework, used, shrinker, out, _tick(context, "shrinking"))
         return {"bytes": (context.out / "classes.jar").stat().st_size}
 
     return Stage("apk-shrink", run, needs=("apk-resources", "apk-classes", "apk-native"), key=key)
