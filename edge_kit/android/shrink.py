@@ -1,6 +1,6 @@
 """Drop the classes and members that an app never uses and turn lambdas into classes, by ProGuard.
 
-Kotlin's compiler is told to make classes of lambdas itself, but its library has been built with invokedynamic since
+The options of Kotlin's compiler make classes of lambdas, but its library has been built with invokedynamic since
 2.1, whose bootstrap methods Android does not have.
 """
 

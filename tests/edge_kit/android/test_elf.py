@@ -78,10 +78,10 @@ def test_no_damage_gets_past_as_anything_but_a_fault_of_the_file():
 @pytest.mark.parametrize("bits", [64, 32])
 @pytest.mark.parametrize("value", [0x00, 0x7F, 0xFF])
 def test_a_damaged_byte_is_a_fault_of_the_file_or_does_no_harm(bits, value):
-    whole = shared_object(bits=bits, needed=("libc.so", "libm.so"), relro=(0x11000, 0x2000), writable=((0x11000, 9),))
+    intact = shared_object(bits=bits, needed=("libc.so", "libm.so"), relro=(0x11000, 0x2000), writable=((0x11000, 9),))
     refused = 0
-    for place in range(len(whole)):
-        damaged = bytearray(whole)
+    for place in range(len(intact)):
+        damaged = bytearray(intact)
         damaged[place] = value
         try:
             library = read_library(bytes(damaged), "odd.so")
@@ -95,12 +95,12 @@ def test_a_damaged_byte_is_a_fault_of_the_file_or_does_no_harm(bits, value):
 
 
 def test_a_name_without_an_end_and_a_table_of_no_names_are_damage():
-    whole = shared_object(needed=("libc.so",))
-    behind = struct.pack("<qQ", 1, len(whole) + 5)
-    at = whole.index(struct.pack("<qQ", 1, 1))
+    intact = shared_object(needed=("libc.so",))
+    behind = struct.pack("<qQ", 1, len(intact) + 5)
+    at = intact.index(struct.pack("<qQ", 1, 1))
     with pytest.raises(RuntimeUnfit, match="a name has no end"):
-        read_library(whole[:at] + behind + whole[at + 16 :], "odd.so")
-    nameless = whole.replace(struct.pack("<q", 5), struct.pack("<q", 6))
+        read_library(intact[:at] + behind + intact[at + 16 :], "odd.so")
+    nameless = intact.replace(struct.pack("<q", 5), struct.pack("<q", 6))
     with pytest.raises(RuntimeUnfit, match="its names are missing"):
         read_library(nameless, "odd.so")
 
@@ -108,13 +108,13 @@ def test_a_name_without_an_end_and_a_table_of_no_names_are_damage():
 @pytest.mark.timeout(20)
 def test_tables_that_claim_endless_rows_take_no_time():
     """e_phnum 65535 means: as many as the first section says. A row length of 0 makes every row the same bytes."""
-    whole = bytearray(shared_object(needed=("libc.so",)))
+    intact = bytearray(shared_object(needed=("libc.so",)))
     section = struct.pack("<IIQQQQIIQQ", 0, 0, 0, 0, 0, (1 << 63) - 1, 0, (1 << 32) - 1, 0, 0)
-    struct.pack_into("<Q", whole, 40, len(whole))  # e_shoff
-    struct.pack_into("<HHH", whole, 58, 0, 0, 0)  # e_shentsize, e_shnum, e_shstrndx
-    assert read_library(bytes(whole) + section, "odd.so").needed == ("libc.so",)
-    struct.pack_into("<H", whole, 56, 0xFFFF)
+    struct.pack_into("<Q", intact, 40, len(intact))  # e_shoff
+    struct.pack_into("<HHH", intact, 58, 0, 0, 0)  # e_shentsize, e_shnum, e_shstrndx
+    assert read_library(bytes(intact) + section, "odd.so").needed == ("libc.so",)
+    struct.pack_into("<H", intact, 56, 0xFFFF)
     for row in (56, 0):
-        struct.pack_into("<H", whole, 54, row)
+        struct.pack_into("<H", intact, 54, row)
         with pytest.raises(RuntimeUnfit, match="table of segments"):
-            read_library(bytes(whole) + section, "odd.so")
+            read_library(bytes(intact) + section, "odd.so")

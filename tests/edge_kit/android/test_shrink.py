@@ -66,7 +66,7 @@ def test_classes_newer_than_java_8_are_refused_by_name(android_kit, tmp_path, re
         assert caught.value.path == str(classes)
 
 
-def test_a_damaged_jar_is_told_by_the_shrinker(android_kit, tmp_path):
+def test_a_damaged_jar_is_reported_by_the_shrinker(android_kit, tmp_path):
     jar = compiled(tmp_path, "-source", "8", "-target", "8")
     data = jar.read_bytes()
     at = data.index(b"Lambdas.class") + 40

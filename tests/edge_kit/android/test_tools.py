@@ -49,7 +49,7 @@ def test_a_failure_tells_the_programs_own_words(tmp_path):
         run_tool("link", [tool])
 
 
-def test_the_exception_of_a_java_program_is_told_without_its_trace(tmp_path):
+def test_the_exception_of_a_java_program_is_reported_without_its_trace(tmp_path):
     lines = "Unexpected error\njava.io.IOException: no space\n\tat a.B.c(B.java:3)\n\t... 7 more"
     tool = program(tmp_path / "java", f"cat <<'END'\nProGuard, version 7\n{lines}\nEND\nexit 1")
     with pytest.raises(ToolFailed) as caught:
