@@ -28,14 +28,14 @@ import android_library
 import arm_lane
 from arm_lane import Agreement, Jvm, agreement
 
-from edge_kit.android.conformance import Models, write_all_vectors
-from edge_kit.android.whole_images import NbModels, open_models, write_images
 from edge_kit.jobs.build import build_bundle
 from edge_kit.jobs.request import BuildRequest
 from edge_kit.ocr.image import SUFFIXES, Image, read_image
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.spec.load import profile
 from edge_kit.verify.regression import regression_set
+from labs.golden.images import NbModels, open_models, write_images
+from labs.golden.vectors import Models, write_all_vectors
 from model_opt.convert import ConvertOptions, OwnWriter, converted
 from model_opt.files import write_atomic
 from model_opt.zoo import fetch

@@ -17,13 +17,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_kit.android.whole_images import NbModels, write_images
 from edge_kit.ocr.image import SUFFIXES, Image, read_image
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.tensor import Float32Array, Run
 from edge_kit.spec.load import profile
 from edge_kit.verify.regression import regression_set
+from labs.golden.images import NbModels, write_images
 from model_opt.convert import ConvertOptions, OwnWriter, converted
 from model_opt.zoo import fetch
 

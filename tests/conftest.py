@@ -58,13 +58,16 @@ def env():
 
 @pytest.fixture
 def changed_config(tmp_path: Path):
-    """Writes a changed copy of a file of configs/ and returns its path: ``changed_config("gates.yaml", change)``."""
+    """Writes a changed copy of a file of configs/, or of another folder, and returns its path:
+
+    ``changed_config("gates.yaml", change)``.
+    """
     import yaml
 
     from model_opt.resources import config_dir
 
-    def write(name: str, change) -> Path:
-        document = yaml.safe_load((config_dir() / name).read_text(encoding="utf-8"))
+    def write(name: str, change, folder: Path | None = None) -> Path:
+        document = yaml.safe_load(((folder or config_dir()) / name).read_text(encoding="utf-8"))
         change(document)
         path = tmp_path / name
         path.write_text(yaml.safe_dump(document), encoding="utf-8")

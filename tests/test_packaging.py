@@ -29,7 +29,22 @@ def test_the_wheel_carries_configuration_and_licence(wheel):
     } <= names
     assert "model_opt/_configs/devices/rk3399.yaml" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert not any(name.startswith("tests/") for name in names)
+    assert not any(name.startswith(("tests/", "scripts/", "labs/")) or "legacy" in name for name in names)
+
+
+def test_the_installed_package_says_where_a_study_of_the_checkout_is(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", "from edge_kit.cli import main; main()", "legacy-report"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "not part of the installed package" in done.stderr
+    assert "in a checkout" in done.stderr
 
 
 def test_the_installed_package_finds_its_configuration(wheel, tmp_path):

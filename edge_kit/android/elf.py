@@ -1,13 +1,12 @@
-"""What the packager must know of a native library: processor, alignment of its segments, libraries it needs.
-
-Layout: System V ABI, chapters 4 and 5 (ELF header, program header, dynamic section).
-"""
+"""What the packager must know of a native library: processor, alignment of its segments, libraries it needs."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator, Mapping
+import io
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from edge_kit.android.errors import RuntimeUnfit
 
@@ -15,44 +14,23 @@ MACHINES: Mapping[str, int] = {"arm64-v8a": 183, "armeabi-v7a": 40, "x86_64": 62
 """ELF machine number of each ABI."""
 PAGE = 16384
 """Page size that 64-bit devices may have since Android 15."""
-
-_PT_LOAD, _PT_DYNAMIC, _PT_GNU_RELRO = 1, 2, 0x6474E552
-_PF_W = 2
-_DT_NEEDED, _DT_STRTAB, _DT_SONAME = 1, 5, 14
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A program header: kind and flags, place in the file, address, length in file and memory, alignment; in bytes."""
-
-    kind: int
-    flags: int
-    offset: int
-    address: int
-    file_size: int
-    memory_size: int
-    align: int
-
-    @property
-    def end(self) -> int:
-        """The address behind its last byte in memory."""
-        return self.address + self.memory_size
+_WRITABLE = 2
 
 
 @dataclass(frozen=True)
 class Library:
-    """What an ELF shared object says about itself."""
+    """What an ELF shared object says about itself. ``segments`` are its program headers by the names of the ABI."""
 
     machine: int
     bits: int
-    segments: tuple[Segment, ...]
+    segments: tuple[Any, ...]
     soname: str | None
     needed: tuple[str, ...]
 
     @property
     def load_align(self) -> int:
         """The smallest alignment of a LOAD segment in bytes."""
-        return min(s.align for s in self.segments if s.kind == _PT_LOAD)
+        return min(int(s["p_align"]) for s in self.segments if s["p_type"] == "PT_LOAD")
 
     def closed_data(self, page: int) -> int:
         """Return how many bytes of writable data become read-only with the RELRO part, on pages of ``page`` bytes.
@@ -60,33 +38,50 @@ class Library:
         After relocation Android's linker protects every page that this part touches (``phdr_table_protect_gnu_relro``
         of bionic): what else lies in its first and last page can no longer be written.
         """
-        writable = [s for s in self.segments if s.kind == _PT_LOAD and s.flags & _PF_W]
+        writable = [_span(s) for s in self.segments if s["p_type"] == "PT_LOAD" and s["p_flags"] & _WRITABLE]
         count = 0
-        for relro in (s for s in self.segments if s.kind == _PT_GNU_RELRO):
-            before = (relro.address // page * page, relro.address)
-            behind = (relro.end, -(-relro.end // page) * page)
-            for start, end in (before, behind):
-                count += sum(max(0, min(end, load.end) - max(start, load.address)) for load in writable)
+        for first, last in (_span(s) for s in self.segments if s["p_type"] == "PT_GNU_RELRO"):
+            for start, end in ((first // page * page, first), (last, -(-last // page) * page)):
+                count += sum(max(0, min(end, stop) - max(start, begin)) for begin, stop in writable)
         return count
+
+
+def _span(segment: Any) -> tuple[int, int]:
+    return segment["p_vaddr"], segment["p_vaddr"] + segment["p_memsz"]
 
 
 def read_library(data: bytes, name: str) -> Library:
     """Read a shared object; ``RuntimeUnfit`` naming ``name`` when it is none or is damaged."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.dynamic import DynamicSegment
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.enums import ENUM_E_MACHINE
+
     if len(data) < 20 or data[:4] != b"\x7fELF" or data[5] != 1:
         raise RuntimeUnfit("this is no ELF file of a little-endian processor", path=name, hint="give a .so for Android")
-    bits = {1: 32, 2: 64}.get(data[4], 0)
     try:
-        kind, machine = struct.unpack_from("<HH", data, 16)
-        segments = tuple(_segments(data, bits))
-        entries = tuple(_dynamic(data, bits, segments))
-        strings = _strings(data, segments, entries)
-    except (struct.error, ValueError, OverflowError) as error:
-        raise RuntimeUnfit(f"the library is damaged: {error}", path=name, hint="fetch it again") from error
-    if kind != 3 or not any(s.kind == _PT_LOAD for s in segments):
+        file = ELFFile(io.BytesIO(data))
+        # Android's linker reads no section, and pyelftools reads without end what a damaged table of them says.
+        file.header["e_shoff"] = 0
+        if file["e_phnum"] == 0xFFFF or file["e_phentsize"] != file.structs.Elf_Phdr.sizeof():
+            raise ValueError("its table of segments is of an unknown shape")
+        segments = tuple(file.iter_segments())
+        if any(s["p_offset"] + s["p_filesz"] > len(data) for s in segments):
+            raise ValueError("a segment ends behind the file")
+        dynamic = [s for s in segments if isinstance(s, DynamicSegment)]
+        width = file.structs.Elf_Dyn.sizeof()
+        tags = [t for s in dynamic for t in itertools.islice(s.iter_tags(), s["p_filesz"] // width)]
+        needed = tuple(t.needed for t in tags if t.entry.d_tag == "DT_NEEDED")
+        soname = next((t.soname for t in tags if t.entry.d_tag == "DT_SONAME"), None)
+        if "" in (soname, *needed):
+            raise ValueError("a name has no end")
+    except (ELFError, ValueError, OverflowError, AssertionError) as error:
+        what = f"the library is damaged: {str(error) or 'its names are missing'}"
+        raise RuntimeUnfit(what, path=name, hint="fetch it again") from error
+    if file["e_type"] != "ET_DYN" or not any(s["p_type"] == "PT_LOAD" for s in segments):
         raise RuntimeUnfit("this is no shared library", path=name, hint="give a .so for Android")
-    named = [(tag, _text(strings, value)) for tag, value in entries if tag in (_DT_NEEDED, _DT_SONAME)]
-    soname = next((text for tag, text in named if tag == _DT_SONAME), None)
-    return Library(machine, bits, segments, soname, tuple(text for tag, text in named if tag == _DT_NEEDED))
+    machine = file["e_machine"]
+    return Library(ENUM_E_MACHINE.get(machine, machine), file.elfclass, segments, soname, needed)
 
 
 def check_library(data: bytes, name: str, abi: str) -> Library:
@@ -114,53 +109,3 @@ def check_library(data: bytes, name: str, abi: str) -> Library:
             hint="give a library linked with -Wl,-z,max-page-size=16384,-z,common-page-size=16384",
         )
     return library
-
-
-def _segments(data: bytes, bits: int) -> Iterator[Segment]:
-    if bits == 64:
-        (start,) = struct.unpack_from("<Q", data, 32)
-        size, count = struct.unpack_from("<HH", data, 54)
-    elif bits == 32:
-        (start,) = struct.unpack_from("<I", data, 28)
-        size, count = struct.unpack_from("<HH", data, 42)
-    else:
-        raise ValueError("unknown ELF class")
-    for index in range(count):
-        at = start + index * size
-        if bits == 64:
-            kind, flags, offset, address, _, length, memory, align = struct.unpack_from("<IIQQQQQQ", data, at)
-        else:
-            kind, offset, address, _, length, memory, flags, align = struct.unpack_from("<IIIIIIII", data, at)
-        if offset + length > len(data):
-            raise ValueError("a segment ends behind the file")
-        yield Segment(kind, flags, offset, address, length, memory, align)
-
-
-def _dynamic(data: bytes, bits: int, segments: tuple[Segment, ...]) -> Iterator[tuple[int, int]]:
-    shape = "<qQ" if bits == 64 else "<iI"
-    width = struct.calcsize(shape)
-    for segment in segments:
-        if segment.kind == _PT_DYNAMIC:
-            for at in range(segment.offset, segment.offset + segment.file_size - width + 1, width):
-                tag, value = struct.unpack_from(shape, data, at)
-                if tag == 0:
-                    return
-                yield tag, value
-
-
-def _strings(data: bytes, segments: tuple[Segment, ...], entries: tuple[tuple[int, int], ...]) -> bytes:
-    """Return the bytes from the dynamic string table on."""
-    address = next((value for tag, value in entries if tag == _DT_STRTAB), None)
-    if address is None:
-        return b""
-    for segment in segments:
-        if segment.kind == _PT_LOAD and segment.address <= address < segment.address + segment.file_size:
-            return data[segment.offset + address - segment.address : segment.offset + segment.file_size]
-    raise ValueError("the string table is in no segment")
-
-
-def _text(strings: bytes, at: int) -> str:
-    end = strings.find(b"\0", at)
-    if end < 0:
-        raise ValueError("a name has no end")
-    return strings[at:end].decode("utf-8", "replace")

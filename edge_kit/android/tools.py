@@ -25,7 +25,7 @@ TOOLS: Mapping[str, str] = {
 """Every program that a build with an app runs, and the Debian package that holds it."""
 
 _OF_THE_JDK = ("java", "javac", "keytool")
-_FAULTS = (re.compile(r"\b(error|exception)\b", re.IGNORECASE), re.compile(r"\bwarning\b", re.IGNORECASE))
+_FAULTS = (re.compile(r"(error|exception)\b", re.IGNORECASE), re.compile(r"\bwarning\b", re.IGNORECASE))
 _TRACE = re.compile(r"\s+(at [\w.$/@]+\(|\.\.\. \d+ more)")
 """Lines of Java's stack traces, which tell a user nothing."""
 _LAST_LINES = 12

@@ -328,7 +328,7 @@ def legacy_report(
 
     One mistake keeps state between images, so the order of the images counts.
     """
-    from edge_kit.cli.legacy import run_legacy_report
+    from edge_kit.cli.labs import run_legacy_report
 
     raise typer.Exit(run_legacy_report(tuple(paths or ()), engine, json_file))
 

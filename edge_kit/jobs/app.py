@@ -132,7 +132,7 @@ def make_code(run: Runner, app: AppPlan) -> AppCode:
     )  # fmt: skip
     shrunk = run(
         "apk-shrink", shrink_app,
-        artifacts("android-all", "opencv-java", "kotlin-stdlib", "asm"),
+        artifacts("android-all", "opencv-java", "kotlin-stdlib"),
         Artifacts.shrinker(config, offline=app.offline), config_dir() / "android_rules.pro",
         resources, classes, libraries,
     )  # fmt: skip

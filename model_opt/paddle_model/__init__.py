@@ -1,6 +1,6 @@
 """Paddle inference models. In: ``.pdmodel`` and ``.pdiparams``. Out: values that graph passes work on, and files again.
 
-Needs neither paddlepaddle nor protobuf; ``PaddleModelError`` for what cannot be trusted.
+Needs no paddlepaddle; ``PaddleModelError`` for what cannot be trusted.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from model_opt.paddle_model.errors import fault
 from model_opt.paddle_model.program import DTYPES, KINDS, Program, Var, VarKind
 from model_opt.paddle_model.proto import decode_tensor, encode_tensor
-from model_opt.paddle_model.wire import Source
 
 _HEAD = struct.Struct("<IQIi")
 _MAX_RANK = 16
@@ -35,14 +34,13 @@ def decode_params(data: bytes, program: Program, path: Path | None) -> dict[str,
 
     Raises ``PaddleModelError`` when the stream is truncated, too long, or does not fit the declared variables.
     """
-    source = Source(data, path)
     declared, bits = declared_params(program), integer_weights(program)
     loose = loosely_declared(program)
     params: dict[str, NDArray[Any]] = {}
     at = 0
     for name in sorted(declared):
         begin = at
-        params[name], at = _tensor(source, at, name)
+        params[name], at = _tensor(data, at, name, path)
         check_fits(declared[name], params[name], path, begin, bits=bits.get(name), loose=name in loose)
     if at != len(data):
         found = f"{len(data) - at} more bytes"
@@ -131,28 +129,28 @@ def _same_sides(dims: tuple[int, ...], shape: tuple[int, ...], loose: bool) -> b
     return len(dims) == len(shape) and all(a in (-1, b) for a, b in zip(dims, shape, strict=True))
 
 
-def _tensor(source: Source, at: int, name: str) -> tuple[NDArray[Any], int]:
+def _tensor(data: bytes, at: int, name: str, path: Path | None) -> tuple[NDArray[Any], int]:
     """Return the tensor at ``at`` and the position behind it."""
     what = f"parameter {name!r}"
-    if len(source.data) - at < _HEAD.size:
-        found = f"{len(source.data) - at} bytes"
-        fault(what, f"{_HEAD.size} bytes", found, path=source.path, offset=at, hint=_OTHER_MODEL)
-    version, lod_levels, tensor_version, size = _HEAD.unpack_from(source.data, at)
+    if len(data) - at < _HEAD.size:
+        found = f"{len(data) - at} bytes"
+        fault(what, f"{_HEAD.size} bytes", found, path=path, offset=at, hint=_OTHER_MODEL)
+    version, lod_levels, tensor_version, size = _HEAD.unpack_from(data, at)
     if (version, lod_levels, tensor_version) != (0, 0, 0):
         found = f"{version}, {lod_levels}, {tensor_version}"
-        source.fail(at, what, "version 0, no LoD, tensor version 0", found)
+        fault(what, "version 0, no LoD, tensor version 0", found, path=path, offset=at)
     start = at + _HEAD.size
-    if not 0 <= size <= len(source.data) - start:
-        source.fail(at, what, f"a description of at most {len(source.data) - start} bytes", f"{size}")
-    data_type, dims, _ = decode_tensor(source, (start, start + size))
+    if not 0 <= size <= len(data) - start:
+        fault(what, f"a description of at most {len(data) - start} bytes", f"{size}", path=path, offset=at)
+    data_type, dims = decode_tensor(data[start : start + size], path, start)
     dtype = DTYPES.get(data_type)
     if dtype is None:
-        source.fail(start, what, "a known element type", f"{data_type}")
+        fault(what, "a known element type", f"{data_type}", path=path, offset=start)
     # The product without zeros too: numpy refuses an empty array whose other sizes pass its address space.
     if len(dims) > _MAX_RANK or min(dims, default=0) < 0 or math.prod(max(d, 1) for d in dims) > _MAX_ELEMENTS:
-        source.fail(start, what, f"at most {_MAX_RANK} sizes of 0 or more", f"{list(dims[:_MAX_RANK])}")
+        fault(what, f"at most {_MAX_RANK} sizes of 0 or more", f"{list(dims[:_MAX_RANK])}", path=path, offset=start)
     count = math.prod(dims)
     begin = start + size
-    if count * dtype.itemsize > len(source.data) - begin:
-        source.fail(begin, what, f"{count * dtype.itemsize} bytes", f"{len(source.data) - begin}")
-    return np.frombuffer(source.data, dtype, count, begin).reshape(dims), begin + count * dtype.itemsize
+    if count * dtype.itemsize > len(data) - begin:
+        fault(what, f"{count * dtype.itemsize} bytes", f"{len(data) - begin}", path=path, offset=begin)
+    return np.frombuffer(data, dtype, count, begin).reshape(dims), begin + count * dtype.itemsize

@@ -1,6 +1,7 @@
 """A Paddle program as values: blocks of variables and operators. Changing one gives a new one.
 
-The names follow ``framework.proto``. ``extra`` fields hold what this version does not know and are written back.
+The names follow ``framework.proto``. ``extra`` fields hold what this version does not know, encoded, and
+are written back.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-
-from model_opt.paddle_model.wire import Extra
 
 
 class AttrType(IntEnum):
@@ -99,7 +98,7 @@ class Attr:
 
     type: int
     value: AttrValue | None
-    extra: Extra = ()
+    extra: bytes = b""
 
 
 def attr_of(value: AttrValue) -> Attr:
@@ -132,8 +131,8 @@ class Op:
     outputs: Mapping[str, tuple[str, ...]]
     attrs: Mapping[str, Attr] = field(default_factory=dict)
     is_target: bool | None = None
-    extra: Extra = ()
-    argument_extra: Mapping[tuple[str, str], Extra] = field(default_factory=dict)
+    extra: bytes = b""
+    argument_extra: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -199,10 +198,10 @@ def _only(arguments: Mapping[str, tuple[str, ...]], parameter: str, op_type: str
 class VarExtra:
     """Unknown fields of the four nested messages that describe a variable."""
 
-    var: Extra = ()
-    type: Extra = ()
-    lod_tensor: Extra = ()
-    tensor: Extra = ()
+    var: bytes = b""
+    type: bytes = b""
+    lod_tensor: bytes = b""
+    tensor: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +234,7 @@ class Block:
     vars: tuple[Var, ...]
     ops: tuple[Op, ...]
     forward_block_idx: int | None = None
-    extra: Extra = ()
+    extra: bytes = b""
 
     def var(self, name: str) -> Var:
         """Return a variable; ``KeyError`` when it is not declared. For many look-ups take ``var_map``."""
@@ -268,8 +267,8 @@ class Program:
 
     blocks: tuple[Block, ...]
     version: int | None = None
-    extra: Extra = ()
-    version_extra: Extra = ()
+    extra: bytes = b""
+    version_extra: bytes = b""
 
     @property
     def main(self) -> Block:

@@ -2,247 +2,263 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import operator
+import struct
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from model_opt.paddle_model.errors import fault
+from model_opt.paddle_model.messages import message_classes, parse, rest, to_bytes, to_text
 from model_opt.paddle_model.program import Attr, AttrType, AttrValue, Block, Op, Program, Var, VarExtra
-from model_opt.paddle_model.wire import (
-    Extra,
-    Message,
-    Schema,
-    Source,
-    Span,
-    decode,
-    encode,
-    fits_32_bits,
-    put_bytes,
-    put_f32,
-    put_f64,
-    put_int,
-    put_text,
-)
 
-Fields = list[tuple[int, bytes]]
-
-_PROGRAM = Schema("ProgramDesc", {1: "bytes", 4: "bytes"})
-_VERSION = Schema("Version", {1: "int"})
-_BLOCK = Schema("BlockDesc", {1: "int", 2: "int", 3: "bytes", 4: "bytes", 5: "int"})
-_OP = Schema("OpDesc", {1: "bytes", 2: "bytes", 3: "bytes", 4: "bytes", 5: "int"})
-_ARGUMENTS = Schema("OpDesc.Var", {1: "bytes", 2: "bytes"})
-_VAR = Schema("VarDesc", {1: "bytes", 2: "bytes", 3: "int", 4: "int", 5: "int", 6: "int"})
-_VAR_TYPE = Schema("VarType", {1: "int", 3: "bytes"})
-_LOD_TENSOR = Schema("VarType.LoDTensorDesc", {1: "bytes", 2: "int"})
-_TENSOR = Schema("VarType.TensorDesc", {1: "int", 2: "int"})
-
-# For each attribute type: the field that holds its value, how that field is encoded, how a message gives it.
-_ATTR_FIELDS: dict[int, tuple[int, str, Callable[[Message], AttrValue | None]]] = {
-    AttrType.INT: (3, "i32", lambda m: m.integer(3)),
-    AttrType.FLOAT: (4, "f32", lambda m: m.real(4)),
-    AttrType.STRING: (5, "bytes", lambda m: m.text(5)),
-    AttrType.INTS: (6, "i32", lambda m: m.integers(6)),
-    AttrType.FLOATS: (7, "f32", lambda m: m.reals(7)),
-    AttrType.STRINGS: (8, "bytes", lambda m: m.texts(8)),
-    AttrType.BOOLEAN: (10, "int", lambda m: m.flag(10)),
-    AttrType.BOOLEANS: (11, "int", lambda m: tuple(map(bool, m.integers(11)))),
-    AttrType.BLOCK: (12, "i32", lambda m: m.integer(12)),
-    AttrType.LONG: (13, "int", lambda m: m.integer(13)),
-    AttrType.BLOCKS: (14, "i32", lambda m: m.integers(14)),
-    AttrType.LONGS: (15, "int", lambda m: m.integers(15)),
-    AttrType.FLOAT64S: (16, "f64", lambda m: m.reals(16)),
-    AttrType.VAR: (17, "bytes", lambda m: m.text(17)),
-    AttrType.VARS: (18, "bytes", lambda m: m.texts(18)),
-    AttrType.FLOAT64: (19, "f64", lambda m: m.real(19)),
+# Where the value of each attribute type stands in the message.
+_VALUES: Mapping[int, tuple[int, str, str]] = {
+    AttrType.INT: (3, "optional", "int64"),
+    AttrType.FLOAT: (4, "optional", "float"),
+    AttrType.STRING: (5, "optional", "bytes"),
+    AttrType.INTS: (6, "repeated", "int64"),
+    AttrType.FLOATS: (7, "repeated", "float"),
+    AttrType.STRINGS: (8, "repeated", "bytes"),
+    AttrType.BOOLEAN: (10, "optional", "bool"),
+    AttrType.BOOLEANS: (11, "repeated", "bool"),
+    AttrType.BLOCK: (12, "optional", "int64"),
+    AttrType.LONG: (13, "optional", "int64"),
+    AttrType.BLOCKS: (14, "repeated", "int64"),
+    AttrType.LONGS: (15, "repeated", "int64"),
+    AttrType.FLOAT64S: (16, "repeated", "double"),
+    AttrType.VAR: (17, "optional", "bytes"),
+    AttrType.VARS: (18, "repeated", "bytes"),
+    AttrType.FLOAT64: (19, "optional", "double"),
 }
-_ATTR_HEAD = Schema("OpDesc.Attr", {1: "bytes", 2: "int"})
-_ATTRS = {
-    kind: Schema("OpDesc.Attr", {1: "bytes", 2: "int", number: encoding})
-    for kind, (number, encoding, _) in _ATTR_FIELDS.items()
+_32_BITS = (AttrType.INT, AttrType.INTS, AttrType.BLOCK, AttrType.BLOCKS)
+_F32 = struct.Struct("<f")
+
+# Numbers of 32 bits and enums are int64 here: the same bytes, and a number beyond 32 bits is seen, not cut.
+_TABLE = {
+    "ProgramDesc": {"blocks": (1, "repeated", "BlockDesc"), "version": (4, "optional", "Version")},
+    "Version": {"version": (1, "optional", "int64")},
+    "BlockDesc": {
+        "idx": (1, "required", "int64"),
+        "parent_idx": (2, "required", "int64"),
+        "vars": (3, "repeated", "VarDesc"),
+        "ops": (4, "repeated", "OpDesc"),
+        "forward_block_idx": (5, "optional", "int64"),
+    },
+    "OpDesc": {
+        "inputs": (1, "repeated", "Argument"),
+        "outputs": (2, "repeated", "Argument"),
+        "type": (3, "required", "bytes"),
+        "attrs": (4, "repeated", "Attr"),
+        "is_target": (5, "optional", "bool"),
+    },
+    "Argument": {"parameter": (1, "required", "bytes"), "arguments": (2, "repeated", "bytes")},
+    "Attr": {
+        "name": (1, "required", "bytes"),
+        "type": (2, "required", "int64"),
+        **{AttrType(kind).name: row for kind, row in _VALUES.items()},
+    },
+    "VarDesc": {
+        "name": (1, "required", "bytes"),
+        "type": (2, "required", "VarType"),
+        "persistable": (3, "optional", "bool"),
+        "need_check_feed": (4, "optional", "bool"),
+        "is_parameter": (5, "optional", "bool"),
+        "stop_gradient": (6, "optional", "bool"),
+    },
+    "VarType": {"type": (1, "required", "int64"), "lod_tensor": (3, "optional", "LoDTensorDesc")},
+    "LoDTensorDesc": {"tensor": (1, "required", "TensorDesc"), "lod_level": (2, "optional", "int64")},
+    "TensorDesc": {"data_type": (1, "required", "int64"), "dims": (2, "repeated", "int64")},
 }
+_FLAGS = ("persistable", "need_check_feed", "is_parameter", "stop_gradient")
+
+
+@functools.cache
+def _classes() -> Mapping[str, Any]:
+    return message_classes(_TABLE)
 
 
 def decode_program(data: bytes, path: Path | None) -> Program:
     """Decode a ``ProgramDesc``. Raises ``PaddleModelError`` for bytes that are not one."""
-    source = Source(data, path)
-    message = decode(source, (0, len(data)), _PROGRAM)
-    blocks = tuple(_block(source, span) for span in message.spans(1))
+    message = parse(_classes()["ProgramDesc"], data, path)
+    blocks = tuple(_block(block, path) for block in message.blocks)
     if not blocks:
-        source.fail(0, "ProgramDesc", "at least one block", "none")
-    version_span = message.span(4)
-    if version_span is None:
-        return Program(blocks, extra=message.extra)
-    version = decode(source, version_span, _VERSION)
-    return Program(blocks, version.integer(1), message.extra, version.extra)
+        fault("ProgramDesc", "at least one block", "none", path=path)
+    version = message.version
+    return Program(blocks, _optional(version, "version"), _rest(message), _rest(version))
 
 
-def _block(source: Source, span: Span) -> Block:
-    message = decode(source, span, _BLOCK)
-    variables = {var.name: var for var in (_var(source, item) for item in message.spans(3))}
-    if len(variables) != len(message.spans(3)):
-        source.fail(span[0], "BlockDesc", "every variable declared once", "one declared twice")
-    return Block(
-        idx=message.need_integer(1),
-        parent_idx=message.need_integer(2),
-        vars=tuple(variables.values()),
-        ops=tuple(_op(source, item) for item in message.spans(4)),
-        forward_block_idx=message.integer(5),
-        extra=message.extra,
-    )
+def _optional(message: Any, field: str) -> Any:
+    return getattr(message, field) if message.HasField(field) else None
 
 
-def _var(source: Source, span: Span) -> Var:
-    message = decode(source, span, _VAR)
-    name = message.need_text(1)
-    type_span = message.span(2)
-    if type_span is None:
-        source.fail(span[0], f"VarDesc {name!r}", "a type", "nothing")
-    var_type = decode(source, type_span, _VAR_TYPE)
-    data_type, dims, lod_level, lod_extra, tensor_extra = _lod_tensor(source, var_type.span(3))
-    return Var(
-        name=name,
-        kind=var_type.need_integer(1),
-        data_type=data_type,
-        dims=dims,
-        lod_level=lod_level,
-        persistable=message.flag(3),
-        need_check_feed=message.flag(4),
-        is_parameter=message.flag(5),
-        stop_gradient=message.flag(6),
-        extra=VarExtra(message.extra, var_type.extra, lod_extra, tensor_extra),
-    )
+def _rest(message: Any) -> bytes:
+    """Return what the table does not list of a message, which must not be read any more."""
+    return rest(message, *_TABLE[message.DESCRIPTOR.name])
 
 
-def _lod_tensor(
-    source: Source, span: Span | None
-) -> tuple[int | None, tuple[int, ...] | None, int | None, Extra, Extra]:
-    if span is None:
-        return None, None, None, (), ()
-    message = decode(source, span, _LOD_TENSOR)
-    tensor_span = message.span(1)
-    if tensor_span is None:
-        source.fail(span[0], "VarType.LoDTensorDesc", "a tensor description", "nothing")
-    data_type, dims, extra = decode_tensor(source, tensor_span)
-    return data_type, dims, message.integer(2), message.extra, extra
-
-
-def decode_tensor(source: Source, span: Span) -> tuple[int, tuple[int, ...], Extra]:
-    """Decode a ``TensorDesc``: element type, sizes, unknown fields."""
-    tensor = decode(source, span, _TENSOR)
-    return tensor.need_integer(1), tensor.integers(2), tensor.extra
-
-
-def encode_tensor(data_type: int, dims: tuple[int, ...], extra: Extra = ()) -> bytes:
-    """Encode a ``TensorDesc``."""
-    return encode([*put_int(1, data_type), *(put_int(2, dim)[0] for dim in dims), *extra])
-
-
-def _op(source: Source, span: Span) -> Op:
-    message = decode(source, span, _OP)
-    argument_extra: dict[tuple[str, str], Extra] = {}
-    inputs = _arguments(source, message, 1, "inputs", argument_extra)
-    outputs = _arguments(source, message, 2, "outputs", argument_extra)
-    attrs: dict[str, Attr] = {}
-    for item in message.spans(4):
-        name, attr = _attr(source, item)
-        if name in attrs:
-            source.fail(item[0], "OpDesc", f"attribute {name!r} once", "twice")
-        attrs[name] = attr
-    return Op(message.need_text(3), inputs, outputs, attrs, message.flag(5), message.extra, argument_extra)
-
-
-def _arguments(
-    source: Source, op: Message, number: int, side: str, extra: dict[tuple[str, str], Extra]
-) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for span in op.spans(number):
-        message = decode(source, span, _ARGUMENTS)
-        parameter = message.need_text(1)
-        if parameter in found:
-            source.fail(span[0], "OpDesc", f"parameter {parameter!r} once", "twice")
-        found[parameter] = message.texts(2)
-        if message.extra:
-            extra[side, parameter] = message.extra
+def _by_name(items: Iterable[tuple[str, Any]], what: str, of: str, path: Path | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in items:
+        if name in found:
+            fault(of, f"{what} {name!r} once", "twice", path=path)
+        found[name] = value
     return found
 
 
-def _attr(source: Source, span: Span) -> tuple[str, Attr]:
-    kind = decode(source, span, _ATTR_HEAD).need_integer(2)
-    message = decode(source, span, _ATTRS.get(kind, _ATTR_HEAD))
-    known = _ATTR_FIELDS.get(kind)
-    value = None if known is None else known[2](message)
-    return message.need_text(1), Attr(kind, value, message.extra)
+def _block(message: Any, path: Path | None) -> Block:
+    variables = _by_name(((var.name, var) for var in map(_var, message.vars)), "variable", "BlockDesc", path)
+    return Block(
+        idx=message.idx,
+        parent_idx=message.parent_idx,
+        vars=tuple(variables.values()),
+        ops=tuple(_op(op, path) for op in message.ops),
+        forward_block_idx=_optional(message, "forward_block_idx"),
+        extra=_rest(message),
+    )
+
+
+def _var(message: Any) -> Var:
+    kind, lod_tensor = message.type, message.type.lod_tensor
+    tensor = lod_tensor.tensor
+    is_tensor = kind.HasField("lod_tensor")
+    return Var(
+        name=to_text(message.name),
+        kind=kind.type,
+        data_type=tensor.data_type if is_tensor else None,
+        dims=tuple(tensor.dims) if is_tensor else None,
+        lod_level=_optional(lod_tensor, "lod_level"),
+        **{flag: _optional(message, flag) for flag in _FLAGS},
+        extra=VarExtra(*map(_rest, (message, kind, lod_tensor, tensor))),
+    )
+
+
+def decode_tensor(data: bytes, path: Path | None, offset: int) -> tuple[int, tuple[int, ...]]:
+    """Decode a ``TensorDesc``, which stands at ``offset`` of the file: element type and sizes."""
+    tensor = parse(_classes()["TensorDesc"], data, path, offset)
+    return tensor.data_type, tuple(tensor.dims)
+
+
+def encode_tensor(data_type: int, dims: tuple[int, ...]) -> bytes:
+    """Encode a ``TensorDesc``."""
+    return bytes(_classes()["TensorDesc"](data_type=data_type, dims=dims).SerializeToString())
+
+
+def _op(message: Any, path: Path | None) -> Op:
+    kind = to_text(message.type)
+    sides: dict[str, Mapping[str, tuple[str, ...]]] = {}
+    extra: dict[tuple[str, str], bytes] = {}
+    for side in ("inputs", "outputs"):
+        arguments = _by_name(
+            ((to_text(a.parameter), a) for a in getattr(message, side)), "parameter", f"OpDesc {kind!r}", path
+        )
+        sides[side] = {name: tuple(map(to_text, argument.arguments)) for name, argument in arguments.items()}
+        extra |= {(side, name): left for name, argument in arguments.items() if (left := _rest(argument))}
+    attrs = _by_name((_attr(attr, path) for attr in message.attrs), "attribute", f"OpDesc {kind!r}", path)
+    is_target = _optional(message, "is_target")
+    return Op(kind, **sides, attrs=attrs, is_target=is_target, extra=_rest(message), argument_extra=extra)
+
+
+def _attr(message: Any, path: Path | None) -> tuple[str, Attr]:
+    name, kind, value = to_text(message.name), message.type, None
+    known = ["name", "type"]
+    if kind in _VALUES:
+        field = AttrType(kind).name
+        known.append(field)
+        value = _value(message, field, *_VALUES[kind][1:])
+        if kind in _32_BITS and not _fits_32_bits(value):
+            fault(f"attribute {name!r}", "numbers of 32 bits", f"{value}", path=path)
+    return name, Attr(kind, value, rest(message, *known))
+
+
+def _value(message: Any, field: str, label: str, form: str) -> AttrValue | None:
+    if label == "repeated":
+        return tuple(map(to_text, getattr(message, field)) if form == "bytes" else getattr(message, field))
+    value: Any = _optional(message, field)
+    return to_text(value) if isinstance(value, bytes) else value
+
+
+def _fits_32_bits(value: Any) -> bool:
+    """Return whether signed fields of 32 bits can hold ``value``: a number, a tuple of them, or None."""
+    numbers = value if isinstance(value, tuple) else () if value is None else (value,)
+    return all(-(1 << 31) <= number < 1 << 31 for number in numbers)
 
 
 def encode_program(program: Program) -> bytes:
-    """Encode a program; what ``decode_program`` read comes out with the same bytes if it was in canonical order."""
-    fields: Fields = [put_bytes(1, _put_block(block)) for block in program.blocks]
-    if program.version is not None or program.version_extra:
-        fields.append(put_bytes(4, encode([*put_int(1, program.version), *program.version_extra])))
-    return encode([*fields, *program.extra])
+    """Encode a program; what ``decode_program`` read comes out with the same bytes if it was in canonical order.
+
+    ``TypeError``, ``ValueError`` or ``OverflowError`` when a value does not fit the type of its attribute.
+    """
+    message = _classes()["ProgramDesc"]()
+    for block in program.blocks:
+        _fill_block(message.blocks.add(), block)
+    _fill(message.version, program.version_extra, version=program.version)
+    return bytes(_fill(message, program.extra).SerializeToString())
 
 
-def _put_block(block: Block) -> bytes:
-    return encode(
-        [
-            *put_int(1, block.idx),
-            *put_int(2, block.parent_idx),
-            *(put_bytes(3, _put_var(var)) for var in block.vars),
-            *(put_bytes(4, _put_op(op)) for op in block.ops),
-            *put_int(5, block.forward_block_idx),
-            *block.extra,
-        ]
-    )
+def _fill(message: Any, extra: bytes, **values: Any) -> Any:
+    """Set fields of a message, without those that are None, and add the unlisted ones."""
+    for name, value in values.items():
+        if value is not None:
+            setattr(message, name, value)
+    if extra:
+        message.MergeFromString(extra)
+    return message
 
 
-def _put_var(var: Var) -> bytes:
-    var_type: Fields = put_int(1, var.kind)
+def _fill_block(message: Any, block: Block) -> None:
+    for var in block.vars:
+        _fill_var(message.vars.add(), var)
+    for op in block.ops:
+        _fill_op(message.ops.add(), op)
+    forward = block.forward_block_idx
+    _fill(message, block.extra, idx=block.idx, parent_idx=block.parent_idx, forward_block_idx=forward)
+
+
+def _fill_var(message: Any, var: Var) -> None:
+    _fill(message, var.extra.var, name=to_bytes(var.name), **{flag: getattr(var, flag) for flag in _FLAGS})
+    _fill(message.type, var.extra.type, type=var.kind)
     if var.data_type is not None:
-        tensor = encode_tensor(var.data_type, var.dims or (), var.extra.tensor)
-        lod_tensor = encode([put_bytes(1, tensor), *put_int(2, var.lod_level), *var.extra.lod_tensor])
-        var_type.append(put_bytes(3, lod_tensor))
-    return encode(
-        [
-            put_text(1, var.name),
-            put_bytes(2, encode([*var_type, *var.extra.type])),
-            *put_int(3, var.persistable),
-            *put_int(4, var.need_check_feed),
-            *put_int(5, var.is_parameter),
-            *put_int(6, var.stop_gradient),
-            *var.extra.var,
-        ]
-    )
+        lod_tensor = _fill(message.type.lod_tensor, var.extra.lod_tensor, lod_level=var.lod_level)
+        lod_tensor.tensor.dims.extend(var.dims or ())
+        _fill(lod_tensor.tensor, var.extra.tensor, data_type=var.data_type)
 
 
-def _put_op(op: Op) -> bytes:
-    fields: Fields = [put_text(3, op.type)]
-    for number, side, arguments in ((1, "inputs", op.inputs), (2, "outputs", op.outputs)):
+def _fill_op(message: Any, op: Op) -> None:
+    for side, arguments in (("inputs", op.inputs), ("outputs", op.outputs)):
         for parameter, names in arguments.items():
-            extra = op.argument_extra.get((side, parameter), ())
-            body = encode([put_text(1, parameter), *(put_text(2, name) for name in names), *extra])
-            fields.append(put_bytes(number, body))
-    fields += [put_bytes(4, _put_attr(name, attr)) for name, attr in op.attrs.items()]
-    return encode([*fields, *put_int(5, op.is_target), *op.extra])
+            argument = getattr(message, side).add(parameter=to_bytes(parameter), arguments=map(to_bytes, names))
+            _fill(argument, op.argument_extra.get((side, parameter), b""))
+    for name, attr in op.attrs.items():
+        _fill_attr(message.attrs.add(name=to_bytes(name), type=attr.type), attr)
+    _fill(message, op.extra, type=to_bytes(op.type), is_target=op.is_target)
 
 
-def _put_attr(name: str, attr: Attr) -> bytes:
-    fields: Fields = [put_text(1, name), *put_int(2, attr.type)]
+def _fill_attr(message: Any, attr: Attr) -> None:
     if attr.value is not None:
-        number, encoding, _ = _ATTR_FIELDS[attr.type]
-        values = attr.value if isinstance(attr.value, tuple) else (attr.value,)
-        fields += [_put_value(number, encoding, value) for value in values]
-    return encode([*fields, *attr.extra])
+        field, label = AttrType(attr.type).name, _VALUES[attr.type][1]
+        values = [_plain(attr.type, v) for v in (attr.value if isinstance(attr.value, tuple) else (attr.value,))]
+        if label == "repeated":
+            getattr(message, field).extend(values)
+        else:
+            (value,) = values
+            setattr(message, field, value)
+    _fill(message, attr.extra)
 
 
-def _put_value(number: int, encoding: str, value: bool | int | float | str) -> tuple[int, bytes]:
-    """Encode one value; ``TypeError`` or ``ValueError`` when it does not fit the type of the attribute."""
+def _plain(kind: int, value: Any) -> bool | int | float | bytes:
+    """Return one value as its field takes it; ``TypeError`` or ``ValueError`` when it does not fit the type."""
+    form = _VALUES[kind][2]
+    if isinstance(value, str) != (form == "bytes"):
+        raise TypeError(f"an attribute stored as {form} cannot hold {value!r}")
     if isinstance(value, str):
-        if encoding == "bytes":
-            return put_text(number, value)
-    elif encoding in ("int", "i32") and isinstance(value, int):
-        if encoding == "i32" and not fits_32_bits(value):
-            raise ValueError(f"an attribute of 32 bits cannot hold {value}")
-        return put_int(number, value)[0]
-    elif encoding == "f32":
-        return put_f32(number, value)
-    elif encoding == "f64":
-        return put_f64(number, value)
-    raise TypeError(f"an attribute stored as {encoding} cannot hold {value!r}")
+        return to_bytes(value)
+    if form == "float":
+        _F32.pack(value)  # OverflowError, where protobuf would write infinity
+    if form in ("float", "double"):
+        return float(value)
+    number = operator.index(value)
+    if kind in _32_BITS and not _fits_32_bits(number):
+        raise ValueError(f"an attribute of 32 bits cannot hold {number}")
+    return bool(number) if form == "bool" else int(number)

@@ -74,6 +74,8 @@ def conv_at(draft: Draft, op: Op) -> Conv | None:
     groups = op.attr("groups", 1)
     if weight is None or weight.ndim != 4 or weight.dtype != np.float32 or not isinstance(groups, int) or groups < 1:
         return None
+    if weight.shape[0] < groups or weight.shape[0] % groups:  # no such convolution, and arrays of groups may be huge
+        return None
     if paddings is None or strides is None or len(strides) != 2 or dilations is None or len(dilations) != 2:
         return None
     if str(op.attr("padding_algorithm", "EXPLICIT")) != "EXPLICIT":

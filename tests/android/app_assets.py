@@ -9,11 +9,11 @@ from pathlib import Path
 from edge_kit.android.app_onnx import app_onnx
 from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden_assets, selftest_assets
 from edge_kit.android.sources import sources_dir
-from edge_kit.android.whole_images import NbModels, expected_results, nb_pipeline
 from edge_kit.devices import ModelEntry, default_profile, runtime_config
 from edge_kit.ocr.image import Image, read_image
 from edge_kit.spec.load import export_json, load_spec
 from edge_kit.verify.regression import regression_set
+from labs.golden.images import NbModels, expected_results, nb_pipeline
 from model_opt.files import sha256_bytes
 from model_opt.nb import read_nb
 

@@ -10,14 +10,14 @@ import pytest
 from app_assets import write_app_assets, write_pictures
 from arm_lane import ARM64, Jvm, open_jvm
 
-from edge_kit.android.conformance import Models, write_all_vectors
 from edge_kit.android.errors import ToolMissing
-from edge_kit.android.whole_images import NbModels, open_models, write_images
 from edge_kit.ocr.image import read_image
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.recipes import load_recipes
 from edge_kit.spec.load import profile
 from edge_kit.verify.regression import regression_set
+from labs.golden.images import NbModels, open_models, write_images
+from labs.golden.vectors import Models, write_all_vectors
 from model_opt.nb import read_nb
 from model_opt.nb.to_onnx import to_onnx
 

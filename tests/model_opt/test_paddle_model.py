@@ -30,6 +30,7 @@ from model_opt.paddle_model import (
     read_program,
     write_model,
 )
+from model_opt.paddle_model.messages import message_classes
 from model_opt.paddle_model.params import decode_params, encode_params
 from model_opt.paddle_model.proto import decode_program, encode_program
 
@@ -137,9 +138,20 @@ def test_a_model_made_by_hand_is_a_message_to_paddle(tmp_path, framework_pb2):
 
 
 def test_both_message_sets_live_in_one_process():
-    """Paddle registers its names in protobuf's default pool; this room must not."""
-    code = "import cv2, model_opt.paddle_model, paddle.base.proto.framework_pb2, model_opt.paddle_model.proto"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    """Paddle registers its names in protobuf's default pool; this room must not, whoever comes first."""
+    ours = "from model_opt.paddle_model.proto import encode_tensor; ours = encode_tensor(5, (2, -1))"
+    theirs = "import cv2; from paddle.base.proto.framework_pb2 import VarType"
+    check = "import sys; sys.exit(VarType.TensorDesc(data_type=5, dims=[2, -1]).SerializeToString() != ours)"
+    for order in ((ours, theirs), (theirs, ours)):
+        subprocess.run([sys.executable, "-c", "\n".join((*order, check))], check=True, capture_output=True)
+
+
+def test_another_name_in_the_table_breaks_no_other_table():
+    """Two tables may use the same names: each has a pool of its own."""
+    first = message_classes({"Part": {"size": (1, "optional", "int64")}})["Part"]
+    second = message_classes({"Part": {"size": (1, "optional", "bytes")}})["Part"]
+    assert first(size=3).SerializeToString() == b"\x08\x03"
+    assert second(size=b"3").SerializeToString() == b"\x0a\x013"
 
 
 def test_importing_the_room_needs_neither_paddle_nor_protobuf():
@@ -247,11 +259,22 @@ def test_a_value_without_an_attribute_type_is_refused(value):
         attr_of(value)
 
 
-@pytest.mark.parametrize("attr", [Attr(AttrType.INT, 1 << 31), Attr(AttrType.INT, 0.5), Attr(AttrType.STRING, 1)])
+@pytest.mark.parametrize(
+    "attr",
+    [
+        Attr(AttrType.INT, 1 << 31),
+        Attr(AttrType.INT, 0.5),
+        Attr(AttrType.INT, (1, 2)),
+        Attr(AttrType.LONG, 1 << 63),
+        Attr(AttrType.STRING, 1),
+        Attr(AttrType.FLOAT, "1"),
+        Attr(AttrType.FLOAT, 1e39),
+    ],
+)
 def test_a_value_that_does_not_fit_its_type_is_not_written(tmp_path, attr: Attr):
     model = small_model()
     op = dataclasses.replace(model.program.main.ops[2], attrs={"a": attr})
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises((TypeError, ValueError, OverflowError)):
         written(model.with_program(model.program.with_ops([op])), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -353,7 +376,7 @@ def test_unknown_fields_survive_at_every_level(tmp_path, framework_pb2):
 
 def test_new_numbers_of_attribute_and_variable_types_survive(tmp_path):
     model = small_model()
-    op = dataclasses.replace(model.program.main.ops[2], attrs={"n": Attr(77, None, ((40, varint(40 << 3) + b"\x05"),))})
+    op = dataclasses.replace(model.program.main.ops[2], attrs={"n": Attr(77, None, varint(40 << 3) + b"\x05")})
     block = model.program.main.with_ops([op]).with_vars(Var("v", kind=88))
     pdmodel, _ = written(model.with_program(model.program.with_main(block)), tmp_path)
     again = read_program(pdmodel)
@@ -381,13 +404,32 @@ def test_packed_numbers_are_read(tmp_path):
     assert read_program(pdmodel).main.var("x").dims == (-1, 6)
 
 
-def test_a_packed_field_without_numbers_counts_as_absent():
+def test_an_optional_field_of_another_wire_type_counts_as_unknown_and_a_required_one_as_absent():
+    """The rule of protocol buffers, and so of Paddle."""
     program = small_model().program
     data = encode_program(program)
     version = b"\x22" + varint(4) + b"\x08" + varint(2006002)
     assert data.endswith(version)
-    empty = decode_program(data.removesuffix(version) + b"\x22\x02\x0a\x00", None)
-    assert empty == dataclasses.replace(program, version=None)
+    odd = data.removesuffix(version) + b"\x22\x02\x0a\x00"
+    assert decode_program(odd, None) == dataclasses.replace(program, version=None, version_extra=b"\x0a\x00")
+    assert encode_program(decode_program(odd, None)) == odd
+    with pytest.raises(PaddleModelError, match=r"the field blocks\[0\].ops\[2\].type, found nothing"):
+        decode_program(data.replace(b"\x1a\x05swish", b"\x18\x05\x38\x01\x3a\x01\x00"), None)
+
+
+def test_a_number_beyond_32_bits_is_named_where_its_attribute_has_32():
+    def with_long(kind: AttrType) -> bytes:
+        op = small_model().program.main.ops[1].with_attr("axis", 1 << 40, AttrType.LONG)
+        data = encode_program(small_model().program.with_ops([op]))
+        number = varint(1 << 40)
+        assert data.count(b"\x10\x09\x68" + number) == 1
+        return data.replace(
+            b"\x10\x09\x68" + number, bytes([0x10, kind, 0x18 if kind == AttrType.INT else 0x68]) + number
+        )
+
+    assert decode_program(with_long(AttrType.LONG), None).main.ops[0].attr("axis") == 1 << 40
+    with pytest.raises(PaddleModelError, match=r"attribute 'axis': expected numbers of 32 bits, found 1099511627776"):
+        decode_program(with_long(AttrType.INT), None)
 
 
 def test_a_missing_file_a_folder_and_paddle_3_are_named(tmp_path):
@@ -449,7 +491,7 @@ def test_every_truncation_of_the_program_is_an_error(tmp_path):
         ((0, 0, 2, 6), "tensor version 0"),
         ((0, 0, 0, -1), "a description of at most"),
         ((0, 0, 0, 1 << 30), "a description of at most"),
-        ((0, 0, 0, 0), "field 1"),
+        ((0, 0, 0, 0), "the field data_type"),
     ],
 )
 def test_a_damaged_head_of_a_parameter_is_named(tmp_path, head: tuple[int, ...], message: str):

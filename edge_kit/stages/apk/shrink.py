@@ -5,18 +5,16 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from edge_kit.android.desugar import PROGRAM, desugar
 from edge_kit.android.errors import AndroidError
 from edge_kit.android.resources import resource_numbers
 from edge_kit.android.shrink import OPENCV_CLASSES, Program, shrink
 from edge_kit.android.sources import APP, sources_dir
 from edge_kit.build.files import SealedFile
-from edge_kit.build.stage import StageContext, uses
+from edge_kit.build.stage import StageContext
 from edge_kit.stages.apk.artifacts import Artifacts, ticking
 from edge_kit.stages.apk.results import Classes, Libraries, Resources, Shrunk
 
 
-@uses(lambda: {"desugaring": PROGRAM})
 def shrink_app(
     context: StageContext,
     artifacts: Artifacts,
@@ -26,7 +24,7 @@ def shrink_app(
     classes: Classes,
     libraries: Libraries,
 ) -> Shrunk:
-    """Shrink the app's classes with ``opencv-java`` and ``kotlin-stdlib`` by the rules, and desugar them (``asm``).
+    """Shrink the app's classes with ``opencv-java`` and ``kotlin-stdlib`` by the rules; each lambda becomes a class.
 
     Raises ``AndroidError`` unless the code was compiled with the resource numbers of the packaged resources.
     """
@@ -44,12 +42,11 @@ def shrink_app(
     parts = {**program.parts, found["opencv-java"]: OPENCV_CLASSES}
     out = context.out / "classes.jar"
     with tempfile.TemporaryDirectory(prefix="edge-kit-rules-") as scratch:
-        more, shrunk = Path(scratch) / "lite.pro", Path(scratch) / "shrunk.jar"
+        more = Path(scratch) / "lite.pro"
         # Without the runtime the engine's classes find none of its types, and say so in the app.
         more.write_text("" if lite else "-dontwarn com.baidu.paddle.lite.**\n", encoding="utf-8")
         used = [rules, resources.rules.path, more]
-        shrink(Program(parts), found["android-all"], used, jars, shrunk, ticking(context, "shrinking"))
-        desugar(shrunk, found["asm"], out, ticking(context, "desugaring"))
+        shrink(Program(parts), found["android-all"], used, jars, out, ticking(context, "shrinking"))
     return Shrunk(SealedFile.of(out))
 
 

@@ -5,7 +5,8 @@ Field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.prot
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +14,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_opt.nb.translate.dims import Shape
-from model_opt.paddle_model.wire import encode, put_bytes, put_f32, put_int, put_text
+from model_opt.paddle_model.messages import message_classes, to_bytes
 
 Attr = int | float | str | tuple[int, ...] | tuple[float, ...]
-Fields = list[tuple[int, bytes]]
 
+_TABLE = {
+    "ModelProto": {
+        "ir_version": (1, "optional", "int64"),
+        "producer_name": (2, "optional", "bytes"),
+        "producer_version": (3, "optional", "bytes"),
+        "graph": (7, "optional", "GraphProto"),
+        "opset_import": (8, "repeated", "OperatorSetIdProto"),
+    },
+    "OperatorSetIdProto": {"domain": (1, "optional", "bytes"), "version": (2, "optional", "int64")},
+    "GraphProto": {
+        "node": (1, "repeated", "NodeProto"),
+        "name": (2, "optional", "bytes"),
+        "initializer": (5, "repeated", "TensorProto"),
+        "input": (11, "repeated", "ValueInfoProto"),
+        "output": (12, "repeated", "ValueInfoProto"),
+    },
+    "NodeProto": {
+        "input": (1, "repeated", "bytes"),
+        "output": (2, "repeated", "bytes"),
+        "name": (3, "optional", "bytes"),
+        "op_type": (4, "optional", "bytes"),
+        "attribute": (5, "repeated", "AttributeProto"),
+    },
+    "AttributeProto": {
+        "name": (1, "optional", "bytes"),
+        "f": (2, "optional", "float"),
+        "i": (3, "optional", "int64"),
+        "s": (4, "optional", "bytes"),
+        "floats": (7, "repeated", "float"),
+        "ints": (8, "repeated", "int64"),
+        "type": (20, "optional", "int64"),
+    },
+    "TensorProto": {
+        "dims": (1, "repeated", "int64"),
+        "data_type": (2, "optional", "int64"),
+        "name": (8, "optional", "bytes"),
+        "raw_data": (9, "optional", "bytes"),
+    },
+    "ValueInfoProto": {"name": (1, "required", "bytes"), "type": (2, "optional", "TypeProto")},
+    "TypeProto": {"tensor_type": (1, "optional", "TensorType")},
+    "TensorType": {"elem_type": (1, "optional", "int64"), "shape": (2, "optional", "TensorShapeProto")},
+    "TensorShapeProto": {"dim": (1, "repeated", "Dimension")},
+    "Dimension": {"dim_value": (1, "optional", "int64")},
+}
 _TENSOR_TYPES = {
     np.dtype(kind): number
     for kind, number in ((np.float32, 1), (np.uint8, 2), (np.int8, 3), (np.int32, 6), (np.int64, 7))
 }
-_FLOAT, _INT, _STRING, _FLOATS, _INTS = 1, 2, 3, 6, 7
+_FLOAT = 1
+_ATTR_TYPES = {"f": 1, "i": 2, "s": 3, "floats": 6, "ints": 7}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,67 +91,51 @@ class Graph:
     """None: the shape is left to the reader of the file."""
 
 
+@functools.cache
+def model_message() -> Any:
+    """Return the class of ONNX's ``ModelProto``: the fields that are written here, text as bytes."""
+    return message_classes(_TABLE)["ModelProto"]
+
+
 def encode_model(graph: Graph, *, opset: int, ir_version: int, producer: tuple[str, str]) -> bytes:
     """Return the bytes of an ``.onnx`` file. The same graph gives the same bytes."""
-    return encode(
-        [
-            *put_int(1, ir_version),
-            put_text(2, producer[0]),
-            put_text(3, producer[1]),
-            put_bytes(7, _graph(graph)),
-            put_bytes(8, encode([put_text(1, ""), *put_int(2, opset)])),
-        ]
-    )
+    name, version = map(to_bytes, producer)
+    model = model_message()(ir_version=ir_version, producer_name=name, producer_version=version)
+    model.opset_import.add(domain=b"", version=opset)
+    model.graph.name = b"nb"
+    for index, node in enumerate(graph.nodes):
+        _fill_node(model.graph.node.add(), node, index)
+    for text, data in graph.constants.items():
+        raw, kind = np.ascontiguousarray(data).tobytes(), _TENSOR_TYPES[data.dtype]
+        model.graph.initializer.add(dims=data.shape, data_type=kind, name=to_bytes(text), raw_data=raw)
+    for side, values in ((model.graph.input, graph.inputs), (model.graph.output, graph.outputs)):
+        for text, shape in values:
+            _fill_type(side.add(name=to_bytes(text)).type.tensor_type, shape)
+    return bytes(model.SerializeToString())
 
 
-def _graph(graph: Graph) -> bytes:
-    fields: Fields = [put_bytes(1, _node(node, index)) for index, node in enumerate(graph.nodes)]
-    fields.append(put_text(2, "nb"))
-    fields += [put_bytes(5, _tensor(name, data)) for name, data in graph.constants.items()]
-    fields += [put_bytes(11, _value_info(name, shape)) for name, shape in graph.inputs]
-    fields += [put_bytes(12, _value_info(name, shape)) for name, shape in graph.outputs]
-    return encode(fields)
+def _fill_node(message: Any, node: Node, index: int) -> None:
+    message.input.extend(map(to_bytes, node.inputs))
+    message.output.extend(map(to_bytes, node.outputs))
+    message.name, message.op_type = to_bytes(f"{node.op}_{index}"), to_bytes(node.op)
+    for name, value in sorted(node.attrs.items()):
+        field, plain = _attribute(value)
+        message.attribute.add(name=to_bytes(name), type=_ATTR_TYPES[field], **{field: plain})
 
 
-def _node(node: Node, index: int) -> bytes:
-    return encode(
-        [
-            *(put_text(1, name) for name in node.inputs),
-            *(put_text(2, name) for name in node.outputs),
-            put_text(3, f"{node.op}_{index}"),
-            put_text(4, node.op),
-            *(put_bytes(5, _attribute(name, value)) for name, value in sorted(node.attrs.items())),
-        ]
-    )
-
-
-def _attribute(name: str, value: Attr) -> bytes:
-    fields: Fields = [put_text(1, name)]
+def _attribute(value: Attr) -> tuple[str, Any]:
+    """Return the field that holds an attribute, and its value as that field takes it."""
     if isinstance(value, tuple):
-        if value and isinstance(value[0], float):
-            fields += [put_f32(7, float(item)) for item in value]
-            return encode([*fields, *put_int(20, _FLOATS)])
-        return encode([*fields, *_ints(8, value), *put_int(20, _INTS)])
-    if isinstance(value, float):
-        return encode([*fields, put_f32(2, value), *put_int(20, _FLOAT)])
+        floats = bool(value) and isinstance(value[0], float)
+        return ("floats", value) if floats else ("ints", [int(item) for item in value])
     if isinstance(value, str):
-        return encode([*fields, put_text(4, value), *put_int(20, _STRING)])
-    return encode([*fields, *put_int(3, value), *put_int(20, _INT)])
+        return "s", to_bytes(value)
+    return ("f", value) if isinstance(value, float) else ("i", int(value))
 
 
-def _ints(number: int, values: Sequence[Any]) -> Fields:
-    return [put_int(number, int(value))[0] for value in values]
-
-
-def _tensor(name: str, data: NDArray[Any]) -> bytes:
-    raw = np.ascontiguousarray(data).tobytes()
-    return encode([*_ints(1, data.shape), *put_int(2, _TENSOR_TYPES[data.dtype]), put_text(8, name), put_bytes(9, raw)])
-
-
-def _value_info(name: str, shape: Shape | None) -> bytes:
-    if shape is None:
-        return encode([put_text(1, name), put_bytes(2, encode([put_bytes(1, encode(put_int(1, _FLOAT)))]))])
-    sizes = [encode(put_int(1, dim) if isinstance(dim, int) else []) for dim in shape]
-    dims = encode([put_bytes(1, size) for size in sizes])
-    tensor = encode([*put_int(1, _FLOAT), put_bytes(2, dims)])
-    return encode([put_text(1, name), put_bytes(2, encode([put_bytes(1, tensor)]))])
+def _fill_type(message: Any, shape: Shape | None) -> None:
+    message.elem_type = _FLOAT
+    if shape is not None:
+        message.shape.SetInParent()
+        for dim in shape:
+            message.shape.dim.add(**({"dim_value": dim} if isinstance(dim, int) else {}))

@@ -144,7 +144,12 @@ def test_the_list_of_api_26_is_read_whole(android_kit, tmp_path):
     assert "java/util/List" in api
     assert "of(Ljava/lang/Object;)Ljava/util/List;" not in api["java/util/List"].members
     data = android_kit.paths["api"].read_bytes()
-    for damaged in (b"", data[: len(data) // 2], gzip.compress(gzip.decompress(data)[:-1])):
+    for damaged in (
+        b"",
+        gzip.compress(b"no stream"),
+        data[: len(data) // 2],
+        gzip.compress(gzip.decompress(data)[:-1]),
+    ):
         (tmp_path / "a").write_bytes(damaged)
         with pytest.raises(AndroidError, match="damaged"):
             read_api(tmp_path / "a")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import pytest
 from elf_writer import shared_object
 
@@ -71,3 +73,48 @@ def test_no_damage_gets_past_as_anything_but_a_fault_of_the_file():
             read_library(whole[:length], "cut.so")
     with pytest.raises(RuntimeUnfit, match="no shared library"):
         read_library(shared_object(kind=2), "program")
+
+
+@pytest.mark.parametrize("bits", [64, 32])
+@pytest.mark.parametrize("value", [0x00, 0x7F, 0xFF])
+def test_a_damaged_byte_is_a_fault_of_the_file_or_does_no_harm(bits, value):
+    intact = shared_object(bits=bits, needed=("libc.so", "libm.so"), relro=(0x11000, 0x2000), writable=((0x11000, 9),))
+    refused = 0
+    for place in range(len(intact)):
+        damaged = bytearray(intact)
+        damaged[place] = value
+        try:
+            library = read_library(bytes(damaged), "odd.so")
+        except RuntimeUnfit as error:
+            assert error.path == "odd.so"  # noqa: PT017
+            refused += 1
+        else:
+            assert library.load_align >= 0
+            assert library.closed_data(PAGE) >= 0
+    assert refused > 20
+
+
+def test_a_name_without_an_end_and_a_table_of_no_names_are_damage():
+    intact = shared_object(needed=("libc.so",))
+    behind = struct.pack("<qQ", 1, len(intact) + 5)
+    at = intact.index(struct.pack("<qQ", 1, 1))
+    with pytest.raises(RuntimeUnfit, match="a name has no end"):
+        read_library(intact[:at] + behind + intact[at + 16 :], "odd.so")
+    nameless = intact.replace(struct.pack("<q", 5), struct.pack("<q", 6))
+    with pytest.raises(RuntimeUnfit, match="its names are missing"):
+        read_library(nameless, "odd.so")
+
+
+@pytest.mark.timeout(20)
+def test_tables_that_claim_endless_rows_take_no_time():
+    """e_phnum 65535 means: as many as the first section says. A row length of 0 makes every row the same bytes."""
+    intact = bytearray(shared_object(needed=("libc.so",)))
+    section = struct.pack("<IIQQQQIIQQ", 0, 0, 0, 0, 0, (1 << 63) - 1, 0, (1 << 32) - 1, 0, 0)
+    struct.pack_into("<Q", intact, 40, len(intact))  # e_shoff
+    struct.pack_into("<HHH", intact, 58, 0, 0, 0)  # e_shentsize, e_shnum, e_shstrndx
+    assert read_library(bytes(intact) + section, "odd.so").needed == ("libc.so",)
+    struct.pack_into("<H", intact, 56, 0xFFFF)
+    for row in (56, 0):
+        struct.pack_into("<H", intact, 54, row)
+        with pytest.raises(RuntimeUnfit, match="table of segments"):
+            read_library(bytes(intact) + section, "odd.so")

@@ -49,6 +49,16 @@ def test_a_failure_tells_the_programs_own_words(tmp_path):
         run_tool("link", [tool])
 
 
+def test_the_exception_of_a_java_program_is_reported_without_its_trace(tmp_path):
+    lines = "Unexpected error\njava.io.IOException: no space\n\tat a.B.c(B.java:3)\n\t... 7 more"
+    tool = program(tmp_path / "java", f"cat <<'END'\nProGuard, version 7\n{lines}\nEND\nexit 1")
+    with pytest.raises(ToolFailed) as caught:
+        run_tool("shrink", [tool])
+    assert caught.value.what == "\n  ".join(
+        ["cannot shrink: java ended with code 1", "Unexpected error", "java.io.IOException: no space"]
+    )
+
+
 def test_both_streams_are_returned_in_a_fixed_locale(tmp_path):
     tool = program(tmp_path / "t", "echo $LC_ALL $TZ $OWN; echo err >&2")
     assert run_tool("look", [tool], env={"OWN": "x"}) == "C.UTF-8 UTC x\nerr\n"

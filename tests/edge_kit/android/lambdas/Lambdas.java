@@ -30,6 +30,7 @@ public class Lambdas {
         return 2 * value;
     }
 
+    @FunctionalInterface
     interface LongTwice {
         long apply(long value);
     }

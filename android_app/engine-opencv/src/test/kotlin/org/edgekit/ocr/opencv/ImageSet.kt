@@ -24,7 +24,7 @@ class ExpectedImage(val name: String, val width: Int, val height: Int, private v
 @Suppress("UNCHECKED_CAST")
 private fun <T> JSONArray.items(): List<T> = List(length()) { get(it) as T }
 
-/** A folder that edge_kit.android.whole_images wrote: models as ONNX, raw images, and what Python reads on them. */
+/** A folder that scripts/labs/golden/images.py wrote: models as ONNX, raw images, and what Python reads on them. */
 class ImageSet(private val folder: File) {
     private val expected = JSONObject(File(folder, "expected.json").readText())
     val images: List<ExpectedImage> = expected.getJSONArray("images").items<JSONObject>().map { row ->

@@ -19,9 +19,9 @@ from model_opt.errors import KitError
 
 if TYPE_CHECKING:
     from edge_kit.engines.base import Engine
-    from edge_kit.spec.legacy import LegacySpec
-    from edge_kit.verify.legacy import Cost, LegacyReport
     from edge_kit.verify.regression import RegressionImage
+    from labs.legacy.report import Cost, LegacyReport
+    from labs.legacy.rules import LegacySpec
 
 HEADINGS = (
     "row",
@@ -44,7 +44,7 @@ HEADINGS = (
 def run_legacy_report(paths: tuple[str, ...], engine: str, json_file: str | None) -> int:
     """Replay the mistakes over images (default: the regression set); print a table, or JSON where asked."""
     from edge_kit.ocr.result import write_output
-    from edge_kit.spec.legacy import load_legacy
+    from labs.legacy.rules import load_legacy
 
     if json_file not in (None, "-") and Path(str(json_file)).is_dir():
         raise KitError("--json names a folder, and a file is needed", path=json_file)
@@ -84,7 +84,7 @@ def _report(spec: LegacySpec, images: tuple[RegressionImage, ...], engine: str) 
     from edge_kit.api import create_pipeline, rec_files
     from edge_kit.engines.base import EngineOptions
     from edge_kit.engines.factory import create_engine
-    from edge_kit.verify.legacy import by_height, legacy_report
+    from labs.legacy.report import by_height, legacy_report
 
     display = Progress(
         SpinnerColumn(),

@@ -22,8 +22,8 @@ from edge_kit.ocr.image import Image
 from edge_kit.ocr.pipeline import Line, OcrPipeline, Runs
 from edge_kit.ocr.result import OcrResult
 from edge_kit.ocr.tensor import CV_INTERPOLATION, Float32Array, normalise, resize
-from edge_kit.spec.legacy import LegacyRules
 from edge_kit.spec.model import CropRules, DbPost, DetectionInput, Profile, RecognitionInput
+from labs.legacy.rules import LegacyRules
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whole images for the app's core: the models as ONNX, decoded images, and what the Python pipeline reads on them.
+"""Image sets for the app's core: the models as ONNX, decoded images, and what the Python pipeline reads on them.
 
 A set is a folder: ``expected.json`` (see ``expected_results``), ``det.onnx``, ``rec.onnx``, ``labels.txt``,
 ``ocr_spec.json`` and one file of raw BGR bytes for each image, named by its position.

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from edge_kit.spec import SpecError, export_json, load_spec
-from edge_kit.spec.legacy import LegacyRules, Unclip, legacy_profile, load_legacy
+from labs.legacy.rules import FOLDER, LegacyRules, Unclip, legacy_profile, load_legacy
 
 
 def test_each_of_the_21_rows_stands_alone_in_a_profile():
@@ -41,7 +41,7 @@ def test_values_come_from_the_file(changed_config):
         document["profiles"]["legacy-squash"]["rules"]["squash_to"] = 320
         document["report"]["same_line"] = 0.25
 
-    spec = load_legacy(changed_config("legacy_spec.yaml", change))
+    spec = load_legacy(changed_config("legacy_spec.yaml", change, FOLDER))
     assert legacy_profile("legacy-squash", spec).rules == LegacyRules(squash_to=320)
     assert legacy_profile("legacy-unclip-rectangle", spec).rules.unclip == Unclip("inflate", 1.95)
     assert (spec.base.name, spec.same_box, spec.same_line) == ("pp-ocrv4", 0.5, 0.25)
@@ -63,7 +63,7 @@ def test_values_come_from_the_file(changed_config):
 )
 def test_a_bad_file_is_an_error_that_names_the_key(changed_config, change, word):
     with pytest.raises(SpecError) as caught:
-        load_legacy(changed_config("legacy_spec.yaml", change))
+        load_legacy(changed_config("legacy_spec.yaml", change, FOLDER))
     assert word in str(caught.value)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_kit.android.conformance import (
+from edge_kit.spec.load import load_spec
+from labs.golden.vectors import (
     STAGES,
     Case,
     ConformanceError,
@@ -22,9 +23,8 @@ from edge_kit.android.conformance import (
     vector_spec,
     write_vectors,
 )
-from edge_kit.spec.load import load_spec
 
-GOLDEN = Path(__file__).resolve().parents[3] / "android_app" / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "android_app" / "golden"
 SPEC = vector_spec()
 BASE = SPEC.profiles[0]
 

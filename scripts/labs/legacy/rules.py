@@ -13,7 +13,9 @@ from typing import Any, Literal
 from edge_kit.spec.load import SpecError, profile
 from edge_kit.spec.model import Profile
 from model_opt.config import read_config
-from model_opt.resources import config_dir
+
+FOLDER = Path(__file__).parent
+"""Where the study's own configuration stands."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Unclip:
 class LegacyRules:
     """One switch for each known mistake, all off. The fields stand in the order of the rows of ``docs/legacy.md``.
 
-    What each does is told in ``configs/legacy_spec.schema.json``. ``None`` and ``False`` leave the server's rule.
+    What each does stands in ``legacy_spec.schema.json``. ``None`` and ``False`` leave the server's rule.
     """
 
     side_block_below: bool = False
@@ -85,12 +87,12 @@ class LegacySpec:
 
 
 def load_legacy(path: Path | None = None) -> LegacySpec:
-    """Load the mistakes from ``path`` (default: ``configs/legacy_spec.yaml``).
+    """Load the mistakes from ``path`` (default: ``legacy_spec.yaml`` beside this file).
 
     Raises ``SpecError`` naming the file, the key and what is allowed there.
     """
-    path = path or config_dir() / "legacy_spec.yaml"
-    document = read_config(path, config_dir() / "legacy_spec.schema.json", SpecError)
+    path = path or FOLDER / "legacy_spec.yaml"
+    document = read_config(path, FOLDER / "legacy_spec.schema.json", SpecError)
     profiles = tuple(_profile(name, values) for name, values in document["profiles"].items())
     return LegacySpec(profile(document["base_profile"]), **document["report"], profiles=profiles)
 

@@ -341,7 +341,7 @@ def read_cases(folder: Path) -> Iterator[tuple[Case, dict[str, str]]]:
             case = Case(entry["name"], entry["stage"], entry["profile"], inputs, entry["params"])
             yield case, {key: row["sha256"] for key, row in entry["expected"].items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        hint = "make the set anew with scripts/make_golden_vectors.py"
+        hint = "make the set anew with scripts/labs/make_golden_vectors.py"
         raise ConformanceError(f"the golden vectors cannot be read: {error!r}", path=path, hint=hint) from error
 
 

@@ -13,7 +13,11 @@ from edge_kit.ocr.crop import crop_line
 from edge_kit.ocr.db import boxes_from_map, text_mask
 from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import read_image
-from edge_kit.ocr.legacy import (
+from edge_kit.ocr.pipeline import Line, Runs
+from edge_kit.ocr.recognition import recognition_input
+from edge_kit.spec import profile
+from edge_kit.verify.regression import regression_set
+from labs.legacy.pipeline import (
     LegacyPipeline,
     Scale,
     below_size,
@@ -25,11 +29,7 @@ from edge_kit.ocr.legacy import (
     scaled,
     with_values,
 )
-from edge_kit.ocr.pipeline import Line, Runs
-from edge_kit.ocr.recognition import recognition_input
-from edge_kit.spec import profile
-from edge_kit.spec.legacy import LegacyRules, Unclip, load_legacy
-from edge_kit.verify.regression import regression_set
+from labs.legacy.rules import LegacyRules, Unclip, load_legacy
 
 BASE = profile("pp-ocrv4")
 OFF = LegacyRules()

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 
 from edge_kit.ocr.image import Image, read_image
-from edge_kit.ocr.legacy import LegacyPipeline
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.result import OcrResult
 from edge_kit.ocr.tensor import Float32Array, Run
-from edge_kit.spec.legacy import LegacyProfile, LegacySpec
 from edge_kit.verify.compare import json_number
 from edge_kit.verify.metrics import (
     BoxAgreement,
@@ -27,6 +25,8 @@ from edge_kit.verify.metrics import (
 )
 from edge_kit.verify.regression import RegressionImage
 from edge_kit.verify.truth import comparable, truth_agreement
+from labs.legacy.pipeline import LegacyPipeline
+from labs.legacy.rules import LegacyProfile, LegacySpec
 from model_opt.errors import KitError
 
 

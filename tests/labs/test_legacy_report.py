@@ -12,9 +12,9 @@ from edge_kit.engines.base import EngineError
 from edge_kit.ocr.image import read_image
 from edge_kit.ocr.pipeline import Runs
 from edge_kit.ocr.result import OcrResult
-from edge_kit.spec.legacy import load_legacy
-from edge_kit.verify.legacy import Cost, RunMemory, by_height, comparable, cost_of, legacy_report
 from edge_kit.verify.regression import RegressionImage, TruthLine, regression_set
+from labs.legacy.report import Cost, RunMemory, by_height, comparable, cost_of, legacy_report
+from labs.legacy.rules import load_legacy
 
 SPEC = load_legacy()
 

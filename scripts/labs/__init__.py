@@ -1,0 +1,1 @@
+"""Studies and makers of golden data, for a checkout of the project: no part of the installed package."""
