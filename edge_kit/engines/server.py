@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,8 @@ class ServerEngine:
 
 def _make_predictor(model: ModelFiles, options: EngineOptions) -> Any:
     """Create the predictor; the device string is Paddle's own (``cpu``, ``gpu:0``)."""
+    # Paddle 3.3 asks every user for a compiler cache that only builders of extensions need.
+    warnings.filterwarnings("ignore", message="No ccache found", category=UserWarning)
     try:
         import cv2  # noqa: F401  paddle before cv2 crashes on the first PNG
         import paddle
