@@ -290,8 +290,14 @@ class CameraActivity : Activity(), CameraListener {
             leave()
             broken = true
             say(R.string.camera_failed)
-            offer(R.string.camera_again) { start() }
+            offer(R.string.camera_again) { again() }
         }
+    }
+
+    /** The user asks for a failed camera again; while that one is still being closed, once it is. */
+    private fun again() {
+        broken = false
+        start()
     }
 
     override fun photoFailed(camera: Camera) = runOnUiThread {
