@@ -26,13 +26,14 @@ def run_maven(mvn: Path, *arguments: str) -> str:
     settings = [f"-Dmaven.repo.local={repository}"] if repository else []
     command = [str(mvn), "-B", "-ntp", "-f", str(ANDROID / "pom.xml"), *settings, *arguments]
     env = {**os.environ, "MAVEN_OPTS": f"{os.environ.get('MAVEN_OPTS', '')} {SHORT_RUN}".strip()}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=840, check=False, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1400, check=False, env=env)
     if done.returncode:
         errors = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]
         pytest.fail("\n".join(errors[:40]) or done.stdout[-4000:] + done.stderr[-2000:])
     return done.stdout
 
 
+@pytest.mark.timeout(1500)  # compiles and tests five modules: minutes, and many more on a busy machine
 @pytest.mark.xdist_group("maven")
 def test_the_modules_pass_their_tests(maven, vectors, whole_images, app_assets, pictures, capsys):
     """Also prints surefire's closing lines, so that a reader of the log sees how many tests ran."""
