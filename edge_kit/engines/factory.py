@@ -25,9 +25,8 @@ def create_engine(name: str, model: ModelFiles, options: EngineOptions) -> Engin
         return ServerEngine(model, options)
     if name == "lite_x86":
         from edge_kit.engines.lite_x86 import LiteX86Engine
-        from model_opt.opt_tool import find_tool
 
-        return LiteX86Engine(model, options, env=find_tool(offline=options.offline))
+        return LiteX86Engine(model, options)
     if name == "onnx":
         from edge_kit.engines.onnx import OnnxEngine, export_onnx
 

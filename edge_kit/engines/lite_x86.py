@@ -41,7 +41,7 @@ class LiteX86Engine:
         cannot convert the model.
         """
         _refuse_other_devices(options)
-        env = env or find_tool()
+        env = env or find_tool(offline=options.offline)
         path = converted(model, ConvertOptions(place="x86"), env)
         self._setup(path, _guarded(path, env), env, timeout_s)
 
@@ -51,7 +51,7 @@ class LiteX86Engine:
     ) -> LiteX86Engine:
         """Make an engine on a ``.nb`` file for x86 by the tool's version of opt; ``NbError`` for any other file."""
         _refuse_other_devices(options)
-        env = env or find_tool()
+        env = env or find_tool(offline=options.offline)
         engine = cls.__new__(cls)
         engine._setup(path, _guarded(path, env), env, timeout_s)
         return engine

@@ -91,6 +91,7 @@ def empty_beside(real: Path, mine: Path) -> None:
     """Make ``mine`` a repository that shares everything with ``real`` but ``org.edgekit``, which it lacks."""
     for folder in ("", "org"):
         (mine / folder).mkdir(parents=True)
+        (real / folder).mkdir(parents=True, exist_ok=True)  # a machine on which Maven never ran
         for entry in (real / folder).iterdir():
             if entry.relative_to(real).as_posix() not in ("org", "org/edgekit"):
                 (mine / folder / entry.name).symlink_to(entry)

@@ -81,7 +81,7 @@ def build(downloads: Path, folder: Path, events: list[Event] | None = None, **ch
     cache = folder / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for name in ("wheels", "tools", "models", "maven", "android-debug-key"):
-        if not (cache / name).exists():
+        if (downloads / name).exists() and not (cache / name).exists():
             (cache / name).symlink_to(downloads / name)
     request = replace(REQUEST, out=folder / "bundle", **changes)
     with pytest.MonkeyPatch.context() as patch:
