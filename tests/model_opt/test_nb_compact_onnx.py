@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
+from model_opt.convert import ConvertOptions, ModelPair, OwnWriter
 from model_opt.nb import read_nb
 from model_opt.nb.compact_onnx import InputSize, _Quantised, _steps, _two_bytes, compact_graph, declare, to_compact_onnx
 from model_opt.nb.errors import NbError
@@ -14,7 +15,6 @@ from model_opt.nb.onnx_inputs import onnx_inputs
 from model_opt.nb.to_onnx import IR_VERSION, OPSET, to_onnx
 from model_opt.nb.translate import fold, translate
 from model_opt.nb.translate.proto import Graph, Node, encode_model
-from model_opt.opt_tool import ConvertOptions, ModelPair, convert, find_tool
 from model_opt.paddle_model import PaddleModelError, read_model, write_model
 from model_opt.passes import optimise
 from model_opt.quantize.stored import StoredWeights, store_nearest, to_rows, with_stored_weights
@@ -25,14 +25,14 @@ SIZES = {"det": InputSize(96, 128), "rec": InputSize(48, 320)}
 @pytest.fixture(scope="module")
 def made(mobile_det, mobile_rec, tmp_path_factory):
     """The two models, through the passes, as fp32 and weight-only int8 files."""
-    folder, tool = tmp_path_factory.mktemp("nb"), find_tool()
+    folder = tmp_path_factory.mktemp("nb")
     found = {}
     for role, model in (("det", mobile_det), ("rec", mobile_rec)):
         pair = ModelPair(folder / f"{role}.pdmodel", folder / f"{role}.pdiparams")
         write_model(optimise(read_model(model.pdmodel, model.pdiparams))[0], pair.pdmodel, pair.pdiparams)
         for bits in (None, 8):
             target = folder / f"{role}_{bits}.nb"
-            convert(pair, ConvertOptions(weight_bits=bits), target, env=tool)
+            OwnWriter().convert(pair, ConvertOptions(weight_bits=bits), target)
             found[role, bits] = read_nb(target)
     return found
 
@@ -66,9 +66,8 @@ def test_engines_answer_as_with_floats_from_less_than_half_the_bytes(made, engin
 
 def test_16_bit_weights_pack_better_as_integers_than_as_floats(mobile_rec, tmp_path):
     target = tmp_path / "rec.nb"
-    convert(
-        ModelPair(mobile_rec.pdmodel, mobile_rec.pdiparams), ConvertOptions(weight_bits=16), target, env=find_tool()
-    )
+    pair = ModelPair(mobile_rec.pdmodel, mobile_rec.pdiparams)
+    OwnWriter().convert_export(pair, ConvertOptions(weight_bits=16), target)
     model = read_nb(target)
     plain, compact = to_onnx(model), to_compact_onnx(model, SIZES["rec"])
     packed = [len(zlib.compress(data, 9)) for data in (plain, compact)]
@@ -172,7 +171,7 @@ def stored_model(model, folder, slots, bits, halved=False):
         stored[name] = one
     pair = ModelPair(folder / "own.pdmodel", folder / "own.pdiparams")
     write_model(with_stored_weights(model, stored), pair.pdmodel, pair.pdiparams)
-    return read_nb(convert(pair, ConvertOptions(), folder / "own.nb", env=find_tool()).path), stored
+    return read_nb(OwnWriter().convert(pair, ConvertOptions(), folder / "own.nb").path), stored
 
 
 def test_rows_that_stop_short_of_127_and_16_bit_rows_come_back_too(mobile_rec, tmp_path):

@@ -194,7 +194,7 @@ def test_the_nan_of_an_fp16_detector_fail_its_gates_by_name(tmp_path, monkeypatc
     verified = build(tmp_path / "b", allow_failed_gates=True, **changes).manifest.verification
     assert verified["counts"]["det_candidate_non_finite"] > 1000
     assert verified["counts"]["det_reference_non_finite"] == verified["counts"]["rec_candidate_non_finite"] == 0
-    assert verified["oracle"]["passed"]
+    assert verified["oracle"]["passed"] is not False  # None where Paddle Lite's programs cannot run
 
 
 @pytest.mark.usefixtures("clean_cache", "two_images")
