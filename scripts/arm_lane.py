@@ -23,7 +23,7 @@ from typing import Any
 from edge_kit.android.artifacts import fetch_artifacts, maven_options
 from edge_kit.android.config import Pin
 from edge_kit.android.errors import AndroidError, ToolFailed, ToolMissing
-from edge_kit.android.sources import SHORT_RUN, sources_dir
+from edge_kit.android.sources import maven_env, sources_dir
 from edge_kit.android.tools import require_tools, run_tool
 from edge_kit.build.files import walk_files
 from model_opt.files import sha256_bytes, sha256_file
@@ -371,7 +371,7 @@ def _compile(sources: Path, folder: Path) -> None:
         run_tool(
             "compile the core and its tests",
             [mvn, *maven_options(offline=False), "-f", copy / "pom.xml", "-pl", ",".join(MODULES), "test-compile"],
-            env={"MAVEN_OPTS": f"{os.environ.get('MAVEN_OPTS', '')} {SHORT_RUN}".strip()},
+            env=maven_env(),
         )
         for ours, theirs in zip(_folders(folder), _folders(copy), strict=True):
             shutil.copytree(theirs, ours)

@@ -24,11 +24,24 @@ class NoCdll(ctypes.CDLL):
         super().__init__(name, *arguments, **options)
 
 
+def _hide_from_the_kit(name: str) -> None:
+    """Fail for the kit's own code only: here filelock takes its way for POSIX, which needs the function."""
+    real = getattr(os, name)
+
+    def call():
+        if sys._getframe(1).f_globals["__name__"].split(".")[0] in ("edge_kit", "model_opt"):
+            raise AttributeError(f"module 'os' has no attribute {name!r}")
+        return real()
+
+    setattr(os, name, call)
+
+
 def main() -> None:
     for name in MODULES:
         sys.modules[name] = None  # type: ignore[assignment]  # makes its import fail
     for name in FUNCTIONS:
         delattr(os, name)
+    _hide_from_the_kit("geteuid")
     ctypes.CDLL = NoCdll  # type: ignore[misc]
     warnings.filterwarnings("error", category=EncodingWarning, module=r"(edge_kit|model_opt)(\..*)?$")
     from edge_kit.cli.app import main as edge_kit

@@ -25,6 +25,11 @@ _LEFT_OUT = ("target", "test", "golden", "build", ".gradle", ".idea")
 """Folders that have no part in the app's classes."""
 
 
+def maven_env() -> dict[str, str]:
+    """Return the variables that make a Maven run short: the user's ``MAVEN_OPTS`` and, behind them, ``SHORT_RUN``."""
+    return {"MAVEN_OPTS": f"{os.environ.get('MAVEN_OPTS', '')} {SHORT_RUN}".strip()}
+
+
 def sources_dir() -> Path:
     """Return the folder of ``android_app``: beside the packages in a checkout, inside the wheel when installed.
 
@@ -59,7 +64,7 @@ def compile_modules(*, offline: bool, tick: Tick | None = None) -> tuple[Mapping
                 mvn, *maven_options(offline=offline), "-f", copy / "pom.xml", "-pl", APP, "-am",
                 "-Dmaven.test.skip=true", "compile",
             ],
-            env={"MAVEN_OPTS": f"{os.environ.get('MAVEN_OPTS', '')} {SHORT_RUN}".strip()},
+            env=maven_env(),
             hint="mend the source it names; for a fault of the network, check Maven's settings and start again",
             tick=tick,
         )  # fmt: skip

@@ -45,6 +45,11 @@ class AppPlan:
     offline: bool
 
     @property
+    def runtime(self) -> LiteRuntime | None:
+        """Paddle Lite's runtime where the app has it."""
+        return self.lite if isinstance(self.lite, LiteRuntime) else None
+
+    @property
     def lite_facts(self) -> dict[str, Any]:
         """The app's engines, and Paddle Lite's release or why the app has none."""
         if isinstance(self.lite, NoRuntime):
@@ -120,7 +125,6 @@ def make_code(run: Runner, app: AppPlan) -> AppCode:
         return Artifacts.of(app.config, *names, offline=app.offline)
 
     config, main = app.config, sources_dir() / APP / "src" / "main"
-    lite = app.lite if isinstance(app.lite, LiteRuntime) else None
     resources = run(
         "apk-resources", link_app,
         artifacts("android-all"), main / "AndroidManifest.xml", main / "res", app.identity, config.extract_native,
@@ -128,7 +132,7 @@ def make_code(run: Runner, app: AppPlan) -> AppCode:
     classes = run("apk-classes", compile_app, Sources(app.offline))
     libraries = run(
         "apk-native", collect_libraries,
-        artifacts("opencv-android", "opencv-android-stl"), app.request.abis, lite, config.extract_native,
+        artifacts("opencv-android", "opencv-android-stl"), app.request.abis, app.runtime, config.extract_native,
     )  # fmt: skip
     shrunk = run(
         "apk-shrink", shrink_app,
@@ -154,12 +158,11 @@ def make_app(
     converted = {role: model.converted for role, model in models.items()}
     unquantised = {role: model.unquantised for role, model in models.items()}
     onnx = run("apk-models", translate_models, converted, unquantised, profile(), converter)
-    has_lite = isinstance(app.lite, LiteRuntime)
-    version = app.lite.version if isinstance(app.lite, LiteRuntime) else None
     assets = run(
         "apk-assets", collect_assets,
         request.target, request.recipe, converted, onnx, configured, verification,
-        sources_dir() / "golden", images_of(None), has_lite, version,
+        sources_dir() / "golden", images_of(None),
+        app.runtime is not None, app.runtime.version if app.runtime else None,
     )  # fmt: skip
     return run(
         "apk-package", package_app,

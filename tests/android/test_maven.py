@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from edge_kit.android.sources import SHORT_RUN
+from edge_kit.android.sources import maven_env
 from edge_kit.verify.regression import regression_set
 from model_opt.resources import config_dir
 
@@ -25,7 +25,7 @@ def run_maven(mvn: Path, *arguments: str) -> str:
     repository = os.environ.get("EDGE_KIT_MAVEN_REPO")
     settings = [f"-Dmaven.repo.local={repository}"] if repository else []
     command = [str(mvn), "-B", "-ntp", "-f", str(ANDROID / "pom.xml"), *settings, *arguments]
-    env = {**os.environ, "MAVEN_OPTS": f"{os.environ.get('MAVEN_OPTS', '')} {SHORT_RUN}".strip()}
+    env = {**os.environ, **maven_env()}
     done = subprocess.run(command, capture_output=True, text=True, timeout=1400, check=False, env=env)
     if done.returncode:
         errors = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_kit.android.sources import sources_dir
+from edge_kit.android.sources import maven_env, sources_dir
 from edge_kit.android.tools import missing_tools, require_tools, run_tool
 
 pytestmark = pytest.mark.xdist_group("android")
@@ -99,5 +99,4 @@ def empty_beside(real: Path, mine: Path) -> None:
 
 def run_maven(what: str, repository: Path, *arguments: str | Path) -> None:
     command = [require_tools(("mvn",))["mvn"], "-B", "-ntp", "-Dstyle.color=never"]
-    env = {"MAVEN_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
-    run_tool(what, [*command, f"-Dmaven.repo.local={repository}", *arguments], env=env)
+    run_tool(what, [*command, f"-Dmaven.repo.local={repository}", *arguments], env=maven_env())

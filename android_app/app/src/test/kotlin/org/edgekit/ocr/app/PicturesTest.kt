@@ -57,7 +57,7 @@ class PicturesTest {
         }
     }
 
-    /** What the rows say after the screen has looked again: on the host time passes only when it is told to. */
+    /** What the rows say after the screen has looked again: on the host, time passes only when a test moves the clock. */
     private fun rows(screen: PicturesActivity): List<String> {
         shadowOf(android.os.Looper.getMainLooper()).idleFor(1, TimeUnit.SECONDS)
         val list = screen.findViewById<ListView>(R.id.pictures)
