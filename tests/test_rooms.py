@@ -63,3 +63,8 @@ def test_the_tests_of_a_group_share_a_worker(request):
     if not hasattr(request.config, "workerinput"):
         pytest.skip("one process runs all tests")
     assert request.node.nodeid.endswith("@guard")
+
+
+def test_no_test_is_named_after_bytes(request):
+    """Workers compare the names of all tests before they start; bytes may hold the time of their making."""
+    assert [item.nodeid for item in request.session.items if "\\x" in item.nodeid] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -35,19 +36,19 @@ def jar(*names: str) -> bytes:
 
 def release(so: bytes = ARM64, java: bytes | None = None) -> bytes:
     """A release archive as the project packs it: more is in it than the app takes."""
-    out = io.BytesIO()
+    packed = io.BytesIO()
     top = "inference_lite_lib.android.armv8"
     files = {
         f"{top}/cxx/lib/libpaddle_light_api_shared.so": b"not taken",
         f"{top}/java/jar/PaddlePredictor.jar": jar() if java is None else java,
         f"{top}/java/so/libpaddle_lite_jni.so": so,
     }
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+    with tarfile.open(fileobj=packed, mode="w") as tar:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
-    return out.getvalue()
+    return gzip.compress(packed.getvalue(), mtime=0)
 
 
 @pytest.fixture
