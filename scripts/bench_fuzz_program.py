@@ -33,8 +33,9 @@ from program_mutator import file_bytes, mutate_bytes, mutate_model  # noqa: E402
 
 from model_opt.errors import KitError  # noqa: E402
 from model_opt.opt_tool.conv_pairs import kept_apart  # noqa: E402
-from model_opt.paddle_model import PaddleModel, complete, decode_model, read_model  # noqa: E402
+from model_opt.paddle_model import complete, decode_model, read_model  # noqa: E402
 from model_opt.passes import optimise  # noqa: E402
+from model_opt.program import Model  # noqa: E402
 from model_opt.zoo.inspect import interface_of  # noqa: E402
 from model_opt.zoo.operators import check_known, check_not_quantised  # noqa: E402
 
@@ -56,7 +57,7 @@ def try_files(program: bytes, params: bytes, deep: bool = True) -> str:
     return try_model(model, deep)
 
 
-def try_model(model: PaddleModel, deep: bool = True) -> str:
+def try_model(model: Model, deep: bool = True) -> str:
     """Check, complete, optimise (``deep``) and encode a model; return ``optimised``, or who refused it."""
     try:
         check_not_quantised(model.program, NOWHERE)
@@ -76,7 +77,7 @@ def try_model(model: PaddleModel, deep: bool = True) -> str:
 
 
 def one_run(
-    rng: random.Random, models: list[PaddleModel], structure: float, passes: float = 1.0
+    rng: random.Random, models: list[Model], structure: float, passes: float = 1.0
 ) -> tuple[str, tuple[bytes, bytes] | None]:
     """Damage one model and try it; return the outcome and, for a broken promise, the files that break it."""
     model = rng.choice(models)
@@ -100,7 +101,7 @@ def one_run(
 
 
 @functools.cache
-def _files_of(model: PaddleModel) -> tuple[bytes, bytes]:
+def _files_of(model: Model) -> tuple[bytes, bytes]:
     return file_bytes(model)
 
 

@@ -35,11 +35,12 @@ from edge_kit.jobs.request import BuildRequest  # noqa: E402
 from edge_kit.recipes import load_recipes  # noqa: E402
 from edge_kit.spec import profile  # noqa: E402
 from model_opt.convert import OwnWriter  # noqa: E402
-from model_opt.lower import LowerError, Target, lower, source_of  # noqa: E402
+from model_opt.lower import LowerError, Target, lower  # noqa: E402
 from model_opt.nb import share_equal_parts  # noqa: E402
 from model_opt.nb.write import write_as_opt, write_nb  # noqa: E402
 from model_opt.opt_tool import ConvertOptions, find_tool  # noqa: E402
-from model_opt.paddle_model import PaddleModel, read_model  # noqa: E402
+from model_opt.paddle_model import read_model  # noqa: E402
+from model_opt.program import Model  # noqa: E402
 
 RANDOM = (
     ("image", Target(), ConvertOptions()),
@@ -78,7 +79,7 @@ def main() -> int:
 
 def compare_files(files: list[File], oracle: Oracle, *, record: bool) -> bool:
     """Compare files with opt's, print a line for each, and note their sums when ``record``."""
-    programs: dict[str, PaddleModel] = {}
+    programs: dict[str, Model] = {}
     sums = json.loads(SUMS.read_text(encoding="utf-8")) if SUMS.is_file() else {}
     same = 0
     print("| file | equal | shared | bytes | own (s) | opt (s) |\n|---|---|---|---|---|---|")
@@ -89,7 +90,7 @@ def compare_files(files: list[File], oracle: Oracle, *, record: bool) -> bool:
         begin = time.perf_counter()
         opt = oracle.convert(model, file.options)
         between = time.perf_counter()
-        found = lower(source_of(model), file.target)
+        found = lower(model, file.target)
         shared = write_nb(found)
         end = time.perf_counter()
         equal = write_as_opt(found) == opt, shared == share_equal_parts(opt)
@@ -107,7 +108,7 @@ def compare_files(files: list[File], oracle: Oracle, *, record: bool) -> bool:
     return same == len(files)
 
 
-def program_of(name: str) -> PaddleModel:
+def program_of(name: str) -> Model:
     """Return a program by the name that ``lower_files`` gives it; recipes by the stages of a build."""
     role, *more = name.split()
     if not more or more[0] == "int8":
@@ -148,13 +149,13 @@ def _programs(first: int) -> Iterator[tuple[int, str, Target, ConvertOptions]]:
         seed += 1
 
 
-def _verdict(model: PaddleModel, target: Target, options: ConvertOptions, oracle: Oracle) -> str:
+def _verdict(model: Model, target: Target, options: ConvertOptions, oracle: Oracle) -> str:
     try:
         opt = oracle.convert(model, options)
     except OptGaveUp as error:
         return f"opt gave up: {str(error)[-160:]}"
     try:
-        return verdict(write_as_opt(lower(source_of(model), target)), opt)
+        return verdict(write_as_opt(lower(model, target)), opt)
     except LowerError as error:
         return f"refused: {error.what}"
 

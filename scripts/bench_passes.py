@@ -29,8 +29,9 @@ from edge_kit.verify.regression import regression_set, user_set
 from model_opt.nb import NbSummary, inspect_nb, read_nb
 from model_opt.opt_tool import ConvertOptions, ModelPair, ToolEnv, convert, find_tool
 from model_opt.opt_tool.convert import Place
-from model_opt.paddle_model import PaddleModel, read_model, write_model
+from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import PASSES
+from model_opt.program import Model
 from model_opt.zoo import ModelFiles, fetch
 
 Run = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
@@ -59,7 +60,7 @@ def predictor(pair: ModelPair) -> Run:
     return run
 
 
-def save(model: PaddleModel, folder: Path, name: str) -> ModelPair:
+def save(model: Model, folder: Path, name: str) -> ModelPair:
     """Write a model and return its files."""
     pair = ModelPair(folder / f"{name}.pdmodel", folder / f"{name}.pdiparams")
     write_model(model, pair.pdmodel, pair.pdiparams)
@@ -73,7 +74,7 @@ def lite(pair: ModelPair, place: Place, env: ToolEnv, folder: Path) -> NbSummary
     return inspect_nb(read_nb(out))
 
 
-def pass_table(files: ModelFiles, env: ToolEnv, folder: Path) -> PaddleModel:
+def pass_table(files: ModelFiles, env: ToolEnv, folder: Path) -> Model:
     """Print a line for each pass that changes something; return the optimised model."""
     model = read_model(files.pdmodel, files.pdiparams)
     print("| pass | program | ARM `.nb` | done | left |\n|---|---|---|---|---|")

@@ -26,7 +26,8 @@ from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import encode_model, fold, translate
 from model_opt.nb.translate.dims import Shape
 from model_opt.nb.translate.proto import Graph, Node
-from model_opt.nb.types import AttrType, NbModel, NbTensor, OpDesc, VarType
+from model_opt.nb.types import NbModel, NbTensor
+from model_opt.program import Attr, AttrType, Op, VarType
 
 Float32 = NDArray[np.float32]
 Range = tuple[float, float]
@@ -94,15 +95,15 @@ def _prepared(model: NbModel) -> tuple[Mapping[str, Layer], Graph]:
     return layers, fold(replace(graph, nodes=marked))
 
 
-def _in_int8(op: OpDesc) -> bool:
+def _in_int8(op: Op) -> bool:
     return op.kernel is not None and op.kernel.precision_name == "int8"
 
 
-def _layer(model: NbModel, op: OpDesc) -> Layer:
+def _layer(model: NbModel, op: Op) -> Layer:
     steps = model.params[op.inputs["Filter"][0]].data
-    scales = np.broadcast_to(np.array(op.attrs["Filter0_scale"], np.float32), steps.shape[:1])
-    output: Any = op.attrs.get("Output0_scale")
-    source: Any = op.attrs["Input0_scale"]
+    scales = np.broadcast_to(np.array(op.attr("Filter0_scale"), np.float32), steps.shape[:1])
+    output: Any = op.attr("Output0_scale")
+    source: Any = op.attr("Input0_scale")
     return Layer(steps, scales, np.float32(source[0]), None if output is None else np.float32(output[0]))
 
 
@@ -113,20 +114,20 @@ def _in_floats(model: NbModel, layers: Mapping[str, Layer]) -> NbModel:
         data = layer.steps * layer.scales.reshape(-1, 1, 1, 1)
         params[name] = NbTensor(name, data.shape, VarType.FP32, data)
     ops = tuple(_without(_float_op(op) if _in_int8(op) else op, _NOTES) for op in model.ops)
-    return replace(model, blocks=(replace(model.blocks[0], ops=ops),), params=params)
+    return replace(model.with_ops(ops), params=params)
 
 
-def _float_op(op: OpDesc) -> OpDesc:
+def _float_op(op: Op) -> Op:
     assert op.kernel is not None
     kernel = replace(op.kernel, alias="def", precision=1)
     if op.type == "calib":  # a factor of one leaves no node behind
-        attrs = {"scale": 1.0}
-        return OpDesc("scale", {"X": op.inputs["Input"]}, op.outputs, attrs, {"scale": AttrType.FLOAT}, kernel)
+        attrs = {"scale": Attr(AttrType.FLOAT, 1.0)}
+        return Op("scale", {"X": op.inputs["Input"]}, op.outputs, attrs, kernel=kernel)
     return _without(replace(op, kernel=kernel), _OF_INT8)
 
 
-def _without(op: OpDesc, names: frozenset[str]) -> OpDesc:
-    return replace(op, attrs={name: value for name, value in op.attrs.items() if name not in names})
+def _without(op: Op, names: frozenset[str]) -> Op:
+    return replace(op, attrs={name: attr for name, attr in op.attrs.items() if name not in names})
 
 
 class _Writer:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from model_opt.errors import KitError
 from model_opt.nb import NbModel
-from model_opt.paddle_model import PaddleModel
+from model_opt.program import Model
 
 Place = Literal["arm", "opencl,arm", "x86"]
 Kernels = Literal["arm", "opencl", "x86"]
@@ -131,6 +131,6 @@ class Converter(Protocol):
         """Convert a model as it was exported; the own writer runs the passes first, opt takes it as it is."""
         ...
 
-    def in_memory(self, model: PaddleModel, options: ConvertOptions) -> NbModel:
+    def in_memory(self, model: Model, options: ConvertOptions) -> NbModel:
         """Return what the file of ``model`` would hold; nothing stays on disk. Raises as ``convert`` does."""
         ...

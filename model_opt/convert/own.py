@@ -12,11 +12,12 @@ from model_opt.convert.errors import ConvertError
 from model_opt.convert.options import NO_FP16, PLACE_IN_FILE, Conversion, ConvertOptions, ModelPaths
 from model_opt.errors import KitError
 from model_opt.files import sha256_bytes, write_atomic
-from model_opt.lower import NEWEST, LowerError, Target, lower, source_of
+from model_opt.lower import NEWEST, LowerError, Target, lower
 from model_opt.nb import NbModel, place_of, precision_of, read_nb, write_nb
 from model_opt.nb.translate.weights import RESTORED
-from model_opt.paddle_model import PaddleModel, integer_weights, read_model
+from model_opt.paddle_model import integer_weights, read_model
 from model_opt.passes import optimise
+from model_opt.program import Model
 from model_opt.store import disk_faults
 
 _FP16_ON_GPU = "beside OpenCL the runtime turns weights into fp16 that the GPU's kernels read as floats"
@@ -52,7 +53,7 @@ class OwnWriter:
         optimised, _ = optimise(read_model(model.pdmodel, model.pdiparams))
         return self._written(model, optimised, options, out, begin)
 
-    def in_memory(self, model: PaddleModel, options: ConvertOptions) -> NbModel:
+    def in_memory(self, model: Model, options: ConvertOptions) -> NbModel:
         """Return what the file would hold; see ``Converter.in_memory``."""
         held = frozenset(integer_weights(model.program).values())
         if held and options.fp16:
@@ -62,7 +63,7 @@ class OwnWriter:
         bits = None if held else options.weight_bits
         target = Target(PLACE_IN_FILE[options.place], options.fp16, bits, self.opt_version, RESTORED)
         try:
-            found = lower(source_of(model), target)
+            found = lower(model, target)
         except LowerError as error:
             raise ConvertError(
                 f"the model cannot be converted for {options.label}: {error.what}", hint=error.hint
@@ -76,9 +77,7 @@ class OwnWriter:
             )
         return found
 
-    def _written(
-        self, files: ModelPaths, model: PaddleModel, options: ConvertOptions, out: Path, begin: float
-    ) -> Conversion:
+    def _written(self, files: ModelPaths, model: Model, options: ConvertOptions, out: Path, begin: float) -> Conversion:
         try:
             found = self.in_memory(model, options)
         except ConvertError as error:
@@ -94,7 +93,7 @@ class OwnWriter:
             opt_version=self.opt_version,
             place=place_of(found),
             precision=precision_of(found),
-            ops=sum(1 for _ in found.all_ops()),
+            ops=sum(1 for _ in found.program.all_ops()),
             seconds=time.perf_counter() - begin,
             log=(),
         )

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from model_opt.lower.errors import LowerError, refuse
 from model_opt.lower.graph import CONVOLUTIONS, Graph
-from model_opt.lower.source import Source, SourceOp
-from model_opt.nb.types import VarType
+from model_opt.program import Model, Op, Var, VarType
 
 _REPEATS_SHAPE = frozenset({"XShape"})
 """Outputs that hold no values, whatever type they declare."""
@@ -23,22 +22,23 @@ _LINEAR = frozenset({"quantize_linear", "dequantize_linear"})
 _IN_FLOAT32 = "export the model in float32 with fixed sides, or try --converter opt"
 
 
-def check_source(source: Source) -> None:
+def check_forms(model: Model) -> None:
     """Raise ``LowerError`` unless each variable is written once and is float32, and each operator is of a known form.
 
     Parameters may be integers that their operators declare so. Operators that ``optimise`` takes away are refused by
     name, with the reason why they may be left.
     """
-    for index, op in enumerate(source.ops):
+    for index, op in enumerate(model.program.ops):
         _check_known(op.type, index)
         _check_form(op, index)
-    written = Counter(name for op in source.ops for names in op.outputs.values() for name in set(names))
-    for index in range(len(source.ops)):
-        _check_written(source, index, written)
-        _check_types(source, index)
+    written = Counter(name for op in model.program.ops for names in op.outputs.values() for name in set(names))
+    variables = model.program.main.var_map()
+    for index, op in enumerate(model.program.ops):
+        _check_written(model, variables, op, index, written)
+        _check_types(model, variables, op, index)
 
 
-def _check_form(op: SourceOp, index: int) -> None:
+def _check_form(op: Op, index: int) -> None:
     if not any(op.inputs.values()) or not any(op.outputs.values()):
         refuse(op.type, index, "it reads or writes nothing", "export the model again")
     if "enable_int8" in op.attrs:
@@ -51,13 +51,12 @@ def _check_form(op: SourceOp, index: int) -> None:
             )
 
 
-def _check_written(source: Source, index: int, written: Mapping[str, int]) -> None:
-    op = source.ops[index]
+def _check_written(model: Model, variables: Mapping[str, Var], op: Op, index: int, written: Mapping[str, int]) -> None:
     for key, names in op.outputs.items():
         for name in names if key not in _UPDATES else ():
-            if name in source.params:
+            if name in model.params:
                 refuse(op.type, index, f"it writes the parameter {name!r}", "export the model for inference")
-            if written[name] > 1 and source.variables[name].kind is VarType.LOD_TENSOR:
+            if written[name] > 1 and variables[name].kind == VarType.LOD_TENSOR:
                 what = f"it writes {name!r}, which another operator writes too"
                 refuse(op.type, index, what, "export the model for inference")
 
@@ -74,21 +73,20 @@ def _check_known(op_type: str, index: int) -> None:
     raise LowerError(what, index=index, op_type=op_type, hint=f"{hint}; --converter opt may take it as it is")
 
 
-def _check_types(source: Source, index: int) -> None:
-    op = source.ops[index]
+def _check_types(model: Model, variables: Mapping[str, Var], op: Op, index: int) -> None:
     for key, names in (*op.inputs.items(), *op.outputs.items()):
         for name in names:
-            if name in source.params:
-                _check_param(source.params[name].dtype.name, op, index, name)
-            elif source.variables[name].kind is VarType.LOD_TENSOR and key not in _REPEATS_SHAPE:
-                data_type = source.variables[name].data_type
-                found = "no type" if data_type is None else data_type.name
-                if data_type is not VarType.FP32:
+            if name in model.params:
+                _check_param(model.params[name].dtype.name, op, index, name)
+            elif variables[name].kind == VarType.LOD_TENSOR and key not in _REPEATS_SHAPE:
+                data_type = variables[name].data_type
+                if data_type != VarType.FP32:
+                    found = "no type" if data_type is None else VarType(data_type).name
                     what = f"its argument {name!r} is of {found}, and only float32 tensors are supported"
                     refuse(op.type, index, what, _IN_FLOAT32)
 
 
-def _check_param(dtype: str, op: SourceOp, index: int, name: str) -> None:
+def _check_param(dtype: str, op: Op, index: int, name: str) -> None:
     """Take float32, and integers that the operator says are weights with scales."""
     stored = dtype in ("int8", "int16") and (f"{name}_quant_scale" in op.attrs or op.type in _LINEAR)
     if dtype != "float32" and not stored:

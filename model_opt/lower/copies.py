@@ -9,7 +9,7 @@ from typing import Literal
 
 from model_opt.lower.graph import Graph, LiteOp, integer, renamed
 from model_opt.lower.order import arrange
-from model_opt.nb.types import LAYOUTS, PRECISIONS, TARGETS, Kernel, VarType
+from model_opt.program import LAYOUTS, PRECISIONS, TARGETS, Kernel, VarType
 
 Side = Literal["host", "gpu"]
 

@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from model_opt.lower.graph import Graph, LiteOp
-from model_opt.lower.source import Attr, Variable
 from model_opt.lower.target import Target
-from model_opt.nb.types import AttrType, AttrValue, VarType
+from model_opt.program import Attr, AttrType, AttrValue, Var, VarType
 
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("reshape2", "transpose2", "squeeze2", "unsqueeze2", "flatten2"), ("XShape",)),
@@ -135,7 +134,7 @@ def _add_output(graph: Graph, op: LiteOp, parameter: str) -> None:
     name = f"{result}.{parameter}.pad"
     if name in graph.variables:
         op.refuse(f"its output {parameter} is missing, and the name {name!r} is taken", "export the model again")
-    graph.variables[name] = Variable(VarType.LOD_TENSOR, VarType.FP32, ())
+    graph.variables[name] = Var(name, data_type=VarType.FP32, dims=())
     graph.data_types[name] = VarType.FP32
     graph.rewire(op, outputs={**op.outputs, parameter: (name,)})
 
@@ -145,11 +144,11 @@ def _as_type(op: LiteOp, name: str, kind: AttrType) -> Attr:
     attr = op.attrs[name]
     if attr.type == kind:
         return attr
-    convert = _CONVERSIONS.get((attr.type, kind))
+    convert = _CONVERSIONS.get((AttrType(attr.type), kind))
     made = None if convert is None else convert(attr.value)
     if made is None:
         op.refuse(
-            f"its attribute {name!r} is a {attr.type.name}, and Paddle Lite takes a {kind.name}",
+            f"its attribute {name!r} is a {AttrType(attr.type).name}, and Paddle Lite takes a {kind.name}",
             "export the model again with Paddle 2.4 or 2.6",
         )
     return Attr(kind, made)

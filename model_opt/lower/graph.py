@@ -9,8 +9,7 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 
 from model_opt.lower.errors import SIMPLIFY, refuse
-from model_opt.lower.source import Attr, Variable
-from model_opt.nb.types import AttrType, AttrValue, Kernel, VarType
+from model_opt.program import Attr, AttrType, AttrValue, Kernel, Var, VarType
 
 Arguments = Mapping[str, tuple[str, ...]]
 CONVOLUTIONS = ("conv2d", "depthwise_conv2d", "conv2d_transpose")
@@ -81,7 +80,7 @@ class Graph:
     """
 
     version: int
-    variables: dict[str, Variable]
+    variables: dict[str, Var]
     params: dict[str, NDArray[Any]]
     data_types: dict[str, VarType] = field(default_factory=dict)
     _ops: dict[int, LiteOp] = field(default_factory=dict)
@@ -121,7 +120,7 @@ class Graph:
         if name in self.params:
             return tuple(self.params[name].shape)
         variable = self.variables.get(name)
-        return variable.dims if variable is not None else ()
+        return (variable.dims or ()) if variable is not None else ()
 
     def add(self, kind: str, inputs: Arguments, outputs: Arguments, attrs: Mapping[str, Attr], index: int) -> LiteOp:
         """Put in a new operator with the next number."""

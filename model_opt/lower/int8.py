@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from model_opt.lower.graph import Graph, LiteOp, flag, integer, reals, renamed
-from model_opt.lower.source import Attr
+from model_opt.program import Attr
 
 _STEPS = np.float32(127)
 _TAKES_INT8 = ("conv2d", "depthwise_conv2d")

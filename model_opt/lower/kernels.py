@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from model_opt.lower.graph import Graph, LiteOp
 from model_opt.lower.target import Target
-from model_opt.nb.types import LAYOUTS, PRECISIONS, TARGETS, Kernel
+from model_opt.program import LAYOUTS, PRECISIONS, TARGETS, Kernel
 
 Column = Literal["arm", "half", "x86", "opencl"]
 

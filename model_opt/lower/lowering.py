@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from model_opt.lower import fusions
-from model_opt.lower.checks import check_filters, check_lowered, check_source
+from model_opt.lower.checks import check_filters, check_forms, check_lowered
 from model_opt.lower.copies import Side, insert_copies
 from model_opt.lower.declare import to_nb
 from model_opt.lower.demanded import complete
@@ -15,10 +15,11 @@ from model_opt.lower.kernels import pick_kernels
 from model_opt.lower.names import mark_in_place, rename, shared_names
 from model_opt.lower.order import arrange
 from model_opt.lower.precision import insert_casts
-from model_opt.lower.source import Source
+from model_opt.lower.readable import carried_attrs, check_readable
 from model_opt.lower.target import OPT_ROUNDS, Target
 from model_opt.lower.weights import mark_halves, round_weights
-from model_opt.nb.types import NbModel, VarType
+from model_opt.nb.types import NbModel
+from model_opt.program import Model, VarType
 
 Fusion = Callable[[Graph, Target], None]
 
@@ -41,14 +42,15 @@ _PRECISION_NUMBERS: Mapping[VarType, int] = {VarType.FP32: 1}
 """``fetch``'s name for what it hands out."""
 
 
-def lower(source: Source, target: Target) -> NbModel:
-    """Return ``source`` as operators of Paddle Lite with the kernels of ``target``, ready to be written.
+def lower(model: Model, target: Target) -> NbModel:
+    """Return ``model`` as operators of Paddle Lite with the kernels of ``target``, ready to be written.
 
     Equal inputs give equal models. Raises ``LowerError`` for an operator that has no kernel there, for a form that is
     not known, and for a program that is not one of float32 tensors each written once.
     """
-    check_source(source)
-    graph = _graph(source)
+    check_readable(model.program)
+    check_forms(model)
+    graph = _graph(model)
     complete(graph, target)
     int8 = take_out_pairs(graph)
     check_filters(graph)
@@ -76,12 +78,13 @@ def lower(source: Source, target: Target) -> NbModel:
     return to_nb(graph, target)
 
 
-def _graph(source: Source) -> Graph:
-    tensors = {n: v for n, v in source.variables.items() if v.kind is VarType.LOD_TENSOR and n not in source.params}
-    types = {name: variable.data_type or VarType.FP32 for name, variable in tensors.items()}
-    graph = Graph(source.version, dict(source.variables), dict(source.params), types)
-    for index, op in enumerate(source.ops):
-        made = graph.add(op.type, op.inputs, op.outputs, op.attrs, index)
+def _graph(model: Model) -> Graph:
+    variables = model.program.main.var_map()
+    tensors = {n: v for n, v in variables.items() if v.kind == VarType.LOD_TENSOR and n not in model.params}
+    types = {name: VarType(variable.data_type or VarType.FP32) for name, variable in tensors.items()}
+    graph = Graph(model.program.version or 0, variables, dict(model.params), types)
+    for index, op in enumerate(model.program.ops):
+        made = graph.add(op.type, op.inputs, op.outputs, carried_attrs(op), index)
         if op.type == "fetch":
             made.attrs["data_type"] = integer(_PRECISION_NUMBERS[VarType.FP32])
     return graph

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from model_opt.lower.graph import Graph, LiteOp, real, renamed
 from model_opt.lower.order import arrange
-from model_opt.nb.types import PRECISIONS, TARGETS, Kernel, VarType
+from model_opt.program import PRECISIONS, TARGETS, Kernel, VarType
 
 _HOLDS: Mapping[int, VarType] = {
     PRECISIONS.index("fp32"): VarType.FP32,

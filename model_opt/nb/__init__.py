@@ -24,26 +24,20 @@ from model_opt.nb.inspect import (
 )
 from model_opt.nb.reader import read_nb
 from model_opt.nb.share import share_equal_parts
-from model_opt.nb.types import AttrType, BlockDesc, Kernel, NbModel, NbTensor, OpDesc, VarDesc, VarType
+from model_opt.nb.types import NbModel, NbTensor
 from model_opt.nb.write import write_nb
 
 __all__ = [
-    "AttrType",
-    "BlockDesc",
     "CountChange",
     "FactChange",
-    "Kernel",
     "NbComparison",
     "NbError",
     "NbModel",
     "NbSummary",
     "NbTensor",
     "NbWarning",
-    "OpDesc",
     "ParamInfo",
     "TensorInfo",
-    "VarDesc",
-    "VarType",
     "canonicalise",
     "compare_summaries",
     "guard_place",

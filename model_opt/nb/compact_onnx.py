@@ -30,7 +30,8 @@ from model_opt.nb.translate import fold, translate
 from model_opt.nb.translate.dims import Shape
 from model_opt.nb.translate.proto import Graph, Node, encode_model
 from model_opt.nb.translate.view import SCALE_SUFFIX
-from model_opt.nb.types import NbModel, VarType
+from model_opt.nb.types import NbModel
+from model_opt.program import VarType
 
 _SMALLEST = 1024
 """Elements below which a weight is not worth a node of its own."""
@@ -131,7 +132,7 @@ def declare(graph: Graph, size: InputSize) -> Graph:
 def _quantised(model: NbModel) -> dict[str, _Quantised]:
     """Return every parameter that the file holds as integers, by its name."""
     tops = {name: _TOP[tensor.data_type] for name, tensor in model.params.items() if tensor.data_type in _TOP}
-    pairs = ((key.removesuffix(SCALE_SUFFIX), value) for op in model.ops for key, value in op.attrs.items())
+    pairs = ((key.removesuffix(SCALE_SUFFIX), attr.value) for op in model.ops for key, attr in op.attrs.items())
     return {
         name: _Quantised(tops[name], np.array(value, np.float32))
         for name, value in pairs

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_opt.nb.errors import NbError
-from model_opt.nb.types import LAYOUTS, PRECISIONS, TARGETS, NbModel, NbTensor, OpDesc
+from model_opt.nb.types import NbModel, NbTensor
+from model_opt.program import LAYOUTS, PRECISIONS, TARGETS, Op, VarType
 
 _ANYWHERE = frozenset({"unk", "host", "any"})
 _WEIGHT_ONLY = "post_weight_channel_wise_abs_max"
@@ -114,14 +115,14 @@ def inspect_nb(model: NbModel, *, pinned_opt: str | None = None) -> NbSummary:
     a warning. Counts are over all blocks; ``feed`` and ``fetch`` count as operators. ``io_copy``, ``calib`` and
     ``layout`` count what every run pays for, not the ``_once`` kinds that only prepare weights.
     """
-    ops = tuple(model.all_ops())
+    ops = tuple(model.program.all_ops())
     histogram = _by_count(op.type for op in ops)
     return NbSummary(
         path=model.path,
         nbytes=model.nbytes,
         meta_version=model.meta_version,
         opt_version=model.opt_version,
-        program_version=model.program_version,
+        program_version=model.program.version or 0,
         canonical=model.is_canonical,
         place=place_of(model),
         precision=precision_of(model),
@@ -145,7 +146,7 @@ def place_of(model: NbModel) -> str:
 
     Other targets, and mixtures that no engine has, are given by their names joined with ``+``.
     """
-    named = {op.kernel.target_name for op in model.all_ops() if op.kernel is not None} - _ANYWHERE
+    named = {op.kernel.target_name for op in model.program.all_ops() if op.kernel is not None} - _ANYWHERE
     if not named:
         return "host"
     for place in ("arm", "opencl", "x86"):
@@ -159,9 +160,9 @@ def precision_of(model: NbModel) -> str:
 
     ``weight_int8`` alone means fp32 arithmetic on weights that are stored as int8; ``fp16+weight_int8`` both.
     """
-    kinds = {op.kernel.precision_name for op in model.all_ops() if op.kernel is not None and op.type != "calib"}
+    kinds = {op.kernel.precision_name for op in model.program.all_ops() if op.kernel is not None and op.type != "calib"}
     parts = [name for kind, name in (("int8", "static_int8"), ("fp16", "fp16")) if kind in kinds]
-    bits = {op.attrs.get("quantize_weight_bits") for op in model.all_ops() if _is_weight_only(op)}
+    bits = {op.attr("quantize_weight_bits") for op in model.program.all_ops() if _is_weight_only(op)}
     parts += [f"weight_int{number}" for number in (8, 16) if number in bits]
     return "+".join(parts) or "fp32"
 
@@ -179,7 +180,8 @@ def guard_place(model: NbModel, wanted: str) -> None:
     runs = _RUNS_ON.get(wanted)
     if runs is None:
         raise ValueError(f"wanted must be one of {sorted(_RUNS_ON)}, not {wanted!r}")
-    foreign = [op for op in model.all_ops() if op.kernel is not None and op.kernel.target_name not in runs | _ANYWHERE]
+    has = runs | _ANYWHERE
+    foreign = [op for op in model.program.all_ops() if op.kernel is not None and op.kernel.target_name not in has]
     if not foreign:
         return
     place = place_of(model)
@@ -239,23 +241,23 @@ def _ends(model: NbModel, op_type: str, parameter: str) -> tuple[TensorInfo, ...
     return tuple(_tensor_info(model, name) for by_name in arguments for name in by_name.get(parameter, ()))
 
 
-def _column(op: OpDesc) -> int:
-    column = op.attrs.get("col", 0)
+def _column(op: Op) -> int:
+    column = op.attr("col", 0)
     return column if isinstance(column, int) else 0
 
 
 def _tensor_info(model: NbModel, name: str) -> TensorInfo:
     var = model.var(name)
-    data_type = None if var.data_type is None else var.data_type.name.lower()
+    data_type = None if var.data_type is None else VarType(var.data_type).name.lower()
     return TensorInfo(name, var.dims or None, data_type)
 
 
-def _is_weight_only(op: OpDesc) -> bool:
-    return op.attrs.get("quantization_type") == _WEIGHT_ONLY
+def _is_weight_only(op: Op) -> bool:
+    return op.attr("quantization_type") == _WEIGHT_ONLY
 
 
 def _warnings(
-    model: NbModel, ops: tuple[OpDesc, ...], histogram: Mapping[str, int], pinned_opt: str | None
+    model: NbModel, ops: tuple[Op, ...], histogram: Mapping[str, int], pinned_opt: str | None
 ) -> tuple[NbWarning, ...]:
     found = [
         *_version_warnings(model, pinned_opt),
@@ -304,7 +306,7 @@ def _place_warnings(place: str, precision: str) -> list[NbWarning]:
     return found
 
 
-def _kernel_warnings(ops: tuple[OpDesc, ...]) -> list[NbWarning]:
+def _kernel_warnings(ops: tuple[Op, ...]) -> list[NbWarning]:
     from model_opt.nb.translate.weights import RESTORED
 
     found = []
@@ -323,7 +325,7 @@ def _kernel_warnings(ops: tuple[OpDesc, ...]) -> list[NbWarning]:
     return found
 
 
-def _is_known(op: OpDesc) -> bool:
+def _is_known(op: Op) -> bool:
     kernel = op.kernel
     if kernel is None:
         return False

@@ -19,6 +19,7 @@ from model_opt.nb.flat import Flat, Table
 from model_opt.nb.schema import (
     ATTR,
     BLOCK,
+    NEWEST_TYPE,
     OP,
     OP_VAR,
     OP_VERSION,
@@ -33,19 +34,8 @@ from model_opt.nb.schema import (
     VAR_TYPE,
     VERSION,
 )
-from model_opt.nb.types import (
-    DTYPES,
-    KERNEL_ATTR,
-    AttrType,
-    AttrValue,
-    BlockDesc,
-    Kernel,
-    NbModel,
-    NbTensor,
-    OpDesc,
-    VarDesc,
-    VarType,
-)
+from model_opt.nb.types import KERNEL_ATTR, NbModel, NbTensor
+from model_opt.program import DTYPES, Attr, AttrType, AttrValue, Block, Kernel, Op, Program, Var, VarType
 
 PARAMS_HEADER = struct.Struct("<HHHHI")
 PARAM_SIZES = struct.Struct("<II")
@@ -54,9 +44,8 @@ _MAX_RANK = 16
 _MAX_DIM = 1 << 31
 _MAX_ELEMENTS = 1 << 40  # numpy refuses an empty array whose other sizes multiply beyond its address space
 
-_VAR_TYPES = {int(member): member for member in VarType}
-_ATTR_TYPES = {int(member): member for member in AttrType}
-_ATTR_VALUES: dict[AttrType, Callable[[Table], AttrValue]] = {
+_VAR_TYPES = {int(member): member for member in VarType if member <= NEWEST_TYPE}
+_ATTR_VALUES: dict[int, Callable[[Table], AttrValue]] = {
     AttrType.INT: lambda t: t.int32(2),
     AttrType.FLOAT: lambda t: t.float32(3),
     AttrType.STRING: lambda t: t.lenient_string(4),
@@ -114,14 +103,13 @@ def _read_file(path: Path) -> bytes:
 
 def _parse(data: bytes, path: str | None) -> NbModel:
     meta_version, opt_version, topology_end = parse_header(data)
-    program_version, op_versions, blocks = _topology(Flat(data, HEADER.size, topology_end, "topology", free=FREE_READS))
+    program, op_versions = _topology(Flat(data, HEADER.size, topology_end, "topology", free=FREE_READS))
     params = _params(data, topology_end)
-    _check_params_fit(blocks, params)
+    _check_params_fit(program.vars, params)
     return NbModel(
         meta_version=meta_version,
         opt_version=opt_version,
-        program_version=program_version,
-        blocks=blocks,
+        program=program,
         params=params,
         op_versions=op_versions,
         nbytes=len(data),
@@ -130,7 +118,7 @@ def _parse(data: bytes, path: str | None) -> NbModel:
     )
 
 
-def _topology(flat: Flat) -> tuple[int, dict[str, int], tuple[BlockDesc, ...]]:
+def _topology(flat: Flat) -> tuple[Program, dict[str, int]]:
     program = flat.root(PROGRAM)
     version = program.table(1, VERSION)
     op_versions: dict[str, int] = {}
@@ -142,28 +130,28 @@ def _topology(flat: Flat) -> tuple[int, dict[str, int], tuple[BlockDesc, ...]]:
     if not blocks:
         flat.fail(program.at, "at least one block", "none")
     _check_blocks(flat, blocks)
-    return (0 if version is None else version.int64(0)), op_versions, blocks
+    return Program(blocks, 0 if version is None else version.int64(0)), op_versions
 
 
-def _block(table: Table) -> BlockDesc:
+def _block(table: Table) -> Block:
     variables = tuple(_var(item) for item in table.tables(2, VAR))
     ops = tuple(_op(item) for item in table.tables(3, OP))
-    return BlockDesc(table.int32(0), table.int32(1), table.int32(4, -1), variables, ops)
+    return Block(table.int32(0), table.int32(1), variables, ops, table.int32(4, -1))
 
 
-def _var(table: Table) -> VarDesc:
+def _var(table: Table) -> Var:
     name = table.string(0)
     var_type = table.need_table(1, VAR_TYPE)
     kind = _var_type(var_type, 0)
     lod_tensor = var_type.table(2, VAR_TENSOR)
-    data_type, dims, lod_level = None, None, 0
+    data_type, dims, lod_level = None, None, None
     if kind is VarType.LOD_TENSOR:
         if lod_tensor is None:
             table.flat.fail(var_type.at, f"the tensor description of variable {name!r}", "nothing")
         tensor = lod_tensor.need_table(0, TENSOR)
         data_type, dims = _var_type(tensor, 0), tensor.numbers(1, "q", 8)
         lod_level = lod_tensor.int32(1)
-    return VarDesc(name, kind, table.flag(2), table.flag(3), data_type, dims, lod_level)
+    return Var(name, kind, data_type, dims, lod_level, persistable=table.flag(2), need_check_feed=table.flag(3))
 
 
 def _var_type(table: Table, slot: int) -> VarType:
@@ -174,22 +162,21 @@ def _var_type(table: Table, slot: int) -> VarType:
     return member
 
 
-def _op(table: Table) -> OpDesc:
+def _op(table: Table) -> Op:
     op_type = table.string(0)
     inputs = _arguments(table, 1)
     outputs = _arguments(table, 2)
-    attrs: dict[str, AttrValue] = {}
-    attr_types: dict[str, AttrType] = {}
+    attrs: dict[str, Attr] = {}
     last = ""
     for item in table.tables(3, ATTR):
         name = last = _next_name(item, last)
-        kind = _ATTR_TYPES.get(item.int32(1))
-        read = None if kind is None else _ATTR_VALUES.get(kind)
-        if kind is None or read is None:
-            item.flat.fail(item.at, f"a known type of attribute {name!r}", f"{item.int32(1)}")
-        attrs[name] = read(item)
-        attr_types[name] = kind
-    return OpDesc(op_type, inputs, outputs, attrs, attr_types, _kernel(table, op_type, attrs), table.flag(4))
+        kind = item.int32(1)
+        read = _ATTR_VALUES.get(kind)
+        if read is None:
+            item.flat.fail(item.at, f"a known type of attribute {name!r}", f"{kind}")
+        attrs[name] = Attr(AttrType(kind), read(item))
+    kernel = _kernel(table, op_type, attrs.pop(KERNEL_ATTR, None))
+    return Op(op_type, inputs, outputs, attrs, table.flag(4), kernel)
 
 
 def _arguments(table: Table, slot: int) -> dict[str, tuple[str, ...]]:
@@ -209,11 +196,11 @@ def _next_name(item: Table, last: str) -> str:
     return name
 
 
-def _kernel(table: Table, op_type: str, attrs: dict[str, AttrValue]) -> Kernel | None:
+def _kernel(table: Table, op_type: str, attr: Attr | None) -> Kernel | None:
     """Split ``op/alias/target/precision/layout``; None when the operator names no kernel."""
-    text = attrs.get(KERNEL_ATTR)
-    if text is None:
+    if attr is None:
         return None
+    text = attr.value
     parts = text.split("/") if isinstance(text, str) else []
     if len(parts) != 5 or not all(part.isascii() and part.isdigit() and len(part) < 5 for part in parts[2:]):
         table.flat.fail(table.at, f"the kernel of {op_type!r} as op/alias/number/number/number", repr(text)[:80])
@@ -222,7 +209,7 @@ def _kernel(table: Table, op_type: str, attrs: dict[str, AttrValue]) -> Kernel |
     return Kernel(parts[0], parts[1], int(parts[2]), int(parts[3]), int(parts[4]))
 
 
-def _check_blocks(flat: Flat, blocks: tuple[BlockDesc, ...]) -> None:
+def _check_blocks(flat: Flat, blocks: tuple[Block, ...]) -> None:
     """Check that variables are declared once and every argument is declared in its block or in an outer one."""
     declared: list[set[str]] = []
     for index, block in enumerate(blocks):
@@ -303,9 +290,9 @@ def _check_dims(flat: Flat, name: str, dims: tuple[int, ...], itemsize: int, nby
         flat.fail(flat.start, expected, f"{nbytes} bytes")
 
 
-def _check_params_fit(blocks: tuple[BlockDesc, ...], params: dict[str, NbTensor]) -> None:
+def _check_params_fit(variables: tuple[Var, ...], params: dict[str, NbTensor]) -> None:
     """Check that the parameters are exactly the persistable tensors that the main block declares."""
-    wanted = {var.name for var in blocks[0].vars if var.is_param}
+    wanted = {var.name for var in variables if var.is_param}
     missing = sorted(wanted - params.keys())
     if missing:
         fault("parameters", None, f"{len(wanted)} parameters", f"none named {missing[0]!r}, {len(missing)} missing")

@@ -53,3 +53,6 @@ TOPOLOGY: Mapping[str, TableKind] = {
     + (VAR, VAR_TYPE, VAR_TENSOR, TENSOR, READER, TUPLE)
 }
 """The tables that a topology is made of, by their names."""
+
+NEWEST_TYPE = 21
+"""The last number of ``VarType`` that the format knows; Paddle has later ones."""

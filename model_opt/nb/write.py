@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from model_opt.nb.canonical import FREE_READS, HEADER
 from model_opt.nb.errors import NbError
 from model_opt.nb.pack import Content, Part, pack, pack_shared
 from model_opt.nb.reader import PARAM_SIZES, PARAMS_HEADER
-from model_opt.nb.types import AttrType, AttrValue, BlockDesc, NbModel, NbTensor, OpDesc, VarDesc
+from model_opt.nb.types import KERNEL_ATTR, NbModel, NbTensor
+from model_opt.program import Attr, AttrType, Block, Op, Var
 
 _META_VERSION = 2
 _VERSION_BYTES = 16
@@ -69,11 +70,11 @@ def _param(tensor: NbTensor) -> bytes:
 
 
 def _program(model: NbModel) -> Part:
-    version = Part(schema.VERSION, _set(0, "q", model.program_version))
+    version = Part(schema.VERSION, _set(0, "q", model.program.version or 0))
     return Part(schema.PROGRAM, {0: tuple(_block(block) for block in model.blocks), 1: version})
 
 
-def _block(block: BlockDesc) -> Part:
+def _block(block: Block) -> Part:
     return Part(
         schema.BLOCK,
         {
@@ -81,27 +82,28 @@ def _block(block: BlockDesc) -> Part:
             **_set(1, "i", block.parent_idx),
             2: tuple(_variable(variable) for variable in block.vars),
             3: tuple(_op(op) for op in block.ops),
-            **_set(4, "i", block.forward_block_idx, default=-1),
+            **_set(4, "i", -1 if block.forward_block_idx is None else block.forward_block_idx, default=-1),
         },
     )
 
 
-def _variable(variable: VarDesc) -> Part:
+def _variable(variable: Var) -> Part:
     tensor = Part(schema.TENSOR, {**_set(0, "i", variable.data_type or 0), 1: _numbers("q", variable.dims or ())})
-    described = Part(schema.VAR_TENSOR, {0: tensor, **_set(1, "i", variable.lod_level)})
-    kind = Part(schema.VAR_TYPE, {**_set(0, "i", variable.type), 2: described})
-    flags = {**_set(2, "B", variable.persistable), **_set(3, "B", variable.need_check_feed)}
+    described = Part(schema.VAR_TENSOR, {0: tensor, **_set(1, "i", variable.lod_level or 0)})
+    kind = Part(schema.VAR_TYPE, {**_set(0, "i", variable.kind), 2: described})
+    flags = {**_set(2, "B", bool(variable.persistable)), **_set(3, "B", bool(variable.need_check_feed))}
     return Part(schema.VAR, {0: variable.name.encode(), 1: kind, **flags})
 
 
-def _op(op: OpDesc) -> Part:
-    attrs = tuple(_attr(name, op.attr_types[name], op.attrs[name]) for name in sorted(op.attrs, key=str.encode))
+def _op(op: Op) -> Part:
+    held = {**op.attrs, KERNEL_ATTR: Attr(AttrType.STRING, op.kernel.key)} if op.kernel is not None else op.attrs
+    attrs = tuple(_attr(name, held[name]) for name in sorted(held, key=str.encode))
     fields: dict[int, Content] = {
         0: op.type.encode(),
         1: _arguments(op.inputs),
         2: _arguments(op.outputs),
         3: attrs,
-        **_set(4, "B", op.is_target),
+        **_set(4, "B", bool(op.is_target)),
     }
     return Part(schema.OP, fields)
 
@@ -134,8 +136,8 @@ _NUMBERS: Mapping[AttrType, tuple[int, str]] = {
 """For each type of one number the slot that holds it and how."""
 
 
-def _attr(name: str, kind: AttrType, value: AttrValue) -> Part:
-    held: Any = value
+def _attr(name: str, attr: Attr) -> Part:
+    kind, held = AttrType(attr.type), cast("Any", attr.value)
     fields: dict[int, Content] = {0: name.encode(), **_set(1, "i", kind)}
     fields[4] = _text(held) if kind is AttrType.STRING else b""
     fields[7] = tuple(_text(one) for one in held) if kind is AttrType.STRINGS else ()

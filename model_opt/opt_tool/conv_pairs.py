@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from model_opt.paddle_model import Op, PaddleModel, Program
+from model_opt.program import Model, Op, Program
 
 _MARK = "quantization_type"
 
 
-def kept_apart(model: PaddleModel) -> PaddleModel:
+def kept_apart(model: Model) -> Model:
     """Return the model so that opt merges no convolutions, if it would merge wrong ones; else the model itself."""
     pairs = list(_pairs(model))
     if not any(_found(model, *pair) for pair in pairs) or all(_right(model, *pair) for pair in pairs):
@@ -25,7 +25,7 @@ def kept_apart(model: PaddleModel) -> PaddleModel:
     return model.with_program(model.program.with_ops([first.with_attr(_MARK, ""), *rest]))
 
 
-def _pairs(model: PaddleModel) -> Iterator[tuple[Op, Op]]:
+def _pairs(model: Model) -> Iterator[tuple[Op, Op]]:
     """Yield each convolution, with or without a bias behind it, with the convolution that alone reads it."""
     readers = _readers(model.program)
     for op in model.program.main.ops:
@@ -51,20 +51,20 @@ def _only(readers: dict[str, list[Op]], name: str) -> Op | None:
     return found[0] if len(found) == 1 else None
 
 
-def _sizes(model: PaddleModel, op: Op) -> tuple[int, ...]:
+def _sizes(model: Model, op: Op) -> tuple[int, ...]:
     """Return the filter's sizes: out, in / groups, height, width."""
     names = op.inputs.get("Filter", ())
     array = model.params.get(names[0]) if len(names) == 1 else None
     return (0, 0, 0, 0) if array is None or array.ndim != 4 else array.shape
 
 
-def _found(model: PaddleModel, first: Op, second: Op) -> bool:
+def _found(model: Model, first: Op, second: Op) -> bool:
     """Return whether the fuser takes this pair as its reason to merge."""
     (out0, in0, *_), (out1, _, *window) = _sizes(model, first), _sizes(model, second)
     return window == [1, 1] and first.attr("groups", 1) == 1 and 0 < in0 * (out1 - out0) <= out0 * out1
 
 
-def _right(model: PaddleModel, first: Op, second: Op) -> bool:
+def _right(model: Model, first: Op, second: Op) -> bool:
     """Return whether the two are what one convolution can be."""
     plain = all(
         value == expected

@@ -16,7 +16,8 @@ from model_opt.nb import NbError, NbModel, canonicalise, place_of, precision_of,
 from model_opt.opt_tool.environment import ToolEnv
 from model_opt.opt_tool.errors import OptError
 from model_opt.opt_tool.process import child_command, how_it_ended, last_lines, run_limited
-from model_opt.paddle_model import PaddleModel, write_model
+from model_opt.paddle_model import write_model
+from model_opt.program import Model
 from model_opt.store import disk_faults
 
 
@@ -48,13 +49,13 @@ def convert(
         opt_version=env.opt_version,
         place=place_of(found),
         precision=precision_of(found),
-        ops=sum(1 for _ in found.all_ops()),
+        ops=sum(1 for _ in found.program.all_ops()),
         seconds=time.perf_counter() - begin,
         log=log,
     )
 
 
-def convert_in_memory(model: PaddleModel, options: ConvertOptions, env: ToolEnv) -> NbModel:
+def convert_in_memory(model: Model, options: ConvertOptions, env: ToolEnv) -> NbModel:
     """Return the ``.nb`` that opt makes of ``model``; nothing stays on disk. Raises as ``convert`` does."""
     with tempfile.TemporaryDirectory(prefix="edge-kit-quantize-") as name:
         folder = Path(name)

@@ -29,7 +29,7 @@ from model_opt.opt_tool.interpreters import (
 )
 from model_opt.opt_tool.pins import PINS, ToolPins
 from model_opt.opt_tool.process import child_command, child_environment, child_fingerprint, how_it_ended, last_lines
-from model_opt.paddle_model import PaddleModel
+from model_opt.program import Model
 from model_opt.resources import cache_dir
 from model_opt.store import disk_faults, locked, staged_folder
 
@@ -68,7 +68,7 @@ class ToolEnv:
         """Convert a model as it was exported, which is the same for opt; see ``Converter.convert_export``."""
         return self.convert(model, options, out)
 
-    def in_memory(self, model: PaddleModel, options: ConvertOptions) -> NbModel:
+    def in_memory(self, model: Model, options: ConvertOptions) -> NbModel:
         """Return what opt's file holds; see ``Converter.in_memory``."""
         from model_opt.opt_tool.convert import convert_in_memory
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from model_opt.paddle_model.complete import complete
 from model_opt.paddle_model.errors import PaddleModelError
 from model_opt.paddle_model.model import (
-    PaddleModel,
     decode_model,
     output_classes,
     read_model,
@@ -16,21 +15,10 @@ from model_opt.paddle_model.model import (
     write_model,
 )
 from model_opt.paddle_model.params import SCALES_OF, integer_weights
-from model_opt.paddle_model.program import Attr, AttrType, AttrValue, Block, Op, Program, Var, VarKind, attr_of
 
 __all__ = [
     "SCALES_OF",
-    "Attr",
-    "AttrType",
-    "AttrValue",
-    "Block",
-    "Op",
-    "PaddleModel",
     "PaddleModelError",
-    "Program",
-    "Var",
-    "VarKind",
-    "attr_of",
     "complete",
     "decode_model",
     "integer_weights",

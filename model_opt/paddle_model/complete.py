@@ -12,8 +12,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 
-from model_opt.paddle_model.model import PaddleModel
-from model_opt.paddle_model.program import Attr, AttrType, Block, Op, Var, VarKind
+from model_opt.program import Attr, AttrType, Block, Model, Op, Var, VarType
 
 _SHAPED = ("XShape",)
 _OUTPUTS: Mapping[str, tuple[str, ...]] = {
@@ -50,7 +49,7 @@ _ATTRS: Mapping[str, Mapping[str, Attr]] = {
 """Attributes without which Paddle Lite does not load an operator, at the defaults of Paddle's own operators."""
 
 
-def complete(model: PaddleModel) -> tuple[PaddleModel, Mapping[str, int]]:
+def complete(model: Model) -> tuple[Model, Mapping[str, int]]:
     """Return the model with every output and attribute that Paddle Lite demands, and how often each was added.
 
     The keys are ``reshape2 XShape``, ``swish beta`` and the like. A complete model comes back as it is.
@@ -59,7 +58,7 @@ def complete(model: PaddleModel) -> tuple[PaddleModel, Mapping[str, int]]:
     blocks = tuple(_complete_block(block, added) for block in model.program.blocks)
     if not added:
         return model, {}
-    return PaddleModel(dataclasses.replace(model.program, blocks=blocks), model.params), dict(sorted(added.items()))
+    return Model(dataclasses.replace(model.program, blocks=blocks), model.params), dict(sorted(added.items()))
 
 
 def _complete_block(block: Block, added: Counter[str]) -> Block:
@@ -98,7 +97,7 @@ def _unread(op: Op, slot: str, variables: Mapping[str, Var]) -> Var:
     while name in variables:
         name, number = f"{base}.{number}", number + 1
     source = variables.get(op.inputs.get("X", ("",))[0] if op.inputs.get("X") else "")
-    kind = VarKind.UINT8 if slot == "Mask" else VarKind.FP32
+    kind = VarType.UINT8 if slot == "Mask" else VarType.FP32
     dims: tuple[int, ...] | None = (-1,)
     if source is not None and source.dims is not None and slot in (*_SHAPED, "Mask"):
         dims = (0, *source.dims) if slot in _SHAPED else source.dims

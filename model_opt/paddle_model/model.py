@@ -1,77 +1,34 @@
-"""A Paddle inference model: program and parameters, read from and written to ``.pdmodel`` and ``.pdiparams``."""
+"""Paddle inference models, read from and written to ``.pdmodel`` and ``.pdiparams``."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from model_opt.files import write_atomic
 from model_opt.paddle_model.errors import PaddleModelError, fault
 from model_opt.paddle_model.params import (
     check_fits,
-    declared_params,
     decode_params,
     encode_params,
     integer_weights,
     loosely_declared,
 )
-from model_opt.paddle_model.program import KINDS, Program, Var, VarKind
 from model_opt.paddle_model.proto import decode_program, encode_program
+from model_opt.program import Model, Program
 
 _MAX_PROGRAM = 1 << 31
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PaddleModel:
-    """A program and the tensors of its persistable variables by name. The arrays are read-only."""
-
-    program: Program
-    params: Mapping[str, NDArray[Any]]
-
-    def with_program(self, program: Program) -> PaddleModel:
-        """Return the model with another program and the parameters that it still declares."""
-        declared = declared_params(program)
-        return PaddleModel(program, {name: array for name, array in self.params.items() if name in declared})
-
-    def with_param(self, name: str, array: NDArray[Any]) -> PaddleModel:
-        """Return the model with a parameter set or added: its variable in the main block and its array.
-
-        Raises ``ValueError`` for an array type that Paddle does not have.
-        """
-        kind = KINDS.get(array.dtype)
-        if kind is None:
-            raise ValueError(f"parameter {name!r} has the type {array.dtype}, which Paddle lacks")
-        fresh = Var(name, persistable=True, need_check_feed=False, is_parameter=True, lod_level=0)
-        var = self.program.main.var_map().get(name, fresh)
-        var = dataclasses.replace(var, kind=VarKind.LOD_TENSOR, persistable=True, data_type=kind, dims=array.shape)
-        program = self.program.with_main(self.program.main.with_vars(var))
-        return PaddleModel(program, {**self.params, name: _read_only(array)})
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    if not array.flags.writeable:
-        return array
-    copy = np.array(array, order="C")
-    copy.flags.writeable = False
-    return copy
-
-
-def read_model(pdmodel: Path, pdiparams: Path) -> PaddleModel:
+def read_model(pdmodel: Path, pdiparams: Path) -> Model:
     """Read a model. Raises ``PaddleModelError`` when a file is missing, damaged, or the two do not fit."""
     program = read_program(pdmodel)
-    return PaddleModel(program, decode_params(_read(pdiparams), program, pdiparams))
+    return Model(program, decode_params(_read(pdiparams), program, pdiparams))
 
 
-def decode_model(program: bytes, params: bytes) -> PaddleModel:
+def decode_model(program: bytes, params: bytes) -> Model:
     """Return the model that the bytes of its two files hold; raises as ``read_model`` does."""
     decoded = decode_program(program, None)
-    return PaddleModel(decoded, decode_params(params, decoded, None))
+    return Model(decoded, decode_params(params, decoded, None))
 
 
 def read_program(pdmodel: Path) -> Program:
@@ -91,13 +48,13 @@ def read_program(pdmodel: Path) -> Program:
     return decode_program(data, pdmodel)
 
 
-def write_model(model: PaddleModel, pdmodel: Path, pdiparams: Path) -> None:
+def write_model(model: Model, pdmodel: Path, pdiparams: Path) -> None:
     """Write a model; each file is replaced as a whole.
 
     Raises ``PaddleModelError`` before anything is written when parameters and declared variables do not fit, or
     when a file cannot be written.
     """
-    declared = declared_params(model.program)
+    declared = model.program.declared_params()
     if declared.keys() != model.params.keys():
         odd = sorted(declared.keys() ^ model.params.keys())
         found = f"{len(odd)} that only one side has, such as {odd[0]!r}"

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_opt.paddle_model.errors import fault
-from model_opt.paddle_model.program import DTYPES, KINDS, Program, Var, VarKind
 from model_opt.paddle_model.proto import decode_tensor, encode_tensor
+from model_opt.program import DTYPES, ELEMENT_TYPES, Program, Var, VarType
 
 _HEAD = struct.Struct("<IQIi")
 _MAX_RANK = 16
 _MAX_ELEMENTS = 1 << 40
-_INTEGERS = {8: VarKind.INT8, 16: VarKind.INT16}
+_INTEGERS = {8: VarType.INT8, 16: VarType.INT16}
 SCALES_OF = "_quant_scale"
 """Ends the name of the attribute that holds the scales of a weight, one for each output."""
 
@@ -34,7 +34,7 @@ def decode_params(data: bytes, program: Program, path: Path | None) -> dict[str,
 
     Raises ``PaddleModelError`` when the stream is truncated, too long, or does not fit the declared variables.
     """
-    declared, bits = declared_params(program), integer_weights(program)
+    declared, bits = program.declared_params(), integer_weights(program)
     loose = loosely_declared(program)
     params: dict[str, NDArray[Any]] = {}
     at = 0
@@ -53,17 +53,12 @@ def encode_params(params: Mapping[str, NDArray[Any]]) -> bytes:
     pieces: list[bytes] = []
     for name in sorted(params):
         array = params[name]
-        kind = KINDS.get(array.dtype)
+        kind = ELEMENT_TYPES.get(array.dtype)
         if kind is None:
             raise ValueError(f"parameter {name!r} has the type {array.dtype}, which Paddle lacks")
         description = encode_tensor(kind, array.shape)
         pieces += [_HEAD.pack(0, 0, 0, len(description)), description, array.tobytes()]
     return b"".join(pieces)
-
-
-def declared_params(program: Program) -> dict[str, Var]:
-    """Return the variables that need a parameter, by name."""
-    return {var.name: var for block in program.blocks for var in block.vars if var.is_param}
 
 
 def integer_weights(program: Program) -> dict[str, int]:

@@ -6,12 +6,13 @@ import functools
 import operator
 import struct
 from collections.abc import Iterable, Mapping
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from model_opt.paddle_model.errors import fault
 from model_opt.paddle_model.messages import message_classes, parse, rest, to_bytes, to_text
-from model_opt.paddle_model.program import Attr, AttrType, AttrValue, Block, Op, Program, Var, VarExtra
+from model_opt.program import Attr, AttrType, AttrValue, Block, Op, Program, Var, VarExtra, VarType
 
 # Where the value of each attribute type stands in the message.
 _VALUES: Mapping[int, tuple[int, str, str]] = {
@@ -125,13 +126,21 @@ def _var(message: Any) -> Var:
     is_tensor = kind.HasField("lod_tensor")
     return Var(
         name=to_text(message.name),
-        kind=kind.type,
-        data_type=tensor.data_type if is_tensor else None,
+        kind=_known(VarType, kind.type),
+        data_type=_known(VarType, tensor.data_type) if is_tensor else None,
         dims=tuple(tensor.dims) if is_tensor else None,
         lod_level=_optional(lod_tensor, "lod_level"),
         **{flag: _optional(message, flag) for flag in _FLAGS},
         extra=VarExtra(*map(_rest, (message, kind, lod_tensor, tensor))),
     )
+
+
+def _known(kinds: type[IntEnum], number: int) -> int:
+    """Return the member of an enum for a number, or the number when the enum does not have it."""
+    try:
+        return kinds(number)
+    except ValueError:
+        return number
 
 
 def decode_tensor(data: bytes, path: Path | None, offset: int) -> tuple[int, tuple[int, ...]]:
@@ -157,7 +166,8 @@ def _op(message: Any, path: Path | None) -> Op:
         extra |= {(side, name): left for name, argument in arguments.items() if (left := _rest(argument))}
     attrs = _by_name((_attr(attr, path) for attr in message.attrs), "attribute", f"OpDesc {kind!r}", path)
     is_target = _optional(message, "is_target")
-    return Op(kind, **sides, attrs=attrs, is_target=is_target, extra=_rest(message), argument_extra=extra)
+    inputs, outputs = sides["inputs"], sides["outputs"]
+    return Op(kind, inputs, outputs, attrs, is_target, extra=_rest(message), argument_extra=extra)
 
 
 def _attr(message: Any, path: Path | None) -> tuple[str, Attr]:
@@ -169,7 +179,7 @@ def _attr(message: Any, path: Path | None) -> tuple[str, Attr]:
         value = _value(message, field, *_VALUES[kind][1:])
         if kind in _32_BITS and not _fits_32_bits(value):
             fault(f"attribute {name!r}", "numbers of 32 bits", f"{value}", path=path)
-    return name, Attr(kind, value, rest(message, *known))
+    return name, Attr(_known(AttrType, kind), value, rest(message, *known))
 
 
 def _value(message: Any, field: str, label: str, form: str) -> AttrValue | None:

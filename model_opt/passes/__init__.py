@@ -1,6 +1,6 @@
-"""Rewrites of a Paddle program that keep its results. In: a ``PaddleModel``. Out: a faster one, and reports.
+"""Rewrites of a Paddle program that keep its results. In: a ``Model``. Out: a faster one, and reports.
 
-Each pass is a function ``(PaddleModel) -> (PaddleModel, PassReport)`` that may run twice without harm; ``optimise``
+Each pass is a function ``(Model) -> (Model, PassReport)`` that may run twice without harm; ``optimise``
 runs them all. What a pass does not know, it leaves.
 """
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model_opt.paddle_model import AttrType, Op
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Affine, Conv, Float64Array, add_op, conv_at, ints, is_quantised, number
+from model_opt.program import AttrType, Op
 
 _PASSES_ALL = ("assign", "nearest_interp", "nearest_interp_v2")
 

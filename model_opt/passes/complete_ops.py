@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from model_opt.paddle_model import PaddleModel, complete
+from model_opt.paddle_model import complete
 from model_opt.passes.report import PassReport, op_count
+from model_opt.program import Model
 
 
-def complete_ops(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def complete_ops(model: Model) -> tuple[Model, PassReport]:
     """Make every operator one that Paddle Lite loads; the last pass, since others leave such outputs out."""
     made, added = complete(model)
     count = op_count(model)

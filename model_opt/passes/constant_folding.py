@@ -6,17 +6,16 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from model_opt.paddle_model import Op, PaddleModel
-from model_opt.paddle_model.program import DTYPES
 from model_opt.passes.draft import Array, Draft
 from model_opt.passes.ops import ints, is_quantised, number
 from model_opt.passes.report import PassReport
+from model_opt.program import DTYPES, Model, Op
 
 _LARGEST = 1 << 20
 """A constant with more elements than this is left to be made when the model runs, so that files stay small."""
 
 
-def constant_folding(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def constant_folding(model: Model) -> tuple[Model, PassReport]:
     """Replace operators on constants by their result; integers that only describe shapes are not touched."""
     draft = Draft(model, "constant_folding")
     while _fold_one(draft):

@@ -23,11 +23,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.absorb import rewrite_conv
 from model_opt.passes.draft import Array, Draft
 from model_opt.passes.ops import Conv, Float64Array, affine_at, conv_at, ints, is_quantised, number, plain_binary
 from model_opt.passes.report import PassReport
+from model_opt.program import Model, Op
 
 _HIDDEN = 2.0**-24
 _MULTIPLE = 4
@@ -58,7 +58,7 @@ class _Group:
     blocked: dict[str, None] = field(default_factory=dict)
 
 
-def dead_channels(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def dead_channels(model: Model) -> tuple[Model, PassReport]:
     """Cut dead channels, see the module; what is dead but has to stay is left with the reason."""
     draft = Draft(model, "dead_channels")
     while any(_cut(draft, group) for group in _groups(draft)):

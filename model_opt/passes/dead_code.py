@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.report import PassReport
+from model_opt.program import Model
 
 
-def dead_code(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def dead_code(model: Model) -> tuple[Model, PassReport]:
     """Remove what no output depends on. Operators that act on the outside or run other blocks always stay."""
     draft = Draft(model, "dead_code")
     draft.sweep()

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.paddle_model import Op, PaddleModel, Program, Var, VarKind
 from model_opt.passes.report import Left, PassReport, op_count
+from model_opt.program import Model, Op, Program, Var, VarType
 
 Array = NDArray[Any]
 
@@ -28,7 +28,7 @@ _EFFECTS = frozenset(
 class Draft:
     """A model being rewritten by the pass ``name``."""
 
-    def __init__(self, model: PaddleModel, name: str) -> None:
+    def __init__(self, model: Model, name: str) -> None:
         self._model = model
         self._name = name
         self._ops: list[Op] = list(model.program.main.ops)
@@ -134,7 +134,7 @@ class Draft:
         fixed = np.array(array, order="C")
         fixed.flags.writeable = False
         self._params[name] = fixed
-        shown = PaddleModel(Program((self._model.program.main,)), {}).with_param(name, fixed)
+        shown = Model(Program((self._model.program.main,)), {}).with_param(name, fixed)
         self._vars[name] = shown.program.main.var(name)
         return name
 
@@ -155,10 +155,10 @@ class Draft:
     def new_var(self, hint: str, dims: tuple[int, ...] | None, like: str | None = None) -> str:
         """Declare a tensor of type float32, or of the type of ``like``, and return its fresh name."""
         name = self.fresh(hint)
-        kind = VarKind.FP32
+        kind = VarType.FP32
         known = self._vars.get(like) if like is not None else None
         if known is not None and known.data_type is not None:
-            kind = VarKind(known.data_type)
+            kind = VarType(known.data_type)
         self._vars[name] = Var(name, data_type=kind, dims=dims, lod_level=0, persistable=False)
         return name
 
@@ -206,7 +206,7 @@ class Draft:
         """Record one thing left and why; the same entry counts once."""
         self._left[Left(where, why)] = None
 
-    def finish(self) -> tuple[PaddleModel, PassReport]:
+    def finish(self) -> tuple[Model, PassReport]:
         """Return the new model, without the variables that nothing reads or writes any more, and the report."""
         if self._done:
             self.sweep()
@@ -216,10 +216,10 @@ class Draft:
         used = {name for op in self._ops for name in (*op.input_names, *op.output_names)} | self._foreign
         main = self._model.program.main
         before = {var.name: None for var in main.vars}
-        old = [self._vars[name] for name in before if name in used or self._vars[name].kind != VarKind.LOD_TENSOR]
+        old = [self._vars[name] for name in before if name in used or self._vars[name].kind != VarType.LOD_TENSOR]
         added = [var for name, var in self._vars.items() if name not in before and name in used]
         block = dataclasses.replace(main, vars=(*old, *added), ops=tuple(self._ops))
-        model = PaddleModel(self._model.program, self._params).with_program(self._model.program.with_main(block))
+        model = Model(self._model.program, self._params).with_program(self._model.program.with_main(block))
         done = tuple(sorted(self._done.items()))
         return model, PassReport(self._name, op_count(self._model), len(self._ops), done, tuple(self._left))
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.absorb import apply, plan, rewrite_conv
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Affine, Conv, add_op, affine, affine_at, conv_before, ints
 from model_opt.passes.report import PassReport
+from model_opt.program import Model, Op
 
 _SMALLEST = 1e-6
 """A factor below this is not divided by: the constant behind it would grow without bound."""
@@ -32,7 +32,7 @@ class _Chain:
     change: Affine
 
 
-def fold_affine(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def fold_affine(model: Model) -> tuple[Model, PassReport]:
     """Fold affine maps with constants into convolutions; see the module."""
     draft = Draft(model, "fold_affine")
     while _fold_one(draft):

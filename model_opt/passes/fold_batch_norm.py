@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.absorb import rewrite_conv
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import affine, conv_before, number
 from model_opt.passes.report import PassReport
+from model_opt.program import Model, Op
 
 
-def fold_batch_norm(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def fold_batch_norm(model: Model) -> tuple[Model, PassReport]:
     """Turn conv -> batch_norm (on its stored statistics) into a conv with a bias; others are left with the reason."""
     draft = Draft(model, "fold_batch_norm")
     for op in draft.each("batch_norm"):

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
 from model_opt.passes.absorb import apply, plan, rewrite_conv
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, add_op, affine, conv_before, is_quantised, number, plain_binary
 from model_opt.passes.report import PassReport
+from model_opt.program import AttrType, Model, Op
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class _Gate:
     total: Op | None
 
 
-def gates(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def gates(model: Model) -> tuple[Model, PassReport]:
     """Turn gates into relu6 gates and shortcuts around gates into 1 + h; what cannot is left with the reason."""
     draft = Draft(model, "gates")
     for op in draft.each("hard_sigmoid"):

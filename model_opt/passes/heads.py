@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import ints, is_quantised, number, plain_binary
 from model_opt.passes.report import PassReport
 from model_opt.passes.shapes import Sides, encode, infer_shapes
+from model_opt.program import AttrType, Model, Op
 
 _TENSORS = ("StartsTensor", "EndsTensor", "StartsTensorList", "EndsTensorList")
 
 
-def heads(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def heads(model: Model) -> tuple[Model, PassReport]:
     """Simplify the cutting of heads, the factor on them, and turned operands of matrix products."""
     draft = Draft(model, "heads")
     while any(_four_sides(draft, op) or _factor(draft, op) or _turned(draft, op) for op in draft.ops):

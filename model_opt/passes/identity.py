@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import affine_at, ints
 from model_opt.passes.report import PassReport
 from model_opt.passes.shapes import encode, infer_shapes
+from model_opt.program import AttrType, Model, Op
 
 
-def identity(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def identity(model: Model) -> tuple[Model, PassReport]:
     """Remove assign, maps by 1 and 0, casts to the same type, empty reshapes and transposes; join what can be one."""
     draft = Draft(model, "identity")
     while _one(draft):

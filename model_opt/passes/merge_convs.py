@@ -6,14 +6,14 @@ import dataclasses
 
 import numpy as np
 
-from model_opt.paddle_model import PaddleModel
 from model_opt.passes.absorb import rewrite_conv
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, Float64Array, conv_at
 from model_opt.passes.report import PassReport
+from model_opt.program import Model
 
 
-def merge_convs(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def merge_convs(model: Model) -> tuple[Model, PassReport]:
     """Merge conv -> 1x1 conv without anything between; a bottleneck that saves work stays."""
     draft = Draft(model, "merge_convs")
     while _merge_one(draft):

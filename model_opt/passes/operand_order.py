@@ -6,13 +6,13 @@ the host and back. A [1, C, 1, 1] addition is fused into a convolution's bias wh
 
 from __future__ import annotations
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import number, plain_binary
 from model_opt.passes.report import PassReport
+from model_opt.program import AttrType, Model, Op
 
 
-def operand_order(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def operand_order(model: Model) -> tuple[Model, PassReport]:
     """Swap operands of additions and multiplications, and flatten the parameters of additions for each channel."""
     draft = Draft(model, "operand_order")
     for op in draft.each("elementwise_add", "elementwise_mul"):

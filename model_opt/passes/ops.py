@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.paddle_model import AttrType, Op
 from model_opt.passes.draft import Array, Draft
+from model_opt.program import AttrType, Op
 
 Float64Array = NDArray[np.float64]
 

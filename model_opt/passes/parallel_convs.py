@@ -13,14 +13,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.absorb import rewrite_conv
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, Float64Array, conv_before, plain_binary
 from model_opt.passes.report import PassReport
+from model_opt.program import Model, Op
 
 
-def parallel_convs(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def parallel_convs(model: Model) -> tuple[Model, PassReport]:
     """Merge convolutions of one value that are added, and the value itself; see the module."""
     draft = Draft(model, "parallel_convs")
     merged: set[str] = set()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import ints
 from model_opt.passes.report import PassReport
+from model_opt.program import AttrType, Model, Op
 
 
-def pooled_means(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def pooled_means(model: Model) -> tuple[Model, PassReport]:
     """Turn ``reduce_mean`` over the last two of four sides, which stay as 1, into ``pool2d``; others stay."""
     draft = Draft(model, "pooled_means")
     for op in draft.each("reduce_mean"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model_opt.paddle_model import PaddleModel
+from model_opt.program import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,6 @@ class PassReport:
         }
 
 
-def op_count(model: PaddleModel) -> int:
+def op_count(model: Model) -> int:
     """Return the number of operators in the main block, ``feed`` and ``fetch`` included."""
     return len(model.program.main.ops)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import ints, number
 from model_opt.passes.report import PassReport
 from model_opt.passes.shapes import Side, Sides, encode, infer_shapes, resolve
+from model_opt.program import AttrType, Model, Op
 
 _INTEGERS = (2, 3)
 """Paddle's numbers of the element types int32 and int64."""
@@ -21,7 +21,7 @@ _INTEGERS = (2, 3)
 _RESHAPES = ("squeeze2", "flatten_contiguous_range")
 
 
-def shape_constants(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def shape_constants(model: Model) -> tuple[Model, PassReport]:
     """Make reshapes constant; write ``squeeze2`` and ``flatten_contiguous_range`` as reshapes too."""
     draft = Draft(model, "shape_constants")
     while _one(draft):

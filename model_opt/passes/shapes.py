@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from model_opt.paddle_model import Op
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import conv_at, ints, number
+from model_opt.program import Op
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from model_opt.paddle_model import PaddleModel, PaddleModelError
+from model_opt.paddle_model import PaddleModelError
 from model_opt.paddle_model.errors import DAMAGED
 from model_opt.passes.complete_ops import complete_ops
 from model_opt.passes.constant_folding import constant_folding
@@ -25,8 +25,9 @@ from model_opt.passes.pooled_means import pooled_means
 from model_opt.passes.report import PassReport
 from model_opt.passes.shape_constants import shape_constants
 from model_opt.passes.training_ops import training_ops
+from model_opt.program import Model
 
-Pass = Callable[[PaddleModel], tuple[PaddleModel, PassReport]]
+Pass = Callable[[Model], tuple[Model, PassReport]]
 
 PASSES: tuple[Pass, ...] = (
     dead_code,
@@ -49,7 +50,7 @@ PASSES: tuple[Pass, ...] = (
 )
 
 
-def optimise(model: PaddleModel) -> tuple[PaddleModel, tuple[PassReport, ...]]:
+def optimise(model: Model) -> tuple[Model, tuple[PassReport, ...]]:
     """Run every pass of ``PASSES`` in order; return the new model and one report for each.
 
     What a pass that runs twice leaves is in its last report only. Raises ``PaddleModelError`` for a program that cannot
@@ -63,7 +64,7 @@ def optimise(model: PaddleModel) -> tuple[PaddleModel, tuple[PassReport, ...]]:
     return model, tuple(reports)
 
 
-def _followed(each: Pass, model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def _followed(each: Pass, model: Model) -> tuple[Model, PassReport]:
     """Run one pass. Passes take a program's word for what an operator holds and for the order of operators; a damaged
     one, such as one whose values depend on themselves, shows here.
     """

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import number
 from model_opt.passes.report import PassReport
+from model_opt.program import AttrType, Model, Op
 
 _BACKWARD, _OPTIMISE, _LR = 1, 2, 16
 """Bits of the attribute ``op_role``: Paddle marks what a training program runs beside the forward pass."""
 
 
-def training_ops(model: PaddleModel) -> tuple[PaddleModel, PassReport]:
+def training_ops(model: Model) -> tuple[Model, PassReport]:
     """Remove dropout that is in test mode (or turn it into its constant factor), and operators marked as training."""
     draft = Draft(model, "training_ops")
     needed = {name for op in draft.ops if not _is_training(op) for name in op.input_names}

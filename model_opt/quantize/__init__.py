@@ -1,4 +1,4 @@
-"""Quantisation of Paddle models for Paddle Lite. In: a ``PaddleModel`` and inputs it will see. Out: one whose ``.nb``
+"""Quantisation of Paddle models for Paddle Lite. In: a ``Model`` and inputs it will see. Out: one whose ``.nb``
 file is smaller or runs in fewer bits, and a report of what was done to each layer.
 """
 

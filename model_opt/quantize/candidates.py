@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.paddle_model import PaddleModel
+from model_opt.program import Model
 from model_opt.quantize.columns import Columns, ConvLayer
 from model_opt.quantize.int8_rounding import limits, round_by_error, round_input, round_nearest
 from model_opt.quantize.linear_ops import Int8Layer, Spread
@@ -62,7 +62,7 @@ class _Input:
 
 
 def candidates(
-    model: PaddleModel, layer: ConvLayer, columns: Columns, plain: int, macs: int, *, heavy: bool
+    model: Model, layer: ConvLayer, columns: Columns, plain: int, macs: int, *, heavy: bool
 ) -> list[Candidate]:
     """Return the layer in int8 by every rule for its input; ``heavy`` ones by the rules that clip too. The first
     ``plain`` inputs are calibration inputs as they are.
@@ -88,9 +88,7 @@ def _rules(layer: ConvLayer, ends: Float32Array, plain: str, spread: str) -> dic
     return found
 
 
-def _candidate(
-    model: PaddleModel, layer: ConvLayer, values: Float32Array, macs: int, rule: str, how: _Input
-) -> Candidate:
+def _candidate(model: Model, layer: ConvLayer, values: Float32Array, macs: int, rule: str, how: _Input) -> Candidate:
     weights = model.params[layer.filter]
     spread = how.spread
     wide: Float32Array = weights if spread is None else np.asarray(weights / spread.factors[:, None, None], np.float32)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_opt.nb.exact.winograd import F43, output_matrix_4
-from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import CONVS, TRANSPOSED, Conv, Float64Array, conv_at
+from model_opt.program import Model
 from model_opt.quantize.channels import ChannelGroups, Order, channel_groups, with_orders
 from model_opt.quantize.patches import Seen
 
@@ -49,12 +49,12 @@ class Way:
 
 
 def order_channels(
-    model: PaddleModel,
+    model: Model,
     seen: Mapping[str, Seen],
     tiles: Mapping[str, Float64Array],
     late: float,
     parts: Mapping[str, int] | None = None,
-) -> tuple[PaddleModel, dict[str, float]]:
+) -> tuple[Model, dict[str, float]]:
     """Return the model with its channels in the order that keeps sums small, and by how much errors should fall.
 
     ``seen`` holds what layers see, by the name of their weights, ``tiles`` what Winograd's layers make of it
@@ -116,7 +116,7 @@ def best_order_of_parts(way: Way, parts: int) -> Order:
 
 
 def _ways(
-    model: PaddleModel,
+    model: Model,
     seen: Mapping[str, Seen],
     tiles: Mapping[str, Float64Array],
     groups: ChannelGroups,

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, conv_at, ints, is_quantised, plain_binary
+from model_opt.program import Model, Op
 from model_opt.quantize.name_sets import NameSets
 
 Order = NDArray[np.intp]
@@ -64,7 +64,7 @@ class _Search:
         self.sets.fix(*(name for name in (*op.input_names, *op.output_names) if self.draft.param(name) is None))
 
 
-def channel_groups(model: PaddleModel) -> ChannelGroups:
+def channel_groups(model: Model) -> ChannelGroups:
     """Return which dense products' inputs may have their channels in another order, and what must change with it."""
     search = _Search(Draft(model, "channel_groups"))
     for op in search.draft.ops:
@@ -94,7 +94,7 @@ def _found(search: _Search) -> ChannelGroups:
     return ChannelGroups({name: parts for name, parts in source.items() if parts}, places)
 
 
-def with_orders(model: PaddleModel, groups: ChannelGroups, orders: Mapping[str, Order]) -> PaddleModel:
+def with_orders(model: Model, groups: ChannelGroups, orders: Mapping[str, Order]) -> Model:
     """Return the model whose groups have their channels in these orders; its outputs stay but for sums' roundings."""
     for group in sorted(orders):
         for place in groups.places[group]:

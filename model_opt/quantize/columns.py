@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_opt.errors import KitError
-from model_opt.paddle_model import Op, PaddleModel
+from model_opt.program import Model, Op
 from model_opt.quantize.guises import guises
 from model_opt.quantize.linear_ops import filter_of
 from model_opt.quantize.observe import Float32Array, LayerView, Observer
@@ -61,7 +61,7 @@ class Columns:
         return float(np.abs(self.ends).max())
 
 
-def conv_layers(model: PaddleModel) -> tuple[ConvLayer, ...]:
+def conv_layers(model: Model) -> tuple[ConvLayer, ...]:
     """Return the convolutions that int8 kernels can run, in program order.
 
     Left out: dilated and grouped ones, paddings by name, filters that are shared or no constants.
@@ -98,13 +98,13 @@ def _pads(op: Op) -> tuple[int, int, int, int] | None:
     return (sides[0], sides[1], sides[2], sides[3]) if len(sides) == 4 else None
 
 
-def _bias(op: Op, model: PaddleModel) -> str | None:
+def _bias(op: Op, model: Model) -> str | None:
     """Return the parameter that the only reader of a convolution adds per channel."""
     found = added_behind(model, op.output("Output"), model.params[op.input("Filter")].shape[0])
     return found[0] if found is not None and found[1] == 1 else None
 
 
-def added_behind(model: PaddleModel, made: str, outputs: int) -> tuple[str, int] | None:
+def added_behind(model: Model, made: str, outputs: int) -> tuple[str, int] | None:
     """Return the parameter of ``outputs`` values that the only reader of the variable ``made`` adds, and its axis.
 
     None when something else reads the variable or the parameter.

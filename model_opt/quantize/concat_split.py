@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, Float64Array, conv_at
+from model_opt.program import Model, Op
 from model_opt.quantize.channel_order import Way, winograd_way
 from model_opt.quantize.sum_split import sums
 
@@ -28,8 +28,8 @@ Split = tuple[tuple[int, ...], ...]
 
 
 def split_concats(
-    model: PaddleModel, tiles: Mapping[str, Float64Array], gain: float
-) -> tuple[PaddleModel, dict[str, Float64Array], dict[str, float]]:
+    model: Model, tiles: Mapping[str, Float64Array], gain: float
+) -> tuple[Model, dict[str, Float64Array], dict[str, float]]:
     """Return the model with split convolutions, ``tiles`` (see ``tile_grams``) for what it has now, and the gains.
 
     A convolution is split where the root mean square of its partial sums falls by ``gain`` or more against the best

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, Float64Array, conv_at
+from model_opt.program import AttrType, Model, Op
 from model_opt.quantize.observe import Float32Array
 
 _DIGITS = 2048
@@ -68,7 +68,7 @@ def _levels(values: Float32Array) -> tuple[float, float, float] | None:
     return step, zero, round(zero * part) / part
 
 
-def exact_image(model: PaddleModel, inputs: Sequence[Float32Array]) -> tuple[PaddleModel, bool]:
+def exact_image(model: Model, inputs: Sequence[Float32Array]) -> tuple[Model, bool]:
     """Return the model with its image counted in levels, and whether that could be.
 
     It can when every channel of ``inputs`` lies on even steps and one convolution alone reads the image. Outputs in

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.draft import Array, Draft
 from model_opt.passes.ops import is_quantised, number, plain_binary
+from model_opt.program import Model, Op
 from model_opt.quantize.name_sets import NameSets
 
 PRODUCTS: Mapping[str, tuple[str, str, str]] = {
@@ -46,7 +46,7 @@ class FactorGroups:
         return exponents.get(self.group.get(name, ""), 0)
 
 
-def factor_groups(model: PaddleModel) -> FactorGroups:
+def factor_groups(model: Model) -> FactorGroups:
     """Return which variables of the main block may carry a factor, and which of them must carry the same."""
     draft, union = Draft(model, "factor_groups"), NameSets()
     pairs: list[tuple[str, str, str]] = []
@@ -125,7 +125,7 @@ def _is_scale(op: Op) -> bool:
     return op.type == "scale" and len(op.input_names) == 1 and number(op, "bias", 0.0) == 0.0
 
 
-def with_exponents(model: PaddleModel, groups: FactorGroups, exponents: Mapping[str, int]) -> PaddleModel:
+def with_exponents(model: Model, groups: FactorGroups, exponents: Mapping[str, int]) -> Model:
     """Return the model whose groups carry 2^e, every constant changed so that the outputs stay as they are."""
     draft = Draft(model, "with_exponents")
     for op in draft.ops:

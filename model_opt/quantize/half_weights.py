@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import CONVS, Conv, Float64Array, conv_at
+from model_opt.program import Model
 from model_opt.quantize.cores import in_order
 from model_opt.quantize.observe import Float32Array
 from model_opt.quantize.patches import Seen
@@ -24,7 +24,7 @@ _PANEL, _WIDTH = 64, 256
 """Columns of a panel, and of a block beside it."""
 
 
-def round_weights(model: PaddleModel, seen: Mapping[str, Seen]) -> tuple[PaddleModel, dict[str, float]]:
+def round_weights(model: Model, seen: Mapping[str, Seen]) -> tuple[Model, dict[str, float]]:
     """Return the model whose convolutions in ``seen`` hold fp16 numbers, and how much smaller their error became.
 
     The figure is the error of the layer's outputs on the calibration inputs, root mean square, with plain rounding

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_opt.nb.exact.half import fma_chain, gemm, rounded
-from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import CONVS, Conv, conv_at
+from model_opt.program import Model
 from model_opt.quantize.cores import in_order
 from model_opt.quantize.patches import Seen
 
@@ -32,8 +32,8 @@ _ROWS = 64
 
 
 def late_bias(
-    model: PaddleModel, seen: Mapping[str, Seen], gain: float, parts: Mapping[str, int] | None = None
-) -> tuple[PaddleModel, dict[str, float]]:
+    model: Model, seen: Mapping[str, Seen], gain: float, parts: Mapping[str, int] | None = None
+) -> tuple[Model, dict[str, float]]:
     """Return the model with late biases where the rounding error of the sums falls by the factor ``gain`` or more.
 
     Also returns that factor for each layer changed, measured with the kernel's own arithmetic on the windows in

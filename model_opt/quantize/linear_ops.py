@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_opt.errors import KitError
-from model_opt.paddle_model import Op, PaddleModel
-from model_opt.paddle_model.program import Attr, AttrType, Var, VarKind
+from model_opt.program import Attr, AttrType, Model, Op, Var, VarType
 from model_opt.quantize.observe import Float32Array
 
 MOST = 127
@@ -43,7 +42,7 @@ class Int8Layer:
     spread: Spread | None = None
 
 
-def filter_of(op: Op, model: PaddleModel) -> str | None:
+def filter_of(op: Op, model: Model) -> str | None:
     """Return the name of a convolution's constant filter, None for other operators."""
     if op.type not in CONVOLUTIONS:
         return None
@@ -51,7 +50,7 @@ def filter_of(op: Op, model: PaddleModel) -> str | None:
     return name if name in model.params else None
 
 
-def with_int8_layers(model: PaddleModel, layers: Mapping[str, Int8Layer]) -> PaddleModel:
+def with_int8_layers(model: Model, layers: Mapping[str, Int8Layer]) -> Model:
     """Return the model with these convolutions, by the name of their filter, in int8.
 
     Convolutions that read one tensor with one limit share its pair of operators. Raises ``KitError`` for a filter that
@@ -73,17 +72,17 @@ def with_int8_layers(model: PaddleModel, layers: Mapping[str, Int8Layer]) -> Pad
                 if layer.spread is not None:
                     even = f"{shared[key]}.even"
                     ops.append(_spread(source, even))
-                    fresh.append(Var(even, data_type=VarKind.FP32, dims=dims.get(source)))
+                    fresh.append(Var(even, data_type=VarType.FP32, dims=dims.get(source)))
                     params |= {f"{even}.scale": layer.spread.factors, f"{even}.bias": layer.spread.shifts}
                     source = even
                 ops += _pair(source, shared[key])
-                fresh += [Var(f"{shared[key]}.q", data_type=VarKind.FP32), Var(shared[key], data_type=VarKind.FP32)]
+                fresh += [Var(f"{shared[key]}.q", data_type=VarType.FP32), Var(shared[key], data_type=VarType.FP32)]
                 params |= {
                     f"{shared[key]}.scale": np.array([layer.limit], np.float32),
                     f"{shared[key]}.zero": np.zeros(1, np.float32),
                 }
             ops.append(_linear("dequantize_linear", name, f"{name}.scale", f"{name}.zero", f"{name}.real", axis=0))
-            fresh.append(Var(f"{name}.real", data_type=VarKind.FP32, dims=layer.weights.shape))
+            fresh.append(Var(f"{name}.real", data_type=VarType.FP32, dims=layer.weights.shape))
             params[name] = layer.weights
             params |= {
                 f"{name}.scale": np.asarray(layer.scales * np.float32(MOST), np.float32),
@@ -92,13 +91,13 @@ def with_int8_layers(model: PaddleModel, layers: Mapping[str, Int8Layer]) -> Pad
             op = op.with_input("Input", shared[key]).with_input("Filter", f"{name}.real")
         ops.append(op)
     block = model.program.main.with_ops(ops).with_vars(*fresh)
-    changed = PaddleModel(model.program.with_main(block), model.params)
+    changed = Model(model.program.with_main(block), model.params)
     for name in sorted(params):
         changed = changed.with_param(name, params[name])
     return changed
 
 
-def _check(model: PaddleModel, layers: Mapping[str, Int8Layer]) -> None:
+def _check(model: Model, layers: Mapping[str, Int8Layer]) -> None:
     filters = [filter_of(op, model) for op in model.program.main.ops]
     for name in layers:
         if filters.count(name) != 1:

@@ -19,7 +19,7 @@ from model_opt.errors import KitError
 from model_opt.nb import NbModel
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import Graph, Node, encode_model, translate
-from model_opt.paddle_model import PaddleModel
+from model_opt.program import Model
 
 Float32Array = NDArray[np.float32]
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
@@ -43,7 +43,7 @@ class Observation:
     layers: Mapping[str, LayerView]
 
 
-def convert_in_memory(model: PaddleModel, options: ConvertOptions, converter: Converter) -> NbModel:
+def convert_in_memory(model: Model, options: ConvertOptions, converter: Converter) -> NbModel:
     """Return the ``.nb`` that ``converter`` makes of ``model``; nothing stays on disk. Raises what it raises."""
     return converter.in_memory(model, options)
 

@@ -17,9 +17,9 @@ from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.nb import NbModel
 from model_opt.nb.exact import FP16_MAX, overflow_check
-from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, Float64Array, conv_at
+from model_opt.program import Model
 from model_opt.quantize.channel_order import order_channels
 from model_opt.quantize.concat_split import split_concats
 from model_opt.quantize.exact_image import exact_image
@@ -85,12 +85,12 @@ class _Layer:
 
 
 def rescale_fp16(
-    model: PaddleModel,
+    model: Model,
     inputs: Sequence[Float32Array],
     options: RescaleOptions,
     converter: Converter,
     progress: Progress,
-) -> tuple[PaddleModel, QuantReport]:
+) -> tuple[Model, QuantReport]:
     """Return the model with powers of two between its layers so that it runs in fp16, and what was done.
 
     On every calibration input each layer's input (transformed, where its kernel does so) and output stays below
@@ -138,12 +138,12 @@ class _Gains:
 
 
 def _refined(
-    model: PaddleModel,
+    model: Model,
     inputs: Sequence[Float32Array],
     options: RescaleOptions,
     converter: Converter,
     progress: Progress,
-) -> tuple[PaddleModel, _Gains]:
+) -> tuple[Model, _Gains]:
     """Return the model with shorter sums in a better order, weights of fp16 chosen together and late biases."""
     if options.windows_of < 1:
         return model, _Gains()
@@ -166,7 +166,7 @@ def _refined(
     return made, _Gains(splitting, ordering, rounding, late, halved, parts, means)
 
 
-def _parts(model: PaddleModel, seen: Mapping[str, Seen], options: RescaleOptions) -> dict[str, int]:
+def _parts(model: Model, seen: Mapping[str, Seen], options: RescaleOptions) -> dict[str, int]:
     """Return the layers whose sums are cut, by the name of their weights; those of one pixel gain nothing."""
     parts = {}
     for name, conv in _convs(model).items():
@@ -182,7 +182,7 @@ def _parts(model: PaddleModel, seen: Mapping[str, Seen], options: RescaleOptions
 
 
 def _seen(
-    model: PaddleModel, inputs: Sequence[Float32Array], converter: Converter, progress: Progress, *, sampled: bool
+    model: Model, inputs: Sequence[Float32Array], converter: Converter, progress: Progress, *, sampled: bool
 ) -> dict[str, Seen]:
     """Return what the convolutions that can be refined see on ``inputs``; windows are kept for late biases alone."""
     convs = {name: conv for name, conv in _convs(model).items() if _can_be_refined(conv)}
@@ -192,7 +192,7 @@ def _seen(
     return layer_inputs(observer, convs, inputs, progress, wanted)
 
 
-def _tiles(model: PaddleModel, inputs: Sequence[Float32Array], converter: Converter) -> dict[str, Float64Array]:
+def _tiles(model: Model, inputs: Sequence[Float32Array], converter: Converter) -> dict[str, Float64Array]:
     """Return what Winograd's layers multiply on ``inputs``."""
     convs = {name: conv for name, conv in _convs(model).items() if _goes_to_winograd(conv)}
     if not convs:
@@ -221,13 +221,13 @@ def _can_be_refined(conv: Conv) -> bool:
     return plain and not (conv.groups == 1 and conv.weight.shape[2:] == (3, 3) and conv.strides == (1, 1))
 
 
-def _convs(model: PaddleModel) -> dict[str, Conv]:
+def _convs(model: Model) -> dict[str, Conv]:
     draft = Draft(model, "rescale_fp16")
     found = (conv_at(draft, op) for op in draft.ops)
     return {conv.op.input("Filter"): conv for conv in found if conv is not None}
 
 
-def _layers(model: PaddleModel, groups: FactorGroups, spans: Mapping[str, LayerSpan]) -> tuple[_Layer, ...]:
+def _layers(model: Model, groups: FactorGroups, spans: Mapping[str, LayerSpan]) -> tuple[_Layer, ...]:
     layers: list[_Layer] = []
     for op in model.program.main.ops:
         slots = PRODUCTS.get(op.type)

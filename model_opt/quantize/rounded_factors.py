@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import conv_at, conv_before, number, plain_binary
+from model_opt.program import AttrType, Model, Op
 
 _SCALE, _SLOPE = 6.0, 0.2
 """Paddle's defaults."""
@@ -31,7 +31,7 @@ class _Reach:
     shifts: dict[str, Op] = field(default_factory=dict)
 
 
-def undo_rounded_factors(model: PaddleModel, gated: int) -> tuple[PaddleModel, int]:
+def undo_rounded_factors(model: Model, gated: int) -> tuple[Model, int]:
     """Return the model whose weights make good what fp16 does to its activations' factors, and how many they are.
 
     The first ``gated`` of the ``hard_swish`` become a gate and a product. In fp32 the outputs are off by the factors

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from model_opt.errors import KitError
-from model_opt.nb import NbModel, VarType
+from model_opt.nb import NbModel
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import encode_model, translate
+from model_opt.program import VarType
 from model_opt.quantize.cores import in_order
 from model_opt.quantize.observe import Float32Array
 from model_opt.quantize.report import Progress

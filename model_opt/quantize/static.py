@@ -10,7 +10,7 @@ import numpy as np
 
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
-from model_opt.paddle_model import PaddleModel
+from model_opt.program import Model
 from model_opt.quantize.candidates import Candidate, biases_of, candidates, preferred, without_needless_spreads
 from model_opt.quantize.columns import ConvLayer, check_inputs, conv_layers, sample_columns
 from model_opt.quantize.guises import ends_of, inverted, washed_out
@@ -44,8 +44,8 @@ class StaticOptions:
 
 
 def quantise_static(
-    model: PaddleModel, inputs: Sequence[Float32Array], options: StaticOptions, converter: Converter, progress: Progress
-) -> tuple[PaddleModel, QuantReport]:
+    model: Model, inputs: Sequence[Float32Array], options: StaticOptions, converter: Converter, progress: Progress
+) -> tuple[Model, QuantReport]:
     """Return the model with convolutions in int8, and what was done to each.
 
     Each convolution alone is turned into int8 and run: those that move the output least for what they cost in
@@ -80,7 +80,7 @@ def quantise_static(
     return _applied(model, chosen), _report(best, chosen, sum(sizes.values()), len(inputs))
 
 
-def _eligible(model: PaddleModel, options: StaticOptions) -> tuple[ConvLayer, ...]:
+def _eligible(model: Model, options: StaticOptions) -> tuple[ConvLayer, ...]:
     layers = conv_layers(model)
     unknown = sorted(set(options.exclude) - {layer.filter for layer in layers})
     if unknown:
@@ -93,7 +93,7 @@ def _eligible(model: PaddleModel, options: StaticOptions) -> tuple[ConvLayer, ..
     return layers
 
 
-def _all_macs(observer: Observer, model: PaddleModel, x: Float32Array) -> dict[str, int]:
+def _all_macs(observer: Observer, model: Model, x: Float32Array) -> dict[str, int]:
     """Return the multiply-accumulates of every product on one input, by its weights."""
     found = {}
     for name, view in observer.run(x).layers.items():
@@ -150,7 +150,7 @@ def _chosen(best: Sequence[Candidate], total: int, share: float) -> list[Candida
     return chosen
 
 
-def _applied(model: PaddleModel, chosen: Sequence[Candidate]) -> PaddleModel:
+def _applied(model: Model, chosen: Sequence[Candidate]) -> Model:
     for name, bias in biases_of(chosen).items():
         model = model.with_param(name, bias)
     return with_int8_layers(model, {one.layer.filter: one.int8 for one in chosen})

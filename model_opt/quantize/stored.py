@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_opt.errors import KitError
-from model_opt.paddle_model import SCALES_OF, Attr, AttrType, Op, PaddleModel
+from model_opt.paddle_model import SCALES_OF
+from model_opt.program import Attr, AttrType, Model, Op
 from model_opt.quantize.observe import Float32Array
 
 Bits = Literal[8, 16]
@@ -70,7 +71,7 @@ def from_rows(rows: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     return np.ascontiguousarray(rows.T if len(shape) == 2 else rows.reshape(shape))
 
 
-def with_stored_weights(model: PaddleModel, stored: Mapping[str, StoredWeights]) -> PaddleModel:
+def with_stored_weights(model: Model, stored: Mapping[str, StoredWeights]) -> Model:
     """Return the model with these weights, by name, held as integers. Only opt reads it; Paddle cannot run it.
 
     Raises ``KitError`` for weights that not exactly one operator reads.
@@ -88,7 +89,7 @@ def with_stored_weights(model: PaddleModel, stored: Mapping[str, StoredWeights])
     held = {name: from_rows(one.rows, model.params[name].shape) for name, one in stored.items()}
     for array in held.values():
         array.flags.writeable = False
-    return PaddleModel(model.program.with_ops(ops), {**model.params, **held})
+    return Model(model.program.with_ops(ops), {**model.params, **held})
 
 
 def _marked(op: Op, name: str, stored: StoredWeights) -> Op:

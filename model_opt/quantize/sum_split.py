@@ -15,16 +15,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import CONVS, Conv, Float64Array, conv_at
+from model_opt.program import AttrType, Model, Op
 from model_opt.quantize.patches import Seen
 
 _FEW = 32
 """Products of a sum, at most, whose sides are chosen one by one."""
 
 
-def split_sums(model: PaddleModel, parts: Mapping[str, int]) -> PaddleModel:
+def split_sums(model: Model, parts: Mapping[str, int]) -> Model:
     """Return the model whose convolutions in ``parts``, by the name of their weights, are sums of so many.
 
     Each part has equally many channels. The bias stays with the first one.
@@ -61,7 +61,7 @@ def _cut(draft: Draft, source: str, axis: int, size: int, count: int) -> tuple[l
     return parts, cut.with_attr("sections", (size // count,) * count, AttrType.INTS)
 
 
-def split_last_matrix(model: PaddleModel, count: int) -> tuple[PaddleModel, str | None]:
+def split_last_matrix(model: Model, count: int) -> tuple[Model, str | None]:
     """Return the model whose last matrix product, the one of the classes, is a sum of ``count``, and its weights' name.
 
     Its rounding errors go straight into the classes. None, and the model as it is, where no softmax alone reads a
@@ -135,7 +135,7 @@ def sums(draft: Draft, start: str, others: Sequence[str], out: str) -> list[Op]:
     return totals
 
 
-def halve_sums(model: PaddleModel, seen: Mapping[str, Seen], layers: int) -> tuple[PaddleModel, dict[str, float]]:
+def halve_sums(model: Model, seen: Mapping[str, Seen], layers: int) -> tuple[Model, dict[str, float]]:
     """Return the model whose first convolutions are sums of two that share out the products, and the gains.
 
     Each of the two reads the whole input and has zeros where the other has weights; a product with zero rounds nothing.

@@ -9,14 +9,14 @@ from typing import Any
 
 from model_opt.convert import Converter
 from model_opt.errors import KitError
-from model_opt.paddle_model import PaddleModel
+from model_opt.program import Model
 from model_opt.quantize.observe import Float32Array
 from model_opt.quantize.report import Progress, QuantReport
 from model_opt.quantize.rescale import RescaleOptions, rescale_fp16
 from model_opt.quantize.static import StaticOptions, quantise_static
 from model_opt.quantize.weights import WeightOptions, quantise_weights
 
-Quantise = Callable[[PaddleModel, Sequence[Float32Array], Any, Converter, Progress], tuple[PaddleModel, QuantReport]]
+Quantise = Callable[[Model, Sequence[Float32Array], Any, Converter, Progress], tuple[Model, QuantReport]]
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import numpy as np
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.nb import NbModel
-from model_opt.paddle_model import Op, PaddleModel
 from model_opt.passes.ops import Float64Array
+from model_opt.program import Model, Op
 from model_opt.quantize.columns import ConvLayer, added_behind, check_inputs, conv_layers, sample_windows
 from model_opt.quantize.cores import in_order
 from model_opt.quantize.guises import guises
@@ -117,8 +117,8 @@ class _Rounded:
 
 
 def quantise_weights(
-    model: PaddleModel, inputs: Sequence[Float32Array], options: WeightOptions, converter: Converter, progress: Progress
-) -> tuple[PaddleModel, QuantReport]:
+    model: Model, inputs: Sequence[Float32Array], options: WeightOptions, converter: Converter, progress: Progress
+) -> tuple[Model, QuantReport]:
     """Return the model with its weights stored as integers (``with_stored_weights``), to be converted as it is.
 
     Depthwise filters and layers that cannot be watched get 16 bits, the others 8: the scale of each output by least
@@ -174,7 +174,7 @@ def _report(
 
 def _sensitive(
     plain: NbModel,
-    model: PaddleModel,
+    model: Model,
     layers: Sequence[_Layer],
     rounded: Mapping[str, _Rounded],
     inputs: Sequence[Float32Array],
@@ -204,7 +204,7 @@ def _sensitive(
     return frozenset(chosen)
 
 
-def _unwatched(model: PaddleModel, layers: Sequence[_Layer]) -> dict[str, StoredWeights]:
+def _unwatched(model: Model, layers: Sequence[_Layer]) -> dict[str, StoredWeights]:
     """Return the 16-bit weights of the other convolutions: depthwise ones (9 to 25 weights an output), odd ones."""
     known = {layer.weight for layer in layers}
     names = [filter_of(op, model) for op in model.program.main.ops]
@@ -213,7 +213,7 @@ def _unwatched(model: PaddleModel, layers: Sequence[_Layer]) -> dict[str, Stored
     return {name: store_nearest(to_rows(model.params[name]), 16) for name in free}
 
 
-def _layers(model: PaddleModel) -> tuple[_Layer, ...]:
+def _layers(model: Model) -> tuple[_Layer, ...]:
     """Return the layers whose inputs can be watched, depthwise ones left out, in program order."""
     convs = {layer.filter: layer for layer in conv_layers(model) if not layer.depthwise}
     readers = [name for op in model.program.main.ops for name in op.input_names]
@@ -230,7 +230,7 @@ def _layers(model: PaddleModel) -> tuple[_Layer, ...]:
     return tuple(found)
 
 
-def _is_product(op: Op, model: PaddleModel) -> bool:
+def _is_product(op: Op, model: Model) -> bool:
     if op.type != "matmul_v2" or op.attr("trans_x", False) or op.attr("trans_y", False):
         return False
     weights = model.params.get(op.input("Y"))
@@ -240,7 +240,7 @@ def _is_product(op: Op, model: PaddleModel) -> bool:
 def _watch(
     plain: NbModel,
     layers: Sequence[_Layer],
-    model: PaddleModel,
+    model: Model,
     inputs: Iterable[Float32Array],
     count: int,
     progress: Progress,
@@ -278,7 +278,7 @@ def _columns(view: LayerView, layer: _Layer, kernel: tuple[int, ...], seed: int)
     return columns
 
 
-def _rounded(model: PaddleModel, layer: _Layer, seen: _Seen, bits: Bits, damping: float) -> _Rounded:
+def _rounded(model: Model, layer: _Layer, seen: _Seen, bits: Bits, damping: float) -> _Rounded:
     rows = to_rows(model.params[layer.weight]).astype(np.float64)
     gram = damped(seen.gram(centred=layer.bias is not None), damping)
     if bits == 8:

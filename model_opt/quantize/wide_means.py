@@ -8,11 +8,11 @@ the channels: ten bytes moved for each value instead of two.
 
 from __future__ import annotations
 
-from model_opt.paddle_model import AttrType, Op, PaddleModel
 from model_opt.passes.draft import Draft
+from model_opt.program import AttrType, Model, Op
 
 
-def wide_means(model: PaddleModel) -> tuple[PaddleModel, int]:
+def wide_means(model: Model) -> tuple[Model, int]:
     """Return the model whose global averages are means in fp32, and how many they are. Outputs in fp32 stay."""
     draft, done = Draft(model, "wide_means"), 0
     for op in draft.each("pool2d"):

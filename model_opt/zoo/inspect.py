@@ -11,7 +11,7 @@ from model_opt.zoo.files import KINDS, PDMODEL, Kind, ZooError
 from model_opt.zoo.rows import Row
 
 if TYPE_CHECKING:
-    from model_opt.paddle_model import Program
+    from model_opt.program import Program
 
 OUTPUT_RANK: dict[Kind, int] = {"det": 4, "rec": 3, "cls": 2}
 """Sizes of the first output: a map [N, 1, H, W], steps [N, T, classes], classes [N, classes]."""

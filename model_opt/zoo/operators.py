@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from model_opt.zoo.files import ZooError
 
 if TYPE_CHECKING:
-    from model_opt.paddle_model import Op, Program
+    from model_opt.program import Op, Program
 
 _QUANTISERS = frozenset(
     {"quantize_linear", "dequantize_linear", "quantize", "dequantize", "requantize", "moving_average_abs_max_scale"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
-from model_opt.nb import NbModel, OpDesc, read_nb
+from model_opt.nb import NbModel, read_nb
+from model_opt.program import Op
 
 
 def verdict(own: bytes, opt: bytes) -> str:
@@ -27,11 +28,11 @@ def _computations(model: NbModel) -> Counter[str]:
     return found
 
 
-def _operator(op: OpDesc, values: dict[str, str]) -> str:
+def _operator(op: Op, values: dict[str, str]) -> str:
     inputs = {key: [values.get(name, name) for name in names] for key, names in op.inputs.items()}
-    attrs = [(name, op.attr_types[name], op.attrs[name]) for name in sorted(op.attrs)]
+    attrs = [(name, op.attrs[name].type, op.attrs[name].value) for name in sorted(op.attrs)]
     outputs = {key: len(names) for key, names in op.outputs.items()}
-    return _digest(op.type, sorted(inputs.items()), sorted(outputs.items()), attrs)
+    return _digest(op.type, op.kernel, sorted(inputs.items()), sorted(outputs.items()), attrs)
 
 
 def _digest(*parts: object) -> str:

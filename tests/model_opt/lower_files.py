@@ -17,10 +17,11 @@ from lower_random import in_int8
 
 from model_opt.lower import Target
 from model_opt.opt_tool import ConvertOptions
-from model_opt.paddle_model import PaddleModel, read_model
+from model_opt.paddle_model import read_model
 from model_opt.paddle_model.params import encode_params
 from model_opt.paddle_model.proto import encode_program
 from model_opt.passes import optimise
+from model_opt.program import Model
 from model_opt.zoo import fetch
 
 SUMS = Path(__file__).resolve().parent / "nb_sums.json"
@@ -76,7 +77,7 @@ def recipe_files() -> Iterator[File]:
     yield File("det recipe static_int8", "det static_int8", "arm-fp32")
 
 
-def plain_program(name: str) -> PaddleModel:
+def plain_program(name: str) -> Model:
     """Return an optimised model by its role, or the detector with a share of its convolutions in int8."""
     role, *more = name.split()
     files = fetch(MODELS[role])
@@ -87,7 +88,7 @@ def plain_program(name: str) -> PaddleModel:
     return in_int8(model, np.random.default_rng(int(10 * share)), share)
 
 
-def sum_of_program(model: PaddleModel) -> str:
+def sum_of_program(model: Model) -> str:
     """Return the sum of a program and its parameters."""
     return hashlib.sha256(encode_program(model.program) + encode_params(model.params)).hexdigest()
 

@@ -9,8 +9,8 @@ import numpy as np
 from lower_programs import ONE_OP
 from lower_random import FAMILIES, random_program
 
-from model_opt.paddle_model import Attr, PaddleModel
-from model_opt.paddle_model.program import AttrType as T
+from model_opt.program import Attr, Model
+from model_opt.program import AttrType as T
 
 _VALUES = (
     (T.INT, 0), (T.INT, -7), (T.INT, 1 << 31), (T.INT, -(1 << 31)), (T.FLOAT, float("nan")), (T.FLOAT, 1e39),
@@ -25,12 +25,12 @@ _ARRAYS = (
 )  # fmt: skip
 
 
-def sound_programs() -> list[PaddleModel]:
+def sound_programs() -> list[Model]:
     """Return the programs that damage starts from."""
     return [make() for make in ONE_OP.values()] + [random_program(f, seed) for f in FAMILIES for seed in range(3)]
 
 
-def damaged(model: PaddleModel, chance: random.Random, types: list[str]) -> PaddleModel:
+def damaged(model: Model, chance: random.Random, types: list[str]) -> Model:
     """Return the model with one to three things changed: attributes, arguments, operators, variables, parameters."""
     ops, variables = list(model.program.main.ops), list(model.program.main.vars)
     params = dict(model.params)
@@ -64,7 +64,7 @@ def damaged(model: PaddleModel, chance: random.Random, types: list[str]) -> Padd
         elif kind == 8 and params:
             params[chance.choice(list(params))] = chance.choice(_ARRAYS)
     block = dataclasses.replace(model.program.main, ops=tuple(ops), vars=tuple(variables))
-    return PaddleModel(model.program.with_main(block), params)
+    return Model(model.program.with_main(block), params)
 
 
 def _some(names: list[str], chance: random.Random) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from model_opt.paddle_model import Attr, AttrType, Block, Op, PaddleModel, Program, Var, VarKind, attr_of
+from model_opt.program import Attr, AttrType, Block, Model, Op, Program, Var, VarType, attr_of
 
 Dims = tuple[int, ...]
 IMAGE: Dims = (-1, 8, -1, -1)
@@ -21,7 +21,7 @@ class Maker:
         self.random = np.random.default_rng(seed)
         self.ops: list[Op] = []
         self.dims: dict[str, Dims] = {"x": dims}
-        self.types: dict[str, VarKind] = {}
+        self.types: dict[str, VarType] = {}
         self.params: dict[str, np.ndarray] = {}
 
     def param(self, *shape: int, values: np.ndarray | None = None) -> str:
@@ -38,7 +38,7 @@ class Maker:
         self.ops.append(Op(kind, given, {key: (name,)}, {name: _attr(value) for name, value in attrs.items()}))
         return name
 
-    def extra(self, parameter: str, kind: VarKind = VarKind.FP32, dims: Dims = ()) -> None:
+    def extra(self, parameter: str, kind: VarType = VarType.FP32, dims: Dims = ()) -> None:
         """Add a further output to the last operator."""
         last = self.ops[-1]
         name = f"{last.output_names[0]}.{parameter.lower()}"
@@ -69,23 +69,23 @@ class Maker:
         """Add one value to each channel."""
         return self.binary("add", x, self.param(self.dims[x][1]), axis=1)
 
-    def model(self, *outputs: str, version: int = 2004001) -> PaddleModel:
+    def model(self, *outputs: str, version: int = 2004001) -> Model:
         """Return the program that hands out ``outputs``."""
         variables = [
-            Var("feed", kind=VarKind.FEED_MINIBATCH, persistable=True),
-            Var("fetch", kind=VarKind.FETCH_LIST, persistable=True),
-            *(Var(n, data_type=self.types.get(n, VarKind.FP32), dims=d, lod_level=0) for n, d in self.dims.items()),
+            Var("feed", kind=VarType.FEED_MINIBATCH, persistable=True),
+            Var("fetch", kind=VarType.FETCH_LIST, persistable=True),
+            *(Var(n, data_type=self.types.get(n, VarType.FP32), dims=d, lod_level=0) for n, d in self.dims.items()),
         ]
         feed = Op("feed", {"X": ("feed",)}, {"Out": ("x",)}, {"col": attr_of(0)})
         ends = [Op("fetch", {"X": (name,)}, {"Out": ("fetch",)}, {"col": attr_of(i)}) for i, name in enumerate(outputs)]
         block = Block(0, -1, tuple(variables), (feed, *self.ops, *ends))
-        model = PaddleModel(Program((block,), version=version), {})
+        model = Model(Program((block,), version=version), {})
         for name, values in self.params.items():
             model = model.with_param(name, values)
         return model
 
 
-def together(models: Iterable[PaddleModel]) -> PaddleModel:
+def together(models: Iterable[Model]) -> Model:
     """Return one program that does what each of these does, side by side: an input and outputs for each."""
     ops: list[Op] = []
     variables: dict[str, Var] = {}
@@ -104,7 +104,7 @@ def together(models: Iterable[PaddleModel]) -> PaddleModel:
         params |= {names[name]: values for name, values in model.params.items()}
     order = sorted(ops, key=lambda op: ("feed", "", "fetch").index(op.type if op.type in columns else ""))
     block = Block(0, -1, tuple(variables.values()), tuple(order))
-    return PaddleModel(Program((block,), version=2004001), params)
+    return Model(Program((block,), version=2004001), params)
 
 
 def _attr(value) -> Attr:
@@ -121,16 +121,16 @@ def ints(*values: int) -> Attr:
     return Attr(AttrType.INTS, values)
 
 
-def _unary(kind: str, dims: Dims = IMAGE, **attrs) -> Callable[[], PaddleModel]:
-    def make() -> PaddleModel:
+def _unary(kind: str, dims: Dims = IMAGE, **attrs) -> Callable[[], Model]:
+    def make() -> Model:
         m = Maker(dims)
         return m.model(m.op(kind, {"X": "x"}, None, **attrs))
 
     return make
 
 
-def _binary(kind: str, dims: Dims = IMAGE) -> Callable[[], PaddleModel]:
-    def make() -> PaddleModel:
+def _binary(kind: str, dims: Dims = IMAGE) -> Callable[[], Model]:
+    def make() -> Model:
         m = Maker(dims)
         other = m.op("relu", {"X": "x"}, None)
         return m.model(m.binary(kind, "x", other))
@@ -139,15 +139,15 @@ def _binary(kind: str, dims: Dims = IMAGE) -> Callable[[], PaddleModel]:
 
 
 def _with_param(kind: str, key: str, other: str, shape: Dims, dims: Dims = IMAGE, out: Dims | None = None, **attrs):
-    def make() -> PaddleModel:
+    def make() -> Model:
         m = Maker(dims)
         return m.model(m.op(kind, {key: "x", other: m.param(*shape)}, out, **attrs))
 
     return make
 
 
-def _shaped(kind: str, out: Dims, dims: Dims = IMAGE, xshape: bool = True, **attrs) -> Callable[[], PaddleModel]:
-    def make() -> PaddleModel:
+def _shaped(kind: str, out: Dims, dims: Dims = IMAGE, xshape: bool = True, **attrs) -> Callable[[], Model]:
+    def make() -> Model:
         m = Maker(dims)
         y = m.op(kind, {"X": "x"}, out, **attrs)
         if xshape:
@@ -157,16 +157,16 @@ def _shaped(kind: str, out: Dims, dims: Dims = IMAGE, xshape: bool = True, **att
     return make
 
 
-def _conv(kind: str, **options) -> Callable[[], PaddleModel]:
-    def make() -> PaddleModel:
+def _conv(kind: str, **options) -> Callable[[], Model]:
+    def make() -> Model:
         m = Maker()
         return m.model(m.conv("x", 8, kind=kind, **options))
 
     return make
 
 
-def _behind(first: Callable[[Maker], str], *acts: str) -> Callable[[], PaddleModel]:
-    def make() -> PaddleModel:
+def _behind(first: Callable[[Maker], str], *acts: str) -> Callable[[], Model]:
+    def make() -> Model:
         m = Maker()
         y = first(m)
         for kind in acts:
@@ -176,13 +176,13 @@ def _behind(first: Callable[[Maker], str], *acts: str) -> Callable[[], PaddleMod
     return make
 
 
-def _fc() -> PaddleModel:
+def _fc() -> Model:
     m = Maker(TOKENS)
     y = m.op("matmul_v2", {"X": "x", "Y": m.param(8, 4)}, (-1, 6, 4), trans_x=False, trans_y=False)
     return m.model(m.binary("add", y, m.param(4)))
 
 
-def _layer_norm() -> PaddleModel:
+def _layer_norm() -> Model:
     m = Maker(TOKENS)
     y = m.op(
         "layer_norm", {"X": "x", "Scale": m.param(8), "Bias": m.param(8)}, None, "Y", epsilon=1e-5, begin_norm_axis=2
@@ -192,7 +192,7 @@ def _layer_norm() -> PaddleModel:
     return m.model(y)
 
 
-def _batch_norm() -> PaddleModel:
+def _batch_norm() -> Model:
     m = Maker()
     names = {key: m.param(8) for key in ("Scale", "Bias", "Mean")} | {
         "Variance": m.param(values=np.ones(8, np.float32))
@@ -205,8 +205,8 @@ def _batch_norm() -> PaddleModel:
     return m.model(y)
 
 
-def _several(kind: str, key: str, inputs: int, dims: Dims, out: Dims, **attrs) -> Callable[[], PaddleModel]:
-    def make() -> PaddleModel:
+def _several(kind: str, key: str, inputs: int, dims: Dims, out: Dims, **attrs) -> Callable[[], Model]:
+    def make() -> Model:
         m = Maker(dims)
         names = ["x", *(m.op("relu", {"X": "x"}, None) for _ in range(inputs - 1))]
         return m.model(m.op(kind, {key: names}, out, **attrs))
@@ -214,8 +214,8 @@ def _several(kind: str, key: str, inputs: int, dims: Dims, out: Dims, **attrs) -
     return make
 
 
-def _slice(kind: str, **attrs) -> Callable[[], PaddleModel]:
-    def make() -> PaddleModel:
+def _slice(kind: str, **attrs) -> Callable[[], Model]:
+    def make() -> Model:
         m = Maker(TOKENS)
         given = {"axes": (1,), "starts": (0,), "decrease_axis": ints(), "infer_flags": (1,), **attrs}
         return m.model(m.op(kind, {"Input": "x"}, (-1, 2, 8), **given))
@@ -223,14 +223,14 @@ def _slice(kind: str, **attrs) -> Callable[[], PaddleModel]:
     return make
 
 
-def _stack() -> PaddleModel:
+def _stack() -> Model:
     m = Maker(TOKENS)
     other = m.op("relu", {"X": "x"}, None)
     return m.model(m.op("stack", {"X": ["x", other]}, (2, *TOKENS), "Y", axis=0))
 
 
-def _product(kind: str, **attrs) -> Callable[[], PaddleModel]:
-    def make() -> PaddleModel:
+def _product(kind: str, **attrs) -> Callable[[], Model]:
+    def make() -> Model:
         m = Maker(TOKENS)
         other = m.op("relu", {"X": "x"}, None)
         return m.model(m.op(kind, {"X": "x", "Y": other}, (-1, 6, 6), **attrs))
@@ -238,8 +238,8 @@ def _product(kind: str, **attrs) -> Callable[[], PaddleModel]:
     return make
 
 
-def _norm(kind: str, saved: tuple[str, str], **attrs) -> Callable[[], PaddleModel]:
-    def make() -> PaddleModel:
+def _norm(kind: str, saved: tuple[str, str], **attrs) -> Callable[[], Model]:
+    def make() -> Model:
         m = Maker()
         inputs = {"X": "x", "Scale": m.param(8), "Bias": m.param(8)}
         y = m.op(kind, inputs, None, "Y", epsilon=1e-5, **attrs)
@@ -250,7 +250,7 @@ def _norm(kind: str, saved: tuple[str, str], **attrs) -> Callable[[], PaddleMode
     return make
 
 
-def _split() -> PaddleModel:
+def _split() -> Model:
     m = Maker()
     m.op("split", {"X": "x"}, (-1, 4, -1, -1), axis=1, num=2, sections=ints())
     other = "second"
@@ -260,7 +260,7 @@ def _split() -> PaddleModel:
     return m.model(first, other)
 
 
-def _interp(kind: str, method: str) -> Callable[[], PaddleModel]:
+def _interp(kind: str, method: str) -> Callable[[], Model]:
     attrs = {
         "interp_method": method, "align_corners": False, "align_mode": 1, "data_layout": "NCHW", "out_h": -1,
         "out_w": -1, "out_d": -1, "scale": reals(2.0, 2.0) if kind.endswith("v2") else 2.0,
@@ -268,13 +268,13 @@ def _interp(kind: str, method: str) -> Callable[[], PaddleModel]:
     return _unary(kind, **attrs)
 
 
-def _affine_channel() -> PaddleModel:
+def _affine_channel() -> Model:
     m = Maker()
     inputs = {"X": "x", "Scale": m.param(8), "Bias": m.param(8)}
     return m.model(m.op("affine_channel", inputs, None, data_layout="NCHW"))
 
 
-def _pool(**attrs) -> Callable[[], PaddleModel]:
+def _pool(**attrs) -> Callable[[], Model]:
     given = {
         "pooling_type": "avg", "ksize": (2, 2), "strides": (2, 2), "paddings": (0, 0), "global_pooling": False,
         "exclusive": True, "adaptive": False, "ceil_mode": False, "data_format": "NCHW",
@@ -290,7 +290,7 @@ _PLAIN = (
 _PAD = {"paddings": (1, 1, 1, 1, 0, 0), "mode": "constant", "value": 0.0, "data_format": "NCDHW"}
 _AS_IT_IS = {"transpose_X": False, "transpose_Y": False, "alpha": 1.0}
 
-ONE_OP: Mapping[str, Callable[[], PaddleModel]] = {
+ONE_OP: Mapping[str, Callable[[], Model]] = {
     **{kind: _unary(kind) for kind in _PLAIN},
     "hard_sigmoid": _unary("hard_sigmoid", slope=0.2, offset=0.5),
     "hard_swish": _unary("hard_swish", threshold=6.0, scale=6.0, offset=3.0),

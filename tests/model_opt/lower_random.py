@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from lower_programs import IMAGE, TOKENS, Maker, ints, reals
 
-from model_opt.paddle_model import Op, PaddleModel
+from model_opt.program import Model, Op
 from model_opt.quantize.linear_ops import CONVOLUTIONS, Int8Layer, with_int8_layers
 
 FAMILIES = ("image", "rows", "int8")
@@ -24,7 +24,7 @@ _CONVS = ("conv2d", "depthwise_conv2d", "conv2d_transpose")
 _BIASED = (*_CONVS, "matmul_v2")
 
 
-def random_program(family: str, seed: int, *, fp16: bool = False) -> PaddleModel:
+def random_program(family: str, seed: int, *, fp16: bool = False) -> Model:
     """Return a program of a family; its output depends on all that it computes. ``fp16``: to be compared in fp16."""
     for attempt in range(100):
         model = _MAKERS[family](np.random.default_rng((FAMILIES.index(family), seed, attempt)))
@@ -33,7 +33,7 @@ def random_program(family: str, seed: int, *, fp16: bool = False) -> PaddleModel
     raise AssertionError(f"no program of {family} {seed}")
 
 
-def merged_by_opt(model: PaddleModel, *, fp16: bool = False) -> bool:
+def merged_by_opt(model: Model, *, fp16: bool = False) -> bool:
     """Return whether the program holds a form that opt merges and the writer leaves as it is.
 
     A 1x1 convolution, a ``scale`` or a second activation behind a convolution; a ``scale`` in front of an activation
@@ -48,7 +48,7 @@ def merged_by_opt(model: PaddleModel, *, fp16: bool = False) -> bool:
     return any(_merges(model, op, readers) or (fp16 and _is_half_pair(model, op, readers)) for op in ops)
 
 
-def _is_half_pair(model: PaddleModel, op: Op, readers: dict[str, list[Op]]) -> bool:
+def _is_half_pair(model: Model, op: Op, readers: dict[str, list[Op]]) -> bool:
     after = readers.get(op.output_names[0], []) if op.output_names else []
     constant = any(name in model.params for name in op.input_names)
     if not op.type.startswith("elementwise") or not constant or len(after) != 1 or after[0].type != "relu":
@@ -57,7 +57,7 @@ def _is_half_pair(model: PaddleModel, op: Op, readers: dict[str, list[Op]]) -> b
     return products.isdisjoint(op.input_names)
 
 
-def _merges(model: PaddleModel, op: Op, readers: dict[str, list[Op]]) -> bool:
+def _merges(model: Model, op: Op, readers: dict[str, list[Op]]) -> bool:
     after = [readers.get(name, []) for name in op.output_names[:1]]
     if op.type == "feed" or not after or len(after[0]) != 1:
         return False
@@ -72,7 +72,7 @@ def _merges(model: PaddleModel, op: Op, readers: dict[str, list[Op]]) -> bool:
     return op.type.startswith("elementwise") and reader.type == "scale"
 
 
-def _is_bias(model: PaddleModel, op: Op) -> bool:
+def _is_bias(model: Model, op: Op) -> bool:
     return op.type == "elementwise_add" and op.input("Y") in model.params
 
 
@@ -204,7 +204,7 @@ def _unread(m: Maker) -> list[str]:
     return [name for op in m.ops for name in op.output_names[:1] if name not in read]
 
 
-def _image(random: np.random.Generator, least: int = 8, most: int = 30) -> PaddleModel:
+def _image(random: np.random.Generator, least: int = 8, most: int = 30) -> Model:
     made = _Image(random)
     for _ in range(int(random.integers(least, most))):
         made.step()
@@ -288,18 +288,18 @@ class _Rows:
         return self.moved("squeeze2", wide, TOKENS, axes=(3,))
 
 
-def _rows(random: np.random.Generator) -> PaddleModel:
+def _rows(random: np.random.Generator) -> Model:
     made = _Rows(random)
     for _ in range(int(random.integers(3, 12))):
         made.step()
     return made.m.model(*_unread(made.m))
 
 
-def _int8(random: np.random.Generator) -> PaddleModel:
+def _int8(random: np.random.Generator) -> Model:
     return in_int8(_image(random, 5, 16), random, float(random.choice([0.3, 0.6, 1.0])))
 
 
-def in_int8(model: PaddleModel, random: np.random.Generator, share: float) -> PaddleModel:
+def in_int8(model: Model, random: np.random.Generator, share: float) -> Model:
     """Return the model with a random share of its convolutions in int8, one limit for all readers of a tensor."""
     limits: dict[str, float] = {}
     layers = {}

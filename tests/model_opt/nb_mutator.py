@@ -16,8 +16,10 @@ from typing import Any
 import nb_writer as nw
 import numpy as np
 
-from model_opt.nb import NbModel, NbTensor, OpDesc, VarDesc, VarType
-from model_opt.nb.types import DTYPES, KERNEL_ATTR, LAYOUTS, PRECISIONS, TARGETS, AttrType, Kernel
+from model_opt.nb import NbModel, NbTensor
+from model_opt.nb.schema import NEWEST_TYPE
+from model_opt.nb.types import KERNEL_ATTR
+from model_opt.program import DTYPES, LAYOUTS, PRECISIONS, TARGETS, Attr, AttrType, Kernel, Op, Var, VarType
 
 INTS = (-(2**31), -65536, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 100, 65535, 2**20, 2**31 - 1)
 LONGS = (*INTS, -(2**63), 2**31, 2**40, 2**63 - 1)
@@ -36,6 +38,7 @@ ATTR_NAMES = (
 )  # fmt: skip
 _SLOTS = ("X", "Y", "Input", "Filter", "Bias", "W", "Shape", "ShapeTensor", "OutSize", "SecondInput", "Scale", "Out")
 _MOST_ELEMENTS = 1 << 16
+_TYPES = tuple(kind for kind in VarType if kind <= NEWEST_TYPE)
 
 
 def mutate_model(rng: random.Random, model: NbModel, others: Sequence[NbModel]) -> NbModel:
@@ -46,17 +49,15 @@ def mutate_model(rng: random.Random, model: NbModel, others: Sequence[NbModel]) 
     return model
 
 
-def _with(
-    model: NbModel, *, ops: Sequence[OpDesc] | None = None, variables: Sequence[VarDesc] | None = None
-) -> NbModel:
+def _with(model: NbModel, *, ops: Sequence[Op] | None = None, variables: Sequence[Var] | None = None) -> NbModel:
     block = model.blocks[0]
     changed = dataclasses.replace(
         block, ops=tuple(block.ops if ops is None else ops), vars=tuple(block.vars if variables is None else variables)
     )
-    return dataclasses.replace(model, blocks=(changed, *model.blocks[1:]))
+    return dataclasses.replace(model, program=model.program.with_main(changed))
 
 
-def _swap_op(model: NbModel, at: int, op: OpDesc) -> NbModel:
+def _swap_op(model: NbModel, at: int, op: Op) -> NbModel:
     ops = list(model.ops)
     ops[at] = op
     return _with(model, ops=ops)
@@ -88,7 +89,9 @@ _ITEMS = {
     AttrType.FLOATS: AttrType.FLOAT, AttrType.FLOAT64S: AttrType.FLOAT64, AttrType.STRINGS: AttrType.STRING,
     AttrType.BOOLEANS: AttrType.BOOLEAN,
 }  # fmt: skip
-_KINDS = tuple(kind for kind in AttrType if kind not in (AttrType.VAR, AttrType.VARS))
+_KINDS = tuple(
+    kind for kind in AttrType if kind not in (AttrType.VAR, AttrType.VARS, AttrType.SCALAR, AttrType.SCALARS)
+)
 
 
 def _changed(rng: random.Random, value: Any, kind: AttrType) -> Any:
@@ -111,12 +114,13 @@ def _changed(rng: random.Random, value: Any, kind: AttrType) -> Any:
 
 def _change_attr(rng: random.Random, model: NbModel, others: Sequence[NbModel]) -> NbModel:
     at = rng.randrange(len(model.ops)) if model.ops else -1
-    names = [] if at < 0 else [name for name in model.ops[at].attrs if name != KERNEL_ATTR]
+    names = [] if at < 0 else list(model.ops[at].attrs)
     if not names:
         return model
     op, name = model.ops[at], rng.choice(names)
-    value = _changed(rng, op.attrs[name], op.attr_types[name])
-    return _swap_op(model, at, dataclasses.replace(op, attrs={**op.attrs, name: value}))
+    attr = op.attrs[name]
+    changed = dataclasses.replace(attr, value=_changed(rng, attr.value, AttrType(attr.type)))
+    return _swap_op(model, at, dataclasses.replace(op, attrs={**op.attrs, name: changed}))
 
 
 def _set_attr(rng: random.Random, model: NbModel, others: Sequence[NbModel]) -> NbModel:
@@ -125,14 +129,14 @@ def _set_attr(rng: random.Random, model: NbModel, others: Sequence[NbModel]) -> 
         return model
     at = rng.randrange(len(model.ops))
     op = model.ops[at]
-    attrs, kinds = dict(op.attrs), dict(op.attr_types)
-    name = rng.choice([*ATTR_NAMES, *(name for name in attrs if name != KERNEL_ATTR)])
+    attrs = dict(op.attrs)
+    name = rng.choice([*ATTR_NAMES, *attrs])
     if name in attrs and rng.random() < 0.5:
-        del attrs[name], kinds[name]
+        del attrs[name]
     else:
-        kinds[name] = rng.choice(_KINDS)
-        attrs[name] = _value(rng, kinds[name])
-    return _swap_op(model, at, dataclasses.replace(op, attrs=attrs, attr_types=kinds))
+        kind = rng.choice(_KINDS)
+        attrs[name] = Attr(kind, _value(rng, kind))
+    return _swap_op(model, at, dataclasses.replace(op, attrs=attrs))
 
 
 # ---------------------------------------------------------------- operators
@@ -169,16 +173,12 @@ def _change_kernel(rng: random.Random, model: NbModel, others: Sequence[NbModel]
     kind = lender.type if rng.random() < 0.6 else op.type
     source = lender.kernel if rng.random() < 0.7 else op.kernel
     if source is None or rng.random() < 0.02:
-        attrs = {name: value for name, value in op.attrs.items() if name != KERNEL_ATTR}
-        kinds = {name: op.attr_types[name] for name in attrs}
-        return _swap_op(model, at, dataclasses.replace(op, type=kind, attrs=attrs, attr_types=kinds, kernel=None))
+        return _swap_op(model, at, dataclasses.replace(op, type=kind, kernel=None))
     numbers = [source.target, source.precision, source.layout]
     if rng.random() < 0.2:
         numbers[rng.randrange(3)] = rng.randrange(max(map(len, (TARGETS, PRECISIONS, LAYOUTS))) + 2)
     kernel = Kernel(kind, source.alias, *numbers)
-    text = "/".join((kind, source.alias, *map(str, numbers)))
-    attrs, kinds = {**op.attrs, KERNEL_ATTR: text}, {**op.attr_types, KERNEL_ATTR: AttrType.STRING}
-    return _swap_op(model, at, dataclasses.replace(op, type=kind, attrs=attrs, attr_types=kinds, kernel=kernel))
+    return _swap_op(model, at, dataclasses.replace(op, type=kind, kernel=kernel))
 
 
 def _move_ops(rng: random.Random, model: NbModel, others: Sequence[NbModel]) -> NbModel:
@@ -197,7 +197,7 @@ def _move_ops(rng: random.Random, model: NbModel, others: Sequence[NbModel]) -> 
     return _with(model, ops=ops)
 
 
-def _declared(rng: random.Random, op: OpDesc, model: NbModel) -> OpDesc:
+def _declared(rng: random.Random, op: Op, model: NbModel) -> Op:
     """Return ``op`` with every argument that ``model`` does not declare replaced by one that it does."""
     known = {var.name for var in model.vars}
 
@@ -223,7 +223,7 @@ def _change_var(rng: random.Random, model: NbModel, others: Sequence[NbModel]) -
     if rng.random() < 0.7:
         variables[at] = dataclasses.replace(var, dims=_changed(rng, var.dims, AttrType.LONGS))
     else:
-        variables[at] = dataclasses.replace(var, data_type=rng.choice(list(VarType)))
+        variables[at] = dataclasses.replace(var, data_type=rng.choice(_TYPES))
     return _with(model, variables=variables)
 
 
@@ -255,7 +255,7 @@ def _change_param(rng: random.Random, model: NbModel, others: Sequence[NbModel])
     if way == 0:
         changed = _resized(rng, tensor)
     elif way == 1:
-        kind = rng.choice(list(DTYPES))
+        kind = rng.choice([kind for kind in DTYPES if kind in _TYPES])
         data = np.resize(tensor.data, tensor.data.shape)
         with np.errstate(all="ignore"):
             changed = dataclasses.replace(tensor, data_type=kind, data=data.astype(DTYPES[kind]))
@@ -291,7 +291,8 @@ def _resized(rng: random.Random, tensor: NbTensor) -> NbTensor:
 def _add_block(rng: random.Random, model: NbModel, others: Sequence[NbModel]) -> NbModel:
     if rng.random() < 0.9:
         return model
-    return dataclasses.replace(model, blocks=(*model.blocks, dataclasses.replace(model.blocks[0], ops=())))
+    blocks = (*model.blocks, model.program.main.with_ops(()))
+    return dataclasses.replace(model, program=dataclasses.replace(model.program, blocks=blocks))
 
 
 _CHANGES = (
@@ -322,7 +323,7 @@ def to_bytes(model: NbModel) -> bytes:
                 },
             )
         )
-    version = w.table(1, {0: ("Int64", model.program_version)})
+    version = w.table(1, {0: ("Int64", model.program.version)})
     top = w.finish(w.table(3, {0: ("ref", w.refs(blocks)), 1: ("ref", version)}))
     params = [
         nw.param(tensor.name, np.ascontiguousarray(tensor.data), dims=tensor.dims) for tensor in model.params.values()
@@ -339,17 +340,20 @@ _ATTR_KINDS: dict[AttrType, Any] = {
 }  # fmt: skip
 
 
-def _op(w: nw.Writer, op: OpDesc) -> int:
+def _op(w: nw.Writer, op: Op) -> int:
     attrs = []
-    for name, value in sorted(op.attrs.items()):
-        kind = _ATTR_KINDS[op.attr_types[name]]
-        attrs.append(nw._attr(w, name, (kind, value) if isinstance(kind, str) else kind(value)))
+    held = dict(op.attrs)
+    if op.kernel is not None:
+        held[KERNEL_ATTR] = Attr(AttrType.STRING, op.kernel.key)
+    for name, attr in sorted(held.items()):
+        kind = _ATTR_KINDS[AttrType(attr.type)]
+        attrs.append(nw._attr(w, name, (kind, attr.value) if isinstance(kind, str) else kind(attr.value)))
     vector = w.refs(attrs)
     inputs, outputs = (nw._arguments(w, dict(sorted(side.items()))) for side in (op.inputs, op.outputs))
     values = {0: ("ref", w.text(op.type)), 1: ("ref", inputs), 2: ("ref", outputs), 3: ("ref", vector)}
     return w.table(5, values)
 
 
-def _var(w: nw.Writer, var: VarDesc) -> int:
+def _var(w: nw.Writer, var: Var) -> int:
     data_type = 0 if var.data_type is None else int(var.data_type)
-    return nw._var(w, var.name, int(var.type), var.persistable, data_type, var.dims or ())
+    return nw._var(w, var.name, int(var.kind), var.persistable, data_type, var.dims or ())

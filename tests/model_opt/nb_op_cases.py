@@ -15,7 +15,8 @@ import nb_writer as nw
 import numpy as np
 
 from model_opt.nb import NbModel, read_nb
-from model_opt.nb.types import KERNEL_ATTR, LAYOUTS, PRECISIONS, TARGETS
+from model_opt.nb.types import KERNEL_ATTR
+from model_opt.program import LAYOUTS, PRECISIONS, TARGETS
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 OPENCL = "opencl/fp16/ImageDefault"

@@ -10,7 +10,8 @@ from pathlib import Path
 from model_opt.nb import canonicalise
 from model_opt.opt_tool import ConvertOptions, ToolEnv
 from model_opt.opt_tool.process import child_environment, last_lines
-from model_opt.paddle_model import PaddleModel, write_model
+from model_opt.paddle_model import write_model
+from model_opt.program import Model
 
 _CHILD = Path(__file__).resolve().parent / "opt_child.py"
 
@@ -42,7 +43,7 @@ class Oracle:
         self._process.stdout.close()
         self._folder.cleanup()
 
-    def convert(self, model: PaddleModel, options: ConvertOptions) -> bytes:
+    def convert(self, model: Model, options: ConvertOptions) -> bytes:
         """Return opt's file, canonical; raises ``OptGaveUp``."""
         folder = Path(self._folder.name)
         made = folder / "model.nb"

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from model_opt.paddle_model import Op, PaddleModel
+from model_opt.program import Model, Op
 
 
-def run_float64(model: PaddleModel, x: np.ndarray, scope: dict | None = None) -> np.ndarray:
+def run_float64(model: Model, x: np.ndarray, scope: dict | None = None) -> np.ndarray:
     """Return the first fetched tensor for the input ``x``; all values end up in ``scope`` when one is given."""
     values = {} if scope is None else scope
     values.update({n: a.astype(np.float64) if a.dtype.kind == "f" else a for n, a in model.params.items()})

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from test_passes_small import STATISTICS, batch_norm, binary, conv, made, op, weight
 
-from model_opt.paddle_model import PaddleModel
+from model_opt.program import Model
 
 IMAGE = (-1, 3, -1, -1)
 
 
-def gate() -> PaddleModel:
+def gate() -> Model:
     """Squeeze and excitation with scalar factors around it, as PP-LCNetV3 has it."""
     ops = [
         conv("x", "w0", "a", pad=1),
@@ -30,7 +30,7 @@ def gate() -> PaddleModel:
     return made(ops, params, "y", {"p": (-1, 4, 1, 1), "q": (-1, 4, 1, 1), "y": (-1, 1, -1, -1)}, given=IMAGE)
 
 
-def branches() -> PaddleModel:
+def branches() -> Model:
     """RepVGG's branches with a norm behind, and a residual."""
     ops = [
         conv("x", "w0", "r", pad=1),
@@ -47,7 +47,7 @@ def branches() -> PaddleModel:
     return made(ops, {**params, **STATISTICS}, "y", {"y": (-1, 1, -1, -1)}, given=IMAGE)
 
 
-def pyramid() -> PaddleModel:
+def pyramid() -> Model:
     """A detector's end: enlarged maps joined, a transposed convolution, sigmoid."""
     ops = [
         conv("x", "w0", "a", stride=2),
@@ -66,7 +66,7 @@ def pyramid() -> PaddleModel:
     return made(ops, {**params, **STATISTICS}, "y", dims, given=IMAGE)
 
 
-def recogniser() -> PaddleModel:
+def recogniser() -> Model:
     """Rows of an image with one head of attention and classes: the shapes that SVTR computes while it runs."""
     ops = [
         conv("x", "w0", "a", stride=48),
@@ -115,7 +115,7 @@ def recogniser() -> PaddleModel:
     return made(ops, params, "y", dims, given=(-1, 3, 48, -1))
 
 
-def classifier() -> PaddleModel:
+def classifier() -> Model:
     """Norms of training, a mean over the image, constants and casts that folding takes."""
     ops = [
         conv("x", "w0", "a", pad=1),
@@ -135,16 +135,16 @@ def classifier() -> PaddleModel:
     return model.with_program(model.program.with_ops([*model.program.main.ops, ops[-1]]))
 
 
-def integers() -> PaddleModel:
+def integers() -> Model:
     """Weights held as integers, as PaddleSlim's weight quantisation leaves them."""
     model = made([op("matmul_v2", {"X": "x", "Y": "w"}, "y")], {"w": weight(8, 4)}, "y", given=IMAGE)
     product = model.program.main.ops[1].with_attr("quantize_weight_bits", 8)
     product = product.with_attr("w_quant_scale", (0.5,) * 4)
     ops = (model.program.main.ops[0], product, model.program.main.ops[2])
-    return PaddleModel(model.program.with_ops(ops), {"w": np.ones((8, 4), np.int8)})
+    return Model(model.program.with_ops(ops), {"w": np.ones((8, 4), np.int8)})
 
 
-CASES: dict[str, Callable[[], PaddleModel]] = {
+CASES: dict[str, Callable[[], Model]] = {
     "gate": gate,
     "branches": branches,
     "pyramid": pyramid,

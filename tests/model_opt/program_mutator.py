@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from model_opt.paddle_model import Attr, AttrType, Op, PaddleModel, Var, attr_of
 from model_opt.paddle_model.params import encode_params
 from model_opt.paddle_model.proto import encode_program
+from model_opt.program import Attr, AttrType, Model, Op, Var, attr_of
 
 NUMBERS = (-(1 << 31), -7, -1, 0, 1, 2, 3, 4, 5, 7, 63, 255, 1 << 16, (1 << 31) - 1)
 FLOATS = (0.0, -0.0, 1.0, -1.0, 1e-45, 1e38, float("inf"), float("-inf"), float("nan"), 0.5, 3.0)
@@ -23,7 +23,7 @@ TYPES = (
 )  # fmt: skip
 
 
-def file_bytes(model: PaddleModel) -> tuple[bytes, bytes]:
+def file_bytes(model: Model) -> tuple[bytes, bytes]:
     """Return the two files of a model."""
     return encode_program(model.program), encode_params(model.params)
 
@@ -60,14 +60,14 @@ def _damage(rng: random.Random, data: bytearray) -> None:
         data[target : target + rng.choice((0, len(piece)))] = piece
 
 
-def mutate_model(rng: random.Random, model: PaddleModel, others: list[PaddleModel]) -> PaddleModel:
+def mutate_model(rng: random.Random, model: Model, others: list[Model]) -> Model:
     """Return a model with one to three damages that its files could hold, operators of ``others`` among them."""
     for _ in range(rng.choice((1, 1, 2, 3))):
         model = rng.choice(_DAMAGES)(rng, model, others)
     return model
 
 
-def _with_op(rng: random.Random, model: PaddleModel, change: Callable[[Op], Op]) -> PaddleModel:
+def _with_op(rng: random.Random, model: Model, change: Callable[[Op], Op]) -> Model:
     ops = list(model.program.main.ops)
     if not ops:
         return model
@@ -76,7 +76,7 @@ def _with_op(rng: random.Random, model: PaddleModel, change: Callable[[Op], Op])
     return model.with_program(model.program.with_ops(ops))
 
 
-def _attribute(rng: random.Random, model: PaddleModel, _: list[PaddleModel]) -> PaddleModel:
+def _attribute(rng: random.Random, model: Model, _: list[Model]) -> Model:
     def change(op: Op) -> Op:
         if not op.attrs:
             return op
@@ -108,11 +108,11 @@ def _other(rng: random.Random, attr: Attr) -> Attr:
     return Attr(attr.type, None)
 
 
-def _kind(rng: random.Random, model: PaddleModel, _: list[PaddleModel]) -> PaddleModel:
+def _kind(rng: random.Random, model: Model, _: list[Model]) -> Model:
     return _with_op(rng, model, lambda op: dataclasses.replace(op, type=rng.choice(TYPES)))
 
 
-def _argument(rng: random.Random, model: PaddleModel, _: list[PaddleModel]) -> PaddleModel:
+def _argument(rng: random.Random, model: Model, _: list[Model]) -> Model:
     names = [var.name for var in model.program.main.vars] or ["x"]
 
     def change(op: Op) -> Op:
@@ -135,7 +135,7 @@ def _argument(rng: random.Random, model: PaddleModel, _: list[PaddleModel]) -> P
     return _with_op(rng, model, change)
 
 
-def _order(rng: random.Random, model: PaddleModel, others: list[PaddleModel]) -> PaddleModel:
+def _order(rng: random.Random, model: Model, others: list[Model]) -> Model:
     ops = list(model.program.main.ops)
     if not ops:
         return model
@@ -153,7 +153,7 @@ def _order(rng: random.Random, model: PaddleModel, others: list[PaddleModel]) ->
     return model.with_program(model.program.with_ops(ops))
 
 
-def _sizes(rng: random.Random, model: PaddleModel, _: list[PaddleModel]) -> PaddleModel:
+def _sizes(rng: random.Random, model: Model, _: list[Model]) -> Model:
     """Change what a variable declares, and the parameter with it where that is one."""
     variables = [var for var in model.program.main.vars if var.dims is not None]
     if not variables:
@@ -168,7 +168,7 @@ def _sizes(rng: random.Random, model: PaddleModel, _: list[PaddleModel]) -> Padd
     return model.with_program(model.program.with_main(block))
 
 
-def _values(rng: random.Random, model: PaddleModel, _: list[PaddleModel]) -> PaddleModel:
+def _values(rng: random.Random, model: Model, _: list[Model]) -> Model:
     if not model.params:
         return model
     name = rng.choice(list(model.params))

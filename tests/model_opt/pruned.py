@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
-from model_opt.paddle_model import Op, PaddleModel
+from model_opt.program import Model, Op
 
 OPTIONAL = frozenset({"XShape", "Mask", "Mean", "Variance", "SavedMean", "SavedVariance", "ReserveSpace"})
 
 
-def saved_by_newer_paddle(model: PaddleModel) -> PaddleModel:
+def saved_by_newer_paddle(model: Model) -> Model:
     """Return ``model`` with what Paddle from 2.5 on leaves out taken out; it computes the same."""
     reads = Counter(name for op in model.program.main.ops for name in op.input_names)
     ops = [_pruned(op, reads) for op in model.program.main.ops]

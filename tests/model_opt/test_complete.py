@@ -12,13 +12,14 @@ from test_passes_small import made, op, weight
 from model_opt.nb import read_nb
 from model_opt.nb.to_onnx import to_onnx
 from model_opt.opt_tool import ConvertOptions, ModelPair, convert
-from model_opt.paddle_model import PaddleModel, VarKind, complete, read_model, write_model
+from model_opt.paddle_model import complete, read_model, write_model
 from model_opt.passes import optimise
+from model_opt.program import Model, VarType
 
 REAL = ("mobile_det", "mobile_rec", "mobile_cls")
 
 
-def files_of(model: PaddleModel, folder, name: str = "m") -> ModelPair:
+def files_of(model: Model, folder, name: str = "m") -> ModelPair:
     pair = ModelPair(folder / f"{name}.pdmodel", folder / f"{name}.pdiparams")
     write_model(model, pair.pdmodel, pair.pdiparams)
     return pair
@@ -60,8 +61,8 @@ def test_each_operator_gets_the_outputs_that_its_kernel_asks_for(kind):
     variables = model.program.main.var_map()
     for slot in SLOTS[kind]:
         var = variables[node.output(slot)]
-        assert var.kind == VarKind.LOD_TENSOR
-        assert var.data_type == (VarKind.UINT8 if slot == "Mask" else VarKind.FP32)
+        assert var.kind == VarType.LOD_TENSOR
+        assert var.data_type == (VarType.UINT8 if slot == "Mask" else VarType.FP32)
         if slot == "XShape":
             assert var.dims == (0, -1, 4, -1, -1)
     assert complete(model)[0] is model

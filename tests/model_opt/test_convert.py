@@ -30,8 +30,9 @@ from model_opt.errors import KitError
 from model_opt.files import sha256_bytes
 from model_opt.nb import place_of, precision_of, read_nb, write_nb
 from model_opt.opt_tool import ToolEnv
-from model_opt.paddle_model import PaddleModel, read_model, write_model
+from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import optimise
+from model_opt.program import Model
 from model_opt.quantize.stored import store_nearest, to_rows, with_stored_weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,11 +48,11 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def rec(mobile_rec) -> PaddleModel:
+def rec(mobile_rec) -> Model:
     return optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))[0]
 
 
-def saved(model: PaddleModel, folder) -> ModelPair:
+def saved(model: Model, folder) -> ModelPair:
     pair = ModelPair(folder / "m.pdmodel", folder / "m.pdiparams")
     write_model(model, pair.pdmodel, pair.pdiparams)
     return pair

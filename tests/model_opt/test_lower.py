@@ -16,15 +16,15 @@ from lower_random import FAMILIES, in_int8, random_program
 from passes_float64 import run_float64
 
 from model_opt.errors import KitError
-from model_opt.lower import LowerError, Target, lower, source_of
+from model_opt.lower import LowerError, Target, lower
 from model_opt.lower.demanded import ATTRIBUTES, NEEDED, OUTPUTS
 from model_opt.lower.kernels import TABLE
-from model_opt.nb import AttrType, NbModel, read_nb
+from model_opt.nb import NbModel, read_nb
 from model_opt.nb.to_onnx import to_onnx
 from model_opt.nb.write import write_as_opt, write_nb
 from model_opt.opt_tool import ConvertOptions
-from model_opt.paddle_model import Attr, Op, PaddleModel, Var, VarKind
-from model_opt.paddle_model.program import AttrType as PaddleType
+from model_opt.program import Attr, AttrType, Model, Op, Var, VarType
+from model_opt.program import AttrType as PaddleType
 
 TARGETS = {
     "arm": (Target(), ConvertOptions()),
@@ -36,8 +36,8 @@ TARGETS = {
 }
 
 
-def lowered(model: PaddleModel, target: Target | None = None) -> NbModel:
-    return lower(source_of(model), target or Target())
+def lowered(model: Model, target: Target | None = None) -> NbModel:
+    return lower(model, target or Target())
 
 
 def types(model: NbModel) -> list[str]:
@@ -50,9 +50,9 @@ def run_onnx(model: NbModel, x: np.ndarray) -> np.ndarray:
     return session.run(None, {session.get_inputs()[0].name: x})[0]
 
 
-def changed(model: PaddleModel, kind: str, change) -> PaddleModel:
+def changed(model: Model, kind: str, change) -> Model:
     """Return the model with each operator of a type changed."""
-    return PaddleModel(
+    return Model(
         model.program.with_ops(change(op) if op.type == kind else op for op in model.program.main.ops), model.params
     )
 
@@ -148,14 +148,14 @@ def demands(model: NbModel) -> None:
         for name in OUTPUTS.get(op.type, ()):
             assert op.outputs.get(name), (op.type, name)
         for name, (kind, _) in ATTRIBUTES.get(op.type, {}).items():
-            assert (op.type, name) == ("swish", "beta") or op.attr_types[name] == int(kind), (op.type, name)
+            assert (op.type, name) == ("swish", "beta") or op.attrs[name].type == int(kind), (op.type, name)
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_file_never_lacks_an_output_or_attribute_that_is_demanded(name):
     made = [make() for case, make in ONE_OP.items() if TABLE[case.split()[0]].x86 or name != "x86"]
     for model in (*made, *(random_program("rows", seed) for seed in range(4))):
-        bare = PaddleModel(model.program.with_ops(_bare(op) for op in model.program.main.ops), model.params)
+        bare = Model(model.program.with_ops(_bare(op) for op in model.program.main.ops), model.params)
         demands(read_nb(write_nb(lowered(bare, TARGETS[name][0]))))
 
 
@@ -182,8 +182,8 @@ def test_opt_writes_the_same_of_a_program_with_the_added_outputs(kind, oracle):
     (op,) = [op for op in own.ops if op.type == kind]
     for key in OUTPUTS[kind]:
         (name,) = op.outputs[key]
-        block = padded.program.main.with_vars(Var(name, data_type=VarKind.FP32, dims=(), lod_level=0))
-        padded = PaddleModel(padded.program.with_main(block), padded.params)
+        block = padded.program.main.with_vars(Var(name, data_type=VarType.FP32, dims=(), lod_level=0))
+        padded = Model(padded.program.with_main(block), padded.params)
         padded = changed(padded, kind, lambda one, key=key, name=name: one.with_output(key, name))
     assert write_as_opt(own) == oracle.convert(padded, ConvertOptions())
 
@@ -207,7 +207,7 @@ def test_an_attribute_without_a_default_is_missed_by_name():
 def test_an_attribute_of_another_type_becomes_the_demanded_one(op, name, kind, value, wanted):
     found = lowered(changed(ONE_OP[op](), op, lambda one: one.with_attr(name, value, kind)))
     (made,) = [one for one in found.ops if one.type == op]
-    assert (made.attr_types[name], made.attrs[name]) == (wanted, value)
+    assert (made.attrs[name].type, made.attrs[name].value) == (wanted, value)
 
 
 def test_an_attribute_of_a_type_that_does_not_fit_is_refused():
@@ -228,7 +228,7 @@ def test_a_second_activation_behind_a_convolution_is_kept():
         found = lowered(model, Target(place))
         assert types(found) == wanted
         conv = next(op for op in found.ops if op.type == "conv2d")
-        assert conv.attrs["act_type"] == "relu"
+        assert conv.attr("act_type") == "relu"
 
 
 def test_a_sum_along_another_side_than_the_channels_is_no_bias():
@@ -272,7 +272,7 @@ def test_a_constant_operand_in_half_precision_is_one_that_the_runtime_turns_into
     assert types(lowered(model)) == [f"fusion_elementwise_{kind}_activation"]
     found = lowered(model, Target(fp16=True))
     assert types(found) == [f"elementwise_{kind}", "relu"]
-    assert next(op for op in found.ops if op.type == f"elementwise_{kind}").attrs["w0_fp16"] == "fp16"
+    assert next(op for op in found.ops if op.type == f"elementwise_{kind}").attr("w0_fp16") == "fp16"
 
 
 def test_the_sum_of_a_convolution_with_itself_is_no_second_input():
@@ -291,14 +291,14 @@ def test_readers_with_different_scales_do_not_take_one_int8_tensor():
     assert types(lowered(quantised))
     one_scale = next(op for op in lowered(quantised).ops if op.outputs.get("Output") and op.type == "conv2d")
     assert one_scale.kernel.alias == "int8_out"
-    split = _own_pair_for_the_last(PaddleModel(quantised.program, other), y)
+    split = _own_pair_for_the_last(Model(quantised.program, other), y)
     first = next(op for op in lowered(split).ops if op.type == "conv2d")
     assert first.kernel.alias == "fp32_out"
-    scales = [op.attrs["scale"] for op in lowered(split).ops if op.type == "calib"]
+    scales = [op.attr("scale") for op in lowered(split).ops if op.type == "calib"]
     assert len(set(scales)) == 3
 
 
-def _own_pair_for_the_last(model: PaddleModel, source: str) -> PaddleModel:
+def _own_pair_for_the_last(model: Model, source: str) -> Model:
     """Give the last reader of a quantised tensor a pair of its own with twice the limit."""
     ops = list(model.program.main.ops)
     last = max(at for at, op in enumerate(ops) if op.type == "conv2d")
@@ -307,9 +307,9 @@ def _own_pair_for_the_last(model: PaddleModel, source: str) -> PaddleModel:
     names = {shared: f"{shared}.own", f"{shared}.q": f"{shared}.own.q", f"{shared}.scale": f"{shared}.own.scale"}
     ops[last:last] = [op.renamed(names) for op in pair]
     ops[last + len(pair)] = ops[last + len(pair)].with_input("Input", names[shared])
-    variables = [Var(names[name], data_type=VarKind.FP32) for name in (shared, f"{shared}.q")]
+    variables = [Var(names[name], data_type=VarType.FP32) for name in (shared, f"{shared}.q")]
     block = model.program.main.with_ops(ops).with_vars(*variables)
-    changed_model = PaddleModel(model.program.with_main(block), model.params)
+    changed_model = Model(model.program.with_main(block), model.params)
     return changed_model.with_param(names[f"{shared}.scale"], model.params[f"{shared}.scale"] * 2)
 
 
@@ -324,7 +324,7 @@ def test_the_operators_compute_what_the_program_says(seed, place):
     assert np.abs(found - wanted).max() <= 1e-4 * max(1.0, np.abs(wanted).max())
 
 
-def _known_program(seed: int) -> PaddleModel:
+def _known_program(seed: int) -> Model:
     """Return a chain with every fusion, of operators that both ways know."""
     random = np.random.default_rng(seed)
     m = Maker(IMAGE, seed)
@@ -345,14 +345,14 @@ def _known_program(seed: int) -> PaddleModel:
 # --- what is refused, by name
 
 
-def refused(model: PaddleModel, target: Target | None = None) -> str:
+def refused(model: Model, target: Target | None = None) -> str:
     with pytest.raises(LowerError) as caught:
         lowered(model, target)
     assert caught.value.hint
     return caught.value.what
 
 
-def with_op(kind: str, dims=IMAGE, **attrs) -> PaddleModel:
+def with_op(kind: str, dims=IMAGE, **attrs) -> Model:
     m = Maker(dims)
     return m.model(m.op(kind, {"X": "x"}, None, **attrs))
 
@@ -385,7 +385,7 @@ def test_what_the_passes_should_have_taken_away(kind, why):
 def test_tensors_of_other_types_than_float():
     m = Maker()
     y = m.op("relu", {"X": "x"}, None)
-    m.types[y] = VarKind.INT64
+    m.types[y] = VarType.INT64
     assert refused(m.model(y)) == (
         "operator 1 (relu): its argument 'v1' is of INT64, and only float32 tensors are supported"
     )
@@ -394,7 +394,7 @@ def test_tensors_of_other_types_than_float():
 def test_control_flow():
     model = ONE_OP["relu"]()
     program = dataclasses.replace(model.program, blocks=model.program.blocks * 2)
-    assert "2 blocks" in refused(PaddleModel(program, model.params))
+    assert "2 blocks" in refused(Model(program, model.params))
 
 
 def test_a_variable_written_twice():
@@ -501,15 +501,15 @@ def test_a_release_that_is_not_known():
 def test_a_variable_of_a_type_that_paddle_lite_lacks():
     m = Maker(TOKENS)
     y = m.op("relu", {"X": "x"}, None)
-    m.types[y] = VarKind.BF16
+    m.types[y] = VarType.BF16
     assert "element type 22" in refused(m.model(y))
 
 
 def test_a_name_that_the_missing_output_would_take():
     model = ONE_OP["reshape2"]()
-    bare = PaddleModel(model.program.with_ops(_bare(op) for op in model.program.main.ops), model.params)
-    taken = bare.program.main.with_vars(Var("v1.XShape.pad", data_type=VarKind.FP32, dims=(1,)))
-    assert "is taken" in refused(PaddleModel(bare.program.with_main(taken), bare.params))
+    bare = Model(model.program.with_ops(_bare(op) for op in model.program.main.ops), model.params)
+    taken = bare.program.main.with_vars(Var("v1.XShape.pad", data_type=VarType.FP32, dims=(1,)))
+    assert "is taken" in refused(Model(bare.program.with_main(taken), bare.params))
 
 
 def test_a_filter_that_is_computed():
@@ -538,7 +538,7 @@ def test_an_operator_that_writes_a_parameter():
 @pytest.mark.parametrize("dtype", [np.float16, np.int64, np.int8])
 def test_a_parameter_of_another_type(dtype):
     model = ONE_OP["conv2d"]()
-    other = PaddleModel(model.program, {"w0": model.params["w0"].astype(dtype)})
+    other = Model(model.program, {"w0": model.params["w0"].astype(dtype)})
     assert f"its parameter 'w0' is of {np.dtype(dtype).name}" in refused(other)
 
 
@@ -549,8 +549,8 @@ def test_a_number_beyond_its_type():
 
 def test_a_name_that_is_no_text():
     model = ONE_OP["relu"]()
-    odd = model.program.main.with_vars(Var("\udc80", data_type=VarKind.FP32, dims=(1,)))
-    assert "is not in UTF-8" in refused(PaddleModel(model.program.with_main(odd), model.params))
+    odd = model.program.main.with_vars(Var("\udc80", data_type=VarType.FP32, dims=(1,)))
+    assert "is not in UTF-8" in refused(Model(model.program.with_main(odd), model.params))
 
 
 def test_a_parameter_that_is_read_in_both_precisions():

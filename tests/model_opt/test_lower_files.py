@@ -11,22 +11,22 @@ from lower_files import MODELS, PLACES, File, plain_files, plain_program, recipe
 
 from edge_kit.engines.base import EngineOptions
 from edge_kit.engines.lite_x86 import LiteX86Engine
-from model_opt.lower import LowerError, Target, lower, source_of
+from model_opt.lower import LowerError, Target, lower
 from model_opt.nb import NbModel, share_equal_parts
 from model_opt.nb.write import write_as_opt, write_nb
-from model_opt.paddle_model import PaddleModel
+from model_opt.program import Model
 
 LIVE = ("det arm-fp32", "rec arm-fp16", "cls arm-weight_int8", "rec opencl-fp32", "cls x86-fp32", "det int8 0.7")
 MOST_OPS = {"det": 136, "rec": 128}
 
 
 @functools.cache
-def program(name: str) -> PaddleModel:
+def program(name: str) -> Model:
     return plain_program(name)
 
 
 def lowered(file: File) -> NbModel:
-    return lower(source_of(program(file.program)), file.target)
+    return lower(program(file.program), file.target)
 
 
 def sha256(data: bytes) -> str:
@@ -65,7 +65,7 @@ def test_the_own_x86_file_answers_bit_for_bit_what_opts_answers(role, env, oracl
     target, options = PLACES["x86-fp32"]
     answers = []
     for name, data in (
-        ("own", write_nb(lower(source_of(program(role)), target))),
+        ("own", write_nb(lower(program(role), target))),
         ("opt", oracle.convert(program(role), options)),
     ):
         path = tmp_path / f"{name}.nb"
@@ -85,4 +85,4 @@ def test_the_operators_stay_few(role):
 
 def test_what_opt_ends_on_is_refused():
     with pytest.raises(LowerError, match="second input"):
-        lower(source_of(program("cls")), Target("opencl", fp16=True))
+        lower(program("cls"), Target("opencl", fp16=True))

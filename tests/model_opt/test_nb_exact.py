@@ -17,6 +17,7 @@ from model_opt.nb.exact.run import run_watched
 from model_opt.nb.exact.state import Values
 from model_opt.nb.translate.view import OpView
 from model_opt.nb.types import KERNEL_ATTR
+from model_opt.program import Attr, AttrType
 
 INT8 = (
     "int8_chain_1x1_dw_1x1", "int8_chain_hard_swish", "int8_conv1x1", "int8_conv1x1_hard_swish", "int8_conv1x1_relu",
@@ -225,7 +226,7 @@ def _one_op(shared_dir: Path, **changes: object) -> tuple[NbModel, np.ndarray]:
     model = read_nb(folder / "relu.fp16.nb")
     ops = tuple(dataclasses.replace(op, **changes) if op.type == "relu" else op for op in model.ops)
     with np.load(folder / "relu.npz") as file:
-        return dataclasses.replace(model, blocks=(dataclasses.replace(model.blocks[0], ops=ops),)), file["input"]
+        return model.with_ops(ops), file["input"]
 
 
 def test_an_unknown_operator_is_named(shared_dir):
@@ -237,9 +238,7 @@ def test_an_unknown_operator_is_named(shared_dir):
 def test_an_unknown_attribute_is_named(shared_dir):
     model, _ = _one_op(shared_dir)
     relu = next(op for op in model.ops if op.type == "relu")
-    like = next(op for op in model.ops if op.type == "feed")
-    attrs = {**relu.attrs, "slant": 3}
-    model, x = _one_op(shared_dir, attrs=attrs, attr_types={**relu.attr_types, "slant": like.attr_types["col"]})
+    model, x = _one_op(shared_dir, attrs={**relu.attrs, "slant": Attr(AttrType.INT, 3)})
     with pytest.raises(NbError, match="slant"):
         _run(model, x)
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from model_opt.nb import AttrType, NbError, NbModel, read_nb
+from model_opt.nb import NbError, NbModel, read_nb
 from model_opt.nb.exact import run_exact
 from model_opt.nb.exact.exp16 import logistic
+from model_opt.program import Attr, AttrType
 
 # SHA-256 of the kernel's outputs for all 65,536 fp16 numbers, NaN as 0x7e00. Made by compiling the vector code of
 # Paddle Lite's activation_fp16.cc with -ffast-math for aarch64 and running it under qemu: GCC 12 and clang 14 agree.
@@ -59,15 +60,10 @@ def _conv(shared_dir, **attrs: object) -> tuple[NbModel, np.ndarray]:
     folder = shared_dir / "lite_golden" / "micro"
     model = read_nb(folder / "conv1x1.fp16.nb")
     kinds = {str: AttrType.STRING, bool: AttrType.BOOLEAN, float: AttrType.FLOAT}
-    types = {name: kinds[type(value)] for name, value in attrs.items()}
-    ops = tuple(
-        dataclasses.replace(op, attrs={**op.attrs, **attrs}, attr_types={**op.attr_types, **types})
-        if op.type == "conv2d"
-        else op
-        for op in model.ops
-    )
+    made = {name: Attr(kinds[type(value)], value) for name, value in attrs.items()}
+    ops = tuple(dataclasses.replace(op, attrs={**op.attrs, **made}) if op.type == "conv2d" else op for op in model.ops)
     with np.load(folder / "conv1x1.npz") as file:
-        return dataclasses.replace(model, blocks=(dataclasses.replace(model.blocks[0], ops=ops),)), file["input"]
+        return model.with_ops(ops), file["input"]
 
 
 def _first_conv(model: NbModel, x: np.ndarray) -> np.ndarray:
@@ -81,7 +77,7 @@ def _first_conv(model: NbModel, x: np.ndarray) -> np.ndarray:
         dataclasses.replace(var, dims=x.shape) if var.name == feed else var for var in model.blocks[0].vars
     )
     block = dataclasses.replace(model.blocks[0], ops=(*kept, fetch), vars=variables)
-    (y,) = run_exact(dataclasses.replace(model, blocks=(block,)), {feed: x}).values()
+    (y,) = run_exact(dataclasses.replace(model, program=model.program.with_main(block)), {feed: x}).values()
     return y
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model_opt.nb import AttrType, NbError, VarType, read_nb
+from model_opt.nb import NbError, read_nb
+from model_opt.program import AttrType, VarType
 
 
 def test_every_attribute_type_comes_back_with_its_value():
@@ -35,24 +36,24 @@ def test_every_attribute_type_comes_back_with_its_value():
     }
     model = read_nb(nw.nb_bytes([nw.feed("x"), nw.Op("odd", {"X": ["x"]}, {"Out": ["y"]}, attrs), nw.fetch("y")]))
     op = model.ops[1]
-    found = {name: value for name, value in op.attrs.items() if not name.startswith("__")}
+    found = {name: attr.value for name, attr in op.attrs.items()}
     plain = {k: v[1] if isinstance(v, tuple) else v for k, v in attrs.items()}
     assert found == {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
-    assert op.attr_types["j_long"] is AttrType.LONG
-    assert op.attr_types["g_bool"] is AttrType.BOOLEAN
+    assert op.attrs["j_long"].type is AttrType.LONG
+    assert op.attrs["g_bool"].type is AttrType.BOOLEAN
     assert found["g_bool"] is True
 
 
 def test_topology_and_parameters_come_back():
     model = read_nb(nw.small_model())
-    assert (model.meta_version, model.opt_version, model.program_version) == (2, "v2.14-rc", 2004001)
+    assert (model.meta_version, model.opt_version, model.program.version) == (2, "v2.14-rc", 2004001)
     assert [op.type for op in model.ops] == ["feed", "elementwise_mul", "relu", "fetch"]
     assert model.ops[1].inputs == {"X": ("x",), "Y": ("w",)}
     assert model.ops[1].outputs == {"Out": ("m",)}
     assert str(model.ops[1].kernel) == "elementwise_mul/def/arm/fp32/NCHW"
     assert model.var("x").dims == (-1, 6)
     assert model.var("x").data_type is VarType.FP32
-    assert model.var("feed").type is VarType.FEED_MINIBATCH
+    assert model.var("feed").kind is VarType.FEED_MINIBATCH
     weight = model.params["w"]
     np.testing.assert_array_equal(weight.data, np.arange(6, dtype=np.float32).reshape(1, 6))
     assert (weight.dims, weight.data_type, weight.nbytes) == ((1, 6), VarType.FP32, 24)
@@ -272,7 +273,7 @@ def test_every_file_of_the_real_opt_is_read_whole(shared_dir):
         model = read_nb(path)
         assert model.opt_version == "v2.12"
         assert model.ops[0].type == "feed"
-        assert all(op.kernel is not None for op in model.all_ops())
+        assert all(op.kernel is not None for op in model.program.all_ops())
         assert {var.name for var in model.vars if var.is_param} == set(model.params)
 
 
@@ -282,7 +283,7 @@ def test_real_detector_has_the_known_operators_and_parameters(shared_dir):
     assert len(model.ops) == 243
     assert len(model.params) == 224
     conv = next(op for op in model.ops if op.type == "conv2d")
-    assert conv.attrs["strides"] == (2, 2)
+    assert conv.attr("strides") == (2, 2)
     assert model.params[conv.inputs["Filter"][0]].dims == (16, 3, 3, 3)
 
 
@@ -293,7 +294,7 @@ def test_weights_of_an_int8_file_times_their_scale_are_those_of_the_fp32_file(sh
     checked = 0
     for op in small.ops:
         for name in op.inputs.get("Filter", ()):
-            scale = op.attrs.get(f"{name}_quant_scale")
+            scale = op.attr(f"{name}_quant_scale")
             if op.type == "conv2d" and isinstance(scale, tuple):
                 step = np.array(scale, np.float32).reshape(-1, 1, 1, 1)
                 difference = np.abs(small.params[name].data * step - exact.params[name].data)

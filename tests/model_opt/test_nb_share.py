@@ -26,7 +26,7 @@ EVERY_ATTR = {
 
 def content(model: NbModel):
     tensors = {name: (one.dims, one.data_type, one.data.tobytes()) for name, one in model.params.items()}
-    return model.opt_version, model.program_version, model.op_versions, model.blocks, tensors
+    return model.opt_version, model.program, model.op_versions, tensors
 
 
 def chain(operators: int, attrs: dict) -> bytes:

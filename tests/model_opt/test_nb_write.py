@@ -10,10 +10,11 @@ import pytest
 from lower_programs import ONE_OP, together
 from random_numbers import generator
 
-from model_opt.nb import AttrType, NbError, NbModel, NbTensor, VarDesc, VarType, read_nb, share_equal_parts
+from model_opt.nb import NbError, NbModel, NbTensor, read_nb, share_equal_parts
 from model_opt.nb.canonical import FREE_READS, HEADER
 from model_opt.nb.write import write_as_opt, write_nb
 from model_opt.opt_tool import ConvertOptions
+from model_opt.program import Attr, AttrType, Var, VarType
 
 RNG = generator(11)
 VALUES = {
@@ -25,17 +26,14 @@ VALUES = {
 }  # fmt: skip
 
 
-def with_attrs(model: NbModel, attrs: dict, kinds: dict) -> NbModel:
+def with_attrs(model: NbModel, attrs: dict[str, Attr]) -> NbModel:
     """Return the model whose operators have these attributes beside their kernels."""
-    ops = tuple(
-        dataclasses.replace(op, attrs={**op.attrs, **attrs}, attr_types={**op.attr_types, **kinds}) for op in model.ops
-    )
-    return dataclasses.replace(model, blocks=(dataclasses.replace(model.blocks[0], ops=ops),))
+    return model.with_ops(dataclasses.replace(op, attrs={**op.attrs, **attrs}) for op in model.ops)
 
 
 def content(model: NbModel):
     tensors = {name: (one.dims, one.data_type, one.data.tobytes()) for name, one in model.params.items()}
-    return model.opt_version, model.program_version, model.blocks, tensors
+    return model.opt_version, model.program, tensors
 
 
 def chain(count: int, attrs: dict) -> NbModel:
@@ -45,11 +43,10 @@ def chain(count: int, attrs: dict) -> NbModel:
 
 @pytest.mark.parametrize("write", [write_as_opt, write_nb])
 def test_every_kind_of_attribute_reads_back(write):
-    attrs, kinds = {}, {}
-    for kind, values in VALUES.items():
-        for at, value in enumerate(values):
-            attrs[f"{kind.name}{at}"], kinds[f"{kind.name}{at}"] = value, kind
-    model = with_attrs(chain(3, {}), attrs, kinds)
+    attrs = {
+        f"{kind.name}{at}": Attr(kind, value) for kind, values in VALUES.items() for at, value in enumerate(values)
+    }
+    model = with_attrs(chain(3, {}), attrs)
     assert content(read_nb(write(model))) == content(model)
 
 
@@ -63,11 +60,14 @@ def test_every_type_of_parameter_reads_back(write):
             name = f"{kind}{len(shape)}"
             number = {"bool": 0, "i2": 1, "i4": 2, "i8": 3, "f2": 4, "f4": 5, "f8": 6, "u1": 20, "i1": 21}[kind]
             params[name] = NbTensor(name, shape, VarType(number), values)
-    variables = [VarDesc(n, VarType.LOD_TENSOR, True, False, p.data_type, p.dims) for n, p in params.items()]
+    variables = [
+        Var(n, data_type=p.data_type, dims=p.dims, lod_level=0, persistable=True, need_check_feed=False)
+        for n, p in params.items()
+    ]
     kept = [var for var in model.vars if not var.is_param]
     ops = tuple(op for op in model.ops if op.type in ("feed", "fetch"))
     block = dataclasses.replace(model.blocks[0], vars=(*kept, *variables), ops=ops)
-    made = dataclasses.replace(model, blocks=(block,), params=params)
+    made = dataclasses.replace(model, program=model.program.with_main(block), params=params)
     assert content(read_nb(write(made))) == content(made)
 
 
@@ -98,8 +98,8 @@ def test_a_topology_that_shares_too_much_for_a_reader_is_written_without_sharing
 def test_a_number_at_its_default_is_left_out():
     base = chain(1, {})
     for kind, value in ((AttrType.INT, 0), (AttrType.FLOAT, -0.0), (AttrType.BOOLEAN, False), (AttrType.LONG, 0)):
-        zero = with_attrs(base, {"a": value}, {"a": kind})
-        other = with_attrs(base, {"a": type(value)(1)}, {"a": kind})
+        zero = with_attrs(base, {"a": Attr(kind, value)})
+        other = with_attrs(base, {"a": Attr(kind, type(value)(1))})
         assert len(write_as_opt(zero)) < len(write_as_opt(other))
 
 

@@ -14,25 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_opt.paddle_model import (
-    Attr,
-    AttrType,
-    Block,
-    Op,
-    PaddleModel,
-    PaddleModelError,
-    Program,
-    Var,
-    VarKind,
-    attr_of,
-    output_classes,
-    read_model,
-    read_program,
-    write_model,
-)
+from model_opt.paddle_model import PaddleModelError, output_classes, read_model, read_program, write_model
 from model_opt.paddle_model.messages import message_classes
 from model_opt.paddle_model.params import decode_params, encode_params
 from model_opt.paddle_model.proto import decode_program, encode_program
+from model_opt.program import Attr, AttrType, Block, Model, Op, Program, Var, VarType, attr_of
 
 REAL = ("mobile_det", "mobile_rec", "mobile_cls")
 
@@ -51,14 +37,14 @@ def framework_pb2():
     return pytest.importorskip("paddle.base.proto.framework_pb2")
 
 
-def small_model() -> PaddleModel:
+def small_model() -> Model:
     """``y = swish(x * w)`` with one parameter, made by hand."""
     variables = (
-        Var("feed", kind=VarKind.FEED_MINIBATCH, persistable=True),
-        Var("fetch", kind=VarKind.FETCH_LIST, persistable=True),
-        Var("x", data_type=VarKind.FP32, dims=(-1, 6), lod_level=0, need_check_feed=True),
-        Var("m", data_type=VarKind.FP32, dims=(-1, 6), stop_gradient=False),
-        Var("y", data_type=VarKind.FP32, dims=(-1, 6)),
+        Var("feed", kind=VarType.FEED_MINIBATCH, persistable=True),
+        Var("fetch", kind=VarType.FETCH_LIST, persistable=True),
+        Var("x", data_type=VarType.FP32, dims=(-1, 6), lod_level=0, need_check_feed=True),
+        Var("m", data_type=VarType.FP32, dims=(-1, 6), stop_gradient=False),
+        Var("y", data_type=VarType.FP32, dims=(-1, 6)),
     )
     ops = (
         Op("feed", {"X": ("feed",)}, {"Out": ("x",)}, {"col": attr_of(0)}),
@@ -66,11 +52,11 @@ def small_model() -> PaddleModel:
         Op("swish", {"X": ("m",)}, {"Out": ("y",)}),
         Op("fetch", {"X": ("y",)}, {"Out": ("fetch",)}, {"col": attr_of(0)}),
     )
-    model = PaddleModel(Program((Block(0, -1, variables, ops, -1),), version=2006002), {})
+    model = Model(Program((Block(0, -1, variables, ops, -1),), version=2006002), {})
     return model.with_param("w", np.arange(6, dtype=np.float32).reshape(1, 6))
 
 
-def written(model: PaddleModel, folder: Path) -> tuple[Path, Path]:
+def written(model: Model, folder: Path) -> tuple[Path, Path]:
     """Write a model; return its two files."""
     files = folder / "m.pdmodel", folder / "m.pdiparams"
     write_model(model, *files)
@@ -122,7 +108,7 @@ def test_paddle_reads_the_same_program_from_what_is_written(real, tmp_path, fram
     for var in message.blocks[0].vars:
         ours_var = program.main.var(var.name)
         assert (ours_var.kind, bool(ours_var.persistable)) == (var.type.type, var.persistable)
-        if var.type.type == VarKind.LOD_TENSOR:
+        if var.type.type == VarType.LOD_TENSOR:
             tensor = var.type.dense_tensor.tensor
             assert (ours_var.data_type, ours_var.dims) == (tensor.data_type, tuple(tensor.dims))
 
@@ -518,7 +504,7 @@ def test_a_model_that_does_not_fit_itself_is_not_written(tmp_path):
     model = small_model()
     for params in ({}, {"w": model.params["w"][:, :5]}, {"w": model.params["w"].astype(np.float64)}):
         with pytest.raises(PaddleModelError) as caught:
-            written(PaddleModel(model.program, params), tmp_path)
+            written(Model(model.program, params), tmp_path)
         assert "w" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 

@@ -11,8 +11,9 @@ from passes_float64 import run_float64
 
 from model_opt.nb import inspect_nb, read_nb
 from model_opt.opt_tool import ConvertOptions, ModelPair, convert
-from model_opt.paddle_model import PaddleModel, read_model, write_model
+from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import PASSES, optimise
+from model_opt.program import Model
 from model_opt.resources import config_dir
 
 KINDS = ("det", "rec", "cls")
@@ -37,7 +38,7 @@ def predictor(files):
     return run
 
 
-def written(model: PaddleModel, folder, name: str):
+def written(model: Model, folder, name: str):
     files = folder / f"{name}.pdmodel", folder / f"{name}.pdiparams"
     write_model(model, *files)
     return files
@@ -95,12 +96,12 @@ def files(request, kind):
 
 
 @pytest.fixture(scope="module")
-def model(files) -> PaddleModel:
+def model(files) -> Model:
     return read_model(files.pdmodel, files.pdiparams)
 
 
 @pytest.fixture(scope="module")
-def optimised(model) -> PaddleModel:
+def optimised(model) -> Model:
     return optimise(model)[0]
 
 

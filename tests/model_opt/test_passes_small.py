@@ -9,7 +9,6 @@ import pytest
 from passes_float64 import run_float64
 from random_numbers import generator
 
-from model_opt.paddle_model import Block, Op, PaddleModel, Program, Var, VarKind, attr_of
 from model_opt.passes import PASSES, optimise
 from model_opt.passes.constant_folding import constant_folding
 from model_opt.passes.dead_channels import dead_channels
@@ -25,6 +24,7 @@ from model_opt.passes.operand_order import operand_order
 from model_opt.passes.ops import conv_at
 from model_opt.passes.shape_constants import shape_constants
 from model_opt.passes.training_ops import training_ops
+from model_opt.program import Block, Model, Op, Program, Var, VarType, attr_of
 
 RNG = generator(5)
 IMAGE = (-1, 4, -1, -1)
@@ -47,18 +47,18 @@ def binary(kind: str, x: str, y: str, out: str, axis: int = -1) -> Op:
     return op(f"elementwise_{kind}", {"X": x, "Y": y}, out, axis=axis)
 
 
-def made(ops: list[Op], params: dict, output: str, dims: dict | None = None, given: tuple = IMAGE) -> PaddleModel:
+def made(ops: list[Op], params: dict, output: str, dims: dict | None = None, given: tuple = IMAGE) -> Model:
     """Return a model from ``x`` to ``output``; variables are images of four channels unless ``dims`` says otherwise."""
     names = dict.fromkeys(name for one in ops for name in one.output_names if name not in params)
     shapes = dims or {}
     variables = [
-        Var("feed", kind=VarKind.FEED_MINIBATCH, persistable=True),
-        Var("fetch", kind=VarKind.FETCH_LIST, persistable=True),
-        Var("x", data_type=VarKind.FP32, dims=given, lod_level=0, need_check_feed=True),
-        *(Var(name, data_type=VarKind.FP32, dims=shapes.get(name, IMAGE)) for name in names),
+        Var("feed", kind=VarType.FEED_MINIBATCH, persistable=True),
+        Var("fetch", kind=VarType.FETCH_LIST, persistable=True),
+        Var("x", data_type=VarType.FP32, dims=given, lod_level=0, need_check_feed=True),
+        *(Var(name, data_type=VarType.FP32, dims=shapes.get(name, IMAGE)) for name in names),
     ]
     feed, fetch = op("feed", {"X": "feed"}, "x", col=0), op("fetch", {"X": output}, "fetch", col=0)
-    model = PaddleModel(Program((Block(0, -1, tuple(variables), (feed, *ops, fetch), -1),), version=2006002), {})
+    model = Model(Program((Block(0, -1, tuple(variables), (feed, *ops, fetch), -1),), version=2006002), {})
     for name, array in params.items():
         model = model.with_param(name, np.asarray(array, dtype=np.float32))
     return model
@@ -68,11 +68,11 @@ def weight(*shape: int) -> np.ndarray:
     return RNG.standard_normal(shape).astype(np.float32)
 
 
-def types(model: PaddleModel) -> list[str]:
+def types(model: Model) -> list[str]:
     return [one.type for one in model.program.main.ops if one.type not in ("feed", "fetch")]
 
 
-def same(before: PaddleModel, after: PaddleModel, shape: tuple = (2, 4, 7, 9)) -> None:
+def same(before: Model, after: Model, shape: tuple = (2, 4, 7, 9)) -> None:
     x = RNG.standard_normal(shape)
     a, b = run_float64(before, x), run_float64(after, x)
     assert a.shape == b.shape
@@ -370,7 +370,7 @@ def test_what_does_nothing_goes():
     same(model, after, (2, 4, 3, 5))
 
 
-def shape_model(third: str) -> PaddleModel:
+def shape_model(third: str) -> Model:
     """Return a model that reshapes [n, w, 12] to [0, side of x, third, 4] with the side asked for while it runs."""
     ops = [
         op("shape", {"Input": "x"}, "s"),
@@ -441,7 +441,7 @@ def test_parameters_stand_second_and_for_each_channel_at_axis_one():
     same(model, after)
 
 
-def gate_model(shortcut: bool, reader: str = "conv2d") -> PaddleModel:
+def gate_model(shortcut: bool, reader: str = "conv2d") -> Model:
     ops = [
         op("pool2d", {"X": "x"}, "p", adaptive=True, ksize=(1, 1), pooling_type="avg", paddings=(0, 0)),
         conv("p", "w1", "a"),
@@ -554,7 +554,7 @@ def wide(*names: str) -> dict:
     return dict.fromkeys(names, (-1, WIDE, -1, -1))
 
 
-def channels(model: PaddleModel, name: str) -> tuple[int, ...]:
+def channels(model: Model, name: str) -> tuple[int, ...]:
     return model.params[name].shape
 
 

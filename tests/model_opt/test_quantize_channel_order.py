@@ -8,9 +8,9 @@ from random_numbers import generator
 from test_passes_small import binary, conv, made, op, weight
 
 from model_opt.nb.exact.winograd import F43, input_matrix, output_matrix_4
-from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import conv_at
+from model_opt.program import Model
 from model_opt.quantize.channel_order import Way, best_order, winograd_way
 from model_opt.quantize.channels import channel_groups, with_orders
 from model_opt.quantize.concat_split import best_split, split_concats, split_length
@@ -18,7 +18,7 @@ from model_opt.quantize.concat_split import best_split, split_concats, split_len
 RNG = generator(23)
 
 
-def chain(between: str = "hard_swish") -> PaddleModel:
+def chain(between: str = "hard_swish") -> Model:
     """x (4 channels) -> 1x1 to 12 -> depthwise -> ``between`` -> 1x1 to 5."""
     ops = [
         conv("x", "w1", "a"),
@@ -31,7 +31,7 @@ def chain(between: str = "hard_swish") -> PaddleModel:
     return made(ops, params, "y", {**dict.fromkeys("abcd", (-1, 12, -1, -1)), "y": (-1, 5, -1, -1)})
 
 
-def joined() -> PaddleModel:
+def joined() -> Model:
     """x (4 channels) -> two 1x1 to 12 and 16 channels -> concat -> 3x3 by Winograd, bias, relu."""
     ops = [
         conv("x", "w1", "a"),
@@ -47,7 +47,7 @@ def joined() -> PaddleModel:
     return made(ops, params, "y", {**dims, **dict.fromkeys("dey", (-1, 10, -1, -1))})
 
 
-def outputs(model: PaddleModel) -> np.ndarray:
+def outputs(model: Model) -> np.ndarray:
     x = generator(5).standard_normal((1, 4, 9, 8))
     return run_float64(model, x)
 

@@ -13,9 +13,9 @@ from test_quantize_rescale import emulated, in_fp32, silent
 
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.nb.exact.half import rounded
-from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import conv_at
+from model_opt.program import Model
 from model_opt.quantize import Observer, convert_in_memory
 from model_opt.quantize.channel_order import Way, best_order, best_order_of_parts
 from model_opt.quantize.exact_image import exact_image, levels_of
@@ -37,14 +37,14 @@ def picture(height: int = 24, width: int = 32, channels: int = 4) -> np.ndarray:
     return np.ascontiguousarray(((pixels - mean) / np.float32(0.226))[None])
 
 
-def one_conv(weights: np.ndarray, bias: np.ndarray, pad: int = 0, groups: int = 1, stride: int = 1) -> PaddleModel:
+def one_conv(weights: np.ndarray, bias: np.ndarray, pad: int = 0, groups: int = 1, stride: int = 1) -> Model:
     dims = dict.fromkeys("ay", (-1, len(weights), -1, -1))
     ops = [conv("x", "w", "a", pad=pad, groups=groups, stride=stride), binary("add", "a", "b", "y", 1)]
     channels = weights.shape[1] * groups
     return made(ops, {"w": weights, "b": bias}, "y", dims, (-1, channels, -1, -1))
 
 
-def activated(kind: str = "hard_swish", **attrs: float) -> PaddleModel:
+def activated(kind: str = "hard_swish", **attrs: float) -> Model:
     """x (4 channels) -> 1x1 to 12, bias -> ``kind`` -> + 0.7 -> depthwise -> 1x1 to 5."""
     ops = [
         conv("x", "w1", "a"),
@@ -59,7 +59,7 @@ def activated(kind: str = "hard_swish", **attrs: float) -> PaddleModel:
     return made(ops, params, "y", {**dict.fromkeys("abcde", (-1, 12, -1, -1)), "y": (-1, 5, -1, -1)})
 
 
-def seen_of(model: PaddleModel, x: np.ndarray, converter: Converter) -> dict[str, Seen]:
+def seen_of(model: Model, x: np.ndarray, converter: Converter) -> dict[str, Seen]:
     draft = Draft(model, "test")
     convs = {one.input("Filter"): conv_at(draft, one) for one in draft.ops if "conv2d" in one.type}
     observer = Observer(convert_in_memory(model, ConvertOptions(), converter), list(convs))
@@ -162,7 +162,7 @@ def test_a_sum_in_parts_is_the_same_sum_with_smaller_errors(side: int, pad: int,
     assert better < plain / 1.3
 
 
-def classes(rows: int = 24) -> PaddleModel:
+def classes(rows: int = 24) -> Model:
     """x (rows channels, height 1) -> rows of features -> 40 classes, bias, softmax: the end of a recogniser."""
     ops = [
         op("reshape2", {"X": "x"}, "a", shape=(0, rows, -1)).with_output("XShape", "as"),

@@ -10,9 +10,9 @@ from test_passes_small import binary, conv, made, op, weight
 
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.nb.exact import run_exact
-from model_opt.paddle_model import PaddleModel
 from model_opt.passes.draft import Draft
 from model_opt.passes.ops import Conv, conv_at
+from model_opt.program import Model
 from model_opt.quantize import Observer, convert_in_memory
 from model_opt.quantize.half_weights import _upper, half, round_weights, spread
 from model_opt.quantize.late_bias import bias_errors, late_bias
@@ -22,7 +22,7 @@ RNG = generator(11)
 WIDE = (-1, 24, -1, -1)
 
 
-def one_conv(behind: str = "hard_swish", bias: float = 20.0) -> PaddleModel:
+def one_conv(behind: str = "hard_swish", bias: float = 20.0) -> Model:
     """x (4 channels) -> depthwise 3x3 -> 1x1 to 24 channels with a large bias -> ``behind``."""
     ops = [
         conv("x", "wd", "a", pad=1, groups=4),
@@ -42,12 +42,12 @@ def page(size: int = 32) -> np.ndarray:
     return x + RNG.standard_normal(x.shape).astype(np.float32) * 0.01
 
 
-def convs_of(model: PaddleModel) -> dict[str, Conv]:
+def convs_of(model: Model) -> dict[str, Conv]:
     draft = Draft(model, "test")
     return {one.op.input("Filter"): one for one in (conv_at(draft, op_) for op_ in draft.ops) if one is not None}
 
 
-def seen_by(model: PaddleModel, inputs: list, converter: Converter) -> dict[str, Seen]:
+def seen_by(model: Model, inputs: list, converter: Converter) -> dict[str, Seen]:
     return layer_inputs(
         Observer(convert_in_memory(model, ConvertOptions(), converter)), convs_of(model), inputs, silent
     )

@@ -13,8 +13,9 @@ from test_passes_small import binary, conv, made, op, weight
 
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.nb.exact import overflow_check, run_exact
-from model_opt.paddle_model import Op, PaddleModel, read_model
+from model_opt.paddle_model import read_model
 from model_opt.passes import optimise
+from model_opt.program import Model, Op
 from model_opt.quantize import Observer, convert_in_memory
 from model_opt.quantize.exponents import factor_groups, with_exponents
 from model_opt.quantize.rescale import RescaleError, RescaleOptions, rescale_fp16
@@ -40,7 +41,7 @@ def pool(x: str, out: str) -> Op:
     return op("pool2d", {"X": x}, out, pooling_type="max", data_format="NCHW", **sides, **flags)
 
 
-def two_convs(between: Sequence = (), last: str = "a") -> PaddleModel:
+def two_convs(between: Sequence = (), last: str = "a") -> Model:
     """x -> 1x1 to 12 channels of about 2,000 -> ``between`` -> 3x3 by Winograd back to size 1."""
     ops = [conv("x", "w1", "a"), *between, conv(last, "w2", "y", pad=1), op("sigmoid", {"X": "y"}, "z")]
     params = {"w1": weight(12, 4, 1, 1) * 1000, "w2": weight(12, 12, 3, 3) * 2e-5, "bias": weight(12) * 1000}
@@ -55,15 +56,15 @@ def corner_of(name: str) -> np.ndarray:
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None], dtype=np.float32)
 
 
-def overflows(model: PaddleModel, x: np.ndarray, converter: Converter) -> int:
+def overflows(model: Model, x: np.ndarray, converter: Converter) -> int:
     return len(overflow_check(convert_in_memory(model, ConvertOptions(fp16=True), converter), {"x": x}))
 
 
-def emulated(model: PaddleModel, x: np.ndarray, converter: Converter) -> np.ndarray:
+def emulated(model: Model, x: np.ndarray, converter: Converter) -> np.ndarray:
     return next(iter(run_exact(convert_in_memory(model, ConvertOptions(fp16=True), converter), {"x": x}).values()))
 
 
-def in_fp32(model: PaddleModel, x: np.ndarray, converter: Converter) -> np.ndarray:
+def in_fp32(model: Model, x: np.ndarray, converter: Converter) -> np.ndarray:
     return Observer(convert_in_memory(model, ConvertOptions(), converter), ()).run(x).output
 
 

@@ -14,9 +14,9 @@ from edge_kit.spec import profile
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.nb.exact import run_exact
-from model_opt.paddle_model import PaddleModel, Program, read_model
-from model_opt.paddle_model.program import Attr, AttrType, Block, Op, Var, VarKind
+from model_opt.paddle_model import read_model
 from model_opt.passes import optimise
+from model_opt.program import Attr, AttrType, Block, Model, Op, Program, Var, VarType
 from model_opt.quantize import StaticOptions, convert_in_memory, quantise_static
 from model_opt.quantize.candidates import Candidate, preferred, without_needless_spreads
 from model_opt.quantize.columns import CalibrationError, ConvLayer, conv_layers
@@ -38,10 +38,10 @@ def _inputs(count: int = 3, side: int = 32) -> list[Float32Array]:
     return [random.standard_normal((1, 3, side, side)).astype(np.float32) for _ in range(count)]
 
 
-def _model() -> PaddleModel:
+def _model() -> Model:
     """Return 3x3 conv, bias, hard_swish, depthwise 3x3, 1x1, sigmoid."""
     random = np.random.default_rng(1)
-    fp32 = VarKind.FP32
+    fp32 = VarType.FP32
     params = {
         "a.w": random.standard_normal((8, 3, 3, 3)) * 0.3,
         "a.b": random.standard_normal(8) * 0.2,
@@ -66,10 +66,10 @@ def _model() -> PaddleModel:
         Var(n, data_type=fp32, dims=sides.get(n, (-1, 8, -1, -1)), lod_level=0, persistable=False) for n in names
     ]
     feeds = [
-        Var("feed", kind=VarKind.FEED_MINIBATCH, persistable=True),
-        Var("fetch", kind=VarKind.FETCH_LIST, persistable=True),
+        Var("feed", kind=VarType.FEED_MINIBATCH, persistable=True),
+        Var("fetch", kind=VarType.FETCH_LIST, persistable=True),
     ]
-    model = PaddleModel(Program((Block(0, -1, (*feeds, *tensors), tuple(ops)),), version=0), {})
+    model = Model(Program((Block(0, -1, (*feeds, *tensors), tuple(ops)),), version=0), {})
     for name, value in params.items():
         model = model.with_param(name, value.astype(np.float32))
     return model
@@ -91,7 +91,7 @@ def _conv(kind: str, x: str, weights: str, y: str, pad: int, groups: int) -> Op:
     return Op(kind, {"Input": (x,), "Filter": (weights,)}, {"Output": (y,)}, attrs)
 
 
-def _layer(model: PaddleModel, name: str, limit: float, spread: Spread | None = None) -> Int8Layer:
+def _layer(model: Model, name: str, limit: float, spread: Spread | None = None) -> Int8Layer:
     weights = model.params[name]
     rounded = round_nearest(weights if spread is None else weights / spread.factors[:, None, None])
     return Int8Layer(rounded.weights.reshape(weights.shape), rounded.scales, limit, spread)
@@ -101,7 +101,7 @@ def _add(x: str, y: str, out: str) -> Op:
     return Op("elementwise_add", {"X": (x,), "Y": (y,)}, {"Out": (out,)}, {"axis": Attr(AttrType.INT, 1)})
 
 
-def _exact(model: PaddleModel, x: Float32Array, converter: Converter) -> tuple[Float32Array, list[str]]:
+def _exact(model: Model, x: Float32Array, converter: Converter) -> tuple[Float32Array, list[str]]:
     nb = convert_in_memory(model, ConvertOptions(), converter)
     kernels = [f"{op.type} {op.kernel.alias}" for op in nb.ops if op.kernel is not None]
     feed = next(op.outputs["Out"][0] for op in nb.ops if op.type == "feed")
@@ -192,7 +192,7 @@ def test_dilated_convolutions_stay_out() -> None:
         op.with_attr("dilations", (2, 2)) if op.inputs.get("Filter") == ("a.w",) else op
         for op in model.program.main.ops
     ]
-    dilated = PaddleModel(model.program.with_ops(ops), model.params)
+    dilated = Model(model.program.with_ops(ops), model.params)
     assert [layer.filter for layer in conv_layers(dilated)] == ["b.w", "c.w"]
 
 

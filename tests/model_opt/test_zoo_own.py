@@ -13,7 +13,8 @@ from zoo_samples import CHARACTERS, model_bytes, sums_of, tar_bytes, write_dicti
 from model_opt.dictionary import DictionaryError
 from model_opt.errors import KitError
 from model_opt.files import sha256_file
-from model_opt.paddle_model import Op, PaddleModel, PaddleModelError, read_model, write_model
+from model_opt.paddle_model import PaddleModelError, read_model, write_model
+from model_opt.program import Model, Op
 from model_opt.zoo import ZooError, check_model, check_operators, fetch, open_model, with_dictionary
 
 
@@ -280,7 +281,7 @@ def test_weights_held_as_integers_are_refused_as_quantised(det: Path):
     paths = det / "inference.pdmodel", det / "inference.pdiparams"
     model = read_model(*paths)
     program = model.program.with_ops(marked(model.program.main.ops))
-    write_model(PaddleModel(program, {"w": model.params["w"].astype(np.int8)}), *paths)
+    write_model(Model(program, {"w": model.params["w"].astype(np.int8)}), *paths)
     with pytest.raises(ZooError, match="quantised already: 1 weights are held as integers, such as 'w' with 8 bits"):
         open_model(det, "det")
 

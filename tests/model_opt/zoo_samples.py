@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from model_opt.files import sha256_bytes
-from model_opt.paddle_model import Block, Op, PaddleModel, Program, Var, VarKind, write_model
-from model_opt.paddle_model.program import attr_of
+from model_opt.paddle_model import write_model
+from model_opt.program import Block, Model, Op, Program, Var, VarType, attr_of
 
 CHARACTERS = tuple("abcdefgh")
 OUTPUTS = {"det": (-1, 1, -1, -1), "rec": (-1, -1, len(CHARACTERS) + 2), "cls": (-1, 2)}
@@ -28,8 +28,8 @@ def write_sample(folder: Path, kind: str = "det", *, seed: int = 0, output=None,
     folder.mkdir(parents=True, exist_ok=True)
     weight = np.random.default_rng(seed).normal(size=(16, 8)).astype(np.float32)
     variables = (
-        Var("feed", kind=VarKind.FEED_MINIBATCH, persistable=True),
-        Var("fetch", kind=VarKind.FETCH_LIST, persistable=True),
+        Var("feed", kind=VarType.FEED_MINIBATCH, persistable=True),
+        Var("fetch", kind=VarType.FETCH_LIST, persistable=True),
         Var("x", data_type=FLOAT, dims=tuple(input_shape), lod_level=0),
         Var("w", data_type=FLOAT, dims=weight.shape, lod_level=0, persistable=True),
         Var("y", data_type=FLOAT, dims=tuple(output or OUTPUTS[kind]), lod_level=0),
@@ -40,7 +40,7 @@ def write_sample(folder: Path, kind: str = "det", *, seed: int = 0, output=None,
         Op("fetch", {"X": ("y",)}, {"Out": ("fetch",)}, {"col": attr_of(0)}),
     )
     program = Program((Block(0, -1, variables, ops),), version=0)
-    write_model(PaddleModel(program, {"w": weight}), folder / "inference.pdmodel", folder / "inference.pdiparams")
+    write_model(Model(program, {"w": weight}), folder / "inference.pdmodel", folder / "inference.pdiparams")
     return folder
 
 

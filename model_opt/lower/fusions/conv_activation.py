@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from model_opt.lower.graph import CONVOLUTIONS, Graph, LiteOp, flag, real, text
-from model_opt.lower.source import Attr
 from model_opt.lower.target import Place, Target
+from model_opt.program import Attr
 
 _ORDER: Mapping[Place, tuple[str, ...]] = {
     "arm": ("relu", "relu6", "leaky_relu", "hard_swish"),

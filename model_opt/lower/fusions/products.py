@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from model_opt.lower.graph import Graph, LiteOp, integer, real, text
-from model_opt.lower.source import Attr
 from model_opt.lower.target import Target
+from model_opt.program import Attr
 
 _TRANSPOSED: Mapping[str, tuple[str, ...]] = {"mul": (), "matmul_v2": ("trans_x", "trans_y")}
 _ACTIVATIONS = ("relu", "relu6", None)

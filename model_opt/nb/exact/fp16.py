@@ -351,7 +351,7 @@ def fc(op: OpView, values: Values) -> None:
     op.must("trans_x", False)
     op.must("trans_y", False)
     columns = op.integer("in_num_col_dims")
-    if op.has("op_type") and str(op.desc.attrs["op_type"]).startswith("matmul"):
+    if op.has("op_type") and str(op.desc.attr("op_type")).startswith("matmul"):
         columns = x.ndim - 1
     flat = x.reshape(int(np.prod(x.shape[:columns])), -1)
     if flat.shape[1] != weights.shape[0]:

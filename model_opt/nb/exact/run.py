@@ -11,7 +11,8 @@ from model_opt.nb.exact.build import Build
 from model_opt.nb.exact.state import Array, Values
 from model_opt.nb.exact.table import TABLE, Compute
 from model_opt.nb.translate.view import OpView
-from model_opt.nb.types import NbModel, VarType
+from model_opt.nb.types import NbModel
+from model_opt.program import VarType
 
 Watch = Callable[[OpView, Values], None]
 _INPUT_HINT = "give one float32 array for each input of the model, of the shape the model takes"
@@ -81,7 +82,7 @@ def _feed(model: NbModel, inputs: Mapping[str, Array], values: Values) -> None:
         array, var = np.asarray(inputs[name]), model.var(name)
         dims = var.dims or ()
         fits = len(dims) == array.ndim and all(side in (-1, size) for side, size in zip(dims, array.shape, strict=True))
-        if var.data_type is not VarType.FP32 or array.dtype != np.float32 or not fits or not array.size:
+        if var.data_type != VarType.FP32 or array.dtype != np.float32 or not fits or not array.size:
             what = f"the input {name!r} takes float32 of shape {list(dims)}, given is {array.dtype} {array.shape}"
             raise NbError(what, path=model.path, hint=_INPUT_HINT)
         values.feed(name, array)

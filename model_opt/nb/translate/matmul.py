@@ -51,7 +51,7 @@ def _check_fc(op: OpView) -> None:
     op.must("enable_int8", False)
     for name in ("trans_x", "trans_y", "transpose_X", "transpose_Y"):
         op.ignore(name)  # opt has transposed the weights itself
-    if op.desc.attrs.get("activation_type") != "relu6":
+    if op.desc.attr("activation_type") != "relu6":
         op.must("alpha", 1.0)
     op.ignore("x_num_col_dims", "y_num_col_dims")
     for name in ("X", "Y", "Out"):

@@ -11,7 +11,8 @@ from model_opt.nb.translate.state import State, Tensor
 from model_opt.nb.translate.table import TABLE
 from model_opt.nb.translate.view import OpView
 from model_opt.nb.translate.weights import restore
-from model_opt.nb.types import NbModel, OpDesc, VarType
+from model_opt.nb.types import NbModel
+from model_opt.program import Op, VarType
 
 _SIDES = ("n", "c", "h", "w")
 _EXACT = (
@@ -52,7 +53,7 @@ def translate(model: NbModel) -> Graph:
     return state.graph([inputs[i] for i in sorted(inputs)], [outputs[i] for i in sorted(outputs)])
 
 
-def _checked(model: NbModel, position: int, desc: OpDesc) -> OpView:
+def _checked(model: NbModel, position: int, desc: Op) -> OpView:
     """Return the view of an operator whose kernel is in the table."""
     op = OpView(desc, position, model)
     kernel = desc.kernel
@@ -89,8 +90,8 @@ def _feed(op: OpView, state: State, model: NbModel) -> Tensor:
     name = op.output("Out")
     op.arguments("X")
     var = model.var(name)
-    if var.data_type is not VarType.FP32 or not var.dims:
-        op.fail(f"the input {name!r} is of type {var.data_type and var.data_type.name} and shape {var.dims}")
+    if var.data_type != VarType.FP32 or not var.dims:
+        op.fail(f"the input {name!r} is of type {var.data_type and VarType(var.data_type).name} and shape {var.dims}")
     sides: list[Dim] = []
     for i, size in enumerate(var.dims):
         if size >= 0:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import NoReturn
 
 from model_opt.nb.errors import NbError
-from model_opt.nb.types import KERNEL_ATTR, AttrType, AttrValue, NbModel, OpDesc
+from model_opt.nb.types import NbModel
+from model_opt.program import AttrType, AttrValue, Op
 
 UNKNOWN = "this file needs a kernel or attribute that the translator does not know: report it with the model"
 
 IGNORED_ATTRS = frozenset(
     {
-        KERNEL_ATTR,  # read by the table
         "op_device", "op_namescope", "op_role", "op_role_var", "op_callstack", "with_quant_attr",  # Paddle's own notes
         "use_mkldnn", "mkldnn_data_type", "use_cudnn", "use_quantizer", "exhaustive_search", "workspace_size_MB",
         "use_addto", "force_fp32_output",  # choices of Paddle's own engines
@@ -31,7 +31,7 @@ class OpView:
 
     __slots__ = ("_arguments", "_attrs", "_path", "_position", "_results", "desc")
 
-    def __init__(self, desc: OpDesc, position: int, model: NbModel) -> None:
+    def __init__(self, desc: Op, position: int, model: NbModel) -> None:
         self.desc = desc
         self._path = model.path
         self._position = position
@@ -55,14 +55,14 @@ class OpView:
 
     def _attr(self, name: str, kinds: tuple[AttrType, ...], default: AttrValue | None) -> AttrValue:
         self._attrs.discard(name)
-        value = self.desc.attrs.get(name)
-        if value is None:
+        attr = self.desc.attrs.get(name)
+        if attr is None or attr.value is None:
             if default is None:
                 self.fail(f"the attribute {name!r} is missing")
             return default
-        if self.desc.attr_types[name] not in kinds:
-            self.fail(f"the attribute {name!r} is of type {self.desc.attr_types[name].name}")
-        return value
+        if attr.type not in kinds:
+            self.fail(f"the attribute {name!r} is of type {AttrType(attr.type).name}")
+        return attr.value
 
     def integer(self, name: str, default: int | None = None) -> int:
         """Return an integer attribute."""
@@ -99,7 +99,7 @@ class OpView:
     def must(self, name: str, *allowed: AttrValue) -> None:
         """Raise unless the attribute is absent or has one of the values that mean nothing special."""
         self._attrs.discard(name)
-        value = self.desc.attrs.get(name)
+        value = self.desc.attr(name)
         if value is not None and value not in allowed:
             self.fail(f"the attribute {name!r} is {value!r}, known is {' or '.join(map(repr, allowed))}")
 
@@ -139,7 +139,7 @@ class OpView:
         """Raise if the operator has an attribute, an input or an output that its translator did not ask for."""
         if self._attrs:
             name = min(self._attrs)
-            self.fail(f"the attribute {name!r} (= {str(self.desc.attrs[name])[:60]}) is not known")
+            self.fail(f"the attribute {name!r} (= {str(self.desc.attr(name))[:60]}) is not known")
         if self._arguments:
             self.fail(f"the input {min(self._arguments)!r} is not known")
         if self._results:

@@ -14,7 +14,8 @@ import numpy as np
 from model_opt.nb.errors import NbError
 from model_opt.nb.translate.state import Float32Array, Ints
 from model_opt.nb.translate.view import SCALE_SUFFIX
-from model_opt.nb.types import AttrType, NbModel, NbTensor, OpDesc, VarType
+from model_opt.nb.types import NbModel, NbTensor
+from model_opt.program import AttrType, Op, VarType
 
 _KINDS = ("post_weight_abs_max", "post_weight_channel_wise_abs_max")
 _STORED = {8: VarType.INT8, 16: VarType.INT16}
@@ -42,26 +43,27 @@ def restore(model: NbModel) -> Mapping[str, Float32Array | Ints]:
     return {**kept, **restored}
 
 
-def _is_quantised(op: OpDesc) -> bool:
-    kind = op.attrs.get("quantization_type")
+def _is_quantised(op: Op) -> bool:
+    kind = op.attr("quantization_type")
     return "quantize_weight_bits" in op.attrs if kind is None else kind in _KINDS
 
 
-def _restore_op(model: NbModel, position: int, op: OpDesc, restored: dict[str, Float32Array]) -> None:
+def _restore_op(model: NbModel, position: int, op: Op, restored: dict[str, Float32Array]) -> None:
     for name in sorted({argument for arguments in op.inputs.values() for argument in arguments}):
         param = name.split("/target_trans", 1)[0]
         scale_name = param + SCALE_SUFFIX
         if scale_name not in op.attrs:
             continue
         where = f"operator {position} ({op.type}): the weights {param!r}"
-        tensor, bits = model.params.get(param), op.attrs.get("quantize_weight_bits")
+        tensor, bits = model.params.get(param), op.attr("quantize_weight_bits")
         if tensor is None or param in restored:
             _refuse(model, where, "are no parameter" if tensor is None else "are restored twice")
         if not isinstance(bits, int) or _STORED.get(bits) is not tensor.data_type:
             _refuse(model, where, f"are {tensor.data_type.name}, the operator says {bits} bits")
-        if op.attr_types[scale_name] is not AttrType.FLOATS:
-            _refuse(model, where, f"have scales of type {op.attr_types[scale_name].name}")
-        scales = np.array(op.attrs[scale_name], dtype=np.float32)
+        held = op.attrs[scale_name]
+        if held.type != AttrType.FLOATS:
+            _refuse(model, where, f"have scales of type {AttrType(held.type).name}")
+        scales = np.array(held.value, dtype=np.float32)
         restored[param] = _restored(model, where, op.type, tensor, scales)
 
 

@@ -17,7 +17,7 @@ import pytest
 from edge_kit.engines.base import EngineError, EngineOptions
 from edge_kit.engines.lite_x86 import LiteX86Engine
 from edge_kit.engines.server import ServerEngine
-from model_opt.lower import Target, lower, source_of
+from model_opt.lower import Target, lower
 from model_opt.nb import NbError, write_nb
 from model_opt.opt_tool import ConvertOptions, ToolEnv, convert
 from model_opt.opt_tool.worker import LiteWorker, WorkerFault
@@ -238,7 +238,7 @@ def test_an_answer_of_nan_is_an_error(mobile_rec, env, tmp_path):
     """Paddle Lite's x86 kernels answer NaN for a recogniser whose products hold integers, as opt writes it."""
     model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
     path = tmp_path / "rec.nb"
-    path.write_bytes(write_nb(lower(source_of(model), Target("x86", weight_bits=8))))
+    path.write_bytes(write_nb(lower(model, Target("x86", weight_bits=8))))
     engine = LiteX86Engine.from_nb(path, CPU, env=env)
     with pytest.raises(EngineError, match="NaN or infinite") as caught:
         engine.run(text_tensor(48, 320))

@@ -1,18 +1,20 @@
-"""A Paddle program as values: blocks of variables and operators. Changing one gives a new one.
+"""A program as values, whatever file it came from: blocks of variables and operators. Changing one gives a new one.
 
-The names follow ``framework.proto``. ``extra`` fields hold what this version does not know, encoded, and
-are written back.
+The names follow ``framework.proto``, which Paddle and Paddle Lite share. ``extra`` fields hold what the reader of a
+file does not know, encoded, for its writer.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
+
+from model_opt.program.kernel import Kernel
 
 
 class AttrType(IntEnum):
@@ -38,7 +40,7 @@ class AttrType(IntEnum):
     SCALARS = 17
 
 
-class VarKind(IntEnum):
+class VarType(IntEnum):
     """What a variable is, or the type of a tensor's elements (one list of numbers serves both)."""
 
     BOOL = 0
@@ -68,22 +70,22 @@ class VarKind(IntEnum):
 
 
 DTYPES: Mapping[int, np.dtype[Any]] = {
-    VarKind.BOOL: np.dtype(np.bool_),
-    VarKind.INT16: np.dtype("<i2"),
-    VarKind.INT32: np.dtype("<i4"),
-    VarKind.INT64: np.dtype("<i8"),
-    VarKind.FP16: np.dtype("<f2"),
-    VarKind.FP32: np.dtype("<f4"),
-    VarKind.FP64: np.dtype("<f8"),
-    VarKind.UINT8: np.dtype(np.uint8),
-    VarKind.INT8: np.dtype(np.int8),
-    VarKind.BF16: np.dtype("<u2"),
-    VarKind.COMPLEX64: np.dtype("<c8"),
-    VarKind.COMPLEX128: np.dtype("<c16"),
+    VarType.BOOL: np.dtype(np.bool_),
+    VarType.INT16: np.dtype("<i2"),
+    VarType.INT32: np.dtype("<i4"),
+    VarType.INT64: np.dtype("<i8"),
+    VarType.FP16: np.dtype("<f2"),
+    VarType.FP32: np.dtype("<f4"),
+    VarType.FP64: np.dtype("<f8"),
+    VarType.UINT8: np.dtype(np.uint8),
+    VarType.INT8: np.dtype(np.int8),
+    VarType.BF16: np.dtype("<u2"),
+    VarType.COMPLEX64: np.dtype("<c8"),
+    VarType.COMPLEX128: np.dtype("<c16"),
 }
 """The numpy type of each element type. numpy has no bfloat16: its bits stand in uint16, which Paddle lacks."""
 
-KINDS: Mapping[np.dtype[Any], VarKind] = {dtype: VarKind(kind) for kind, dtype in DTYPES.items()}
+ELEMENT_TYPES: Mapping[np.dtype[Any], VarType] = {dtype: VarType(kind) for kind, dtype in DTYPES.items()}
 """The element type of each numpy type."""
 
 AttrValue = bool | int | float | str | tuple[bool, ...] | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
@@ -124,13 +126,14 @@ def attr_of(value: AttrValue) -> Attr:
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One operator: argument names by parameter and typed attributes."""
+    """One operator: argument names by parameter, typed attributes, and the kernel that runs it once one is chosen."""
 
     type: str
     inputs: Mapping[str, tuple[str, ...]]
     outputs: Mapping[str, tuple[str, ...]]
     attrs: Mapping[str, Attr] = field(default_factory=dict)
     is_target: bool | None = None
+    kernel: Kernel | None = None
     extra: bytes = b""
     argument_extra: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
 
@@ -209,7 +212,7 @@ class Var:
     """A declared variable. ``data_type``, ``dims`` (-1 for any) and ``lod_level`` only for tensors."""
 
     name: str
-    kind: int = VarKind.LOD_TENSOR
+    kind: int = VarType.LOD_TENSOR
     data_type: int | None = None
     dims: tuple[int, ...] | None = None
     lod_level: int | None = None
@@ -222,7 +225,7 @@ class Var:
     @property
     def is_param(self) -> bool:
         """True when the model's parameters hold a tensor for this variable."""
-        return bool(self.persistable) and self.kind == VarKind.LOD_TENSOR
+        return bool(self.persistable) and self.kind == VarType.LOD_TENSOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +278,21 @@ class Program:
         """The block that runs; others belong to control flow."""
         return self.blocks[0]
 
+    @property
+    def ops(self) -> tuple[Op, ...]:
+        """The operators of the main block."""
+        return self.main.ops
+
+    @property
+    def vars(self) -> tuple[Var, ...]:
+        """The variables of the main block."""
+        return self.main.vars
+
+    def all_ops(self) -> Iterator[Op]:
+        """Yield the operators of every block, in order."""
+        for block in self.blocks:
+            yield from block.ops
+
     def with_main(self, block: Block) -> Program:
         """Return the program with another main block."""
         return dataclasses.replace(self, blocks=(block, *self.blocks[1:]))
@@ -283,6 +301,10 @@ class Program:
         """Return the program with other operators in the main block."""
         return self.with_main(self.main.with_ops(ops))
 
+    def declared_params(self) -> dict[str, Var]:
+        """Return the variables of all blocks that need a parameter, by name."""
+        return {var.name: var for block in self.blocks for var in block.vars if var.is_param}
+
     def param_names(self) -> tuple[str, ...]:
         """Return the names of the parameters of all blocks, sorted: the order in which a file holds them."""
-        return tuple(sorted({var.name for block in self.blocks for var in block.vars if var.is_param}))
+        return tuple(sorted(self.declared_params()))
