@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Affine, Conv, Float64Array, add_op, conv_at, ints, is_quantised, number
 from model_opt.program import AttrType, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import Affine, Conv, Float64Array, add_op, conv_at, ints, is_quantised, number
 
 _PASSES_ALL = ("assign", "nearest_interp", "nearest_interp_v2")
 
@@ -30,28 +30,28 @@ class Plan:
         return not self.reasons
 
 
-def plan(draft: Draft, name: str, change: Affine, readers: tuple[Op, ...] | None = None) -> Plan:
+def plan(editor: GraphEditor, name: str, change: Affine, readers: tuple[Op, ...] | None = None) -> Plan:
     """Return how the readers of ``name`` (or only ``readers``) would take its replacement by x, name = change(x)."""
     found = Plan()
     if not change.finite:
         found.reasons.append("the numbers are not finite")
         return found
-    followed = draft.consumers(name) if readers is None else readers
+    followed = editor.consumers(name) if readers is None else readers
     if followed is None:
         found.reasons.append("another block reads the value, or it is written more than once")
     elif not followed:
         found.reasons.append("nothing reads the value")
     else:
         for op in followed:
-            _follow(draft, name, op, change, found)
+            _follow(editor, name, op, change, found)
     taken = [id(conv.op) for conv, _ in found.takers]
     if len(set(taken)) != len(taken):
         found.reasons.append("one convolution is reached on two ways")
     return found
 
 
-def _follow(draft: Draft, name: str, op: Op, change: Affine, found: Plan) -> None:
-    conv = conv_at(draft, op)
+def _follow(editor: GraphEditor, name: str, op: Op, change: Affine, found: Plan) -> None:
+    conv = conv_at(editor, op)
     if conv is not None and conv.op.input_names.count(name) == 1:
         reason = _why_conv_cannot(conv, change)
         if reason is None:
@@ -59,12 +59,12 @@ def _follow(draft: Draft, name: str, op: Op, change: Affine, found: Plan) -> Non
         else:
             found.reasons.append(reason)
         return
-    onwards = _through(draft, name, op, change)
+    onwards = _through(editor, name, op, change)
     if isinstance(onwards, str):
         found.reasons.append(onwards)
         return
     out = op.output("Out")
-    later = plan(draft, out, onwards)
+    later = plan(editor, out, onwards)
     found.takers.extend(later.takers)
     found.reasons.extend(later.reasons)
 
@@ -80,7 +80,7 @@ def _why_conv_cannot(conv: Conv, change: Affine) -> str | None:
     return None
 
 
-def _through(draft: Draft, name: str, op: Op, change: Affine) -> Affine | str:
+def _through(editor: GraphEditor, name: str, op: Op, change: Affine) -> Affine | str:
     """Return the map behind ``op``, which reads ``name``; a reason when it does not pass."""
     if len(op.outputs.get("Out", ())) != 1 or op.input_names.count(name) != 1 or is_quantised(op):
         return f"{op.type} does not let it pass"
@@ -89,14 +89,15 @@ def _through(draft: Draft, name: str, op: Op, change: Affine) -> Affine | str:
     if op.type == "pool2d":
         return _through_pool(op, change)
     if op.type == "concat":
-        return _through_concat(draft, name, op, change)
+        return _through_concat(editor, name, op, change)
     if op.type in ("relu", "leaky_relu"):
         return change if not change.shifts and np.all(change.scale > 0) else f"{op.type} is not linear"
     if op.type == "elementwise_mul":
         if change.shifts:
             return "elementwise_mul multiplies the constant by another value"
         full = (
-            draft.dims(name) is not None and len(draft.dims(name) or ()) == len(draft.dims(op.output("Out")) or ()) == 4
+            editor.dims(name) is not None
+            and len(editor.dims(name) or ()) == len(editor.dims(op.output("Out")) or ()) == 4
         )
         return change if change.scale.ndim == 0 or full else "elementwise_mul changes the rank"
     return f"{op.type} does not let it pass"
@@ -114,9 +115,9 @@ def _through_pool(op: Op, change: Affine) -> Affine | str:
     return change
 
 
-def _through_concat(draft: Draft, name: str, op: Op, change: Affine) -> Affine | str:
+def _through_concat(editor: GraphEditor, name: str, op: Op, change: Affine) -> Affine | str:
     parts = op.inputs.get("X", ())
-    shapes = [draft.dims(part) for part in parts]
+    shapes = [editor.dims(part) for part in parts]
     axis = int(number(op, "axis", 0))
     if axis != 1 or op.inputs.get("AxisTensor") or any(s is None or len(s) != 4 or s[1] < 1 for s in shapes):
         return "concat joins along an axis or sizes that are not known"
@@ -129,12 +130,14 @@ def _through_concat(draft: Draft, name: str, op: Op, change: Affine) -> Affine |
     return Affine(np.concatenate(scales), np.concatenate(shifts))
 
 
-def apply(draft: Draft, found: Plan) -> None:
+def apply(editor: GraphEditor, found: Plan) -> None:
     """Write the planned maps into weights and biases."""
     for conv, change in found.takers:
-        current = conv_at(draft, next(op for op in draft.ops if op.outputs.get("Output") == conv.op.outputs["Output"]))
+        current = conv_at(
+            editor, next(op for op in editor.ops if op.outputs.get("Output") == conv.op.outputs["Output"])
+        )
         if current is not None:
-            rewrite_conv(draft, current, *_taken(current, change))
+            rewrite_conv(editor, current, *_taken(current, change))
 
 
 def _taken(conv: Conv, change: Affine) -> tuple[Float64Array, Float64Array]:
@@ -154,20 +157,20 @@ def _taken(conv: Conv, change: Affine) -> tuple[Float64Array, Float64Array]:
     return weight * scale[mine][:, :, None, None], bias
 
 
-def rewrite_conv(draft: Draft, conv: Conv, weight: Float64Array, bias: Float64Array) -> None:
+def rewrite_conv(editor: GraphEditor, conv: Conv, weight: Float64Array, bias: Float64Array) -> None:
     """Give a convolution another weight and bias, float64 of the stored shapes; a bias of zeros needs no operator."""
     op = conv.op
-    name = draft.changed_param(op, op.input("Filter"), weight.astype(np.float32))
+    name = editor.changed_param(op, op.input("Filter"), weight.astype(np.float32))
     fresh = op.with_input("Filter", name)
     if conv.adder is not None:
-        draft.replace(op, fresh)
+        editor.replace(op, fresh)
         adder = conv.adder
-        held = draft.changed_param(adder, adder.input("Y"), bias.astype(np.float32))
-        draft.replace(adder, adder.with_input("Y", held).with_attr("axis", 1, AttrType.INT))
+        held = editor.changed_param(adder, adder.input("Y"), bias.astype(np.float32))
+        editor.replace(adder, adder.with_input("Y", held).with_attr("axis", 1, AttrType.INT))
     elif np.any(bias != 0):
         out = op.output("Output")
-        raw = draft.new_var(out, draft.dims(out), out)
-        held = draft.set_param(f"{op.input('Filter')}.bias", bias.astype(np.float32))
-        draft.replace(op, fresh.with_output("Output", raw), add_op(raw, held, out, 1))
+        raw = editor.new_var(out, editor.dims(out), out)
+        held = editor.set_param(f"{op.input('Filter')}.bias", bias.astype(np.float32))
+        editor.replace(op, fresh.with_output("Output", raw), add_op(raw, held, out, 1))
     else:
-        draft.replace(op, fresh)
+        editor.replace(op, fresh)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from model_opt.paddle_model import complete
-from model_opt.passes.report import PassReport, op_count
 from model_opt.program import Model
+from model_opt.program.report import PassReport, op_count
 
 
 def complete_ops(model: Model) -> tuple[Model, PassReport]:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from model_opt.passes.draft import Array, Draft
-from model_opt.passes.ops import ints, is_quantised, number
-from model_opt.passes.report import PassReport
 from model_opt.program import DTYPES, Model, Op
+from model_opt.program.editor import Array, GraphEditor
+from model_opt.program.ops import ints, is_quantised, number
+from model_opt.program.report import PassReport
 
 _LARGEST = 1 << 20
 """A constant with more elements than this is left to be made when the model runs, so that files stay small."""
@@ -17,34 +17,34 @@ _LARGEST = 1 << 20
 
 def constant_folding(model: Model) -> tuple[Model, PassReport]:
     """Replace operators on constants by their result; integers that only describe shapes are not touched."""
-    draft = Draft(model, "constant_folding")
-    while _fold_one(draft):
+    editor = GraphEditor(model, "constant_folding")
+    while _fold_one(editor):
         pass
-    return draft.finish()
+    return editor.finish()
 
 
-def _fold_one(draft: Draft) -> bool:
-    for op in draft.ops:
+def _fold_one(editor: GraphEditor) -> bool:
+    for op in editor.ops:
         names = op.outputs.get("Out", ())
-        if len(names) != 1 or op.type not in _RULES or is_quantised(op) or draft.producer(names[0]) is not op:
+        if len(names) != 1 or op.type not in _RULES or is_quantised(op) or editor.producer(names[0]) is not op:
             continue
-        found = _value(draft, op)
-        if found is None or draft.is_output(names[0]) or found.dtype.kind != "f" or found.size > _LARGEST:
+        found = _value(editor, op)
+        if found is None or editor.is_output(names[0]) or found.dtype.kind != "f" or found.size > _LARGEST:
             continue
-        held = draft.set_param(names[0], found)
-        draft.replace(op)
-        draft.move_reads(names[0], held)
-        draft.note(op.type)
+        held = editor.set_param(names[0], found)
+        editor.replace(op)
+        editor.move_reads(names[0], held)
+        editor.note(op.type)
         return True
     return False
 
 
-def _value(draft: Draft, op: Op) -> Array | None:
+def _value(editor: GraphEditor, op: Op) -> Array | None:
     """Return what ``op`` gives when all it reads is constant; None when it is not, or in a form not known here."""
     known = {"X", "Y"}
     if any(names and key not in known for key, names in op.inputs.items()):
         return None
-    arrays = [draft.param(name) for name in op.input_names]
+    arrays = [editor.param(name) for name in op.input_names]
     present = [array for array in arrays if array is not None]
     if len(present) != len(arrays) or any(array.dtype != np.float32 for array in present):
         return None

@@ -24,10 +24,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from model_opt.passes.absorb import rewrite_conv
-from model_opt.passes.draft import Array, Draft
-from model_opt.passes.ops import Conv, Float64Array, affine_at, conv_at, ints, is_quantised, number, plain_binary
-from model_opt.passes.report import PassReport
 from model_opt.program import Model, Op
+from model_opt.program.editor import Array, GraphEditor
+from model_opt.program.ops import Conv, Float64Array, affine_at, conv_at, ints, is_quantised, number, plain_binary
+from model_opt.program.report import PassReport
 
 _HIDDEN = 2.0**-24
 _MULTIPLE = 4
@@ -60,70 +60,70 @@ class _Group:
 
 def dead_channels(model: Model) -> tuple[Model, PassReport]:
     """Cut dead channels, see the module; what is dead but has to stay is left with the reason."""
-    draft = Draft(model, "dead_channels")
-    while any(_cut(draft, group) for group in _groups(draft)):
+    editor = GraphEditor(model, "dead_channels")
+    while any(_cut(editor, group) for group in _groups(editor)):
         pass
-    for group in _groups(draft):
-        _explain(draft, group)
-    return draft.finish()
+    for group in _groups(editor):
+        _explain(editor, group)
+    return editor.finish()
 
 
 # ---- which channels belong together
 
 
-def _groups(draft: Draft) -> list[_Group]:
+def _groups(editor: GraphEditor) -> list[_Group]:
     """Return the groups in the order of their first producers."""
     found: list[_Group] = []
     seen: set[str] = set()
-    for op in draft.ops:
-        conv = conv_at(draft, op)
+    for op in editor.ops:
+        conv = conv_at(editor, op)
         if conv is not None and _dense(conv) and op.output("Output") not in seen:
-            found.append(_grown(draft, _Group(conv.out, conv.channels), op.output("Output")))
+            found.append(_grown(editor, _Group(conv.out, conv.channels), op.output("Output")))
             seen.update(found[-1].values)
     return found
 
 
-def _grown(draft: Draft, group: _Group, start: str) -> _Group:
+def _grown(editor: GraphEditor, group: _Group, start: str) -> _Group:
     todo = [start]
     while todo:
         name = todo.pop()
         if name in group.values:
             continue
         group.values[name] = None
-        writer, readers = draft.producer(name), draft.consumers(name)
-        dims = draft.dims(name)
+        writer, readers = editor.producer(name), editor.consumers(name)
+        dims = editor.dims(name)
         if writer is None or readers is None:
             group.blocked["another block knows them, or nothing known writes them"] = None
             continue
         if dims is None or len(dims) != 4 or dims[1] != group.channels:
             group.blocked["their number is not declared"] = None
-        todo += _joined(draft, group, writer, writes=True)
-        todo += itertools.chain.from_iterable(_joined(draft, group, op, writes=False) for op in readers)
+        todo += _joined(editor, group, writer, writes=True)
+        todo += itertools.chain.from_iterable(_joined(editor, group, op, writes=False) for op in readers)
     return group
 
 
-def _joined(draft: Draft, group: _Group, op: Op, *, writes: bool) -> tuple[str, ...]:
+def _joined(editor: GraphEditor, group: _Group, op: Op, *, writes: bool) -> tuple[str, ...]:
     """Enter ``op``, which writes or reads a value of the group; return the values that join by it."""
     key = op.output_names[0] if op.output_names else ""
-    conv = conv_at(draft, op)
+    conv = conv_at(editor, op)
     if conv is not None and _dense(conv):
         (group.producers if writes else group.readers)[key] = None
-        _check_owner(draft, group, op.input("Filter"))
+        _check_owner(editor, group, op.input("Filter"))
         return ()
-    values = _values_through(draft, op)
+    values = _values_through(editor, op)
     if values is None:
         group.blocked[f"{op.type} {'writes' if writes else 'reads'} them"] = None
         return ()
     group.inner[key] = None
     for name in op.input_names:
-        if draft.param(name) is not None:
-            _check_owner(draft, group, name)
+        if editor.param(name) is not None:
+            _check_owner(editor, group, name)
     return values
 
 
-def _check_owner(draft: Draft, group: _Group, name: str) -> None:
-    array = draft.param(name)
-    if array is not None and array.size > 1 and len(draft.consumers(name) or ()) != 1:
+def _check_owner(editor: GraphEditor, group: _Group, name: str) -> None:
+    array = editor.param(name)
+    if array is not None and array.size > 1 and len(editor.consumers(name) or ()) != 1:
         group.blocked["operators share their parameters"] = None
 
 
@@ -135,19 +135,19 @@ def _depthwise(conv: Conv) -> bool:
     return not conv.transposed and conv.groups == conv.channels and conv.weight.shape[1] == 1
 
 
-def _values_through(draft: Draft, op: Op) -> tuple[str, ...] | None:
+def _values_through(editor: GraphEditor, op: Op) -> tuple[str, ...] | None:
     """Return the values that ``op`` reads and writes when it works channel by channel; None when it may not."""
-    conv = conv_at(draft, op)
+    conv = conv_at(editor, op)
     if conv is not None:
         return (conv.source, op.output("Output")) if _depthwise(conv) else None
     if len(op.output_names) != 1 or is_quantised(op):
         return None
-    found = affine_at(draft, op)
+    found = affine_at(editor, op)
     if found is not None:
         return (found[0], op.output("Out"))
     if op.type in ("elementwise_add", "elementwise_mul") and plain_binary(op):
         x, y = op.input("X"), op.input("Y")
-        return None if {draft.param(x) is None, draft.param(y) is None} != {True} else (x, y, op.output("Out"))
+        return None if {editor.param(x) is None, editor.param(y) is None} != {True} else (x, y, op.output("Out"))
     if op.type in _PASSES_CONSTANTS or _known_activation(op) or (op.type == "pool2d" and _plain_pool(op)):
         return (*op.input_names, *op.output_names) if len(op.input_names) == 1 else None
     return None
@@ -188,16 +188,16 @@ def _sigmoid(x: Float64Array) -> Float64Array:
     return 0.5 * (1 + half)
 
 
-def _ranges(draft: Draft, group: _Group) -> dict[str, _Range]:
+def _ranges(editor: GraphEditor, group: _Group) -> dict[str, _Range]:
     """Return what each value of the group can be."""
     ranges: dict[str, _Range] = {}
-    for op in draft.ops:
+    for op in editor.ops:
         key = op.output_names[0] if op.output_names else ""
         if key in group.producers:
-            reach = _taps(draft.param(op.input("Filter"))).sum(1)
+            reach = _taps(editor.param(op.input("Filter"))).sum(1)
             ranges[key] = _Range(np.zeros_like(reach), reach)
         elif key in group.inner:
-            ranges[key] = _range_behind(draft, op, ranges)
+            ranges[key] = _range_behind(editor, op, ranges)
     return ranges
 
 
@@ -207,8 +207,8 @@ def _taps(weight: Array | None) -> Float64Array:
     return sums
 
 
-def _range_behind(draft: Draft, op: Op, ranges: Mapping[str, _Range]) -> _Range:
-    conv, found = conv_at(draft, op), affine_at(draft, op)
+def _range_behind(editor: GraphEditor, op: Op, ranges: Mapping[str, _Range]) -> _Range:
+    conv, found = conv_at(editor, op), affine_at(editor, op)
     if conv is not None:
         x, weight = ranges[conv.source], conv.weight.astype(np.float64)
         border = np.abs(x.centre) if conv.padded else 0.0
@@ -228,10 +228,10 @@ def _range_behind(draft: Draft, op: Op, ranges: Mapping[str, _Range]) -> _Range:
     return _Range(function(x.centre, op), steepest(op) * x.reach)
 
 
-def _strengths(draft: Draft, group: _Group, ranges: Mapping[str, _Range]) -> Float64Array:
+def _strengths(editor: GraphEditor, group: _Group, ranges: Mapping[str, _Range]) -> Float64Array:
     """Return for each channel how far it moves a reader's output, as a part of what the strongest channel may do."""
     strongest: Float64Array = np.zeros(group.channels)
-    for conv in _convs(draft, group.readers):
+    for conv in _convs(editor, group.readers):
         x = ranges[conv.source]
         moves = _taps(conv.weight) * (x.reach + (np.abs(x.centre) if conv.padded else 0.0))
         most = moves.max(1, keepdims=True)
@@ -240,64 +240,64 @@ def _strengths(draft: Draft, group: _Group, ranges: Mapping[str, _Range]) -> Flo
     return strongest
 
 
-def _convs(draft: Draft, keys: Mapping[str, None]) -> list[Conv]:
-    found = [conv_at(draft, op) for op in draft.ops if op.output_names and op.output_names[0] in keys]
+def _convs(editor: GraphEditor, keys: Mapping[str, None]) -> list[Conv]:
+    found = [conv_at(editor, op) for op in editor.ops if op.output_names and op.output_names[0] in keys]
     return [conv for conv in found if conv is not None]
 
 
 # ---- the cut
 
 
-def _cut(draft: Draft, group: _Group) -> bool:
+def _cut(editor: GraphEditor, group: _Group) -> bool:
     """Cut the weakest of the group's dead channels; False when there are none or the count would not fit."""
     if group.blocked:
         return False
-    ranges = _ranges(draft, group)
-    strengths = _strengths(draft, group, ranges)
+    ranges = _ranges(editor, group)
+    strengths = _strengths(editor, group, ranges)
     alive = int((strengths > _HIDDEN).sum())
     count = group.channels - max(_MULTIPLE, -(-alive // _MULTIPLE) * _MULTIPLE)
     if count <= 0:
         return False
     kept = np.ones(group.channels, dtype=np.bool_)
     kept[np.argsort(strengths, kind="stable")[:count]] = False
-    for op in draft.ops:
+    for op in editor.ops:
         if op.output_names and op.output_names[0] in group.producers | group.inner:
-            _narrow(draft, op, kept)
+            _narrow(editor, op, kept)
     for name in group.values:
-        dims = draft.dims(name) or ()
-        draft.set_dims(name, (dims[0], int(kept.sum()), *dims[2:]))
-    for conv in _convs(draft, group.readers):
+        dims = editor.dims(name) or ()
+        editor.set_dims(name, (dims[0], int(kept.sum()), *dims[2:]))
+    for conv in _convs(editor, group.readers):
         added = np.zeros(conv.channels)
         if not conv.padded:
             added = conv.weight.astype(np.float64)[:, ~kept].sum((2, 3)) @ ranges[conv.source].centre[~kept]
         bias = np.zeros(conv.channels) if conv.bias is None else conv.bias.astype(np.float64)
-        rewrite_conv(draft, conv, conv.weight[:, kept].astype(np.float64), bias + added)
+        rewrite_conv(editor, conv, conv.weight[:, kept].astype(np.float64), bias + added)
     for _ in range(count):
-        draft.note("channel cut")
+        editor.note("channel cut")
     return True
 
 
-def _narrow(draft: Draft, op: Op, kept: Array) -> None:
+def _narrow(editor: GraphEditor, op: Op, kept: Array) -> None:
     """Take the channels out of the parameters of an operator that writes them."""
     made = op
     for key, names in op.inputs.items():
-        array = draft.param(names[0]) if len(names) == 1 else None
+        array = editor.param(names[0]) if len(names) == 1 else None
         if array is not None and array.size > 1:
             axis = 0 if key == "Filter" else array.shape.index(kept.size)
-            made = made.with_input(key, draft.changed_param(op, names[0], np.compress(kept, array, axis)))
+            made = made.with_input(key, editor.changed_param(op, names[0], np.compress(kept, array, axis)))
     if op.attr("groups", 1) != 1:
         made = made.with_attr("groups", int(kept.sum()))
-    draft.replace(op, made)
+    editor.replace(op, made)
 
 
-def _explain(draft: Draft, group: _Group) -> None:
+def _explain(editor: GraphEditor, group: _Group) -> None:
     """Say which channels are dead and why they stay."""
     if not group.blocked:
-        dead = int((_strengths(draft, group, _ranges(draft, group)) <= _HIDDEN).sum())
+        dead = int((_strengths(editor, group, _ranges(editor, group)) <= _HIDDEN).sum())
         if dead:
-            draft.leave(group.out, f"{dead} dead channels stay: the rest would be no multiple of {_MULTIPLE}")
+            editor.leave(group.out, f"{dead} dead channels stay: the rest would be no multiple of {_MULTIPLE}")
         return
-    rows = [_taps(conv.weight).sum(1) for conv in _convs(draft, group.producers)]
+    rows = [_taps(conv.weight).sum(1) for conv in _convs(editor, group.producers)]
     dead = int(np.all([row <= _HIDDEN * row.max() for row in rows], axis=0).sum())
     if dead:
-        draft.leave(group.out, f"{dead} channels hold a constant, but {' and '.join(group.blocked)}")
+        editor.leave(group.out, f"{dead} channels hold a constant, but {' and '.join(group.blocked)}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.report import PassReport
 from model_opt.program import Model
+from model_opt.program.editor import GraphEditor
+from model_opt.program.report import PassReport
 
 
 def dead_code(model: Model) -> tuple[Model, PassReport]:
     """Remove what no output depends on. Operators that act on the outside or run other blocks always stay."""
-    draft = Draft(model, "dead_code")
-    draft.sweep()
-    return draft.finish()
+    editor = GraphEditor(model, "dead_code")
+    editor.sweep()
+    return editor.finish()

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_opt.passes.absorb import apply, plan, rewrite_conv
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Affine, Conv, add_op, affine, affine_at, conv_before, ints
-from model_opt.passes.report import PassReport
 from model_opt.program import Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import Affine, Conv, add_op, affine, affine_at, conv_before, ints
+from model_opt.program.report import PassReport
 
 _SMALLEST = 1e-6
 """A factor below this is not divided by: the constant behind it would grow without bound."""
@@ -34,58 +34,58 @@ class _Chain:
 
 def fold_affine(model: Model) -> tuple[Model, PassReport]:
     """Fold affine maps with constants into convolutions; see the module."""
-    draft = Draft(model, "fold_affine")
-    while _fold_one(draft):
+    editor = GraphEditor(model, "fold_affine")
+    while _fold_one(editor):
         pass
-    for chain in _chains(draft):
-        _explain(draft, chain)
-    return draft.finish()
+    for chain in _chains(editor):
+        _explain(editor, chain)
+    return editor.finish()
 
 
-def _fold_one(draft: Draft) -> bool:
-    for chain in _chains(draft):
-        conv = conv_before(draft, chain.source)
-        if conv is not None and draft.only_consumer(chain.source) is chain.ops[0]:
-            _fold_back(draft, conv, chain)
+def _fold_one(editor: GraphEditor) -> bool:
+    for chain in _chains(editor):
+        conv = conv_before(editor, chain.source)
+        if conv is not None and editor.only_consumer(chain.source) is chain.ops[0]:
+            _fold_back(editor, conv, chain)
             return True
-        if _fold_forward(draft, chain) or _sink_below_pool(draft, chain):
+        if _fold_forward(editor, chain) or _sink_below_pool(editor, chain):
             return True
     return False
 
 
-def _chains(draft: Draft) -> list[_Chain]:
+def _chains(editor: GraphEditor) -> list[_Chain]:
     """Return the longest chains of affine operators, in order. A convolution's own bias is none."""
     taken: set[int] = set()
     chains = []
-    for op in draft.ops:
-        if id(op) in taken or _is_bias(draft, op):
+    for op in editor.ops:
+        if id(op) in taken or _is_bias(editor, op):
             continue
-        found = affine_at(draft, op)
+        found = affine_at(editor, op)
         ops: list[Op] = []
         source, change, at = "", affine(), op
         while found is not None and found[1].finite:
             source = source or found[0]
             change = change.then(found[1])
             ops.append(at)
-            follower = draft.only_consumer(at.output("Out"))
+            follower = editor.only_consumer(at.output("Out"))
             if follower is None:
                 break
-            at, found = follower, affine_at(draft, follower)
-        known = bool(ops) and draft.consumers(source) is not None and draft.producer(source) is not None
-        if known and not draft.is_output(ops[-1].output("Out")):
+            at, found = follower, affine_at(editor, follower)
+        known = bool(ops) and editor.consumers(source) is not None and editor.producer(source) is not None
+        if known and not editor.is_output(ops[-1].output("Out")):
             taken.update(id(one) for one in ops)
             chains.append(_Chain(tuple(ops), source, ops[-1].output("Out"), change))
     return chains
 
 
-def _is_bias(draft: Draft, op: Op) -> bool:
+def _is_bias(editor: GraphEditor, op: Op) -> bool:
     if op.type != "elementwise_add":
         return False
-    conv = conv_before(draft, op.output_names[0])
+    conv = conv_before(editor, op.output_names[0])
     return conv is not None and conv.adder is op
 
 
-def _fold_back(draft: Draft, conv: Conv, chain: _Chain) -> None:
+def _fold_back(editor: GraphEditor, conv: Conv, chain: _Chain) -> None:
     scale = np.broadcast_to(chain.change.scale, conv.channels)
     shift = np.broadcast_to(chain.change.shift, conv.channels)
     bias = np.zeros(conv.channels) if conv.bias is None else conv.bias.astype(np.float64)
@@ -96,55 +96,55 @@ def _fold_back(draft: Draft, conv: Conv, chain: _Chain) -> None:
         weight = grouped.reshape(conv.weight.shape)
     else:
         weight = weight * scale[:, None, None, None]
-    _drop(draft, chain)
-    rewrite_conv(draft, conv, weight, bias * scale + shift)
-    draft.note("conv takes what stands behind it")
+    _drop(editor, chain)
+    rewrite_conv(editor, conv, weight, bias * scale + shift)
+    editor.note("conv takes what stands behind it")
 
 
-def _drop(draft: Draft, chain: _Chain) -> None:
+def _drop(editor: GraphEditor, chain: _Chain) -> None:
     """Take the chain's operators out: its readers read its source."""
     gone = {name for op in chain.ops for name in op.output_names}
-    draft.move_reads(chain.out, chain.source)
-    for op in draft.ops:
+    editor.move_reads(chain.out, chain.source)
+    for op in editor.ops:
         if op.output_names and set(op.output_names) <= gone:
-            draft.replace(op)
+            editor.replace(op)
 
 
-def _fold_forward(draft: Draft, chain: _Chain) -> bool:
-    whole = plan(draft, chain.out, chain.change)
+def _fold_forward(editor: GraphEditor, chain: _Chain) -> bool:
+    whole = plan(editor, chain.out, chain.change)
     if whole.possible:
-        _drop(draft, chain)
-        apply(draft, whole)
-        draft.note("readers take the whole map")
+        _drop(editor, chain)
+        apply(editor, whole)
+        editor.note("readers take the whole map")
         return True
     if not chain.change.scales or np.any(np.abs(chain.change.scale) < _SMALLEST):
         return False
-    factors = plan(draft, chain.out, Affine(chain.change.scale, np.float64(0) * chain.change.scale))
+    factors = plan(editor, chain.out, Affine(chain.change.scale, np.float64(0) * chain.change.scale))
     if not factors.possible:
         return False
-    apply(draft, factors)
+    apply(editor, factors)
     if chain.change.shifts:
-        _keep_only_shift(draft, chain, Affine(np.ones(()), chain.change.shift / chain.change.scale))
+        _keep_only_shift(editor, chain, Affine(np.ones(()), chain.change.shift / chain.change.scale))
     else:
-        _drop(draft, chain)
-    draft.note("readers take the factor")
+        _drop(editor, chain)
+    editor.note("readers take the factor")
     return True
 
 
-def _keep_only_shift(draft: Draft, chain: _Chain, kept: Affine) -> None:
+def _keep_only_shift(editor: GraphEditor, chain: _Chain, kept: Affine) -> None:
     """Put one addition in the place of the chain's last operator and take the others out."""
     outs = [op.output_names for op in chain.ops]
-    *before, last = (op for op in draft.ops if op.output_names in outs)
+    *before, last = (op for op in editor.ops if op.output_names in outs)
     value = kept.shift.reshape(-1).astype(np.float32)
-    held = draft.set_param(f"{chain.out}.shift", value)
-    draft.replace(last, add_op(chain.source, held, chain.out, -1 if value.size == 1 else 1))
+    held = editor.set_param(f"{chain.out}.shift", value)
+    editor.replace(last, add_op(chain.source, held, chain.out, -1 if value.size == 1 else 1))
     for op in before:
-        draft.replace(op)
+        editor.replace(op)
 
 
-def _sink_below_pool(draft: Draft, chain: _Chain) -> bool:
+def _sink_below_pool(editor: GraphEditor, chain: _Chain) -> bool:
     """Move an addition behind the average pool that alone reads it."""
-    pool = draft.only_consumer(chain.out)
+    pool = editor.only_consumer(chain.out)
     if pool is None or pool.type != "pool2d" or pool.attr("pooling_type") != "avg":
         return False
     if any(ints(pool, "paddings") or ()) or pool.attr("padding_algorithm", "EXPLICIT") == "SAME":
@@ -152,20 +152,20 @@ def _sink_below_pool(draft: Draft, chain: _Chain) -> bool:
     if pool.attr("ceil_mode", False) or pool.attr("data_format", "NCHW") != "NCHW":
         return False
     out = pool.output("Out")
-    pooled = draft.new_var(out, draft.dims(out), out)
+    pooled = editor.new_var(out, editor.dims(out), out)
     moved = [op.renamed({chain.source: pooled}) if op is chain.ops[0] else op for op in chain.ops]
     moved[-1] = moved[-1].with_output("Out", out)
     for op in chain.ops:
-        draft.replace(op)
+        editor.replace(op)
     for op in moved:
         for name in op.output_names:
             if name != out:
-                draft.set_dims(name, draft.dims(pooled))
-    draft.replace(pool, pool.with_input("X", chain.source).with_output("Out", pooled), *moved)
-    draft.note("addition moved behind a pool")
+                editor.set_dims(name, editor.dims(pooled))
+    editor.replace(pool, pool.with_input("X", chain.source).with_output("Out", pooled), *moved)
+    editor.note("addition moved behind a pool")
     return True
 
 
-def _explain(draft: Draft, chain: _Chain) -> None:
-    reasons = dict.fromkeys(plan(draft, chain.out, chain.change).reasons)
-    draft.leave(chain.out, "; ".join(reasons))
+def _explain(editor: GraphEditor, chain: _Chain) -> None:
+    reasons = dict.fromkeys(plan(editor, chain.out, chain.change).reasons)
+    editor.leave(chain.out, "; ".join(reasons))

@@ -5,41 +5,41 @@ from __future__ import annotations
 import numpy as np
 
 from model_opt.passes.absorb import rewrite_conv
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import affine, conv_before, number
-from model_opt.passes.report import PassReport
 from model_opt.program import Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import affine, conv_before, number
+from model_opt.program.report import PassReport
 
 
 def fold_batch_norm(model: Model) -> tuple[Model, PassReport]:
     """Turn conv -> batch_norm (on its stored statistics) into a conv with a bias; others are left with the reason."""
-    draft = Draft(model, "fold_batch_norm")
-    for op in draft.each("batch_norm"):
-        reason = _fold(draft, op)
+    editor = GraphEditor(model, "fold_batch_norm")
+    for op in editor.each("batch_norm"):
+        reason = _fold(editor, op)
         if reason is None:
-            draft.note("batch_norm into conv")
+            editor.note("batch_norm into conv")
         else:
-            draft.leave(op.outputs.get("Y", ("?",))[0], reason)
-    return draft.finish()
+            editor.leave(op.outputs.get("Y", ("?",))[0], reason)
+    return editor.finish()
 
 
-def _fold(draft: Draft, op: Op) -> str | None:
+def _fold(editor: GraphEditor, op: Op) -> str | None:
     """Fold one; return why not."""
     if not (op.attr("is_test", False) or op.attr("use_global_stats", False)) or op.attr("trainable_statistics", False):
         return "it computes the statistics of its input"
     if op.attr("data_layout", "NCHW") != "NCHW" or op.attr("fuse_with_relu", False):
         return "it works in another layout, or holds an activation"
     scale, shift, mean, variance = (
-        draft.param(op.inputs[key][0]) if len(op.inputs.get(key, ())) == 1 else None
+        editor.param(op.inputs[key][0]) if len(op.inputs.get(key, ())) == 1 else None
         for key in ("Scale", "Bias", "Mean", "Variance")
     )
     source = op.inputs.get("X", ("",))[0]
-    conv = conv_before(draft, source)
+    conv = conv_before(editor, source)
     if conv is None:
         return "what stands in front of it is not a convolution"
-    if draft.only_consumer(source) is not op:
+    if editor.only_consumer(source) is not op:
         return "something else reads the convolution too"
-    if draft.is_output(op.output("Y")) or draft.consumers(op.output("Y")) is None:
+    if editor.is_output(op.output("Y")) or editor.consumers(op.output("Y")) is None:
         return "the model's output, or another block, bears its name"
     if scale is None or shift is None or mean is None or variance is None:
         return "its statistics are not parameters"
@@ -56,7 +56,7 @@ def _fold(draft: Draft, op: Op) -> str | None:
     else:
         weight = weight * wide[:, None, None, None]
     bias = np.zeros(conv.channels) if conv.bias is None else conv.bias.astype(np.float64)
-    draft.replace(op)
-    draft.move_reads(op.output("Y"), source)
-    rewrite_conv(draft, conv, weight, bias * change.scale + change.shift)
+    editor.replace(op)
+    editor.move_reads(op.output("Y"), source)
+    rewrite_conv(editor, conv, weight, bias * change.scale + change.shift)
     return None

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_opt.passes.absorb import apply, plan, rewrite_conv
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, add_op, affine, conv_before, is_quantised, number, plain_binary
-from model_opt.passes.report import PassReport
 from model_opt.program import AttrType, Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import Conv, add_op, affine, conv_before, is_quantised, number, plain_binary
+from model_opt.program.report import PassReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,68 +34,68 @@ class _Gate:
 
 def gates(model: Model) -> tuple[Model, PassReport]:
     """Turn gates into relu6 gates and shortcuts around gates into 1 + h; what cannot is left with the reason."""
-    draft = Draft(model, "gates")
-    for op in draft.each("hard_sigmoid"):
-        gate = _gate_at(draft, op)
+    editor = GraphEditor(model, "gates")
+    for op in editor.each("hard_sigmoid"):
+        gate = _gate_at(editor, op)
         if gate is None:
             continue
         if gate.total is not None:
-            _raise(draft, gate, gate.total)
+            _raise(editor, gate, gate.total)
         else:
-            _bound(draft, gate)
-    return draft.finish()
+            _bound(editor, gate)
+    return editor.finish()
 
 
-def _gate_at(draft: Draft, sigmoid: Op) -> _Gate | None:
+def _gate_at(editor: GraphEditor, sigmoid: Op) -> _Gate | None:
     value = sigmoid.output("Out")
-    product = draft.only_consumer(value)
+    product = editor.only_consumer(value)
     if product is None or product.type != "elementwise_mul" or not plain_binary(product) or is_quantised(sigmoid):
         return None
     x = product.input("Y") if product.input("X") == value else product.input("X")
-    shapes = [draft.dims(name) for name in (x, value, product.output("Out"))]
-    if draft.param(x) is not None or any(dims is None or len(dims) != 4 for dims in shapes):
+    shapes = [editor.dims(name) for name in (x, value, product.output("Out"))]
+    if editor.param(x) is not None or any(dims is None or len(dims) != 4 for dims in shapes):
         return None
-    return _Gate(sigmoid, product, x, _shortcut(draft, product, x))
+    return _Gate(sigmoid, product, x, _shortcut(editor, product, x))
 
 
-def _shortcut(draft: Draft, product: Op, x: str) -> Op | None:
-    total = draft.only_consumer(product.output("Out"))
+def _shortcut(editor: GraphEditor, product: Op, x: str) -> Op | None:
+    total = editor.only_consumer(product.output("Out"))
     if total is None or total.type != "elementwise_add" or not plain_binary(total):
         return None
     return total if sorted(total.input_names) == sorted((x, product.output("Out"))) else None
 
 
-def _raise(draft: Draft, gate: _Gate, total: Op) -> None:
+def _raise(editor: GraphEditor, gate: _Gate, total: Op) -> None:
     """Write x + x h as x (1 + h)."""
     value = gate.sigmoid.output("Out")
-    raised = draft.new_var(value, draft.dims(value), value)
-    one = draft.set_param(f"{value}.one", np.ones(1, np.float32))
+    raised = editor.new_var(value, editor.dims(value), value)
+    one = editor.set_param(f"{value}.one", np.ones(1, np.float32))
     inputs = {"X": (gate.x,), "Y": (raised,)}
     product = Op("elementwise_mul", inputs, total.outputs).with_attr("axis", -1, AttrType.INT)
-    draft.replace(total, add_op(value, one, raised, -1), product)
-    draft.replace(gate.product)
-    draft.note("shortcut into the gate")
+    editor.replace(total, add_op(value, one, raised, -1), product)
+    editor.replace(gate.product)
+    editor.note("shortcut into the gate")
 
 
-def _bound(draft: Draft, gate: _Gate) -> None:
+def _bound(editor: GraphEditor, gate: _Gate) -> None:
     """Write the gate with relu6, its factor and offset in the convolution in front."""
     source, out = gate.sigmoid.input("X"), gate.product.output("Out")
-    conv, slope = conv_before(draft, source), number(gate.sigmoid, "slope", 0.2)
-    if conv is None or draft.only_consumer(source) is not gate.sigmoid or slope <= 0:
-        draft.leave(out, "what stands in front of hard_sigmoid is not a convolution for it alone")
+    conv, slope = conv_before(editor, source), number(gate.sigmoid, "slope", 0.2)
+    if conv is None or editor.only_consumer(source) is not gate.sigmoid or slope <= 0:
+        editor.leave(out, "what stands in front of hard_sigmoid is not a convolution for it alone")
         return
-    behind = plan(draft, out, affine(1 / 6))
+    behind = plan(editor, out, affine(1 / 6))
     if not behind.possible:
-        draft.leave(out, "; ".join(dict.fromkeys(behind.reasons)))
+        editor.leave(out, "; ".join(dict.fromkeys(behind.reasons)))
         return
-    _relu6(draft, gate.sigmoid, conv, slope)
-    apply(draft, behind)
-    draft.note("gate by relu6")
+    _relu6(editor, gate.sigmoid, conv, slope)
+    apply(editor, behind)
+    editor.note("gate by relu6")
 
 
-def _relu6(draft: Draft, sigmoid: Op, conv: Conv, slope: float) -> None:
+def _relu6(editor: GraphEditor, sigmoid: Op, conv: Conv, slope: float) -> None:
     bias = np.zeros(conv.channels) if conv.bias is None else conv.bias.astype(np.float64)
     made = Op("relu6", {"X": sigmoid.inputs["X"]}, {"Out": sigmoid.outputs["Out"]})
-    draft.replace(sigmoid, made.with_attr("threshold", 6.0, AttrType.FLOAT))
+    editor.replace(sigmoid, made.with_attr("threshold", 6.0, AttrType.FLOAT))
     offset = number(sigmoid, "offset", 0.5)
-    rewrite_conv(draft, conv, conv.weight.astype(np.float64) * (6 * slope), bias * (6 * slope) + 6 * offset)
+    rewrite_conv(editor, conv, conv.weight.astype(np.float64) * (6 * slope), bias * (6 * slope) + 6 * offset)

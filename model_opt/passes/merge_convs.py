@@ -7,31 +7,31 @@ import dataclasses
 import numpy as np
 
 from model_opt.passes.absorb import rewrite_conv
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, Float64Array, conv_at
-from model_opt.passes.report import PassReport
 from model_opt.program import Model
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import Conv, Float64Array, conv_at
+from model_opt.program.report import PassReport
 
 
 def merge_convs(model: Model) -> tuple[Model, PassReport]:
     """Merge conv -> 1x1 conv without anything between; a bottleneck that saves work stays."""
-    draft = Draft(model, "merge_convs")
-    while _merge_one(draft):
+    editor = GraphEditor(model, "merge_convs")
+    while _merge_one(editor):
         pass
-    return draft.finish()
+    return editor.finish()
 
 
-def _merge_one(draft: Draft) -> bool:
-    for op in draft.ops:
-        first = conv_at(draft, op)
-        reader = None if first is None else draft.only_consumer(first.out)
-        second = None if reader is None else conv_at(draft, reader)
+def _merge_one(editor: GraphEditor) -> bool:
+    for op in editor.ops:
+        first = conv_at(editor, op)
+        reader = None if first is None else editor.only_consumer(first.out)
+        second = None if reader is None else conv_at(editor, reader)
         if first is None or second is None or first.transposed or first.groups != 1 or not second.pointwise:
             continue
         if not _saves(first, second):
-            draft.leave(second.out, "two convolutions multiply less than one would")
+            editor.leave(second.out, "two convolutions multiply less than one would")
             continue
-        _merge(draft, first, second)
+        _merge(editor, first, second)
         return True
     return False
 
@@ -41,15 +41,15 @@ def _saves(first: Conv, second: Conv) -> bool:
     return second.channels * taps <= first.channels * (taps + second.channels)
 
 
-def _merge(draft: Draft, first: Conv, second: Conv) -> None:
+def _merge(editor: GraphEditor, first: Conv, second: Conv) -> None:
     weight, bias = _product(first, second)
-    draft.replace(second.op)
+    editor.replace(second.op)
     if first.adder is not None:
-        draft.replace(first.adder)
+        editor.replace(first.adder)
     made = first.op.with_output("Output", second.op.output("Output"))
-    draft.replace(first.op, made)
-    rewrite_conv(draft, dataclasses.replace(second, op=made), weight, bias)
-    draft.note("conv and 1x1 conv")
+    editor.replace(first.op, made)
+    rewrite_conv(editor, dataclasses.replace(second, op=made), weight, bias)
+    editor.note("conv and 1x1 conv")
 
 
 def _product(first: Conv, second: Conv) -> tuple[Float64Array, Float64Array]:

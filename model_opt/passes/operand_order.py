@@ -6,39 +6,39 @@ the host and back. A [1, C, 1, 1] addition is fused into a convolution's bias wh
 
 from __future__ import annotations
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import number, plain_binary
-from model_opt.passes.report import PassReport
 from model_opt.program import AttrType, Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import number, plain_binary
+from model_opt.program.report import PassReport
 
 
 def operand_order(model: Model) -> tuple[Model, PassReport]:
     """Swap operands of additions and multiplications, and flatten the parameters of additions for each channel."""
-    draft = Draft(model, "operand_order")
-    for op in draft.each("elementwise_add", "elementwise_mul"):
+    editor = GraphEditor(model, "operand_order")
+    for op in editor.each("elementwise_add", "elementwise_mul"):
         if plain_binary(op):
-            _flatten(draft, _swap(draft, op))
-    return draft.finish()
+            _flatten(editor, _swap(editor, op))
+    return editor.finish()
 
 
-def _swap(draft: Draft, op: Op) -> Op:
+def _swap(editor: GraphEditor, op: Op) -> Op:
     x, y = op.input("X"), op.input("Y")
-    constant, dims = draft.param(x), draft.dims(y)
-    if constant is None or draft.param(y) is not None:
+    constant, dims = editor.param(x), editor.dims(y)
+    if constant is None or editor.param(y) is not None:
         return op
     if dims is None or constant.ndim > len(dims):
-        draft.leave(op.output("Out"), "the parameter has more sides than the activation")
+        editor.leave(op.output("Out"), "the parameter has more sides than the activation")
         return op
     swapped = op.with_input("X", y).with_input("Y", x)
-    draft.replace(op, swapped)
-    draft.note("operands swapped")
+    editor.replace(op, swapped)
+    editor.note("operands swapped")
     return swapped
 
 
-def _flatten(draft: Draft, op: Op) -> None:
+def _flatten(editor: GraphEditor, op: Op) -> None:
     if op.type != "elementwise_add":
         return
-    constant, dims = draft.param(op.input("Y")), draft.dims(op.input("X"))
+    constant, dims = editor.param(op.input("Y")), editor.dims(op.input("X"))
     if constant is None or dims is None or len(dims) != 4 or constant.size == 1 or dims[1] != constant.size:
         return
     axis = int(number(op, "axis", -1))
@@ -48,6 +48,6 @@ def _flatten(draft: Draft, op: Op) -> None:
     sides = (1,) * start + constant.shape + (1,) * (4 - start - constant.ndim)
     if sides != (1, constant.size, 1, 1) or (constant.ndim == 1 and axis == 1):
         return
-    name = draft.changed_param(op, op.input("Y"), constant.reshape(-1))
-    draft.replace(op, op.with_input("Y", name).with_attr("axis", 1, AttrType.INT))
-    draft.note("addition for each channel at axis 1")
+    name = editor.changed_param(op, op.input("Y"), constant.reshape(-1))
+    editor.replace(op, op.with_input("Y", name).with_attr("axis", 1, AttrType.INT))
+    editor.note("addition for each channel at axis 1")

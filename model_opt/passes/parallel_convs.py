@@ -14,52 +14,52 @@ from collections.abc import Sequence
 import numpy as np
 
 from model_opt.passes.absorb import rewrite_conv
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, Float64Array, conv_before, plain_binary
-from model_opt.passes.report import PassReport
 from model_opt.program import Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import Conv, Float64Array, conv_before, plain_binary
+from model_opt.program.report import PassReport
 
 
 def parallel_convs(model: Model) -> tuple[Model, PassReport]:
     """Merge convolutions of one value that are added, and the value itself; see the module."""
-    draft = Draft(model, "parallel_convs")
+    editor = GraphEditor(model, "parallel_convs")
     merged: set[str] = set()
-    while any(_merge(draft, op, merged) for op in draft.ops if op.type == "elementwise_add"):
+    while any(_merge(editor, op, merged) for op in editor.ops if op.type == "elementwise_add"):
         pass
-    return draft.finish()
+    return editor.finish()
 
 
-def _merge(draft: Draft, total: Op, merged: set[str]) -> bool:
+def _merge(editor: GraphEditor, total: Op, merged: set[str]) -> bool:
     """Merge one sum; ``merged`` holds the values that are sums of convolutions already."""
     if not plain_binary(total) or total.input("X") == total.input("Y"):
         return False
     sides = [total.input("X"), total.input("Y")]
-    convs = [_branch(draft, name, total) for name in sides]
+    convs = [_branch(editor, name, total) for name in sides]
     first, second = convs
     if first is not None and second is not None:
         if not _alike(first, second):
             return False
         weight, bias = _sum(first, second)
-        _replace(draft, total, (first, second), weight, bias)
+        _replace(editor, total, (first, second), weight, bias)
         merged.add(total.output("Out"))
-        draft.note("convolutions added")
+        editor.note("convolutions added")
         return True
     conv, other = (first, sides[1]) if first is not None else (second, sides[0])
-    if conv is None or other != conv.source or not _keeps_sizes(draft, conv):
+    if conv is None or other != conv.source or not _keeps_sizes(editor, conv):
         return False
-    if not _normalised(draft, total) and conv.out not in merged:
+    if not _normalised(editor, total) and conv.out not in merged:
         return False
-    _replace(draft, total, (conv,), conv.weight.astype(np.float64) + _ones(conv), _bias(conv))
-    draft.note("value added to its convolution")
+    _replace(editor, total, (conv,), conv.weight.astype(np.float64) + _ones(conv), _bias(conv))
+    editor.note("value added to its convolution")
     return True
 
 
-def _branch(draft: Draft, name: str, total: Op) -> Conv | None:
+def _branch(editor: GraphEditor, name: str, total: Op) -> Conv | None:
     """Return the convolution that makes ``name`` for ``total`` alone, with a window that has a middle."""
-    conv = conv_before(draft, name)
-    if conv is None or conv.transposed or draft.only_consumer(name) is not total or conv.dilations != (1, 1):
+    conv = conv_before(editor, name)
+    if conv is None or conv.transposed or editor.only_consumer(name) is not total or conv.dilations != (1, 1):
         return None
-    if str(conv.op.attr("padding_algorithm", "EXPLICIT")) != "EXPLICIT" or draft.is_output(total.output("Out")):
+    if str(conv.op.attr("padding_algorithm", "EXPLICIT")) != "EXPLICIT" or editor.is_output(total.output("Out")):
         return None
     return conv if all(side % 2 for side in conv.weight.shape[2:]) and _pads(conv) is not None else None
 
@@ -106,16 +106,16 @@ def _sum(first: Conv, second: Conv) -> tuple[Float64Array, Float64Array]:
     return weight, _bias(large) + _bias(small)
 
 
-def _keeps_sizes(draft: Draft, conv: Conv) -> bool:
+def _keeps_sizes(editor: GraphEditor, conv: Conv) -> bool:
     """Return whether the convolution gives as many channels, rows and columns as it reads."""
     pads, (height, width) = _pads(conv), conv.weight.shape[2:]
     same = conv.strides == (1, 1) and pads == (height // 2, width // 2)
-    dims = draft.dims(conv.source)
+    dims = editor.dims(conv.source)
     return same and conv.weight.shape[1] * conv.groups == conv.channels and dims is not None and len(dims) == 4
 
 
-def _normalised(draft: Draft, total: Op) -> bool:
-    reader = draft.only_consumer(total.output("Out"))
+def _normalised(editor: GraphEditor, total: Op) -> bool:
+    reader = editor.only_consumer(total.output("Out"))
     return reader is not None and reader.type == "batch_norm"
 
 
@@ -128,14 +128,14 @@ def _ones(conv: Conv) -> Float64Array:
     return ones
 
 
-def _replace(draft: Draft, total: Op, convs: Sequence[Conv], weight: Float64Array, bias: Float64Array) -> None:
+def _replace(editor: GraphEditor, total: Op, convs: Sequence[Conv], weight: Float64Array, bias: Float64Array) -> None:
     """Put one convolution, of the largest window, in the place of ``total``."""
     large = max(convs, key=lambda conv: conv.weight[0, 0].size)
     for conv in convs:
-        draft.replace(conv.op)
+        editor.replace(conv.op)
         if conv.adder is not None:
-            draft.replace(conv.adder)
+            editor.replace(conv.adder)
     out = total.output("Out")
     made = large.op.with_output("Output", out)
-    draft.replace(total, made)
-    rewrite_conv(draft, dataclasses.replace(large, op=made, adder=None, bias=None, out=out), weight, bias)
+    editor.replace(total, made)
+    rewrite_conv(editor, dataclasses.replace(large, op=made, adder=None, bias=None, out=out), weight, bias)

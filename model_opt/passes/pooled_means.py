@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import ints
-from model_opt.passes.report import PassReport
 from model_opt.program import AttrType, Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import ints
+from model_opt.program.report import PassReport
 
 
 def pooled_means(model: Model) -> tuple[Model, PassReport]:
     """Turn ``reduce_mean`` over the last two of four sides, which stay as 1, into ``pool2d``; others stay."""
-    draft = Draft(model, "pooled_means")
-    for op in draft.each("reduce_mean"):
-        dims = draft.dims(op.input("X"))
+    editor = GraphEditor(model, "pooled_means")
+    for op in editor.each("reduce_mean"):
+        dims = editor.dims(op.input("X"))
         if dims is None or len(dims) != 4 or not op.attr("keep_dim", False) or op.attr("reduce_all", False):
-            draft.leave(op.output("Out"), "it is no mean over height and width that keeps its sides")
+            editor.leave(op.output("Out"), "it is no mean over height and width that keeps its sides")
         elif {axis % 4 for axis in ints(op, "dim") or () if -4 <= axis < 4} != {2, 3}:
-            draft.leave(op.output("Out"), "it is a mean over other sides than height and width")
+            editor.leave(op.output("Out"), "it is a mean over other sides than height and width")
         else:
-            draft.replace(op, _pool(op))
-            draft.note("mean as pool2d")
-    return draft.finish()
+            editor.replace(op, _pool(op))
+            editor.note("mean as pool2d")
+    return editor.finish()
 
 
 def _pool(op: Op) -> Op:

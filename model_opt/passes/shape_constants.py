@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import ints, number
-from model_opt.passes.report import PassReport
-from model_opt.passes.shapes import Side, Sides, encode, infer_shapes, resolve
 from model_opt.program import AttrType, Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import ints, number
+from model_opt.program.report import PassReport
+from model_opt.program.shapes import Side, Sides, encode, infer_shapes, resolve
 
 _INTEGERS = (2, 3)
 """Paddle's numbers of the element types int32 and int64."""
@@ -23,17 +23,17 @@ _RESHAPES = ("squeeze2", "flatten_contiguous_range")
 
 def shape_constants(model: Model) -> tuple[Model, PassReport]:
     """Make reshapes constant; write ``squeeze2`` and ``flatten_contiguous_range`` as reshapes too."""
-    draft = Draft(model, "shape_constants")
-    while _one(draft):
+    editor = GraphEditor(model, "shape_constants")
+    while _one(editor):
         pass
-    return draft.finish()
+    return editor.finish()
 
 
-def _one(draft: Draft) -> bool:
-    shapes = infer_shapes(draft)
-    for op in draft.ops:
+def _one(editor: GraphEditor) -> bool:
+    shapes = infer_shapes(editor)
+    for op in editor.ops:
         if op.type == "reshape2" and (op.inputs.get("ShapeTensor") or op.inputs.get("Shape")):
-            target = _target(draft, op, shapes)
+            target = _target(editor, op, shapes)
         elif op.type in _RESHAPES and len(op.inputs.get("X", ())) == 1:
             target = shapes.get(op.output("Out"))
         else:
@@ -41,10 +41,10 @@ def _one(draft: Draft) -> bool:
         x = shapes.get(op.input("X"))
         constant = None if target is None or x is None else encode(target, x)
         if constant is None:
-            draft.leave(op.output("Out"), "no constant holds for every input, or the shape cannot be followed")
+            editor.leave(op.output("Out"), "no constant holds for every input, or the shape cannot be followed")
             continue
-        draft.replace(op, _reshape(op, constant))
-        draft.note(f"{op.type} constant" if op.type == "reshape2" else f"{op.type} as reshape2")
+        editor.replace(op, _reshape(op, constant))
+        editor.note(f"{op.type} constant" if op.type == "reshape2" else f"{op.type} as reshape2")
         return True
     return False
 
@@ -56,43 +56,43 @@ def _reshape(op: Op, target: tuple[int, ...]) -> Op:
     return made.with_attr("shape", target, AttrType.INTS)
 
 
-def _target(draft: Draft, op: Op, shapes: Mapping[str, Sides]) -> Sides | None:
+def _target(editor: GraphEditor, op: Op, shapes: Mapping[str, Sides]) -> Sides | None:
     x = shapes.get(op.input("X"))
     if x is None:
         return None
     if op.inputs.get("ShapeTensor"):
-        parts = [_value(draft, name, shapes) for name in op.inputs["ShapeTensor"]]
+        parts = [_value(editor, name, shapes) for name in op.inputs["ShapeTensor"]]
         if any(part is None or len(part) != 1 for part in parts):
             return None
         sides: Sides = tuple(part[0] for part in parts if part is not None)
     else:
-        whole = _value(draft, op.input("Shape"), shapes)
+        whole = _value(editor, op.input("Shape"), shapes)
         if whole is None:
             return None
         sides = whole
     return resolve(sides, x)
 
 
-def _value(draft: Draft, name: str, shapes: Mapping[str, Sides]) -> Sides | None:
+def _value(editor: GraphEditor, name: str, shapes: Mapping[str, Sides]) -> Sides | None:
     """Return the elements of a tensor that holds sizes, symbols where they are free."""
-    constant = draft.param(name)
+    constant = editor.param(name)
     if constant is not None:
         return tuple(int(item) for item in constant.reshape(-1)) if constant.dtype.kind in "iu" else None
-    op = draft.producer(name)
+    op = editor.producer(name)
     if op is None:
         return None
     if op.type == "shape":
         return shapes.get(op.input("Input"))
     if op.type in ("cast", "assign"):
-        return _value(draft, op.input("X"), shapes)
+        return _value(editor, op.input("X"), shapes)
     if op.type == "fill_constant":
         return _filled(op)
     if op.type == "concat":
-        parts = [_value(draft, part, shapes) for part in op.inputs.get("X", ())]
+        parts = [_value(editor, part, shapes) for part in op.inputs.get("X", ())]
         known = [part for part in parts if part is not None]
         return tuple(side for part in known for side in part) if len(known) == len(parts) else None
     if op.type == "slice":
-        return _sliced(op, _value(draft, op.input("Input"), shapes))
+        return _sliced(op, _value(editor, op.input("Input"), shapes))
     return None
 
 

@@ -22,10 +22,10 @@ from model_opt.passes.merge_convs import merge_convs
 from model_opt.passes.operand_order import operand_order
 from model_opt.passes.parallel_convs import parallel_convs
 from model_opt.passes.pooled_means import pooled_means
-from model_opt.passes.report import PassReport
 from model_opt.passes.shape_constants import shape_constants
 from model_opt.passes.training_ops import training_ops
 from model_opt.program import Model
+from model_opt.program.report import PassReport
 
 Pass = Callable[[Model], tuple[Model, PassReport]]
 

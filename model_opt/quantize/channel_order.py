@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_opt.nb.exact.winograd import F43, output_matrix_4
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import CONVS, TRANSPOSED, Conv, Float64Array, conv_at
 from model_opt.program import Model
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import CONVS, TRANSPOSED, Conv, Float64Array, conv_at
 from model_opt.quantize.channels import ChannelGroups, Order, channel_groups, with_orders
 from model_opt.quantize.patches import Seen
 
@@ -122,9 +122,9 @@ def _ways(
     groups: ChannelGroups,
     late: float,
 ) -> dict[str, Way]:
-    draft, ways = Draft(model, "order_channels"), dict[str, Way]()
-    for op in draft.each(*CONVS, *TRANSPOSED):
-        conv = conv_at(draft, op)
+    editor, ways = GraphEditor(model, "order_channels"), dict[str, Way]()
+    for op in editor.each(*CONVS, *TRANSPOSED):
+        conv = conv_at(editor, op)
         name = op.input("Filter")
         if conv is None or name not in groups.source:
             continue

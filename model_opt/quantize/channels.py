@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, conv_at, ints, is_quantised, plain_binary
 from model_opt.program import Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import Conv, conv_at, ints, is_quantised, plain_binary
 from model_opt.quantize.name_sets import NameSets
 
 Order = NDArray[np.intp]
@@ -48,7 +48,7 @@ class ChannelGroups:
 
 @dataclass
 class _Search:
-    draft: Draft
+    editor: GraphEditor
     sets: NameSets = field(default_factory=NameSets)
     side: dict[str, int] = field(default_factory=dict)
     """The side of each variable that its channels stand along."""
@@ -61,14 +61,14 @@ class _Search:
 
     def fix(self, op: Op) -> None:
         """Keep the order of everything that ``op`` touches."""
-        self.sets.fix(*(name for name in (*op.input_names, *op.output_names) if self.draft.param(name) is None))
+        self.sets.fix(*(name for name in (*op.input_names, *op.output_names) if self.editor.param(name) is None))
 
 
 def channel_groups(model: Model) -> ChannelGroups:
     """Return which dense products' inputs may have their channels in another order, and what must change with it."""
-    search = _Search(Draft(model, "channel_groups"))
-    for op in search.draft.ops:
-        unsafe = search.draft.consumers(op.output_names[0] if op.output_names else "") is None or is_quantised(op)
+    search = _Search(GraphEditor(model, "channel_groups"))
+    for op in search.editor.ops:
+        unsafe = search.editor.consumers(op.output_names[0] if op.output_names else "") is None or is_quantised(op)
         if unsafe or not _enter(search, op):
             search.fix(op)
     return _found(search)
@@ -79,7 +79,7 @@ def _found(search: _Search) -> ChannelGroups:
     for whole, parts in search.parts.items():
         if sets.fixed(whole):
             sets.fix(*(name for name, _, _ in parts))
-    readers = [name for op in search.draft.ops for name in dict.fromkeys(op.input_names)]
+    readers = [name for op in search.editor.ops for name in dict.fromkeys(op.input_names)]
     for variable, place in search.held:
         if readers.count(place.parameter) != 1:
             sets.fix(variable)
@@ -108,7 +108,7 @@ def with_orders(model: Model, groups: ChannelGroups, orders: Mapping[str, Order]
 
 def _enter(search: _Search, op: Op) -> bool:
     """Note what ``op`` does to channels; False when that is not known."""
-    conv = conv_at(search.draft, op)
+    conv = conv_at(search.editor, op)
     if conv is not None:
         return _enter_conv(search, conv)
     if op.type == "matmul_v2":
@@ -135,7 +135,7 @@ def _pass_on(search: _Search, source: str, out: str, side: int | None = None) ->
 
 def _read(search: _Search, source: str, name: str, side: int) -> None:
     """Note that a dense product reads ``source``, whose channels its weights ``name`` hold along ``side``."""
-    weights = search.draft.param(name)
+    weights = search.editor.param(name)
     parts = search.parts.get(source) or [(source, 0, 0 if weights is None else weights.shape[side])]
     search.held += [(variable, Place(name, side, first, count)) for variable, first, count in parts]
     search.sources[name] = parts
@@ -143,7 +143,7 @@ def _read(search: _Search, source: str, name: str, side: int) -> None:
 
 def _write(search: _Search, out: str, name: str, side: int) -> None:
     """Note that the parameter ``name`` holds a number of every channel of ``out`` along ``side``."""
-    array = search.draft.param(name)
+    array = search.editor.param(name)
     search.held.append((out, Place(name, side, 0, 0 if array is None else array.shape[side])))
 
 
@@ -164,7 +164,7 @@ def _enter_conv(search: _Search, conv: Conv) -> bool:
 
 def _enter_matmul(search: _Search, op: Op) -> bool:
     x, name, out = op.input("X"), op.input("Y"), op.output("Out")
-    weights, dims = search.draft.param(name), search.draft.dims(x)
+    weights, dims = search.editor.param(name), search.editor.dims(x)
     plain = (
         weights is not None and weights.ndim == 2 and not op.attr("trans_x", False) and not op.attr("trans_y", False)
     )
@@ -180,7 +180,7 @@ def _enter_concat(search: _Search, op: Op) -> bool:
     """Note the parts of a concatenation of channels; whoever does more with it than multiply fixes them."""
     out, parts, first = op.output("Out"), op.inputs["X"], 0
     for name in parts:
-        dims, side = search.draft.dims(name), search.side.get(name)
+        dims, side = search.editor.dims(name), search.side.get(name)
         if dims is None or side is None or side != op.attr("axis") or dims[side] < 1 or name in search.parts:
             return False
         search.side[out] = side
@@ -191,12 +191,12 @@ def _enter_concat(search: _Search, op: Op) -> bool:
 
 def _enter_binary(search: _Search, op: Op) -> bool:
     x, y, out = op.input("X"), op.input("Y"), op.output("Out")
-    constant, dims = search.draft.param(y), search.draft.dims(x)
+    constant, dims = search.editor.param(y), search.editor.dims(x)
     side, axis = search.side.get(x), op.attr("axis", -1)
-    if side is None or dims is None or not isinstance(axis, int) or search.draft.param(x) is not None:
+    if side is None or dims is None or not isinstance(axis, int) or search.editor.param(x) is not None:
         return False
     if constant is None:
-        other = search.draft.dims(y)
+        other = search.editor.dims(y)
         same = other is not None and len(other) == len(dims) and search.side.get(y) == side
         return same and _pass_on(search, y, out) and _pass_on(search, x, out)
     if constant.size != 1:
@@ -208,7 +208,7 @@ def _enter_binary(search: _Search, op: Op) -> bool:
 
 def _enter_norm(search: _Search, op: Op) -> bool:
     x, out = op.input("X"), op.output("Y")
-    dims = search.draft.dims(x)
+    dims = search.editor.dims(x)
     if dims is None or not search.side.get(x) == op.attr("begin_norm_axis") == len(dims) - 1:
         return False
     for name in (name for key in ("Scale", "Bias") for name in op.inputs.get(key, ())):
@@ -219,7 +219,7 @@ def _enter_norm(search: _Search, op: Op) -> bool:
 def _enter_move(search: _Search, op: Op) -> bool:
     """Follow a transposition, and a change of shape that leaves the side of the channels whole."""
     x, out = op.input("X"), op.output("Out")
-    side, dims = search.side.get(x), search.draft.dims(x)
+    side, dims = search.side.get(x), search.editor.dims(x)
     if side is None or dims is None or any(op.inputs.get(key) for key in ("Shape", "ShapeTensor")):
         return False
     if op.type == "transpose2":

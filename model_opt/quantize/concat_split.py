@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, Float64Array, conv_at
 from model_opt.program import Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import Conv, Float64Array, conv_at
 from model_opt.quantize.channel_order import Way, winograd_way
 from model_opt.quantize.sum_split import sums
 
@@ -36,22 +36,22 @@ def split_concats(
     order of parts in one convolution, and its parts are put in order where that helps at all. The figure is that root
     mean square before divided by after, by the name of the weights.
     """
-    draft, held, gains = Draft(model, "split_concats"), dict(tiles), dict[str, float]()
-    for op in draft.each("conv2d"):
-        conv = conv_at(draft, op)
+    editor, held, gains = GraphEditor(model, "split_concats"), dict(tiles), dict[str, float]()
+    for op in editor.each("conv2d"):
+        conv = conv_at(editor, op)
         name = op.input("Filter")
-        concat = None if conv is None else draft.producer(conv.source)
-        if conv is None or name not in tiles or concat is None or not _splittable(draft, conv, concat):
+        concat = None if conv is None else editor.producer(conv.source)
+        if conv is None or name not in tiles or concat is None or not _splittable(editor, conv, concat):
             continue
-        channels = [_channels(draft, part) for part in concat.inputs["X"]]
+        channels = [_channels(editor, part) for part in concat.inputs["X"]]
         way = winograd_way(conv, tiles[name])
         split = best_split(way, channels, gain)
         plain = (tuple(range(len(channels))),)
         if split == plain:
             continue
         gains[name] = split_length(way, channels, plain) / split_length(way, channels, split)
-        held |= _write(draft, conv, concat, channels, split, tiles[name])
-    return draft.finish()[0], held, gains
+        held |= _write(editor, conv, concat, channels, split, tiles[name])
+    return editor.finish()[0], held, gains
 
 
 def best_split(way: Way, channels: Sequence[int], gain: float) -> Split:
@@ -92,51 +92,51 @@ def _singles(channels: Sequence[int]) -> tuple[Split, ...]:
     return (tuple((part,) for part in range(len(channels))),) if min(channels) >= _LEAST else ()
 
 
-def _splittable(draft: Draft, conv: Conv, concat: Op) -> bool:
+def _splittable(editor: GraphEditor, conv: Conv, concat: Op) -> bool:
     if concat.type != "concat" or concat.attr("axis") != 1 or concat.inputs.get("AxisTensor"):
         return False
     parts = concat.inputs["X"]
-    known = all(_channels(draft, part) > 0 for part in parts) and len(set(parts)) == len(parts) <= _PARTS
-    return known and draft.only_consumer(conv.source) is conv.op and conv.adder is not None
+    known = all(_channels(editor, part) > 0 for part in parts) and len(set(parts)) == len(parts) <= _PARTS
+    return known and editor.only_consumer(conv.source) is conv.op and conv.adder is not None
 
 
-def _channels(draft: Draft, name: str) -> int:
-    dims = draft.dims(name)
+def _channels(editor: GraphEditor, name: str) -> int:
+    dims = editor.dims(name)
     return dims[1] if dims is not None and len(dims) == 4 else -1
 
 
 def _write(
-    draft: Draft, conv: Conv, concat: Op, channels: Sequence[int], split: Split, tiles: Float64Array
+    editor: GraphEditor, conv: Conv, concat: Op, channels: Sequence[int], split: Split, tiles: Float64Array
 ) -> dict[str, Float64Array]:
     """Write the convolutions of ``split`` in the place of one; return their tiles."""
     edges = np.concatenate([[0], np.cumsum(channels)])
     orders = [np.concatenate([np.arange(edges[part], edges[part + 1]) for part in parts]) for parts in split]
-    dims, filters = draft.dims(conv.source), conv.op.input("Filter")
+    dims, filters = editor.dims(conv.source), conv.op.input("Filter")
     shape = None if dims is None else (dims[0], -1, *dims[2:])
     names: list[str] = []
     made: list[Op] = []
     for number, (parts, order) in enumerate(zip(split, orders, strict=True)):
         weights = np.ascontiguousarray(conv.weight[:, order])
         first = number == 0
-        names.append(draft.changed_param(conv.op, filters, weights) if first else draft.set_param(filters, weights))
+        names.append(editor.changed_param(conv.op, filters, weights) if first else editor.set_param(filters, weights))
         source = concat.inputs["X"][parts[0]]
         if len(parts) > 1:
             wide = None if shape is None else (shape[0], len(order), *shape[2:])
-            source = draft.new_var(conv.source, wide, like=conv.source)
+            source = editor.new_var(conv.source, wide, like=conv.source)
             joined = concat.with_input("X", *(concat.inputs["X"][part] for part in parts)).with_output("Out", source)
             made.append(joined)
-        out = conv.op.output("Output") if first else draft.new_var(conv.out, draft.dims(conv.out), like=conv.out)
+        out = conv.op.output("Output") if first else editor.new_var(conv.out, editor.dims(conv.out), like=conv.out)
         made.append(conv.op.with_input("Input", source).with_input("Filter", names[-1]).with_output("Output", out))
-    _put(draft, conv, made)
+    _put(editor, conv, made)
     return {name: tiles[:, :, order][:, :, :, order] for name, order in zip(names, orders, strict=True)}
 
 
-def _put(draft: Draft, conv: Conv, made: list[Op]) -> None:
+def _put(editor: GraphEditor, conv: Conv, made: list[Op]) -> None:
     adder = conv.adder
     outs = [op.output("Output") for op in made if op.type == conv.op.type]
-    draft.replace(conv.op, *made)
+    editor.replace(conv.op, *made)
     if adder is not None and len(outs) > 1:
-        start = draft.new_var(conv.out, draft.dims(conv.out), like=conv.out)
-        totals = sums(draft, start, outs[1:], conv.out)
-        draft.replace(adder, adder.with_output("Out", start), *totals)
-    draft.note("split")
+        start = editor.new_var(conv.out, editor.dims(conv.out), like=conv.out)
+        totals = sums(editor, start, outs[1:], conv.out)
+        editor.replace(adder, adder.with_output("Out", start), *totals)
+    editor.note("split")

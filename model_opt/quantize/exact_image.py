@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, Float64Array, conv_at
 from model_opt.program import AttrType, Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import Conv, Float64Array, conv_at
 from model_opt.quantize.observe import Float32Array
 
 _DIGITS = 2048
@@ -74,39 +74,39 @@ def exact_image(model: Model, inputs: Sequence[Float32Array]) -> tuple[Model, bo
     It can when every channel of ``inputs`` lies on even steps and one convolution alone reads the image. Outputs in
     fp32 stay but for the border, which is the zero of the normalised image to half a part of a level.
     """
-    draft = Draft(model, "exact_image")
+    editor = GraphEditor(model, "exact_image")
     levels = levels_of(inputs)
-    conv = _first(draft)
+    conv = _first(editor)
     if levels is None or conv is None or len(levels.step) != conv.weight.shape[1]:
         return model, False
-    _write(draft, conv, levels)
-    draft.note("image")
-    return draft.finish()[0], True
+    _write(editor, conv, levels)
+    editor.note("image")
+    return editor.finish()[0], True
 
 
-def _first(draft: Draft) -> Conv | None:
+def _first(editor: GraphEditor) -> Conv | None:
     """Return the convolution that alone reads the model's one image."""
-    feeds = [op for op in draft.ops if op.type == "feed"]
-    reader = draft.only_consumer(feeds[0].output("Out")) if len(feeds) == 1 else None
-    conv = None if reader is None else conv_at(draft, reader)
+    feeds = [op for op in editor.ops if op.type == "feed"]
+    reader = editor.only_consumer(feeds[0].output("Out")) if len(feeds) == 1 else None
+    conv = None if reader is None else conv_at(editor, reader)
     return conv if conv is not None and conv.groups == 1 and not conv.transposed and conv.adder is not None else None
 
 
-def _write(draft: Draft, conv: Conv, levels: Levels) -> None:
+def _write(editor: GraphEditor, conv: Conv, levels: Levels) -> None:
     # A power of two near the step keeps weights and image as large as they were.
     unit = 2.0 ** np.round(np.log2(levels.step))
     factor = levels.step / unit
     shift = levels.step * (levels.zero - levels.origin)
     weights = conv.weight.astype(np.float64)
     name, adder = conv.op.input("Filter"), conv.adder
-    counted = draft.new_var(conv.source, draft.dims(conv.source), like=conv.source)
-    scale = draft.set_param(f"{conv.source}.scale", (unit / levels.step).astype(np.float32))
-    start = draft.set_param(f"{conv.source}.start", (unit * (levels.zero - levels.origin)).astype(np.float32))
+    counted = editor.new_var(conv.source, editor.dims(conv.source), like=conv.source)
+    scale = editor.set_param(f"{conv.source}.scale", (unit / levels.step).astype(np.float32))
+    start = editor.set_param(f"{conv.source}.start", (unit * (levels.zero - levels.origin)).astype(np.float32))
     count = Op("affine_channel", {"X": (conv.source,), "Scale": (scale,), "Bias": (start,)}, {"Out": (counted,)}, {})
-    draft.insert_before(conv.op, count.with_attr("data_layout", "NCHW", AttrType.STRING))
-    held = draft.changed_param(conv.op, name, (weights * factor[:, None, None]).astype(np.float32))
-    draft.replace(conv.op, conv.op.with_input("Input", counted).with_input("Filter", held))
+    editor.insert_before(conv.op, count.with_attr("data_layout", "NCHW", AttrType.STRING))
+    held = editor.changed_param(conv.op, name, (weights * factor[:, None, None]).astype(np.float32))
+    editor.replace(conv.op, conv.op.with_input("Input", counted).with_input("Filter", held))
     if adder is not None and conv.bias is not None:
         bias = conv.bias - (weights.sum(axis=(2, 3)) @ shift)
-        moved = draft.changed_param(adder, adder.input("Y"), bias.astype(np.float32))
-        draft.replace(adder, adder.with_input("Y", moved))
+        moved = editor.changed_param(adder, adder.input("Y"), bias.astype(np.float32))
+        editor.replace(adder, adder.with_input("Y", moved))

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_opt.passes.draft import Array, Draft
-from model_opt.passes.ops import is_quantised, number, plain_binary
 from model_opt.program import Model, Op
+from model_opt.program.editor import Array, GraphEditor
+from model_opt.program.ops import is_quantised, number, plain_binary
 from model_opt.quantize.name_sets import NameSets
 
 PRODUCTS: Mapping[str, tuple[str, str, str]] = {
@@ -48,28 +48,28 @@ class FactorGroups:
 
 def factor_groups(model: Model) -> FactorGroups:
     """Return which variables of the main block may carry a factor, and which of them must carry the same."""
-    draft, union = Draft(model, "factor_groups"), NameSets()
+    editor, union = GraphEditor(model, "factor_groups"), NameSets()
     pairs: list[tuple[str, str, str]] = []
-    for op in draft.ops:
-        pair = _join(draft, op, union)
+    for op in editor.ops:
+        pair = _join(editor, op, union)
         if pair is not None:
             pairs.append(pair)
     _settle(union, pairs)
-    names = sorted({name for op in draft.ops for name in (*op.input_names, *op.output_names)})
-    safe = [name for name in names if draft.param(name) is None and draft.producer(name) is not None]
-    unsafe = {union.find(name) for name in names if draft.param(name) is None} - {union.find(name) for name in safe}
+    names = sorted({name for op in editor.ops for name in (*op.input_names, *op.output_names)})
+    safe = [name for name in names if editor.param(name) is None and editor.producer(name) is not None]
+    unsafe = {union.find(name) for name in names if editor.param(name) is None} - {union.find(name) for name in safe}
     return FactorGroups(
         {name: union.find(name) for name in safe if not union.fixed(name) and union.find(name) not in unsafe}
     )
 
 
-def _join(draft: Draft, op: Op, union: NameSets) -> tuple[str, str, str] | None:
+def _join(editor: GraphEditor, op: Op, union: NameSets) -> tuple[str, str, str] | None:
     """Join what ``op`` binds; return (x, y, out) where the exponents of x and y add up to that of out."""
-    values = [name for name in op.input_names if draft.param(name) is None]
+    values = [name for name in op.input_names if editor.param(name) is None]
     outs = [name for key, names in op.outputs.items() if key not in _SIDE_OUTPUTS for name in names]
-    if draft.consumers(outs[0] if outs else "") is None or is_quantised(op):
+    if editor.consumers(outs[0] if outs else "") is None or is_quantised(op):
         union.fix(*values, *outs)
-    elif _is_product(draft, op) or _is_norm(draft, op):
+    elif _is_product(editor, op) or _is_norm(editor, op):
         pass
     elif op.type in ("elementwise_add", "elementwise_mul", "matmul_v2") and len(values) == 2:
         return _two_values(op, values, outs, union)
@@ -103,18 +103,18 @@ def _settle(union: NameSets, pairs: list[tuple[str, str, str]]) -> None:
         union.join(y if union.fixed(x) else x, out)
 
 
-def _is_product(draft: Draft, op: Op) -> bool:
+def _is_product(editor: GraphEditor, op: Op) -> bool:
     slots = PRODUCTS.get(op.type)
     if slots is None or any(op.inputs.get(key) for key in ("ResidualData", "SecondInput")):
         return False
     if op.attr("with_act", False) or op.attr("fuse_activation", "") or op.attr("fuse_relu", False):
         return False
-    held = [name for name in op.input_names if draft.param(name) is not None]
+    held = [name for name in op.input_names if editor.param(name) is not None]
     return held == [op.inputs[slots[1]][0], *op.inputs.get("Bias", ())] and len(op.input_names) == len(held) + 1
 
 
-def _is_norm(draft: Draft, op: Op) -> bool:
-    return op.type == "layer_norm" and all(draft.param(n) is not None for k in ("Scale", "Bias") for n in op.inputs[k])
+def _is_norm(editor: GraphEditor, op: Op) -> bool:
+    return op.type == "layer_norm" and all(editor.param(n) is not None for k in ("Scale", "Bias") for n in op.inputs[k])
 
 
 def _is_constant_binary(op: Op, values: list[str]) -> bool:
@@ -127,25 +127,25 @@ def _is_scale(op: Op) -> bool:
 
 def with_exponents(model: Model, groups: FactorGroups, exponents: Mapping[str, int]) -> Model:
     """Return the model whose groups carry 2^e, every constant changed so that the outputs stay as they are."""
-    draft = Draft(model, "with_exponents")
-    for op in draft.ops:
-        changed = _scaled(draft, op, groups, exponents)
+    editor = GraphEditor(model, "with_exponents")
+    for op in editor.ops:
+        changed = _scaled(editor, op, groups, exponents)
         if changed is not op:
-            draft.replace(op, changed)
-            draft.note(op.type)
-    return draft.finish()[0]
+            editor.replace(op, changed)
+            editor.note(op.type)
+    return editor.finish()[0]
 
 
-def _scaled(draft: Draft, op: Op, groups: FactorGroups, exponents: Mapping[str, int]) -> Op:
+def _scaled(editor: GraphEditor, op: Op, groups: FactorGroups, exponents: Mapping[str, int]) -> Op:
     """Return the operator with its constants for the exponents of its input and output."""
-    values = [name for name in op.input_names if draft.param(name) is None]
+    values = [name for name in op.input_names if editor.param(name) is None]
     outs = [name for key, names in op.outputs.items() if key not in _SIDE_OUTPUTS for name in names]
     if not values or not outs:
         return op
     before, behind = groups.of(exponents, values[0]), groups.of(exponents, outs[0])
     powers: dict[str, int] = {}
     new = op
-    if _is_product(draft, op):
+    if _is_product(editor, op):
         powers = {PRODUCTS[op.type][1]: behind - before, "Bias": behind}
     elif op.type == "layer_norm":
         powers = {"Scale": behind, "Bias": behind}
@@ -154,9 +154,9 @@ def _scaled(draft: Draft, op: Op, groups: FactorGroups, exponents: Mapping[str, 
         powers = {"X": behind, "Y": behind}
     for key, power in powers.items():
         for name in op.inputs.get(key, ()):
-            array = draft.param(name)
+            array = editor.param(name)
             if array is not None and power:
-                new = new.with_input(key, draft.changed_param(op, name, shifted(array, power)))
+                new = new.with_input(key, editor.changed_param(op, name, shifted(array, power)))
     return new
 
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import CONVS, Conv, Float64Array, conv_at
 from model_opt.program import Model
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import CONVS, Conv, Float64Array, conv_at
 from model_opt.quantize.cores import in_order
 from model_opt.quantize.observe import Float32Array
 from model_opt.quantize.patches import Seen
@@ -30,8 +30,8 @@ def round_weights(model: Model, seen: Mapping[str, Seen]) -> tuple[Model, dict[s
     The figure is the error of the layer's outputs on the calibration inputs, root mean square, with plain rounding
     divided by that of the rounding chosen. Layers where plain rounding is no worse keep their weights.
     """
-    draft, gains = Draft(model, "round_weights"), dict[str, float]()
-    found = (conv_at(draft, op) for op in draft.each(*CONVS, "conv2d_transpose"))
+    editor, gains = GraphEditor(model, "round_weights"), dict[str, float]()
+    found = (conv_at(editor, op) for op in editor.each(*CONVS, "conv2d_transpose"))
     convs = [conv for conv in found if conv is not None and conv.op.input("Filter") in seen]
     held = in_order(lambda conv: _rounded(conv, seen[conv.op.input("Filter")]), convs)
     for conv, (weights, bias, gain) in zip(convs, held, strict=True):
@@ -40,11 +40,11 @@ def round_weights(model: Model, seen: Mapping[str, Seen]) -> tuple[Model, dict[s
         if gain <= 1:
             continue
         if conv.adder is not None and bias is not None:
-            shift = draft.changed_param(conv.adder, conv.adder.input("Y"), bias)
-            draft.replace(conv.adder, conv.adder.with_input("Y", shift))
-        draft.replace(conv.op, conv.op.with_input("Filter", draft.changed_param(conv.op, name, weights)))
-        draft.note("layer")
-    return draft.finish()[0], gains
+            shift = editor.changed_param(conv.adder, conv.adder.input("Y"), bias)
+            editor.replace(conv.adder, conv.adder.with_input("Y", shift))
+        editor.replace(conv.op, conv.op.with_input("Filter", editor.changed_param(conv.op, name, weights)))
+        editor.note("layer")
+    return editor.finish()[0], gains
 
 
 def _rounded(conv: Conv, seen: Seen) -> tuple[Float32Array, Float32Array | None, float]:

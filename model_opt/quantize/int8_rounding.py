@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.passes.ops import Float64Array
+from model_opt.program.ops import Float64Array
 from model_opt.quantize.linear_ops import MOST
 from model_opt.quantize.observe import Float32Array
 

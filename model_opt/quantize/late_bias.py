@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_opt.nb.exact.half import fma_chain, gemm, rounded
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import CONVS, Conv, conv_at
 from model_opt.program import Model
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import CONVS, Conv, conv_at
 from model_opt.quantize.cores import in_order
 from model_opt.quantize.patches import Seen
 
@@ -40,10 +40,10 @@ def late_bias(
     ``seen``. ``parts`` names layers that will be sums of so many, each over as many channels: of them the first part,
     which takes the bias, is measured.
     """
-    draft, gains = Draft(model, "late_bias"), dict[str, float]()
-    found = [conv for conv in (conv_at(draft, op) for op in draft.each(*CONVS)) if conv is not None]
+    editor, gains = GraphEditor(model, "late_bias"), dict[str, float]()
+    found = [conv for conv in (conv_at(editor, op) for op in editor.each(*CONVS)) if conv is not None]
     convs = [conv for conv in found if conv.op.input("Filter") in seen and can_be_late(conv)]
-    convs = [conv for conv in convs if seen[conv.op.input("Filter")].area > 1 and not _is_fused(draft, conv)]
+    convs = [conv for conv in convs if seen[conv.op.input("Filter")].area > 1 and not _is_fused(editor, conv)]
 
     def errors_of(conv: Conv) -> tuple[float, float]:
         name = conv.op.input("Filter")
@@ -56,10 +56,10 @@ def late_bias(
         if late * gain > early or conv.adder is None or conv.bias is None:
             continue
         gains[conv.op.input("Filter")] = early / late
-        held = draft.changed_param(conv.adder, conv.adder.input("Y"), -conv.bias)
-        draft.replace(conv.adder, dataclasses.replace(conv.adder.with_input("Y", held), type="elementwise_sub"))
-        draft.note("late bias")
-    return draft.finish()[0], gains
+        held = editor.changed_param(conv.adder, conv.adder.input("Y"), -conv.bias)
+        editor.replace(conv.adder, dataclasses.replace(conv.adder.with_input("Y", held), type="elementwise_sub"))
+        editor.note("late bias")
+    return editor.finish()[0], gains
 
 
 def can_be_late(conv: Conv) -> bool:
@@ -69,8 +69,8 @@ def can_be_late(conv: Conv) -> bool:
     return conv.bias is not None and conv.adder is not None and (by_gemm or _wide_depthwise(conv))
 
 
-def _is_fused(draft: Draft, conv: Conv) -> bool:
-    readers = draft.consumers(conv.out) or ()
+def _is_fused(editor: GraphEditor, conv: Conv) -> bool:
+    readers = editor.consumers(conv.out) or ()
     return not readers or any(reader.type in _FUSED for reader in readers)
 
 

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from model_opt.nb.exact.winograd import F43, input_matrix, tiles
-from model_opt.passes.ops import Conv, Float64Array
+from model_opt.program.ops import Conv, Float64Array
 from model_opt.quantize.cores import in_order
 from model_opt.quantize.guises import ends_of
 from model_opt.quantize.observe import Float32Array, LayerView, Observer

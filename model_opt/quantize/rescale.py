@@ -17,9 +17,9 @@ from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.nb import NbModel
 from model_opt.nb.exact import FP16_MAX, overflow_check
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, Float64Array, conv_at
 from model_opt.program import Model
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import Conv, Float64Array, conv_at
 from model_opt.quantize.channel_order import order_channels
 from model_opt.quantize.concat_split import split_concats
 from model_opt.quantize.exact_image import exact_image
@@ -222,8 +222,8 @@ def _can_be_refined(conv: Conv) -> bool:
 
 
 def _convs(model: Model) -> dict[str, Conv]:
-    draft = Draft(model, "rescale_fp16")
-    found = (conv_at(draft, op) for op in draft.ops)
+    editor = GraphEditor(model, "rescale_fp16")
+    found = (conv_at(editor, op) for op in editor.ops)
     return {conv.op.input("Filter"): conv for conv in found if conv is not None}
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import conv_at, conv_before, number, plain_binary
 from model_opt.program import AttrType, Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import conv_at, conv_before, number, plain_binary
 
 _SCALE, _SLOPE = 6.0, 0.2
 """Paddle's defaults."""
@@ -37,42 +37,42 @@ def undo_rounded_factors(model: Model, gated: int) -> tuple[Model, int]:
     The first ``gated`` of the ``hard_swish`` become a gate and a product. In fp32 the outputs are off by the factors
     made good. An activation stays as it is where something else than constant products reads it.
     """
-    draft, done = Draft(model, "undo_rounded_factors"), 0
-    for op in draft.each("hard_swish"):
+    editor, done = GraphEditor(model, "undo_rounded_factors"), 0
+    for op in editor.each("hard_swish"):
         reach = _Reach()
-        if not _follow(draft, op.output("Out"), reach):
+        if not _follow(editor, op.output("Out"), reach):
             continue
-        if done < gated and _gate(draft, op):
-            _take_up(draft, reach, _WIDER)
+        if done < gated and _gate(editor, op):
+            _take_up(editor, reach, _WIDER)
         else:
-            _take_up(draft, reach, _of(1 / number(op, "scale", _SCALE)))
+            _take_up(editor, reach, _of(1 / number(op, "scale", _SCALE)))
         done += 1
-    for op in draft.each("hard_sigmoid"):
-        done += _before(draft, op, _of(number(op, "slope", _SLOPE)))
+    for op in editor.each("hard_sigmoid"):
+        done += _before(editor, op, _of(number(op, "slope", _SLOPE)))
     if done:
-        draft.note("factor")
-    return draft.finish()[0], done
+        editor.note("factor")
+    return editor.finish()[0], done
 
 
-def _gate(draft: Draft, op: Op) -> bool:
+def _gate(editor: GraphEditor, op: Op) -> bool:
     """Write a ``hard_swish`` of x as z * hard_sigmoid(z) for z = 4/3 x, which is 4/3 of it; False where that cannot be.
 
     The gate is min(max(z / 8 + 1/2, 0), 1): one rounding, and none where it is 1 or 0; so in all at most two instead of
     three, and none for x above 3.
     """
     source, out = op.input("X"), op.output("Out")
-    conv = conv_before(draft, source)
+    conv = conv_before(editor, source)
     plain = (number(op, "scale", _SCALE), number(op, "offset", 3.0), number(op, "threshold", 6.0)) == (6.0, 3.0, 6.0)
-    if conv is None or conv.adder is None or draft.only_consumer(source) is not op or not plain:
+    if conv is None or conv.adder is None or editor.only_consumer(source) is not op or not plain:
         return False
-    _multiply(draft, "Filter", {conv.op.input("Filter"): conv.op}, _WIDER)
-    _multiply(draft, "Y", {conv.adder.input("Y"): conv.adder}, _WIDER)
-    gate = draft.new_var(out, draft.dims(out), like=out)
+    _multiply(editor, "Filter", {conv.op.input("Filter"): conv.op}, _WIDER)
+    _multiply(editor, "Y", {conv.adder.input("Y"): conv.adder}, _WIDER)
+    gate = editor.new_var(out, editor.dims(out), like=out)
     bend = Op("hard_sigmoid", {"X": (source,)}, {"Out": (gate,)}, {})
     for key, value in (("slope", 0.125), ("offset", 0.5)):
         bend = bend.with_attr(key, value, AttrType.FLOAT)
     product = Op("elementwise_mul", {"X": (source,), "Y": (gate,)}, {"Out": (out,)}, {})
-    draft.replace(op, bend, product.with_attr("axis", -1, AttrType.INT))
+    editor.replace(op, bend, product.with_attr("axis", -1, AttrType.INT))
     return True
 
 
@@ -81,48 +81,48 @@ def _of(factor: float) -> float:
     return float(np.float16(factor)) / factor
 
 
-def _follow(draft: Draft, name: str, reach: _Reach) -> bool:
+def _follow(editor: GraphEditor, name: str, reach: _Reach) -> bool:
     """Find all that reads a value and what is linear in it; False when something else does."""
-    readers = draft.consumers(name)
-    return readers is not None and all(_enter(draft, reader, name, reach) for reader in readers)
+    readers = editor.consumers(name)
+    return readers is not None and all(_enter(editor, reader, name, reach) for reader in readers)
 
 
-def _enter(draft: Draft, op: Op, name: str, reach: _Reach) -> bool:
-    conv = conv_at(draft, op)
+def _enter(editor: GraphEditor, op: Op, name: str, reach: _Reach) -> bool:
+    conv = conv_at(editor, op)
     if conv is not None:
         reach.behind[op.input("Filter")] = op
         return True
     if op.type in _LINEAR:
-        return _follow(draft, op.output("Out"), reach)
+        return _follow(editor, op.output("Out"), reach)
     if op.type not in ("elementwise_add", "elementwise_mul") or not plain_binary(op) or op.input_names.count(name) > 1:
         return False
-    constant = draft.param(op.input("Y")) is not None
+    constant = editor.param(op.input("Y")) is not None
     if op.type == "elementwise_add" and not constant:
         return False
     if op.type == "elementwise_add":
         reach.shifts[op.input("Y")] = op
-    return _follow(draft, op.output("Out"), reach)
+    return _follow(editor, op.output("Out"), reach)
 
 
-def _take_up(draft: Draft, reach: _Reach, factor: float) -> None:
+def _take_up(editor: GraphEditor, reach: _Reach, factor: float) -> None:
     for key, held, change in (("Y", reach.shifts, factor), ("Filter", reach.behind, 1 / factor)):
-        _multiply(draft, key, held, change)
+        _multiply(editor, key, held, change)
 
 
-def _multiply(draft: Draft, key: str, held: Mapping[str, Op], factor: float) -> None:
+def _multiply(editor: GraphEditor, key: str, held: Mapping[str, Op], factor: float) -> None:
     for name, op in held.items():
-        array = draft.param(name)
+        array = editor.param(name)
         if array is not None:
             changed = (array.astype(np.float64) * factor).astype(array.dtype)
-            draft.replace(op, op.with_input(key, draft.changed_param(op, name, changed)))
+            editor.replace(op, op.with_input(key, editor.changed_param(op, name, changed)))
 
 
-def _before(draft: Draft, op: Op, factor: float) -> int:
+def _before(editor: GraphEditor, op: Op, factor: float) -> int:
     """Let the convolution in front of ``op`` make good its factor."""
-    conv = conv_before(draft, op.input("X"))
-    if conv is None or draft.only_consumer(conv.out) is not op:
+    conv = conv_before(editor, op.input("X"))
+    if conv is None or editor.only_consumer(conv.out) is not op:
         return 0
-    _multiply(draft, "Filter", {conv.op.input("Filter"): conv.op}, 1 / factor)
+    _multiply(editor, "Filter", {conv.op.input("Filter"): conv.op}, 1 / factor)
     if conv.adder is not None:
-        _multiply(draft, "Y", {conv.adder.input("Y"): conv.adder}, 1 / factor)
+        _multiply(editor, "Y", {conv.adder.input("Y"): conv.adder}, 1 / factor)
     return 1

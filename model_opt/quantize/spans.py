@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from model_opt.nb.exact import winograd
 from model_opt.nb.exact.fp16 import uses_winograd
 from model_opt.nb.exact.window import Window, padded
-from model_opt.passes.ops import Conv
+from model_opt.program.ops import Conv
 from model_opt.quantize.cores import in_order
 from model_opt.quantize.observe import Float32Array, LayerView, Observer
 from model_opt.quantize.report import Progress

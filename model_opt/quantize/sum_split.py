@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import CONVS, Conv, Float64Array, conv_at
 from model_opt.program import AttrType, Model, Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import CONVS, Conv, Float64Array, conv_at
 from model_opt.quantize.patches import Seen
 
 _FEW = 32
@@ -29,32 +29,32 @@ def split_sums(model: Model, parts: Mapping[str, int]) -> Model:
 
     Each part has equally many channels. The bias stays with the first one.
     """
-    draft = Draft(model, "split_sums")
-    for op in draft.each("conv2d"):
-        conv = conv_at(draft, op)
+    editor = GraphEditor(model, "split_sums")
+    for op in editor.each("conv2d"):
+        conv = conv_at(editor, op)
         count = parts.get(op.input("Filter"), 1)
         if conv is None or count < 2 or conv.groups != 1 or conv.weight.shape[1] % count:
             continue
-        _write(draft, conv, count)
-        draft.note("split")
-    return draft.finish()[0]
+        _write(editor, conv, count)
+        editor.note("split")
+    return editor.finish()[0]
 
 
-def _write(draft: Draft, conv: Conv, count: int) -> None:
+def _write(editor: GraphEditor, conv: Conv, count: int) -> None:
     """Write ``count`` convolutions of equal shares of the channels in the place of one."""
     filters = conv.op.input("Filter")
-    sources, cut = _cut(draft, conv.source, 1, conv.weight.shape[1], count)
+    sources, cut = _cut(editor, conv.source, 1, conv.weight.shape[1], count)
     weights = np.split(conv.weight, count, axis=1)
-    names = [draft.changed_param(conv.op, filters, weights[0]), *(draft.set_param(filters, w) for w in weights[1:])]
+    names = [editor.changed_param(conv.op, filters, weights[0]), *(editor.set_param(filters, w) for w in weights[1:])]
     made = [conv.op.with_input("Input", s).with_input("Filter", n) for s, n in zip(sources, names, strict=True)]
-    put_sum(draft, conv, made, before=(cut,))
+    put_sum(editor, conv, made, before=(cut,))
 
 
-def _cut(draft: Draft, source: str, axis: int, size: int, count: int) -> tuple[list[str], Op]:
+def _cut(editor: GraphEditor, source: str, axis: int, size: int, count: int) -> tuple[list[str], Op]:
     """Return names for ``count`` equal parts of a variable along ``axis``, of ``size``, and what cuts it."""
-    dims = draft.dims(source)
+    dims = editor.dims(source)
     shape = None if dims is None else (*dims[:axis], size // count, *dims[axis + 1 :])
-    parts = [draft.new_var(source, shape, like=source) for _ in range(count)]
+    parts = [editor.new_var(source, shape, like=source) for _ in range(count)]
     cut = Op("split", {"X": (source,)}, {"Out": tuple(parts)}, {})
     for key, number in (("axis", axis), ("num", 0)):
         cut = cut.with_attr(key, number, AttrType.INT)
@@ -67,68 +67,68 @@ def split_last_matrix(model: Model, count: int) -> tuple[Model, str | None]:
     Its rounding errors go straight into the classes. None, and the model as it is, where no softmax alone reads a
     product with a bias, or its rows are no multiple of ``count``.
     """
-    draft = Draft(model, "split_last_matrix")
-    for op in draft.each("matmul_v2"):
-        weights, dims = draft.param(op.input("Y")), draft.dims(op.input("X"))
-        adder = draft.only_consumer(op.output("Out"))
-        reader = None if adder is None or adder.type != "elementwise_add" else draft.only_consumer(adder.output("Out"))
-        bias = None if adder is None or reader is None else draft.param(adder.input("Y"))
+    editor = GraphEditor(model, "split_last_matrix")
+    for op in editor.each("matmul_v2"):
+        weights, dims = editor.param(op.input("Y")), editor.dims(op.input("X"))
+        adder = editor.only_consumer(op.output("Out"))
+        reader = None if adder is None or adder.type != "elementwise_add" else editor.only_consumer(adder.output("Out"))
+        bias = None if adder is None or reader is None else editor.param(adder.input("Y"))
         if weights is None or weights.ndim != 2 or dims is None or bias is None or adder is None:
             continue
         transposed = op.attr("trans_x", False) or op.attr("trans_y", False)
-        last = reader is not None and reader.type == "softmax" and draft.is_output(reader.output("Out"))
+        last = reader is not None and reader.type == "softmax" and editor.is_output(reader.output("Out"))
         if count < 2 or transposed or not last or weights.shape[0] % count:
             continue
         name = op.input("Y")
-        _write_matrix(draft, op, adder, count)
-        draft.note("matrix")
-        return draft.finish()[0], name
+        _write_matrix(editor, op, adder, count)
+        editor.note("matrix")
+        return editor.finish()[0], name
     return model, None
 
 
-def _write_matrix(draft: Draft, op: Op, adder: Op, count: int) -> None:
+def _write_matrix(editor: GraphEditor, op: Op, adder: Op, count: int) -> None:
     """Write ``count`` products with equal shares of the rows in the place of one, each with a bias: opt makes ``fc``
     of such a pair, and of a product alone what reads matrices of one rank.
     """
-    source, name, out, dims = op.input("X"), op.input("Y"), adder.output("Out"), draft.dims(adder.output("Out"))
-    weights, bias = draft.param(name), draft.param(adder.input("Y"))
+    source, name, out, dims = op.input("X"), op.input("Y"), adder.output("Out"), editor.dims(adder.output("Out"))
+    weights, bias = editor.param(name), editor.param(adder.input("Y"))
     if weights is None or bias is None:
         return
-    rank = len(draft.dims(source) or ())
-    parts, cut = _cut(draft, source, rank - 1, weights.shape[0], count)
+    rank = len(editor.dims(source) or ())
+    parts, cut = _cut(editor, source, rank - 1, weights.shape[0], count)
     made: list[Op] = [cut]
     totals: list[str] = []
     for number, (part, share) in enumerate(zip(parts, np.split(weights, count), strict=True)):
-        product, total = draft.new_var(out, dims, like=out), draft.new_var(out, dims, like=out)
-        held = draft.changed_param(op, name, share) if number == 0 else draft.set_param(name, share)
+        product, total = editor.new_var(out, dims, like=out), editor.new_var(out, dims, like=out)
+        held = editor.changed_param(op, name, share) if number == 0 else editor.set_param(name, share)
         made.append(op.with_input("X", part).with_input("Y", held).with_output("Out", product))
         added = adder.with_input("X", product).with_output("Out", total)
-        zeros = draft.set_param(adder.input("Y"), np.zeros_like(bias)) if number else adder.input("Y")
+        zeros = editor.set_param(adder.input("Y"), np.zeros_like(bias)) if number else adder.input("Y")
         made.append(added.with_input("Y", zeros))
         totals.append(total)
-    draft.replace(op, *made)
-    draft.replace(adder, *sums(draft, totals[0], totals[1:], out))
+    editor.replace(op, *made)
+    editor.replace(adder, *sums(editor, totals[0], totals[1:], out))
 
 
-def put_sum(draft: Draft, conv: Conv, made: list[Op], before: Iterable[Op] = ()) -> None:
+def put_sum(editor: GraphEditor, conv: Conv, made: list[Op], before: Iterable[Op] = ()) -> None:
     """Put the convolutions ``made`` and their sum in the place of ``conv``, whose bias stays behind the first."""
-    dims, adder = draft.dims(conv.out), conv.adder
-    outs = [draft.new_var(conv.out, dims, like=conv.out) for _ in made]
+    dims, adder = editor.dims(conv.out), conv.adder
+    outs = [editor.new_var(conv.out, dims, like=conv.out) for _ in made]
     made = [op.with_output("Output", out) for op, out in zip(made, outs, strict=True)]
     if adder is None:
-        draft.replace(conv.op, *before, *made, *sums(draft, outs[0], outs[1:], conv.out))
+        editor.replace(conv.op, *before, *made, *sums(editor, outs[0], outs[1:], conv.out))
         return
-    start = draft.new_var(conv.out, dims, like=conv.out)
-    totals = sums(draft, start, outs[1:], conv.out)
-    draft.replace(conv.op, *before, *made)
-    draft.replace(adder, adder.with_input("X", outs[0]).with_output("Out", start), *totals)
+    start = editor.new_var(conv.out, dims, like=conv.out)
+    totals = sums(editor, start, outs[1:], conv.out)
+    editor.replace(conv.op, *before, *made)
+    editor.replace(adder, adder.with_input("X", outs[0]).with_output("Out", start), *totals)
 
 
-def sums(draft: Draft, start: str, others: Sequence[str], out: str) -> list[Op]:
+def sums(editor: GraphEditor, start: str, others: Sequence[str], out: str) -> list[Op]:
     """Return additions of ``others``, one after the other, to ``start``; the last one writes ``out``."""
     totals: list[Op] = []
     for number, other in enumerate(others, 1):
-        total = out if number == len(others) else draft.new_var(out, draft.dims(out), like=out)
+        total = out if number == len(others) else editor.new_var(out, editor.dims(out), like=out)
         added = Op("elementwise_add", {"X": (start,), "Y": (other,)}, {"Out": (total,)}, {})
         totals.append(added.with_attr("axis", -1, AttrType.INT))
         start = total
@@ -142,9 +142,9 @@ def halve_sums(model: Model, seen: Mapping[str, Seen], layers: int) -> tuple[Mod
     Which product goes where is chosen for each output, so that the partial sums on the windows in ``seen`` stay small.
     The figure is their root mean square before divided by after, by the name of the weights.
     """
-    draft, gains = Draft(model, "halve_sums"), dict[str, float]()
-    for op in draft.each(*CONVS):
-        conv = conv_at(draft, op)
+    editor, gains = GraphEditor(model, "halve_sums"), dict[str, float]()
+    for op in editor.each(*CONVS):
+        conv = conv_at(editor, op)
         name = op.input("Filter")
         if len(gains) == layers:
             break
@@ -152,10 +152,10 @@ def halve_sums(model: Model, seen: Mapping[str, Seen], layers: int) -> tuple[Mod
             continue
         mask, gains[name] = _shared(conv, seen[name].gram)
         kept = [np.where(mask, conv.weight, 0), np.where(mask, 0, conv.weight)]
-        names = [draft.changed_param(op, name, kept[0]), draft.set_param(name, kept[1])]
-        put_sum(draft, conv, [op.with_input("Filter", held) for held in names])
-        draft.note("halved")
-    return draft.finish()[0], gains
+        names = [editor.changed_param(op, name, kept[0]), editor.set_param(name, kept[1])]
+        put_sum(editor, conv, [op.with_input("Filter", held) for held in names])
+        editor.note("halved")
+    return editor.finish()[0], gains
 
 
 def _shared(conv: Conv, gram: Float64Array) -> tuple[NDArray[np.bool_], float]:

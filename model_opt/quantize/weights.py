@@ -15,8 +15,8 @@ import numpy as np
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.nb import NbModel
-from model_opt.passes.ops import Float64Array
 from model_opt.program import Model, Op
+from model_opt.program.ops import Float64Array
 from model_opt.quantize.columns import ConvLayer, added_behind, check_inputs, conv_layers, sample_windows
 from model_opt.quantize.cores import in_order
 from model_opt.quantize.guises import guises

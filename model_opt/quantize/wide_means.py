@@ -8,20 +8,20 @@ the channels: ten bytes moved for each value instead of two.
 
 from __future__ import annotations
 
-from model_opt.passes.draft import Draft
 from model_opt.program import AttrType, Model, Op
+from model_opt.program.editor import GraphEditor
 
 
 def wide_means(model: Model) -> tuple[Model, int]:
     """Return the model whose global averages are means in fp32, and how many they are. Outputs in fp32 stay."""
-    draft, done = Draft(model, "wide_means"), 0
-    for op in draft.each("pool2d"):
+    editor, done = GraphEditor(model, "wide_means"), 0
+    for op in editor.each("pool2d"):
         whole = op.attr("global_pooling", False) or (op.attr("adaptive", False) and op.attr("ksize") == (1, 1))
         if op.attr("pooling_type") != "avg" or not whole or op.attr("data_format", "NCHW") not in ("NCHW", "AnyLayout"):
             continue
         mean = Op("reduce_mean", {"X": (op.input("X"),)}, {"Out": (op.output("Out"),)}, {})
         mean = mean.with_attr("dim", (2, 3), AttrType.INTS).with_attr("keep_dim", True, AttrType.BOOLEAN)
-        draft.replace(op, mean.with_attr("reduce_all", False, AttrType.BOOLEAN))
-        draft.note("mean")
+        editor.replace(op, mean.with_attr("reduce_all", False, AttrType.BOOLEAN))
+        editor.note("mean")
         done += 1
-    return draft.finish()[0], done
+    return editor.finish()[0], done

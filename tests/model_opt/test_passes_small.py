@@ -13,7 +13,6 @@ from model_opt.passes import PASSES, optimise
 from model_opt.passes.constant_folding import constant_folding
 from model_opt.passes.dead_channels import dead_channels
 from model_opt.passes.dead_code import dead_code
-from model_opt.passes.draft import Draft
 from model_opt.passes.fold_affine import fold_affine
 from model_opt.passes.fold_batch_norm import fold_batch_norm
 from model_opt.passes.gates import gates
@@ -21,10 +20,11 @@ from model_opt.passes.heads import heads
 from model_opt.passes.identity import identity
 from model_opt.passes.merge_convs import merge_convs
 from model_opt.passes.operand_order import operand_order
-from model_opt.passes.ops import conv_at
 from model_opt.passes.shape_constants import shape_constants
 from model_opt.passes.training_ops import training_ops
 from model_opt.program import Block, Model, Op, Program, Var, VarType, attr_of
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import conv_at
 
 RNG = generator(5)
 IMAGE = (-1, 4, -1, -1)
@@ -83,7 +83,7 @@ def same(before: Model, after: Model, shape: tuple = (2, 4, 7, 9)) -> None:
 def test_groups_that_do_not_share_out_the_filters_are_no_convolution(groups):
     """A damaged file may claim any number of groups; arrays of that length would be made."""
     fine, odd = (made([conv("x", "w", "y", groups=g)], {"w": weight(4, 1, 1, 1)}, "y") for g in (4, groups))
-    found, refused = (conv_at(Draft(model, "test"), model.program.main.ops[1]) for model in (fine, odd))
+    found, refused = (conv_at(GraphEditor(model, "test"), model.program.main.ops[1]) for model in (fine, odd))
     assert found is not None
     assert refused is None
 

@@ -8,9 +8,9 @@ from random_numbers import generator
 from test_passes_small import binary, conv, made, op, weight
 
 from model_opt.nb.exact.winograd import F43, input_matrix, output_matrix_4
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import conv_at
 from model_opt.program import Model
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import conv_at
 from model_opt.quantize.channel_order import Way, best_order, winograd_way
 from model_opt.quantize.channels import channel_groups, with_orders
 from model_opt.quantize.concat_split import best_split, split_concats, split_length
@@ -105,9 +105,11 @@ def test_a_split_convolution_is_the_same_in_exact_arithmetic() -> None:
 
 
 def test_convolutions_stay_whole_without_a_gain() -> None:
-    draft = Draft(joined(), "test")
+    editor = GraphEditor(joined(), "test")
     layer = next(
-        one for one in (conv_at(draft, each) for each in draft.each("conv2d")) if one and one.op.input("Filter") == "w"
+        one
+        for one in (conv_at(editor, each) for each in editor.each("conv2d"))
+        if one and one.op.input("Filter") == "w"
     )
     way = winograd_way(layer, tiles_of(28))
     assert len(best_split(way, (12, 16), 1e9)) == 1

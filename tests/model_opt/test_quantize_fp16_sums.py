@@ -13,9 +13,9 @@ from test_quantize_rescale import emulated, in_fp32, silent
 
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.nb.exact.half import rounded
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import conv_at
 from model_opt.program import Model
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import conv_at
 from model_opt.quantize import Observer, convert_in_memory
 from model_opt.quantize.channel_order import Way, best_order, best_order_of_parts
 from model_opt.quantize.exact_image import exact_image, levels_of
@@ -60,8 +60,8 @@ def activated(kind: str = "hard_swish", **attrs: float) -> Model:
 
 
 def seen_of(model: Model, x: np.ndarray, converter: Converter) -> dict[str, Seen]:
-    draft = Draft(model, "test")
-    convs = {one.input("Filter"): conv_at(draft, one) for one in draft.ops if "conv2d" in one.type}
+    editor = GraphEditor(model, "test")
+    convs = {one.input("Filter"): conv_at(editor, one) for one in editor.ops if "conv2d" in one.type}
     observer = Observer(convert_in_memory(model, ConvertOptions(), converter), list(convs))
     return layer_inputs(observer, convs, [x], silent)
 
@@ -225,8 +225,8 @@ def test_the_bias_of_a_sum_in_parts_is_judged_by_its_first_part(converter: Conve
     x = picture(channels=64)
     model = one_conv(weight(16, 64, 1, 1), weight(16) * 8)
     seen = seen_of(model, x, converter)
-    draft = Draft(model, "test")
-    first = conv_at(draft, next(draft.each("conv2d")))
+    editor = GraphEditor(model, "test")
+    first = conv_at(editor, next(editor.each("conv2d")))
     assert first is not None
     whole, part = (late_bias(model, seen, 1.0, parts)[1]["w"] for parts in ({}, {"w": 4}))
     early, last = bias_errors(replace(first, weight=first.weight[:, :16]), seen["w"].sample[:, :16])
@@ -271,8 +271,8 @@ def test_halved_sums_are_the_same_sum_with_smaller_errors(converter: Converter) 
 
 
 def test_taps_of_the_first_convolution_are_added_pixel_by_pixel() -> None:
-    draft = Draft(one_conv(weight(8, 3, 3, 3), weight(8), pad=1, stride=2), "test")
-    first = conv_at(draft, next(draft.each("conv2d")))
+    editor = GraphEditor(one_conv(weight(8, 3, 3, 3), weight(8), pad=1, stride=2), "test")
+    first = conv_at(editor, next(editor.each("conv2d")))
     assert first is not None
     assert tap_order(first).tolist()[:4] == [0, 9, 18, 1]
 
@@ -295,8 +295,8 @@ def test_a_wide_depthwise_convolution_gets_its_bias_late_where_that_helps(conver
     model = one_conv(weight(12, 1, 5, 5) * 0.01, weight(12) * 50, pad=2, groups=12)
     x = picture(channels=12)
     seen = seen_of(model, x, converter)
-    draft = Draft(model, "test")
-    first, last = bias_errors(conv_at(draft, next(draft.each("depthwise_conv2d"))), seen["w"].sample)
+    editor = GraphEditor(model, "test")
+    first, last = bias_errors(conv_at(editor, next(editor.each("depthwise_conv2d"))), seen["w"].sample)
     assert last < first / 1.5
     made_, gains = late_bias(model, seen, 1.2)
     assert set(gains) == {"w"}

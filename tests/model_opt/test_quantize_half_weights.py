@@ -10,9 +10,9 @@ from test_passes_small import binary, conv, made, op, weight
 
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.nb.exact import run_exact
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import Conv, conv_at
 from model_opt.program import Model
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ops import Conv, conv_at
 from model_opt.quantize import Observer, convert_in_memory
 from model_opt.quantize.half_weights import _upper, half, round_weights, spread
 from model_opt.quantize.late_bias import bias_errors, late_bias
@@ -43,8 +43,8 @@ def page(size: int = 32) -> np.ndarray:
 
 
 def convs_of(model: Model) -> dict[str, Conv]:
-    draft = Draft(model, "test")
-    return {one.op.input("Filter"): one for one in (conv_at(draft, op_) for op_ in draft.ops) if one is not None}
+    editor = GraphEditor(model, "test")
+    return {one.op.input("Filter"): one for one in (conv_at(editor, op_) for op_ in editor.ops) if one is not None}
 
 
 def seen_by(model: Model, inputs: list, converter: Converter) -> dict[str, Seen]:

@@ -140,4 +140,4 @@ def test_what_importing_a_stage_loads_is_in_its_closure(kit: SourceTree, module:
 
 
 def test_quantisation_runs_again_when_the_passes_it_uses_change(kit: SourceTree) -> None:
-    assert {"model_opt.passes.ops", "model_opt.passes.draft"} <= kit.closure(FULL.modules["quantise-det"])
+    assert {"model_opt.program.ops", "model_opt.program.editor"} <= kit.closure(FULL.modules["quantise-det"])

@@ -1,4 +1,4 @@
-"""What the passes know of operators: which form of each they understand. Anything else is left alone."""
+"""Views of operators that passes and shape inference understand; None for any other form."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.passes.draft import Array, Draft
-from model_opt.program import AttrType, Op
+from model_opt.program.editor import Array, GraphEditor
+from model_opt.program.ir import AttrType, Op
 
 Float64Array = NDArray[np.float64]
 
@@ -63,13 +63,13 @@ class Conv:
         )
 
 
-def conv_at(draft: Draft, op: Op) -> Conv | None:
+def conv_at(editor: GraphEditor, op: Op) -> Conv | None:
     """Return the convolution that ``op`` is, with its bias; None when it is none or has a form unknown here."""
     if op.type not in (*CONVS, *TRANSPOSED) or not _plain_conv(op):
         return None
     if not _has_one(op, "Input") or not _has_one(op, "Filter") or op.output_names != (op.outputs["Output"][0],):
         return None
-    weight = draft.param(op.input("Filter"))
+    weight = editor.param(op.input("Filter"))
     paddings, strides, dilations = (ints(op, key) for key in ("paddings", "strides", "dilations"))
     groups = op.attr("groups", 1)
     if weight is None or weight.ndim != 4 or weight.dtype != np.float32 or not isinstance(groups, int) or groups < 1:
@@ -82,7 +82,7 @@ def conv_at(draft: Draft, op: Op) -> Conv | None:
         paddings = (0,) if op.attr("padding_algorithm") == "VALID" else (1,)
     transposed = op.type in TRANSPOSED
     channels = weight.shape[1] * groups if transposed else weight.shape[0]
-    adder, bias = _bias_behind(draft, op.output("Output"), channels)
+    adder, bias = _bias_behind(editor, op.output("Output"), channels)
     out = op.output("Output") if adder is None else adder.output("Out")
     return Conv(
         op,
@@ -98,13 +98,13 @@ def conv_at(draft: Draft, op: Op) -> Conv | None:
     )
 
 
-def conv_before(draft: Draft, name: str) -> Conv | None:
+def conv_before(editor: GraphEditor, name: str) -> Conv | None:
     """Return the convolution whose value, bias included, ``name`` is."""
-    op = draft.producer(name)
+    op = editor.producer(name)
     if op is not None and op.type == "elementwise_add":
-        sides = [side for key in ("X", "Y") for side in op.inputs.get(key, ()) if draft.param(side) is None]
-        op = draft.producer(sides[0]) if len(sides) == 1 else None
-    conv = None if op is None else conv_at(draft, op)
+        sides = [side for key in ("X", "Y") for side in op.inputs.get(key, ()) if editor.param(side) is None]
+        op = editor.producer(sides[0]) if len(sides) == 1 else None
+    conv = None if op is None else conv_at(editor, op)
     return conv if conv is not None and conv.out == name else None
 
 
@@ -116,11 +116,11 @@ def _plain_conv(op: Op) -> bool:
     return not (fused or residual or op.attr("output_size") or op.attr("enable_int8", False) or is_quantised(op))
 
 
-def _bias_behind(draft: Draft, out: str, channels: int) -> tuple[Op | None, Array | None]:
-    adder = draft.only_consumer(out)
+def _bias_behind(editor: GraphEditor, out: str, channels: int) -> tuple[Op | None, Array | None]:
+    adder = editor.only_consumer(out)
     if adder is None or adder.type != "elementwise_add" or adder.inputs.get("X") != (out,) or not plain_binary(adder):
         return None, None
-    bias = draft.param(adder.input("Y"))
+    bias = editor.param(adder.input("Y"))
     if bias is None or bias.dtype != np.float32:
         return None, None
     axis = int(number(adder, "axis", -1))
@@ -195,7 +195,7 @@ def affine(scale: Any = 1.0, shift: Any = 0.0) -> Affine:
     return Affine(np.asarray(scale, dtype=np.float64), np.asarray(shift, dtype=np.float64))
 
 
-def affine_at(draft: Draft, op: Op) -> tuple[str, Affine] | None:
+def affine_at(editor: GraphEditor, op: Op) -> tuple[str, Affine] | None:
     """Return the variable and the map when ``op`` is an affine map with constants on one variable; None otherwise."""
     if op.type == "scale":
         return _scale_op(op)
@@ -203,12 +203,12 @@ def affine_at(draft: Draft, op: Op) -> tuple[str, Affine] | None:
     if kind not in ("add", "sub", "mul", "div") or kind == op.type or not plain_binary(op):
         return None
     x, y = op.input("X"), op.input("Y")
-    if kind in ("add", "mul") and draft.param(x) is not None:
+    if kind in ("add", "mul") and editor.param(x) is not None:
         x, y = y, x
-    constant = draft.param(y)
-    if constant is None or draft.param(x) is not None or constant.dtype != np.float32:
+    constant = editor.param(y)
+    if constant is None or editor.param(x) is not None or constant.dtype != np.float32:
         return None
-    value = _per_channel(constant, draft.dims(x), int(number(op, "axis", -1)))
+    value = _per_channel(constant, editor.dims(x), int(number(op, "axis", -1)))
     if value is None or (kind == "div" and np.any(value == 0)):
         return None
     maps = {"add": affine(1, value), "sub": affine(1, -value), "mul": affine(value)}

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from model_opt.passes.draft import Draft
-from model_opt.passes.ops import conv_at, ints, number
-from model_opt.program import Op
+from model_opt.program.editor import GraphEditor
+from model_opt.program.ir import Op
+from model_opt.program.ops import conv_at, ints, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +39,31 @@ _KEEP_X = frozenset(
 _BINARY = frozenset(("elementwise_add", "elementwise_sub", "elementwise_mul", "elementwise_div"))
 
 
-def infer_shapes(draft: Draft) -> dict[str, Sides]:
+def infer_shapes(editor: GraphEditor) -> dict[str, Sides]:
     """Return the shape of every variable that follows from the inputs; what cannot be known is not in it."""
     shapes: dict[str, Sides] = {}
-    for name in {name for op in draft.ops for name in op.input_names}:
-        array = draft.param(name)
+    for name in {name for op in editor.ops for name in op.input_names}:
+        array = editor.param(name)
         if array is not None:
             shapes[name] = array.shape
-    for op in draft.ops:
-        found = _infer(draft, op, shapes)
+    for op in editor.ops:
+        found = _infer(editor, op, shapes)
         for key, sides in found.items():
-            if draft.producer(key) is op and sides is not None:
+            if editor.producer(key) is op and sides is not None:
                 shapes[key] = sides
     return shapes
 
 
-def _infer(draft: Draft, op: Op, shapes: Mapping[str, Sides]) -> dict[str, Sides | None]:
+def _infer(editor: GraphEditor, op: Op, shapes: Mapping[str, Sides]) -> dict[str, Sides | None]:
     key = {"layer_norm": "Y", "batch_norm": "Y"}.get(op.type, "Out")
     if op.type in ("conv2d", "depthwise_conv2d"):
-        return {name: _conv(draft, op, shapes) for name in op.outputs.get("Output", ())[:1]}
+        return {name: _conv(editor, op, shapes) for name in op.outputs.get("Output", ())[:1]}
     outs = op.outputs.get(key, ())
     if len(outs) != 1:
         return {}
     x = shapes.get(op.inputs["X"][0]) if op.inputs.get("X") else None
     if op.type == "feed":
-        dims = draft.dims(outs[0])
+        dims = editor.dims(outs[0])
         return {outs[0]: None if dims is None else tuple(f"{outs[0]}[{i}]" if d < 0 else d for i, d in enumerate(dims))}
     if op.type in _KEEP_X or key == "Y":
         return {outs[0]: x}
@@ -79,8 +79,8 @@ def _infer(draft: Draft, op: Op, shapes: Mapping[str, Sides]) -> dict[str, Sides
     return {} if rule is None or x is None else {outs[0]: rule(op, x)}
 
 
-def _conv(draft: Draft, op: Op, shapes: Mapping[str, Sides]) -> Sides | None:
-    conv = conv_at(draft, op)
+def _conv(editor: GraphEditor, op: Op, shapes: Mapping[str, Sides]) -> Sides | None:
+    conv = conv_at(editor, op)
     x = None if conv is None else shapes.get(conv.source)
     if conv is None or x is None or len(x) != 4 or op.attr("padding_algorithm", "EXPLICIT") != "EXPLICIT":
         return None

@@ -1,10 +1,10 @@
-"""What a pass says of its work."""
+"""The report of one pass over a program."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model_opt.program import Model
+from model_opt.program.model import Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""The working copy of one pass: look-ups over the main block, and edits that keep them true.
+"""Edit a program: look-ups over the main block, and changes that keep them true.
 
-A draft lives inside one pass and ends in a new model; the model it began with is never changed. What a pass may rely
+An editor lives inside one pass and ends in a new model; the model it began with is never changed. What a pass may rely
 on: ``producer`` and ``consumers`` only answer for variables that are written once in the main block and unknown to
 other blocks, so a name they know means one value everywhere. All other variables count as unknown and stay as they are.
 """
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.passes.report import Left, PassReport, op_count
-from model_opt.program import Model, Op, Program, Var, VarType
+from model_opt.program.ir import Op, Program, Var, VarType
+from model_opt.program.model import Model
+from model_opt.program.report import Left, PassReport, op_count
 
 Array = NDArray[Any]
 
@@ -25,7 +26,7 @@ _EFFECTS = frozenset(
 )
 
 
-class Draft:
+class GraphEditor:
     """A model being rewritten by the pass ``name``."""
 
     def __init__(self, model: Model, name: str) -> None:
@@ -89,7 +90,7 @@ class Draft:
         return None if var is None else var.dims
 
     def position(self, op: Op) -> int:
-        """Return the place of an operator of this draft."""
+        """Return the position of an operator in the main block."""
         return self._positions[id(op)]
 
     # ---- edits
