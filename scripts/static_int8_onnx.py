@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import encode_model, fold, translate
-from model_opt.nb.translate.dims import Shape
 from model_opt.nb.translate.proto import Graph, Node
 from model_opt.nb.types import NbModel, NbTensor
 from model_opt.program import Attr, AttrType, Op, VarType
+from model_opt.program.sizes import Shape
 
 Float32 = NDArray[np.float32]
 Range = tuple[float, float]

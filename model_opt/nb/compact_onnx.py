@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from model_opt.nb.errors import NbError
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import fold, translate
-from model_opt.nb.translate.dims import Shape
 from model_opt.nb.translate.proto import Graph, Node, encode_model
 from model_opt.nb.translate.view import SCALE_SUFFIX
 from model_opt.nb.types import NbModel
 from model_opt.program import VarType
+from model_opt.program.sizes import Shape
 
 _SMALLEST = 1024
 """Elements below which a weight is not worth a node of its own."""

@@ -14,7 +14,8 @@ from model_opt.program import AttrType, Model, Op
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import ints, is_quantised, number, plain_binary
 from model_opt.program.report import PassReport
-from model_opt.program.shapes import Sides, encode, infer_shapes
+from model_opt.program.shapes import encode, infer_shapes
+from model_opt.program.sizes import Shape
 
 _TENSORS = ("StartsTensor", "EndsTensor", "StartsTensorList", "EndsTensorList")
 
@@ -45,7 +46,7 @@ def _four_sides(editor: GraphEditor, op: Op) -> bool:
         return False
     groups, count = five[2], five[3]
     starts = [_cut(cut, groups) for cut in cuts]
-    four: Sides = (five[0], five[1], groups * count, five[4])
+    four: Shape = (five[0], five[1], groups * count, five[4])
     target = encode(four, x)
     if target is None or any(start is None for start in starts):
         return False
@@ -122,7 +123,7 @@ def _cut_behind(editor: GraphEditor, op: Op) -> Op | None:
     return None
 
 
-def _columns(editor: GraphEditor, cut: Op, turn: Op, four: Sides) -> range | None:
+def _columns(editor: GraphEditor, cut: Op, turn: Op, four: Shape) -> range | None:
     """Return the columns of the last side in front of the reshape that only ``cut`` reads."""
     if len(four) != 4 or not isinstance(four[2], int) or not isinstance(four[3], int):
         return None

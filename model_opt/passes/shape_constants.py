@@ -7,13 +7,13 @@ the tensor has anyway, 0 (copy) and -1 (what is left) say the same without compu
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
 from model_opt.program import AttrType, Model, Op
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import ints, number
 from model_opt.program.report import PassReport
-from model_opt.program.shapes import Side, Sides, encode, infer_shapes, resolve
+from model_opt.program.shapes import InferredShapes, encode, infer_shapes
+from model_opt.program.sizes import Shape, Size, SizeError
 
 _INTEGERS = (2, 3)
 """Paddle's numbers of the element types int32 and int64."""
@@ -56,7 +56,7 @@ def _reshape(op: Op, target: tuple[int, ...]) -> Op:
     return made.with_attr("shape", target, AttrType.INTS)
 
 
-def _target(editor: GraphEditor, op: Op, shapes: Mapping[str, Sides]) -> Sides | None:
+def _target(editor: GraphEditor, op: Op, shapes: InferredShapes) -> Shape | None:
     x = shapes.get(op.input("X"))
     if x is None:
         return None
@@ -64,16 +64,19 @@ def _target(editor: GraphEditor, op: Op, shapes: Mapping[str, Sides]) -> Sides |
         parts = [_value(editor, name, shapes) for name in op.inputs["ShapeTensor"]]
         if any(part is None or len(part) != 1 for part in parts):
             return None
-        sides: Sides = tuple(part[0] for part in parts if part is not None)
+        sides: Shape = tuple(part[0] for part in parts if part is not None)
     else:
         whole = _value(editor, op.input("Shape"), shapes)
         if whole is None:
             return None
         sides = whole
-    return resolve(sides, x)
+    try:
+        return shapes.sizes.reshaped(x, sides)
+    except SizeError:
+        return None
 
 
-def _value(editor: GraphEditor, name: str, shapes: Mapping[str, Sides]) -> Sides | None:
+def _value(editor: GraphEditor, name: str, shapes: InferredShapes) -> Shape | None:
     """Return the elements of a tensor that holds sizes, symbols where they are free."""
     constant = editor.param(name)
     if constant is not None:
@@ -96,17 +99,17 @@ def _value(editor: GraphEditor, name: str, shapes: Mapping[str, Sides]) -> Sides
     return None
 
 
-def _filled(op: Op) -> Sides | None:
+def _filled(op: Op) -> Shape | None:
     shape = ints(op, "shape")
     if any(op.inputs.values()) or shape is None or len(shape) > 1 or op.attr("dtype") not in _INTEGERS:
         return None
     return (int(number(op, "value", 0.0)),) * (shape[0] if shape else 1)
 
 
-def _sliced(op: Op, whole: Sides | None) -> Sides | None:
+def _sliced(op: Op, whole: Shape | None) -> Shape | None:
     axes, starts, ends = (ints(op, key) for key in ("axes", "starts", "ends"))
     tensors = ("StartsTensor", "EndsTensor", "StartsTensorList", "EndsTensorList")
     if whole is None or axes != (0,) or starts is None or ends is None or any(op.inputs.get(key) for key in tensors):
         return None
-    part: tuple[Side, ...] = whole[starts[0] : ends[0]]
+    part: tuple[Size, ...] = whole[starts[0] : ends[0]]
     return part

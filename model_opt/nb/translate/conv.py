@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from model_opt.nb.translate.activation import fused_into_conv, relu
-from model_opt.nb.translate.dims import Dim, DimError, show
 from model_opt.nb.translate.proto import Attr
 from model_opt.nb.translate.state import Float32Array, State, Tensor
 from model_opt.nb.translate.view import OpView
+from model_opt.program.sizes import Size, SizeError, show
 
 
 class Window(NamedTuple):
@@ -38,7 +38,7 @@ def read_pads(op: OpView) -> tuple[int, int, int, int]:
     return values[0], values[1], values[2], values[3]
 
 
-def same_pads(size: Dim, kernel: int, stride: int) -> tuple[int, int] | None:
+def same_pads(size: Size, kernel: int, stride: int) -> tuple[int, int] | None:
     """Return the pads that SAME gives to one side, None when they depend on a size that only a run knows."""
     if isinstance(size, int):
         missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
@@ -66,16 +66,16 @@ def read_window(op: OpView, x: Tensor, kernel: tuple[int, int]) -> Window:
     return Window(kernel, strides, (1, 1), (*sides[0], *sides[1]))
 
 
-def moved(state: State, x: Tensor, window: Window) -> tuple[Dim, Dim]:
+def moved(state: State, x: Tensor, window: Window) -> tuple[Size, Size]:
     """Return height and width after a convolution."""
     height, width = x.shape[2:]
     if window.pads is None:
-        return state.dims.quotient(height, window.strides[0]), state.dims.quotient(width, window.strides[1])
+        return state.symbols.quotient(height, window.strides[0]), state.symbols.quotient(width, window.strides[1])
     sides = []
     for i, size in enumerate((height, width)):
         reach = window.dilations[i] * (window.kernel[i] - 1) + 1
         padding = window.pads[2 * i] + window.pads[2 * i + 1]
-        sides.append(state.dims.windows(size, padding - reach, window.strides[i]))
+        sides.append(state.symbols.windows(size, padding - reach, window.strides[i]))
     return sides[0], sides[1]
 
 
@@ -143,7 +143,7 @@ def conv2d(op: OpView, state: State) -> None:
     near = op.output("Output")
     try:
         shape = (x.shape[0], data.shape[0], *moved(state, x, window))
-    except DimError as error:
+    except SizeError as error:
         op.fail(f"an input of shape {show(x.shape)} under a window of {window.kernel}: {error}")
     inputs = _inputs(op, state, x, weights, data.shape[0])
     y = state.emit(op, "Conv", inputs, shape, near, group=groups, **window_attrs(window))
@@ -179,8 +179,12 @@ def conv2d_transpose(op: OpView, state: State) -> None:
     try:
         sides = [_grown(state, x.shape[2 + i], window, i) for i in range(2)]
         extra = _extra(op, sides, window)
-        shape = (x.shape[0], channels, *(state.dims.plus(side, more) for side, more in zip(sides, extra, strict=True)))
-    except DimError as error:
+        shape = (
+            x.shape[0],
+            channels,
+            *(state.symbols.plus(side, more) for side, more in zip(sides, extra, strict=True)),
+        )
+    except SizeError as error:
         op.fail(f"an input of shape {show(x.shape)} under a window of {window.kernel}: {error}")
     attrs = window_attrs(window)
     if any(extra):
@@ -189,15 +193,15 @@ def conv2d_transpose(op: OpView, state: State) -> None:
     state.bind(op, "Output", fused_into_conv(op, state, y, near))
 
 
-def _grown(state: State, size: Dim, window: Window, side: int) -> Dim:
+def _grown(state: State, size: Size, window: Window, side: int) -> Size:
     """Return one side after a transposed convolution: ``(size - 1) * stride - pads + reach``."""
     pads = window.pads or (0, 0, 0, 0)
     reach = window.dilations[side] * (window.kernel[side] - 1) + 1
-    stretched = state.dims.times(size, window.strides[side])
-    return state.dims.plus(stretched, reach - window.strides[side] - pads[2 * side] - pads[2 * side + 1])
+    stretched = state.symbols.times(size, window.strides[side])
+    return state.symbols.plus(stretched, reach - window.strides[side] - pads[2 * side] - pads[2 * side + 1])
 
 
-def _extra(op: OpView, sides: list[Dim], window: Window) -> tuple[int, int]:
+def _extra(op: OpView, sides: list[Size], window: Window) -> tuple[int, int]:
     """Return by how much ``output_size`` or ``output_padding`` enlarges the output."""
     wanted, padding = op.ints("output_size", ()), op.ints("output_padding", ())
     if wanted:

@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from model_opt.nb.translate.activation import clipped, gelu, leaky, relu, tanh
-from model_opt.nb.translate.dims import Dim, DimError, Shape, show
 from model_opt.nb.translate.reshape import reshaped
 from model_opt.nb.translate.state import Ints, State, Tensor
 from model_opt.nb.translate.view import OpView
+from model_opt.program.sizes import Shape, Size, SizeError, show
 
 _ONNX = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "max": "Max", "min": "Min"}
 _SHAPE_RULES = frozenset({"int32", "int64"})
@@ -73,7 +73,7 @@ def _combined(op: OpView, state: State, kind: str) -> Tensor:
     x, y = _aligned(op, state, x, y, axis), _aligned(op, state, y, x, axis)
     try:
         shape = broadcast(state, x.shape, y.shape)
-    except DimError as error:
+    except SizeError as error:
         op.fail(f"operands of {show(x.shape)} and {show(y.shape)}: {error}")
     return state.emit(op, _ONNX[kind], [x.name, y.name], shape, near)
 
@@ -91,10 +91,10 @@ def _aligned(op: OpView, state: State, small: Tensor, large: Tensor, axis: int) 
 
 
 def broadcast(state: State, a: Shape, b: Shape) -> Shape:
-    """Return the shape of two tensors together, aligned at their last sides; ``DimError`` when they do not fit."""
+    """Return the shape of two tensors together, aligned at their last sides; ``SizeError`` when they do not fit."""
     rank = max(len(a), len(b))
     a, b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
-    return tuple(state.dims.broadcast(*sides) for sides in zip(a, b, strict=True))
+    return tuple(state.symbols.broadcast(*sides) for sides in zip(a, b, strict=True))
 
 
 def _on_sizes(op: OpView, state: State) -> None:
@@ -104,10 +104,10 @@ def _on_sizes(op: OpView, state: State) -> None:
     kind = op.desc.type.removeprefix("elementwise_")
     if kind not in ("add", "mul") or len(x) != len(y):
         op.fail(f"arithmetic on shapes of {len(x)} and {len(y)} sizes")
-    rule = state.dims.total if kind == "add" else state.dims.product
+    rule = state.symbols.total if kind == "add" else state.symbols.product
     try:
-        values: tuple[Dim, ...] = tuple(rule(pair) for pair in zip(x, y, strict=True))
-    except DimError as error:
+        values: tuple[Size, ...] = tuple(rule(pair) for pair in zip(x, y, strict=True))
+    except SizeError as error:
         op.fail(f"arithmetic on shapes: {error}")
     state.bind(op, "Out", Ints(values))
 

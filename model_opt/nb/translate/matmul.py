@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from model_opt.nb.translate.activation import clipped, relu
-from model_opt.nb.translate.dims import Shape, known, show
 from model_opt.nb.translate.reshape import reshaped, transposed
 from model_opt.nb.translate.state import Float32Array, State, Tensor
 from model_opt.nb.translate.view import OpView
+from model_opt.program.sizes import Shape, known, show
 
 
 def _matrix(op: OpView, state: State, slot: str) -> tuple[Tensor, Float32Array]:

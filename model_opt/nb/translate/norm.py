@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from model_opt.nb.translate.dims import known, show
 from model_opt.nb.translate.reshape import axis_of
 from model_opt.nb.translate.state import Float32Array, State
 from model_opt.nb.translate.view import OpView
+from model_opt.program.sizes import known, show
 
 
 def softmax(op: OpView, state: State) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from model_opt.nb.translate.conv import Window, pair, read_pads, same_pads
-from model_opt.nb.translate.dims import LARGEST, Dim, DimError, Sym, known, show
 from model_opt.nb.translate.proto import Attr
 from model_opt.nb.translate.state import State, Tensor
 from model_opt.nb.translate.view import OpView
+from model_opt.program.sizes import LARGEST, Size, SizeError, Symbol, known, show
 
 
 def pool2d(op: OpView, state: State) -> None:
@@ -40,7 +40,7 @@ def pool2d(op: OpView, state: State) -> None:
 def _adaptive(op: OpView, x: Tensor, wanted: tuple[int, int]) -> Window:
     """Return the window that gives an output of ``wanted`` sizes, where all its places are alike."""
     height, width = x.shape[2:]
-    if isinstance(height, Sym) or isinstance(width, Sym) or height % wanted[0] or width % wanted[1]:
+    if isinstance(height, Symbol) or isinstance(width, Symbol) or height % wanted[0] or width % wanted[1]:
         op.fail(f"adaptive pooling of {show(x.shape)} to {list(wanted)}, whose windows are not all of one size")
     kernel = (height // wanted[0], width // wanted[1])
     return Window(kernel, kernel, (1, 1), (0, 0, 0, 0))
@@ -62,14 +62,14 @@ def _window(op: OpView, x: Tensor, window: Window, algorithm: str) -> Window:
 def _pooled(op: OpView, state: State, x: Tensor, kind: str, window: Window, *, ceil: bool, exclusive: bool) -> Tensor:
     attrs = _pool_attrs(op, window, kind, ceil=ceil, exclusive=exclusive)
     pads = window.pads or (0, 0, 0, 0)
-    sides: list[Dim] = []
+    sides: list[Size] = []
     try:
         for i in range(2):
             missing = pads[2 * i] + pads[2 * i + 1] - window.kernel[i]
             sides.append(
-                state.dims.windows(x.shape[2 + i], missing + ceil * (window.strides[i] - 1), window.strides[i])
+                state.symbols.windows(x.shape[2 + i], missing + ceil * (window.strides[i] - 1), window.strides[i])
             )
-    except DimError as error:
+    except SizeError as error:
         op.fail(f"an input of {show(x.shape)} under a window of {window.kernel}: {error}")
     onnx = "MaxPool" if kind == "max" else "AveragePool"
     y = state.emit(op, onnx, [x.name], (*x.shape[:2], *sides), op.output("Out"), **attrs)
@@ -147,7 +147,7 @@ def _coordinates(op: OpView, method: str, *, align_corners: bool, align_mode: in
     return {"mode": "linear", "coordinate_transformation_mode": "align_corners" if align_corners else by_mode}
 
 
-def _target(op: OpView, state: State, x: Tensor) -> tuple[Sequence[Dim], tuple[int, int] | None]:
+def _target(op: OpView, state: State, x: Tensor) -> tuple[Sequence[Size], tuple[int, int] | None]:
     """Return height and width of the output and, where they are whole multiples of the input's, the factors.
 
     The first that is there decides: ``SizeTensor``, ``OutSize``, the attribute ``scale``, ``out_h`` and ``out_w``.
@@ -168,7 +168,7 @@ def _target(op: OpView, state: State, x: Tensor) -> tuple[Sequence[Dim], tuple[i
     return _fixed(op, x, fixed)
 
 
-def _fixed(op: OpView, x: Tensor, sizes: Sequence[Dim]) -> tuple[Sequence[Dim], None]:
+def _fixed(op: OpView, x: Tensor, sizes: Sequence[Size]) -> tuple[Sequence[Size], None]:
     numbers = known((*sizes, *x.shape))
     if numbers is None or not 1 <= min(numbers) <= max(numbers) <= LARGEST:
         op.fail(f"an output of {show(sizes)} for an input of {show(x.shape)}: sizes that only a run knows")
@@ -177,12 +177,12 @@ def _fixed(op: OpView, x: Tensor, sizes: Sequence[Dim]) -> tuple[Sequence[Dim], 
 
 def _scaled(
     op: OpView, state: State, x: Tensor, scales: Sequence[float]
-) -> tuple[Sequence[Dim], tuple[int, int] | None]:
+) -> tuple[Sequence[Size], tuple[int, int] | None]:
     whole = [int(scale) for scale in scales]
     if [float(factor) for factor in whole] == list(scales):
         try:
-            sides = [state.dims.times(x.shape[2 + i], whole[i]) for i in range(2)]
-        except DimError as error:
+            sides = [state.symbols.times(x.shape[2 + i], whole[i]) for i in range(2)]
+        except SizeError as error:
             op.fail(f"an input of {show(x.shape)} enlarged by {whole}: {error}")
         return sides, (whole[0], whole[1])
     sizes = known(x.shape[2:])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NoReturn
 
 from model_opt.nb.errors import NbError
-from model_opt.nb.translate.dims import Dim
 from model_opt.nb.translate.proto import Graph
 from model_opt.nb.translate.state import State, Tensor
 from model_opt.nb.translate.table import TABLE
@@ -13,6 +12,7 @@ from model_opt.nb.translate.view import OpView
 from model_opt.nb.translate.weights import restore
 from model_opt.nb.types import NbModel
 from model_opt.program import Op, VarType
+from model_opt.program.sizes import Size
 
 _SIDES = ("n", "c", "h", "w")
 _EXACT = (
@@ -92,14 +92,14 @@ def _feed(op: OpView, state: State, model: NbModel) -> Tensor:
     var = model.var(name)
     if var.data_type != VarType.FP32 or not var.dims:
         op.fail(f"the input {name!r} is of type {var.data_type and VarType(var.data_type).name} and shape {var.dims}")
-    sides: list[Dim] = []
+    sides: list[Size] = []
     for i, size in enumerate(var.dims):
         if size >= 0:
             sides.append(size)
         elif i == 0:
             sides.append(1)
         else:
-            sides.append(state.dims.named(_SIDES[i] if len(var.dims) == len(_SIDES) else f"x{i}"))
+            sides.append(state.symbols.named(_SIDES[i] if len(var.dims) == len(_SIDES) else f"x{i}"))
     tensor = state.feed(op, name, tuple(sides))
     state.bind(op, "Out", tensor)
     op.finish()

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.nb.translate.dims import Shape
 from model_opt.paddle_model.messages import message_classes, to_bytes
+from model_opt.program.sizes import Shape
 
 Attr = int | float | str | tuple[int, ...] | tuple[float, ...]
 

@@ -10,20 +10,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model_opt.nb.translate.dims import LARGEST, Dim, DimError, Shape, Sym, known, show
 from model_opt.nb.translate.state import Ints, State, Tensor, Value, checked_shape
 from model_opt.nb.translate.view import OpView
+from model_opt.program.sizes import LARGEST, Shape, Size, SizeError, Symbol, free_sides, known, reshape_target, show
 
 _INT32, _INT64, _FP32 = 2, 3, 5
 _MOST_SIZES = 64
 _MOST_AXES = 8
 
 
-def reshaped(op: OpView, state: State, x: Tensor, target: Sequence[Dim], near: str) -> Tensor:
+def reshaped(op: OpView, state: State, x: Tensor, target: Sequence[Size], near: str) -> Tensor:
     """Return ``x`` in the shape ``target``, in which -1 is what is left and 0 the same side of ``x``."""
     try:
-        shape = _resolved(op, state, x.shape, target)
-    except DimError as error:
+        shape = checked_shape(op, state.symbols.reshaped(x.shape, target))
+    except SizeError as error:
         op.fail(f"{show(x.shape)} cannot take the shape {show(target)}: {error}")
     if shape == x.shape:
         return x
@@ -35,34 +35,12 @@ def reshaped(op: OpView, state: State, x: Tensor, target: Sequence[Dim], near: s
     return state.emit(op, "Reshape", [x.name, constant], shape, near)
 
 
-def _resolved(op: OpView, state: State, source: Shape, target: Sequence[Dim]) -> Shape:
-    """Return ``target`` with 0 and -1 replaced by the sizes they stand for."""
-    sizes: list[Dim] = list(target)
-    for i, size in enumerate(sizes):
-        if size == 0:
-            if i >= len(source):
-                raise DimError(f"side {i} is to be copied from {len(source)} dimensions")
-            sizes[i] = source[i]
-    open_sides = [i for i, size in enumerate(sizes) if size == -1]
-    if len(open_sides) > 1 or any(isinstance(size, int) and size < -1 for size in sizes):
-        raise DimError("at most one side may be left open")
-    rest = [size for size in sizes if size != -1]
-    left = state.dims.ratio(source, rest)
-    if open_sides:
-        sizes[open_sides[0]] = left
-    elif isinstance(left, int) and left != 1:
-        raise DimError("the numbers of elements differ")
-    return checked_shape(op, sizes)
-
-
-def _numbers(op: OpView, source: Shape, shape: Shape) -> list[int]:
+def _numbers(op: OpView, source: Shape, shape: Shape) -> tuple[int, ...]:
     """Return ``shape`` as ONNX's Reshape takes it: -1 for the unknown side, 0 for further ones that stay in place."""
-    unknown = [i for i, size in enumerate(shape) if isinstance(size, Sym)]
-    moved = [i for i in unknown if i >= len(source) or source[i] != shape[i]]
+    unknown, moved = free_sides(source, shape)
     if len(moved) > 1:
         op.fail(f"{show(source)} is to take the shape {show(shape)}, of which only a run knows more than one side")
-    inferred = (moved or unknown)[:1]
-    return [-1 if i in inferred else 0 if isinstance(size, Sym) else size for i, size in enumerate(shape)]
+    return reshape_target(shape, (moved or unknown)[:1])
 
 
 def axis_of(op: OpView, axis: int, rank: int) -> int:
@@ -84,7 +62,7 @@ def reshape(op: OpView, state: State) -> None:
     _finish(op, state, value)
 
 
-def _arranged(op: OpView, state: State, value: Value, target: Sequence[Dim]) -> Value:
+def _arranged(op: OpView, state: State, value: Value, target: Sequence[Size]) -> Value:
     if isinstance(value, Ints):
         if list(target) in ([-1], [len(value.values)]):
             return value
@@ -119,10 +97,10 @@ def flatten_contiguous_range(op: OpView, state: State) -> None:
     _finish(op, state, _merged(op, state, x, groups))
 
 
-def _merged(op: OpView, state: State, x: Tensor, groups: Sequence[Sequence[Dim]]) -> Tensor:
+def _merged(op: OpView, state: State, x: Tensor, groups: Sequence[Sequence[Size]]) -> Tensor:
     try:
-        target = [state.dims.product(group) for group in groups]
-    except DimError as error:
+        target = [state.symbols.product(group) for group in groups]
+    except SizeError as error:
         op.fail(f"{show(x.shape)} cannot be flattened: {error}")
     return reshaped(op, state, x, target, op.output("Out"))
 
@@ -137,7 +115,7 @@ def squeeze(op: OpView, state: State) -> None:
         return
     rank = len(value.shape)
     named = {axis_of(op, axis, rank) for axis in axes} if axes else set(range(rank))
-    unknown = [i for i in named if isinstance(value.shape[i], Sym)]
+    unknown = [i for i in named if isinstance(value.shape[i], Symbol)]
     if unknown:
         op.fail(f"whether side {unknown[0]} of {show(value.shape)} is 1 only a run knows")
     target = [dim for i, dim in enumerate(value.shape) if i not in named or dim != 1] or [1]
@@ -184,7 +162,7 @@ def transposed(op: OpView, state: State, x: Tensor, order: Sequence[int], near: 
 def shape(op: OpView, state: State) -> None:
     """``shape``: the sizes of the input, which never become a node."""
     value = state.take(op, op.argument("Input"))
-    sizes: tuple[Dim, ...] = (len(value.values),) if isinstance(value, Ints) else value.shape
+    sizes: tuple[Size, ...] = (len(value.values),) if isinstance(value, Ints) else value.shape
     state.bind(op, "Out", Ints(sizes))
 
 
@@ -247,11 +225,11 @@ def _cut(
     try:
         for axis, start, end in zip(axes, starts, ends, strict=True):
             size = sizes[axis]
-            if isinstance(size, Sym):
-                sizes[axis] = state.dims.cut(size, start, min(end, LARGEST))
+            if isinstance(size, Symbol):
+                sizes[axis] = state.symbols.cut(size, start, min(end, LARGEST))
             else:
                 sizes[axis] = len(range(*slice(start, end).indices(size)))
-    except DimError as error:
+    except SizeError as error:
         op.fail(f"a slice of {show(x.shape)}: {error}")
     near = op.output("Out")
     bounds = [state.constant(np.array(numbers, dtype=np.int64)) for numbers in (starts, ends, axes)]
@@ -287,12 +265,12 @@ def _joined(op: OpView, state: State, tensors: Sequence[Tensor], axis: int) -> T
         for i in range(len(first)):
             sides = [tensor.shape[i] for tensor in tensors]
             if i == axis:
-                sizes[i] = state.dims.total(sides)
+                sizes[i] = state.symbols.total(sides)
             elif len({side for side in sides if isinstance(side, int)}) > 1:
-                raise DimError(f"sides {i} differ")
+                raise SizeError(f"sides {i} differ")
             else:
                 sizes[i] = next((side for side in sides if isinstance(side, int)), sides[0])
-    except DimError as error:
+    except SizeError as error:
         op.fail(f"tensors of {', '.join(show(tensor.shape) for tensor in tensors[:4])} to be joined: {error}")
     return state.emit(op, "Concat", [tensor.name for tensor in tensors], sizes, op.output("Out"), axis=axis)
 
@@ -303,7 +281,7 @@ def split(op: OpView, state: State) -> None:
     axis = axis_of(op, op.integer("axis"), len(x.shape))
     number, sections, outputs = op.integer("num", 0), op.ints("sections", ()), op.outputs("Out")
     size = x.shape[axis]
-    if isinstance(size, Sym):
+    if isinstance(size, Symbol):
         op.fail(f"side {axis} of {show(x.shape)}, which only a run knows, is to be split")
     if number > 0 and size % number == 0:
         sections = (size // number,) * min(number, len(outputs) + 1)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.nb.translate.dims import Dim, DimError, Dims, Shape, checked, show
 from model_opt.nb.translate.proto import Attr, Graph, Node
 from model_opt.nb.translate.view import OpView
+from model_opt.program.sizes import Shape, Size, SizeError, Sizes, checked, show
 
 Float32Array = NDArray[np.float32]
 _MAX_RANK = 8
@@ -30,7 +30,7 @@ class Tensor:
 class Ints:
     """An integer tensor of at most one dimension, whose elements are known as sizes; it never becomes a node."""
 
-    values: tuple[Dim, ...]
+    values: tuple[Size, ...]
 
 
 Value = Tensor | Ints
@@ -43,7 +43,7 @@ class State:
     """
 
     def __init__(self, parameters: Mapping[str, Float32Array | Ints]) -> None:
-        self.dims = Dims()
+        self.symbols = Sizes()
         self._values: dict[str, Value] = {}
         self._parameters = parameters
         self._nodes: list[Node] = []
@@ -87,9 +87,9 @@ class State:
             op.fail(f"the input {slot!r} is computed, a parameter of the file is expected")
         return data
 
-    def sizes(self, op: OpView, slots: Sequence[str]) -> tuple[Dim, ...]:
+    def sizes(self, op: OpView, slots: Sequence[str]) -> tuple[Size, ...]:
         """Return the elements of the integer tensors named, one after the other."""
-        found: list[Dim] = []
+        found: list[Size] = []
         for name in slots:
             value = self.take(op, name)
             if isinstance(value, Tensor):
@@ -112,7 +112,7 @@ class State:
                 self._values.pop(name, None)
 
     def emit(
-        self, op: OpView, onnx: str, inputs: Sequence[str], shape: Sequence[Dim], near: str, **attrs: Attr
+        self, op: OpView, onnx: str, inputs: Sequence[str], shape: Sequence[Size], near: str, **attrs: Attr
     ) -> Tensor:
         """Add a node with one output and return that; ``near`` is the variable its name is taken from."""
         name = self._fresh(near)
@@ -159,11 +159,11 @@ class State:
         return name
 
 
-def checked_shape(op: OpView, shape: Sequence[Dim]) -> Shape:
+def checked_shape(op: OpView, shape: Sequence[Size]) -> Shape:
     """Return ``shape`` if a tensor can have it."""
     try:
         sizes = tuple(checked(dim) if isinstance(dim, int) else dim for dim in shape)
-    except DimError as error:
+    except SizeError as error:
         op.fail(f"the output would have the shape {show(shape)}: {error}")
     if not 1 <= len(sizes) <= _MAX_RANK:
         op.fail(f"an output of {len(sizes)} dimensions, {_MAX_RANK} at most are known")
