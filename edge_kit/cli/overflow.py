@@ -12,9 +12,9 @@ from edge_kit.engines.base import Float32Array
 from edge_kit.ocr.detection import detection_input
 from edge_kit.sources import expand
 from edge_kit.spec import profile
+from model_opt.emulator import FP16_MAX, Overflow, overflow_check
 from model_opt.errors import KitError
 from model_opt.nb import NbModel, inspect_nb, precision_of, read_nb
-from model_opt.nb.exact import FP16_MAX, Overflow, overflow_check
 
 
 def run_overflow(model: Path, paths: Sequence[str], *, as_json: bool) -> int:

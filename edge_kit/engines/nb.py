@@ -15,8 +15,8 @@ from edge_kit.engines.base import (
     refuse_device,
 )
 from edge_kit.engines.onnx import make_session
-from model_opt.nb import inspect_nb, needs_exact, read_nb
-from model_opt.nb.exact import run_exact
+from model_opt.emulator import emulate
+from model_opt.nb import inspect_nb, needs_emulation, read_nb
 from model_opt.nb.to_onnx import to_onnx
 
 
@@ -103,7 +103,7 @@ class ExactNbEngine:
         Raises ``NbError`` for an operator, kernel or shape that is not known.
         """
         x = check_input(x, engine=self.name)
-        (first, *_) = run_exact(self._model, {self._input: x}).values()
+        (first, *_) = emulate(self._model, {self._input: x}).values()
         return np.asarray(first, dtype=np.float32)
 
     def close(self) -> None:
@@ -112,4 +112,4 @@ class ExactNbEngine:
 
 def open_nb(path: Path, options: EngineOptions) -> NbEngine | ExactNbEngine:
     """Return the engine for a ``.nb`` file: exact for ARM's fp16 and int8 kernels, else by ONNX."""
-    return ExactNbEngine(path, options) if needs_exact(read_nb(path)) else NbEngine(path, options)
+    return ExactNbEngine(path, options) if needs_emulation(read_nb(path)) else NbEngine(path, options)

@@ -32,7 +32,7 @@ def quantise_model(
 ) -> Quantised:
     """Run a recipe's algorithm on a model and what it sees of the calibration images by the rules."""
     found = ALGORITHMS[algorithm]
-    lines = found.most_lines
+    lines = found.max_lines
     inputs = det_inputs(images, rules) if role == "det" else rec_inputs(images, calibration, rules, lines)
     model = read_model(source.pdmodel, source.pdiparams)
     made, report = found.run(model, inputs, found.options(options), converter, context.progress)

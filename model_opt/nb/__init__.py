@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from model_opt.nb.canonical import canonicalise, is_canonical
 from model_opt.nb.compare import CountChange, FactChange, NbComparison, compare_summaries
+from model_opt.nb.deduplicate import deduplicate
 from model_opt.nb.errors import NbError
 from model_opt.nb.inspect import (
     NbSummary,
@@ -17,13 +18,12 @@ from model_opt.nb.inspect import (
     guard_place,
     guard_version,
     inspect_nb,
-    needs_exact,
+    needs_emulation,
     normalise_version,
     place_of,
     precision_of,
 )
 from model_opt.nb.reader import read_nb
-from model_opt.nb.share import share_equal_parts
 from model_opt.nb.types import NbModel, NbTensor
 from model_opt.nb.write import write_nb
 
@@ -40,15 +40,15 @@ __all__ = [
     "TensorInfo",
     "canonicalise",
     "compare_summaries",
+    "deduplicate",
     "guard_place",
     "guard_version",
     "inspect_nb",
     "is_canonical",
-    "needs_exact",
+    "needs_emulation",
     "normalise_version",
     "place_of",
     "precision_of",
     "read_nb",
-    "share_equal_parts",
     "write_nb",
 ]

@@ -167,7 +167,7 @@ def precision_of(model: NbModel) -> str:
     return "+".join(parts) or "fp32"
 
 
-def needs_exact(model: NbModel) -> bool:
+def needs_emulation(model: NbModel) -> bool:
     """Return whether ARM kernels of the file compute in fp16 or int8; those of OpenCL are only named fp16."""
     return place_of(model) == "arm" and not {"fp16", "static_int8"}.isdisjoint(precision_of(model).split("+"))
 

@@ -6,7 +6,7 @@ runs them all. What a pass does not know, it leaves.
 
 from __future__ import annotations
 
-from model_opt.passes.table import PASSES, Pass, optimise
+from model_opt.passes.pipeline import PASSES, Pass, optimise
 from model_opt.program.report import Left, PassReport
 
 __all__ = ["PASSES", "Left", "Pass", "PassReport", "optimise"]

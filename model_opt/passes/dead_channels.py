@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model_opt.passes.absorb import rewrite_conv
+from model_opt.passes.propagate_affine import rewrite_conv
 from model_opt.program import Model, Op
 from model_opt.program.editor import Array, GraphEditor
 from model_opt.program.ops import Conv, Float64Array, affine_at, conv_at, ints, is_quantised, number, plain_binary

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_opt.passes.absorb import apply, plan, rewrite_conv
+from model_opt.passes.propagate_affine import apply_affine, plan_affine, rewrite_conv
 from model_opt.program import Model, Op
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import Affine, Conv, add_op, affine, affine_at, conv_before, ints
@@ -111,18 +111,18 @@ def _drop(editor: GraphEditor, chain: _Chain) -> None:
 
 
 def _fold_forward(editor: GraphEditor, chain: _Chain) -> bool:
-    whole = plan(editor, chain.out, chain.change)
+    whole = plan_affine(editor, chain.out, chain.change)
     if whole.possible:
         _drop(editor, chain)
-        apply(editor, whole)
+        apply_affine(editor, whole)
         editor.note("readers take the whole map")
         return True
     if not chain.change.scales or np.any(np.abs(chain.change.scale) < _SMALLEST):
         return False
-    factors = plan(editor, chain.out, Affine(chain.change.scale, np.float64(0) * chain.change.scale))
+    factors = plan_affine(editor, chain.out, Affine(chain.change.scale, np.float64(0) * chain.change.scale))
     if not factors.possible:
         return False
-    apply(editor, factors)
+    apply_affine(editor, factors)
     if chain.change.shifts:
         _keep_only_shift(editor, chain, Affine(np.ones(()), chain.change.shift / chain.change.scale))
     else:
@@ -167,5 +167,5 @@ def _sink_below_pool(editor: GraphEditor, chain: _Chain) -> bool:
 
 
 def _explain(editor: GraphEditor, chain: _Chain) -> None:
-    reasons = dict.fromkeys(plan(editor, chain.out, chain.change).reasons)
+    reasons = dict.fromkeys(plan_affine(editor, chain.out, chain.change).reasons)
     editor.leave(chain.out, "; ".join(reasons))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from model_opt.passes.absorb import rewrite_conv
+from model_opt.passes.propagate_affine import rewrite_conv
 from model_opt.program import Model, Op
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import affine, conv_before, number

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from model_opt.passes.absorb import rewrite_conv
+from model_opt.passes.propagate_affine import rewrite_conv
 from model_opt.program import Model
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import Conv, Float64Array, conv_at

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model_opt.passes.absorb import rewrite_conv
+from model_opt.passes.propagate_affine import rewrite_conv
 from model_opt.program import Model, Op
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import Conv, Float64Array, conv_before, plain_binary

@@ -1,8 +1,9 @@
 """The ways in which one convolution can become int8, and which of them is to be preferred.
 
 Limits come from three places. ``largest``: the largest value on the calibration pages as they are. ``largest_varied``:
-on those in other guises too, and a quarter more. Limits that clip, in layers with many multiply-accumulates, by five
-rules (``int8_rounding.limits``). The first two also come with the channels spread over one range (``spread.py``).
+on augmented pages too, plus a quarter. Limits that clip, in layers with many multiply-accumulates, by five
+rules (``int8_rounding.limits``). The first two also come with equalized
+channels (``equalize_channels.py``).
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from numpy.typing import NDArray
 
 from model_opt.program import Model
 from model_opt.quantize.columns import Columns, ConvLayer
+from model_opt.quantize.equalize_channels import equalization, equalize_columns
 from model_opt.quantize.int8_rounding import limits, round_by_error, round_input, round_nearest
-from model_opt.quantize.linear_ops import Int8Layer, Spread
 from model_opt.quantize.observe import Float32Array
-from model_opt.quantize.spread import spread_columns, spreading
+from model_opt.quantize.qdq import ChannelScaling, Int8Layer
 
 _HEADROOM = 1.25
 _TIGHT = 5.0
 _CLIPPED = 2.0
 _SPARE = 0.05
-_PLAIN_RULES = ("largest", "spread")
-_VARIED_RULES = ("largest_varied", "spread_varied")
+_PLAIN_RULES = ("largest", "equalized")
+_VARIED_RULES = ("largest_varied", "equalized_varied")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +56,10 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class _Input:
-    """How a layer's input becomes int8: by its limit, after its channels were spread (None: as they are)."""
+    """How a layer's input becomes int8: by its limit, after its channels were scaled (None: as they are)."""
 
     limit: float
-    spread: Spread | None = None
+    scaling: ChannelScaling | None = None
 
 
 def candidates(
@@ -68,14 +69,14 @@ def candidates(
     ``plain`` inputs are calibration inputs as they are.
     """
     values = columns.values()
-    rules = _rules(layer, columns.ends[:plain], "largest", "spread")
-    rules |= _rules(layer, columns.ends * np.float32(_HEADROOM), "largest_varied", "spread_varied")
+    rules = _rules(layer, columns.ends[:plain], "largest", "equalized")
+    rules |= _rules(layer, columns.ends * np.float32(_HEADROOM), "largest_varied", "equalized_varied")
     if heavy:
         rules |= {rule: _Input(limit) for rule, limit in limits(values, columns.largest).items()}
     return [_candidate(model, layer, values, macs, rule, how) for rule, how in rules.items()]
 
 
-def _rules(layer: ConvLayer, ends: Float32Array, plain: str, spread: str) -> dict[str, _Input]:
+def _rules(layer: ConvLayer, ends: Float32Array, plain: str, equalized: str) -> dict[str, _Input]:
     low, high = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)
     largest = float(max(high.max(), -low.min()))
     if largest == 0:
@@ -83,18 +84,20 @@ def _rules(layer: ConvLayer, ends: Float32Array, plain: str, spread: str) -> dic
     found = {plain: _Input(largest)}
     if not layer.depthwise:
         shifted = layer.bias is not None and not any(layer.pads)
-        even = spreading(low, high, shifted=shifted)
-        found[spread] = _Input(even.limit, even.spread)
+        even = equalization(low, high, shifted=shifted)
+        found[equalized] = _Input(even.limit, even.scaling)
     return found
 
 
 def _candidate(model: Model, layer: ConvLayer, values: Float32Array, macs: int, rule: str, how: _Input) -> Candidate:
     weights = model.params[layer.filter]
-    spread = how.spread
-    wide: Float32Array = weights if spread is None else np.asarray(weights / spread.factors[:, None, None], np.float32)
-    read = round_input(values if spread is None else spread_columns(values, spread), how.limit)
+    scaling = how.scaling
+    wide: Float32Array = (
+        weights if scaling is None else np.asarray(weights / scaling.factors[:, None, None], np.float32)
+    )
+    read = round_input(values if scaling is None else equalize_columns(values, scaling), how.limit)
     rounded = round_nearest(wide) if layer.depthwise else round_by_error(wide, read[0], centred=layer.bias is not None)
-    int8 = Int8Layer(rounded.weights.reshape(weights.shape), rounded.scales, how.limit, spread)
+    int8 = Int8Layer(rounded.weights.reshape(weights.shape), rounded.scales, how.limit, scaling)
     bias = None
     if layer.bias is not None:
         real = rounded.weights * rounded.scales[:, None]
@@ -133,15 +136,15 @@ def _best(found: Sequence[Candidate]) -> Candidate | None:
     return min(found, key=lambda one: one.sensitivity, default=None)
 
 
-def without_needless_spreads(chosen: Sequence[Candidate], judged: Sequence[Candidate]) -> list[Candidate]:
-    """Return the chosen candidates with as few spreads as cost little: each is a pass over what its layer reads.
+def without_needless_scalings(chosen: Sequence[Candidate], judged: Sequence[Candidate]) -> list[Candidate]:
+    """Return the chosen candidates without the channel scalings that gain little.
 
-    Spreads are given up where that adds least for the values they pass over, until the squared sensitivities have
-    grown by a twentieth together.
+    Each scaling is a pass over what its layer reads. Scalings are dropped where that costs least for the values they
+    pass over, until the squared sensitivities have grown by a twentieth together.
     """
     kept = {one.layer.filter: one for one in chosen}
     spare = _SPARE * sum(one.sensitivity**2 for one in chosen)
-    plain = {one.layer.filter: _unspread(one, judged) for one in chosen if one.int8.spread is not None}
+    plain = {one.layer.filter: _unscaled(one, judged) for one in chosen if one.int8.scaling is not None}
     added = {name: other.sensitivity**2 - kept[name].sensitivity ** 2 for name, other in plain.items()}
     for name in sorted(added, key=lambda name: (added[name] / kept[name].reads, name)):
         if added[name] <= spare:
@@ -150,9 +153,9 @@ def without_needless_spreads(chosen: Sequence[Candidate], judged: Sequence[Candi
     return list(kept.values())
 
 
-def _unspread(chosen: Candidate, judged: Sequence[Candidate]) -> Candidate:
+def _unscaled(chosen: Candidate, judged: Sequence[Candidate]) -> Candidate:
     same = [one for one in judged if one.layer.filter == chosen.layer.filter]
-    return preferred(one for one in same if one.int8.spread is None)
+    return preferred(one for one in same if one.int8.scaling is None)
 
 
 def biases_of(chosen: Iterable[Candidate]) -> Mapping[str, Float32Array]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_opt.nb.exact.winograd import F43, output_matrix_4
+from model_opt.emulator.winograd import F43, output_matrix_4
 from model_opt.program import Model
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import CONVS, TRANSPOSED, Conv, Float64Array, conv_at

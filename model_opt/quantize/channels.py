@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model_opt.program import Model, Op
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import Conv, conv_at, ints, is_quantised, plain_binary
-from model_opt.quantize.name_sets import NameSets
+from model_opt.quantize.union_find import UnionFind
 
 Order = NDArray[np.intp]
 
@@ -49,7 +49,7 @@ class ChannelGroups:
 @dataclass
 class _Search:
     editor: GraphEditor
-    sets: NameSets = field(default_factory=NameSets)
+    sets: UnionFind = field(default_factory=UnionFind)
     side: dict[str, int] = field(default_factory=dict)
     """The side of each variable that its channels stand along."""
     held: list[tuple[str, Place]] = field(default_factory=list)

@@ -11,10 +11,10 @@ import numpy as np
 
 from model_opt.errors import KitError
 from model_opt.program import Model, Op
-from model_opt.quantize.guises import guises
-from model_opt.quantize.linear_ops import filter_of
+from model_opt.quantize.augment import augmented
 from model_opt.quantize.observe import Float32Array, LayerView, Observer
-from model_opt.quantize.report import Progress
+from model_opt.quantize.qdq import filter_of
+from model_opt.quantize.report import QuantizeProgress
 
 _PER_IMAGE = 200
 _NUMBERS_PER_IMAGE = 100_000
@@ -141,11 +141,11 @@ def sample_columns(
     inputs: Sequence[Float32Array],
     kernels: dict[str, tuple[int, ...]],
     looks: int,
-    progress: Progress,
+    progress: QuantizeProgress,
 ) -> dict[str, Columns]:
     """Return what each layer reads, by its filter. The windows are chosen with a fixed seed.
 
-    Every input is shown as it is and in ``looks`` other guises. Windows are taken from the inputs and the first guise
+    Every input is shown as it is and in ``looks`` augmentations. Windows are taken from the inputs and the first one
     of each, ends from all. ``kernels`` are the shapes of the filters. Raises ``CalibrationError`` when a layer sees
     nothing but zeros.
     """
@@ -153,7 +153,7 @@ def sample_columns(
     ends: dict[str, list[Float32Array]] = {layer.filter: [] for layer in layers}
     positions = dict.fromkeys(parts, 0)
     count, sampled = len(inputs) * (1 + looks), len(inputs) * 2
-    for index, x in enumerate(itertools.chain(inputs, guises(inputs, looks))):
+    for index, x in enumerate(itertools.chain(inputs, augmented(inputs, looks))):
         seen = observer.run(x)
         random = np.random.default_rng(index)
         for layer in layers:

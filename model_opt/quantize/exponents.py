@@ -19,7 +19,7 @@ import numpy as np
 from model_opt.program import Model, Op
 from model_opt.program.editor import Array, GraphEditor
 from model_opt.program.ops import is_quantised, number, plain_binary
-from model_opt.quantize.name_sets import NameSets
+from model_opt.quantize.union_find import UnionFind
 
 PRODUCTS: Mapping[str, tuple[str, str, str]] = {
     "conv2d": ("Input", "Filter", "Output"),
@@ -48,7 +48,7 @@ class FactorGroups:
 
 def factor_groups(model: Model) -> FactorGroups:
     """Return which variables of the main block may carry a factor, and which of them must carry the same."""
-    editor, union = GraphEditor(model, "factor_groups"), NameSets()
+    editor, union = GraphEditor(model, "factor_groups"), UnionFind()
     pairs: list[tuple[str, str, str]] = []
     for op in editor.ops:
         pair = _join(editor, op, union)
@@ -63,7 +63,7 @@ def factor_groups(model: Model) -> FactorGroups:
     )
 
 
-def _join(editor: GraphEditor, op: Op, union: NameSets) -> tuple[str, str, str] | None:
+def _join(editor: GraphEditor, op: Op, union: UnionFind) -> tuple[str, str, str] | None:
     """Join what ``op`` binds; return (x, y, out) where the exponents of x and y add up to that of out."""
     values = [name for name in op.input_names if editor.param(name) is None]
     outs = [name for key, names in op.outputs.items() if key not in _SIDE_OUTPUTS for name in names]
@@ -80,7 +80,7 @@ def _join(editor: GraphEditor, op: Op, union: NameSets) -> tuple[str, str, str] 
     return None
 
 
-def _two_values(op: Op, values: list[str], outs: list[str], union: NameSets) -> tuple[str, str, str] | None:
+def _two_values(op: Op, values: list[str], outs: list[str], union: UnionFind) -> tuple[str, str, str] | None:
     if op.type == "elementwise_add" and plain_binary(op):
         union.join(*values, *outs)
     elif op.type == "matmul_v2" or plain_binary(op):
@@ -90,7 +90,7 @@ def _two_values(op: Op, values: list[str], outs: list[str], union: NameSets) -> 
     return None
 
 
-def _settle(union: NameSets, pairs: list[tuple[str, str, str]]) -> None:
+def _settle(union: UnionFind, pairs: list[tuple[str, str, str]]) -> None:
     """Make sums of exponents into equalities: one factor of each product holds e = 0, the first if none does yet."""
     left = list(pairs)
     while left:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_opt.program.ops import Float64Array
-from model_opt.quantize.linear_ops import MOST
 from model_opt.quantize.observe import Float32Array
+from model_opt.quantize.qdq import MOST
 
 _BINS = 2048
 _SHRINKS = np.linspace(0.3, 1, 36)

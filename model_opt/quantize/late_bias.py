@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.nb.exact.half import fma_chain, gemm, rounded
+from model_opt.emulator.half import fma_chain, gemm, rounded
 from model_opt.program import Model
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import CONVS, Conv, conv_at
-from model_opt.quantize.cores import in_order
+from model_opt.quantize.parallel import in_order
 from model_opt.quantize.patches import Seen
 
 # opt fuses these with an elementwise_sub, into a kernel nobody has measured.

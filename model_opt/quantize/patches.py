@@ -9,12 +9,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from model_opt.nb.exact.winograd import F43, input_matrix, tiles
+from model_opt.emulator.winograd import F43, input_matrix, tiles
 from model_opt.program.ops import Conv, Float64Array
-from model_opt.quantize.cores import in_order
-from model_opt.quantize.guises import ends_of
+from model_opt.quantize.augment import ends_of
 from model_opt.quantize.observe import Float32Array, LayerView, Observer
-from model_opt.quantize.report import Progress
+from model_opt.quantize.parallel import in_order
+from model_opt.quantize.report import QuantizeProgress
 
 POSITIONS = 4096
 """Windows looked at in one input of a layer, at equal steps: neighbours say nearly the same."""
@@ -42,7 +42,7 @@ def layer_inputs(
     observer: Observer,
     convs: Mapping[str, Conv],
     inputs: Sequence[Float32Array],
-    progress: Progress,
+    progress: QuantizeProgress,
     sampled: Collection[str] | None = None,
 ) -> dict[str, Seen]:
     """Return what the observer's layers see on ``inputs``; ``convs`` holds each layer by the name of its weights.
@@ -94,7 +94,7 @@ def _together(gram: Float64Array, looks: Sequence[_Look]) -> Seen:
 
 
 def tile_grams(
-    observer: Observer, convs: Mapping[str, Conv], inputs: Sequence[Float32Array], progress: Progress
+    observer: Observer, convs: Mapping[str, Conv], inputs: Sequence[Float32Array], progress: QuantizeProgress
 ) -> dict[str, Float64Array]:
     """Return what Winograd's F(4,3) multiplies in the observer's layers: (6, 6, channels, channels), the mean of v v'
     over tiles, for v the channels at one place of a transformed tile.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Fact = int | float | str | bool | None
-Progress = Callable[[float, str], None]
+QuantizeProgress = Callable[[float, str], None]
 """Tells the share done, 0 to 1, and what is being done."""
 
 

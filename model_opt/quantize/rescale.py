@@ -14,24 +14,24 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from model_opt.convert import Converter, ConvertOptions
+from model_opt.emulator import FP16_MAX, overflow_check
 from model_opt.errors import KitError
 from model_opt.nb import NbModel
-from model_opt.nb.exact import FP16_MAX, overflow_check
 from model_opt.program import Model
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import Conv, Float64Array, conv_at
 from model_opt.quantize.channel_order import order_channels
 from model_opt.quantize.concat_split import split_concats
-from model_opt.quantize.exact_image import exact_image
 from model_opt.quantize.exponents import PRODUCTS, FactorGroups, factor_groups, with_exponents
-from model_opt.quantize.half_weights import round_weights
+from model_opt.quantize.gptq_fp16 import round_weights
+from model_opt.quantize.integer_input import integer_input
 from model_opt.quantize.late_bias import can_be_late, late_bias
 from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
 from model_opt.quantize.patches import Seen, grounds, layer_inputs, tile_grams
-from model_opt.quantize.report import LayerNote, Progress, QuantReport
+from model_opt.quantize.report import LayerNote, QuantizeProgress, QuantReport
 from model_opt.quantize.rounded_factors import undo_rounded_factors
-from model_opt.quantize.spans import LayerSpan, Span, layer_spans, span_of
 from model_opt.quantize.sum_split import halve_sums, split_last_matrix, split_sums
+from model_opt.quantize.value_ranges import LayerRange, ValueRange, layer_ranges, range_of
 from model_opt.quantize.wide_means import wide_means
 
 _SMALLEST = -14
@@ -80,8 +80,8 @@ class _Layer:
     op: str
     before: str | None
     behind: str | None
-    weights: Span
-    seen: LayerSpan
+    weights: ValueRange
+    seen: LayerRange
 
 
 def rescale_fp16(
@@ -89,7 +89,7 @@ def rescale_fp16(
     inputs: Sequence[Float32Array],
     options: RescaleOptions,
     converter: Converter,
-    progress: Progress,
+    progress: QuantizeProgress,
 ) -> tuple[Model, QuantReport]:
     """Return the model with powers of two between its layers so that it runs in fp16, and what was done.
 
@@ -105,12 +105,12 @@ def rescale_fp16(
         raise RescaleError(f"a headroom of {options.headroom:g} lets values overflow", hint="give 1 or more")
     counted, factors = False, 0
     if options.windows_of:
-        model, counted = exact_image(model, inputs)
+        model, counted = integer_input(model, inputs)
         model, factors = undo_rounded_factors(model, options.gated)
     groups = factor_groups(model)
     observer = Observer(convert_in_memory(model, ConvertOptions(), converter))
-    spans = layer_spans(observer, _convs(model), inputs, lambda done, what: progress(0.5 * done, what))
-    layers = _layers(model, groups, spans)
+    ranges = layer_ranges(observer, _convs(model), inputs, lambda done, what: progress(0.5 * done, what))
+    layers = _layers(model, groups, ranges)
     exponents = choose_exponents(layers, FP16_MAX / options.headroom)
     _refuse_overflow(layers, exponents)
     made = with_exponents(model, groups, exponents)
@@ -142,7 +142,7 @@ def _refined(
     inputs: Sequence[Float32Array],
     options: RescaleOptions,
     converter: Converter,
-    progress: Progress,
+    progress: QuantizeProgress,
 ) -> tuple[Model, _Gains]:
     """Return the model with shorter sums in a better order, weights of fp16 chosen together and late biases."""
     if options.windows_of < 1:
@@ -182,7 +182,7 @@ def _parts(model: Model, seen: Mapping[str, Seen], options: RescaleOptions) -> d
 
 
 def _seen(
-    model: Model, inputs: Sequence[Float32Array], converter: Converter, progress: Progress, *, sampled: bool
+    model: Model, inputs: Sequence[Float32Array], converter: Converter, progress: QuantizeProgress, *, sampled: bool
 ) -> dict[str, Seen]:
     """Return what the convolutions that can be refined see on ``inputs``; windows are kept for late biases alone."""
     convs = {name: conv for name, conv in _convs(model).items() if _can_be_refined(conv)}
@@ -227,16 +227,16 @@ def _convs(model: Model) -> dict[str, Conv]:
     return {conv.op.input("Filter"): conv for conv in found if conv is not None}
 
 
-def _layers(model: Model, groups: FactorGroups, spans: Mapping[str, LayerSpan]) -> tuple[_Layer, ...]:
+def _layers(model: Model, groups: FactorGroups, ranges: Mapping[str, LayerRange]) -> tuple[_Layer, ...]:
     layers: list[_Layer] = []
     for op in model.program.main.ops:
         slots = PRODUCTS.get(op.type)
         weights = op.inputs.get(slots[1], ("",))[0] if slots is not None else ""
-        if slots is None or weights not in spans:
+        if slots is None or weights not in ranges:
             continue
         before, behind = (groups.group.get(name) for name in (op.input(slots[0]), op.output(slots[2])))
-        held = span_of(np.asarray(model.params[weights], dtype=np.float32))
-        layers.append(_Layer(weights, op.type, before, behind, held, spans[weights]))
+        held = range_of(np.asarray(model.params[weights], dtype=np.float32))
+        layers.append(_Layer(weights, op.type, before, behind, held, ranges[weights]))
     return tuple(layers)
 
 

@@ -13,16 +13,16 @@ from model_opt.nb import NbModel
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import encode_model, translate
 from model_opt.program import VarType
-from model_opt.quantize.cores import in_order
 from model_opt.quantize.observe import Float32Array
-from model_opt.quantize.report import Progress
+from model_opt.quantize.parallel import in_order
+from model_opt.quantize.report import QuantizeProgress
 
 
 def output_moves(
     model: NbModel,
     changes: Mapping[str, Mapping[str, Float32Array]],
     inputs: Sequence[Float32Array],
-    progress: Progress,
+    progress: QuantizeProgress,
 ) -> dict[str, float]:
     """Return the mean squared change of the model's first output for each of the ``changes`` made alone.
 

@@ -17,8 +17,8 @@ from model_opt.errors import KitError
 from model_opt.nb import NbModel
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import Graph, Node, encode_model, translate
-from model_opt.quantize.linear_ops import MOST, Int8Layer, Spread, spread_key
 from model_opt.quantize.observe import Float32Array
+from model_opt.quantize.qdq import MOST, ChannelScaling, Int8Layer, scaling_key
 
 
 class Simulator:
@@ -67,11 +67,11 @@ def _quantised(graph: Graph, layers: Mapping[str, Int8Layer]) -> Graph:
             found.add(name)
             constants[name] = layer.weights * layer.scales.reshape(-1, 1, 1, 1)
             source = node.inputs[0]
-            key = (source, float(layer.limit), spread_key(layer.spread))
+            key = (source, float(layer.limit), scaling_key(layer.scaling))
             if key not in rounded:
                 rounded[key] = f"{source}.int8.{len(rounded)}"
-                if layer.spread is not None:
-                    nodes += _spreading(source, rounded[key], layer.spread, constants)
+                if layer.scaling is not None:
+                    nodes += _scaling_nodes(source, rounded[key], layer.scaling, constants)
                     source = f"{rounded[key]}.even"
                 nodes += _rounding(source, rounded[key], layer.limit, constants)
             node = dataclasses.replace(node, inputs=(rounded[key], *node.inputs[1:]))
@@ -82,10 +82,10 @@ def _quantised(graph: Graph, layers: Mapping[str, Int8Layer]) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes), constants=constants)
 
 
-def _spreading(source: str, target: str, spread: Spread, constants: dict[str, NDArray[Any]]) -> list[Node]:
+def _scaling_nodes(source: str, target: str, scaling: ChannelScaling, constants: dict[str, NDArray[Any]]) -> list[Node]:
     constants |= {
-        f"{target}.factors": spread.factors.reshape(-1, 1, 1),
-        f"{target}.shifts": spread.shifts.reshape(-1, 1, 1),
+        f"{target}.factors": scaling.factors.reshape(-1, 1, 1),
+        f"{target}.shifts": scaling.shifts.reshape(-1, 1, 1),
     }
     return [
         Node("Mul", (source, f"{target}.factors"), (f"{target}.wide",), {}),

@@ -11,12 +11,12 @@ import numpy as np
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.program import Model
-from model_opt.quantize.candidates import Candidate, biases_of, candidates, preferred, without_needless_spreads
+from model_opt.quantize.augment import ends_of, inverted, washed_out
+from model_opt.quantize.candidates import Candidate, biases_of, candidates, preferred, without_needless_scalings
 from model_opt.quantize.columns import ConvLayer, check_inputs, conv_layers, sample_columns
-from model_opt.quantize.guises import ends_of, inverted, washed_out
-from model_opt.quantize.linear_ops import with_int8_layers
 from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
-from model_opt.quantize.report import LayerNote, Progress, QuantReport
+from model_opt.quantize.qdq import with_int8_layers
+from model_opt.quantize.report import LayerNote, QuantizeProgress, QuantReport
 from model_opt.quantize.simulate import Simulator
 
 _TRIAL_SIDE = 320
@@ -44,7 +44,11 @@ class StaticOptions:
 
 
 def quantise_static(
-    model: Model, inputs: Sequence[Float32Array], options: StaticOptions, converter: Converter, progress: Progress
+    model: Model,
+    inputs: Sequence[Float32Array],
+    options: StaticOptions,
+    converter: Converter,
+    progress: QuantizeProgress,
 ) -> tuple[Model, QuantReport]:
     """Return the model with convolutions in int8, and what was done to each.
 
@@ -76,7 +80,7 @@ def quantise_static(
     judged = _judged(simulator, made, trials, lambda part, what: progress(0.7 + 0.3 * part, what))
     names = dict.fromkeys(one.layer.filter for one in judged)
     best = [preferred(one for one in judged if one.layer.filter == name) for name in names]
-    chosen = without_needless_spreads(_chosen(best, sum(sizes.values()), options.int8_share), judged)
+    chosen = without_needless_scalings(_chosen(best, sum(sizes.values()), options.int8_share), judged)
     return _applied(model, chosen), _report(best, chosen, sum(sizes.values()), len(inputs))
 
 
@@ -110,7 +114,7 @@ def _spread(inputs: Sequence[Float32Array], count: int) -> list[Float32Array]:
 
 
 def _judged(
-    simulator: Simulator, made: Sequence[Candidate], trials: Sequence[Float32Array], progress: Progress
+    simulator: Simulator, made: Sequence[Candidate], trials: Sequence[Float32Array], progress: QuantizeProgress
 ) -> list[Candidate]:
     """Return the candidates with their sensitivity: the mean |output difference| of an input when each alone is in
     int8, squared and averaged over the inputs, so that one input that loses much counts. Its root is kept.
@@ -162,7 +166,7 @@ def _report(best: Sequence[Candidate], chosen: Sequence[Candidate], total: int, 
     totals: Mapping[str, int | float | str | bool | None] = {
         "inputs": inputs,
         "int8_layers": len(chosen),
-        "spread_inputs": sum(one.int8.spread is not None for one in chosen),
+        "equalized_inputs": sum(one.int8.scaling is not None for one in chosen),
         "fp32_layers": len(best) - len(chosen),
         "macs": total,
         "int8_macs_share": sum(one.macs for one in chosen) / max(total, 1),
@@ -175,7 +179,7 @@ def _note(one: Candidate, taken: bool, total: int) -> LayerNote:
         "int8": taken,
         "macs_share": one.macs / max(total, 1),
         "input_limit": one.int8.limit,
-        "input_spread": one.int8.spread is not None,
+        "input_equalized": one.int8.scaling is not None,
         "limit_rule": one.rule,
         "sensitivity": one.sensitivity,
     }

@@ -17,13 +17,13 @@ from model_opt.errors import KitError
 from model_opt.nb import NbModel
 from model_opt.program import Model, Op
 from model_opt.program.ops import Float64Array
+from model_opt.quantize.augment import augmented
 from model_opt.quantize.columns import ConvLayer, added_behind, check_inputs, conv_layers, sample_windows
-from model_opt.quantize.cores import in_order
-from model_opt.quantize.guises import guises
 from model_opt.quantize.int8_rounding import damped, round_by_gram
-from model_opt.quantize.linear_ops import filter_of
 from model_opt.quantize.observe import Float32Array, LayerView, Observer, convert_in_memory
-from model_opt.quantize.report import LayerNote, Progress, QuantReport
+from model_opt.quantize.parallel import in_order
+from model_opt.quantize.qdq import filter_of
+from model_opt.quantize.report import LayerNote, QuantizeProgress, QuantReport
 from model_opt.quantize.sensitivity import output_moves
 from model_opt.quantize.stored import (
     Bits,
@@ -47,19 +47,20 @@ of this many pixels of each.
 @dataclass(frozen=True)
 class WeightOptions:
     """``damping``: how much the calibration inputs are mistrusted, in shares of their mean energy. ``wide_bytes``: how
-    many bytes the file may grow by for layers in 16 bits. ``guises``: in how many other guises each calibration input
-    is looked at too (``model_opt.quantize.guises``): for inputs that are all of one kind.
+    many bytes the file may grow by for layers in 16 bits. ``augmentations``: how many augmented
+    copies of each calibration input are added (``model_opt.quantize.augment``): for inputs that are all of one kind.
     """
 
     damping: float = 0.05
     wide_bytes: int = 0
-    guises: int = 0
+    augmentations: int = 0
 
     def __post_init__(self) -> None:
-        if self.damping <= 0 or self.wide_bytes < 0 or self.guises < 0:
+        if self.damping <= 0 or self.wide_bytes < 0 or self.augmentations < 0:
             raise KitError(
-                f"damping {self.damping}, wide_bytes {self.wide_bytes} and guises {self.guises} make no sense together",
-                hint="take a positive damping, and wide_bytes and guises of 0 or more",
+                f"damping {self.damping}, wide_bytes {self.wide_bytes} and augmentations {self.augmentations} "
+                "make no sense together",
+                hint="take a positive damping, and wide_bytes and augmentations of 0 or more",
             )
 
 
@@ -117,7 +118,11 @@ class _Rounded:
 
 
 def quantise_weights(
-    model: Model, inputs: Sequence[Float32Array], options: WeightOptions, converter: Converter, progress: Progress
+    model: Model,
+    inputs: Sequence[Float32Array],
+    options: WeightOptions,
+    converter: Converter,
+    progress: QuantizeProgress,
 ) -> tuple[Model, QuantReport]:
     """Return the model with its weights stored as integers (``with_stored_weights``), to be converted as it is.
 
@@ -125,7 +130,7 @@ def quantise_weights(
     error, then one weight after the other, and what rounding it adds is taken from those not yet rounded (GPTQ, Frantar
     et al. 2022, arXiv 2210.17323). A bias takes up the mean of what is left. The layers that then still move the output
     most for each byte get 16 bits instead, until ``wide_bytes`` are spent. What layers read is looked at on the inputs
-    as they are and in ``options.guises`` other guises of each.
+    as they are and with ``options.augmentations`` augmented copies of each.
 
     ``inputs``: float32 NCHW, batch 1. Raises ``CalibrationError`` for inputs that teach nothing and ``KitError`` for
     a model without such layers.
@@ -135,8 +140,8 @@ def quantise_weights(
     if not layers:
         raise KitError("the model has no convolution or matrix product whose weights can be rounded")
     plain = convert_in_memory(model, ConvertOptions(), converter)
-    shown = itertools.chain(inputs, guises(inputs, options.guises))
-    count = len(inputs) * (1 + options.guises)
+    shown = itertools.chain(inputs, augmented(inputs, options.augmentations))
+    count = len(inputs) * (1 + options.augmentations)
     seen = _watch(plain, layers, model, shown, count, lambda done, what: progress(done / 3, what))
     rounded = {}
     for position, (layer, sums) in enumerate(zip(layers, seen, strict=True)):
@@ -179,7 +184,7 @@ def _sensitive(
     rounded: Mapping[str, _Rounded],
     inputs: Sequence[Float32Array],
     options: WeightOptions,
-    progress: Progress,
+    progress: QuantizeProgress,
 ) -> frozenset[str]:
     """Return the layers that need 16 bits most: the largest move of the output for each byte, within the bytes."""
     if options.wide_bytes == 0:
@@ -243,7 +248,7 @@ def _watch(
     model: Model,
     inputs: Iterable[Float32Array],
     count: int,
-    progress: Progress,
+    progress: QuantizeProgress,
 ) -> list[_Seen]:
     """Return what each layer sees on ``inputs``, of which there are ``count``."""
     seen = []

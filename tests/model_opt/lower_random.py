@@ -10,7 +10,7 @@ import numpy as np
 from lower_programs import IMAGE, TOKENS, Maker, ints, reals
 
 from model_opt.program import Model, Op
-from model_opt.quantize.linear_ops import CONVOLUTIONS, Int8Layer, with_int8_layers
+from model_opt.quantize.qdq import CONVOLUTIONS, Int8Layer, with_int8_layers
 
 FAMILIES = ("image", "rows", "int8")
 

@@ -9,11 +9,11 @@ from test_passes_small import STATISTICS, batch_norm, binary, conv, made, op, sa
 
 from model_opt.passes import optimise
 from model_opt.passes.fold_batch_norm import fold_batch_norm
-from model_opt.passes.heads import heads
 from model_opt.passes.identity import identity
 from model_opt.passes.parallel_convs import parallel_convs
 from model_opt.passes.pooled_means import pooled_means
 from model_opt.passes.shape_constants import shape_constants
+from model_opt.passes.simplify_attention import simplify_attention
 
 # ---- branches of one value
 
@@ -240,7 +240,7 @@ def test_a_factor_on_the_product_of_two_heads_goes_into_the_matrix(slot):
         ops[7] = op("relu", {"X": "s0"}, "s0r")
     dims = {"a": (-1, -1, 30), "q": (-1, -1, 30), "r": (-1, -1, 3, 2, 5), "t": (3, -1, 2, -1, 5)}
     model = made(ops, {"w": weight(12, 30), "b": weight(30)}, "y", dims, given=(-1, -1, 12))
-    after, report = heads(model)
+    after, report = simplify_attention(model)
     assert "scale" not in types(after)
     assert dict(report.done)["factor into the matrix"] == 1
     for n, w in ((1, 1), (2, 7)):

@@ -15,12 +15,12 @@ from model_opt.passes.dead_channels import dead_channels
 from model_opt.passes.dead_code import dead_code
 from model_opt.passes.fold_affine import fold_affine
 from model_opt.passes.fold_batch_norm import fold_batch_norm
-from model_opt.passes.gates import gates
-from model_opt.passes.heads import heads
+from model_opt.passes.fuse_squeeze_excite import fuse_squeeze_excite
 from model_opt.passes.identity import identity
 from model_opt.passes.merge_convs import merge_convs
 from model_opt.passes.operand_order import operand_order
 from model_opt.passes.shape_constants import shape_constants
+from model_opt.passes.simplify_attention import simplify_attention
 from model_opt.passes.training_ops import training_ops
 from model_opt.program import Block, Model, Op, Program, Var, VarType, attr_of
 from model_opt.program.editor import GraphEditor
@@ -459,7 +459,7 @@ def gate_model(shortcut: bool, reader: str = "conv2d") -> Model:
 
 def test_a_gate_ends_in_relu6():
     model = gate_model(shortcut=False)
-    after, _ = gates(model)
+    after, _ = fuse_squeeze_excite(model)
     assert "hard_sigmoid" not in types(after)
     assert types(after).count("relu6") == 1
     same(model, after)
@@ -467,14 +467,14 @@ def test_a_gate_ends_in_relu6():
 
 def test_a_shortcut_around_a_gate_is_added_to_the_gate():
     model = gate_model(shortcut=True)
-    after, _ = gates(model)
+    after, _ = fuse_squeeze_excite(model)
     assert types(after)[-4:] == ["hard_sigmoid", "elementwise_add", "elementwise_mul", "conv2d"]
     same(model, after)
 
 
 def test_a_gate_whose_reader_takes_no_factor_stays():
     model = gate_model(shortcut=False, reader="sigmoid")
-    after, report = gates(model)
+    after, report = fuse_squeeze_excite(model)
     assert after is model
     assert report.left[0].why == "sigmoid does not let it pass"
 
@@ -514,7 +514,7 @@ def test_heads_are_cut_on_four_sides_without_a_factor():
     ]
     dims = {"a": (-1, -1, 30), "q": (-1, -1, 30), "r": (-1, -1, 3, 2, 5), "t": (3, -1, 2, -1, 5)}
     model = made(ops, {"w": weight(12, 30), "b": weight(30)}, "y", dims, given=(-1, -1, 12))
-    after, _ = heads(model)
+    after, _ = simplify_attention(model)
     found = types(after)
     assert "scale" not in found
     assert found.count("transpose2") == 1

@@ -7,7 +7,7 @@ from passes_float64 import run_float64
 from random_numbers import generator
 from test_passes_small import binary, conv, made, op, weight
 
-from model_opt.nb.exact.winograd import F43, input_matrix, output_matrix_4
+from model_opt.emulator.winograd import F43, input_matrix, output_matrix_4
 from model_opt.program import Model
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import conv_at

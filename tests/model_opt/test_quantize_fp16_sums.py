@@ -12,13 +12,13 @@ from test_passes_small import binary, conv, made, op, weight
 from test_quantize_rescale import emulated, in_fp32, silent
 
 from model_opt.convert import Converter, ConvertOptions
-from model_opt.nb.exact.half import rounded
+from model_opt.emulator.half import rounded
 from model_opt.program import Model
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import conv_at
 from model_opt.quantize import Observer, convert_in_memory
 from model_opt.quantize.channel_order import Way, best_order, best_order_of_parts
-from model_opt.quantize.exact_image import exact_image, levels_of
+from model_opt.quantize.integer_input import integer_input, levels_of
 from model_opt.quantize.late_bias import bias_errors, late_bias
 from model_opt.quantize.patches import Seen, grounds, layer_inputs
 from model_opt.quantize.rescale import RescaleOptions, rescale_fp16
@@ -72,7 +72,7 @@ def test_the_image_in_levels_is_exact_in_fp16(converter: Converter) -> None:
     assert levels is not None
     np.testing.assert_allclose(levels.step, 1 / 255 / 0.226, rtol=1e-6)
     assert np.abs(levels.origin - levels.zero).max() <= 1 / 16
-    model, done = exact_image(one_conv(weight(6, 4, 3, 3), weight(6), pad=1), [x])
+    model, done = integer_input(one_conv(weight(6, 4, 3, 3), weight(6), pad=1), [x])
     assert done
     values: dict = {}
     run_float64(model, x, values)
@@ -86,7 +86,7 @@ def test_the_image_in_levels_is_exact_in_fp16(converter: Converter) -> None:
 
 def test_counting_levels_keeps_the_result_but_for_the_border() -> None:
     x, model = picture(), one_conv(weight(6, 4, 3, 3), weight(6), pad=1)
-    want, got = run_float64(model, x), run_float64(exact_image(model, [x])[0], x)
+    want, got = run_float64(model, x), run_float64(integer_input(model, [x])[0], x)
     np.testing.assert_allclose(got[..., 1:-1, 1:-1], want[..., 1:-1, 1:-1], rtol=0, atol=1e-5)
     # A sixteenth of a level, in each of the taps outside.
     assert np.abs(got - want).max() < np.abs(model.params["w"]).sum(axis=(1, 2, 3)).max() / 255 / 0.226 / 16
@@ -96,7 +96,7 @@ def test_values_that_are_no_levels_stay_as_they_are() -> None:
     model = one_conv(weight(6, 4, 3, 3), weight(6), pad=1)
     noise = RNG.standard_normal((1, 4, 24, 32)).astype(np.float32)
     for inputs in ([noise], [np.zeros_like(noise)]):
-        assert exact_image(model, inputs) == (model, False)
+        assert integer_input(model, inputs) == (model, False)
 
 
 def test_the_sixth_of_a_hard_swish_is_made_good(converter: Converter) -> None:

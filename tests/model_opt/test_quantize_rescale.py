@@ -12,7 +12,7 @@ from random_numbers import generator
 from test_passes_small import binary, conv, made, op, weight
 
 from model_opt.convert import Converter, ConvertOptions
-from model_opt.nb.exact import overflow_check, run_exact
+from model_opt.emulator import emulate, overflow_check
 from model_opt.paddle_model import read_model
 from model_opt.passes import optimise
 from model_opt.program import Model, Op
@@ -61,7 +61,7 @@ def overflows(model: Model, x: np.ndarray, converter: Converter) -> int:
 
 
 def emulated(model: Model, x: np.ndarray, converter: Converter) -> np.ndarray:
-    return next(iter(run_exact(convert_in_memory(model, ConvertOptions(fp16=True), converter), {"x": x}).values()))
+    return next(iter(emulate(convert_in_memory(model, ConvertOptions(fp16=True), converter), {"x": x}).values()))
 
 
 def in_fp32(model: Model, x: np.ndarray, converter: Converter) -> np.ndarray:

@@ -12,19 +12,19 @@ from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import read_image
 from edge_kit.spec import profile
 from model_opt.convert import Converter, ConvertOptions
+from model_opt.emulator import emulate
 from model_opt.errors import KitError
-from model_opt.nb.exact import run_exact
 from model_opt.paddle_model import read_model
 from model_opt.passes import optimise
 from model_opt.program import Attr, AttrType, Block, Model, Op, Program, Var, VarType
 from model_opt.quantize import StaticOptions, convert_in_memory, quantise_static
-from model_opt.quantize.candidates import Candidate, preferred, without_needless_spreads
+from model_opt.quantize.augment import AUGMENTATIONS, augmented, ends_of, inverted, washed_out
+from model_opt.quantize.candidates import Candidate, preferred, without_needless_scalings
 from model_opt.quantize.columns import CalibrationError, ConvLayer, conv_layers
-from model_opt.quantize.guises import GUISES, ends_of, guises, inverted, washed_out
+from model_opt.quantize.equalize_channels import equalization, equalize_columns
 from model_opt.quantize.int8_rounding import limits, round_by_error, round_input, round_nearest
-from model_opt.quantize.linear_ops import Int8Layer, Spread, with_int8_layers
+from model_opt.quantize.qdq import ChannelScaling, Int8Layer, with_int8_layers
 from model_opt.quantize.simulate import Simulator
-from model_opt.quantize.spread import spread_columns, spreading
 
 Float32Array = NDArray[np.float32]
 
@@ -91,10 +91,10 @@ def _conv(kind: str, x: str, weights: str, y: str, pad: int, groups: int) -> Op:
     return Op(kind, {"Input": (x,), "Filter": (weights,)}, {"Output": (y,)}, attrs)
 
 
-def _layer(model: Model, name: str, limit: float, spread: Spread | None = None) -> Int8Layer:
+def _layer(model: Model, name: str, limit: float, scaling: ChannelScaling | None = None) -> Int8Layer:
     weights = model.params[name]
-    rounded = round_nearest(weights if spread is None else weights / spread.factors[:, None, None])
-    return Int8Layer(rounded.weights.reshape(weights.shape), rounded.scales, limit, spread)
+    rounded = round_nearest(weights if scaling is None else weights / scaling.factors[:, None, None])
+    return Int8Layer(rounded.weights.reshape(weights.shape), rounded.scales, limit, scaling)
 
 
 def _add(x: str, y: str, out: str) -> Op:
@@ -105,7 +105,7 @@ def _exact(model: Model, x: Float32Array, converter: Converter) -> tuple[Float32
     nb = convert_in_memory(model, ConvertOptions(), converter)
     kernels = [f"{op.type} {op.kernel.alias}" for op in nb.ops if op.kernel is not None]
     feed = next(op.outputs["Out"][0] for op in nb.ops if op.type == "feed")
-    return next(iter(run_exact(nb, {feed: x}).values())), kernels
+    return next(iter(emulate(nb, {feed: x}).values())), kernels
 
 
 def test_every_asked_layer_gets_an_int8_kernel(converter: Converter) -> None:
@@ -114,13 +114,13 @@ def test_every_asked_layer_gets_an_int8_kernel(converter: Converter) -> None:
     ends = {k.split()[1] for k in kernels if "conv2d" in k}
     assert len([k for k in kernels if "conv2d" in k]) == 3
     assert ends <= {"int8_out", "fp32_out"}
-    assert kernels.count("affine_channel def") == report.totals["spread_inputs"]
+    assert kernels.count("affine_channel def") == report.totals["equalized_inputs"]
     assert report.totals["int8_macs_share"] == 1.0
     plain, _ = _exact(_model(), _inputs()[0], converter)
     assert 0 < np.abs(y - plain).mean() < 0.01
 
 
-def test_chains_without_spreads_stay_int8(converter: Converter) -> None:
+def test_chains_without_scalings_stay_int8(converter: Converter) -> None:
     model = _model()
     layers = {name: _layer(model, name, 4.0) for name in ("a.w", "b.w", "c.w")}
     _, kernels = _exact(with_int8_layers(model, layers), _inputs()[0], converter)
@@ -235,12 +235,12 @@ def test_the_detector_keeps_its_mask_also_on_washed_out_text(
     assert share >= 0.72
 
 
-def test_a_spread_survives_opt_and_the_simulation_knows_it(converter: Converter) -> None:
+def test_a_channel_scaling_survives_opt_and_the_simulation_knows_it(converter: Converter) -> None:
     model = _model()
     random = np.random.default_rng(9)
     factors, shifts = random.uniform(0.5, 4, 8).astype(np.float32), random.standard_normal(8).astype(np.float32)
-    spread = Spread(factors, shifts)
-    layers = {"c.w": _layer(model, "c.w", 12.0, spread)}
+    scaling = ChannelScaling(factors, shifts)
+    layers = {"c.w": _layer(model, "c.w", 12.0, scaling)}
     found, kernels = _exact(with_int8_layers(model, layers), _inputs()[1], converter)
     assert [k for k in kernels if "affine" in k or "calib" in k or "int8" in k] == [
         "affine_channel def",
@@ -250,7 +250,7 @@ def test_a_spread_survives_opt_and_the_simulation_knows_it(converter: Converter)
     assert np.abs(found - simulated).mean() < 1e-5
 
 
-def test_a_spread_input_is_rounded_less_at_the_same_output(converter: Converter) -> None:
+def test_a_scaled_input_is_rounded_less_at_the_same_output(converter: Converter) -> None:
     """Channels from 0.03 to 8, all of them positive: one scale for all loses the narrow ones."""
     model = _model()
     wide = np.geomspace(0.03, 8, 8).astype(np.float32)
@@ -259,51 +259,51 @@ def test_a_spread_input_is_rounded_less_at_the_same_output(converter: Converter)
     observer = Simulator(convert_in_memory(model, ConvertOptions(), converter))
     plain = [observer.compile({}).run(x) for x in _inputs()]
     low, high = wide * np.float32(-0.375), wide * np.float32(4)
-    even = spreading(low, high, shifted=True)
-    shift = (model.params["c.w"] / even.spread.factors[:, None, None]).sum(axis=(2, 3)) @ even.spread.shifts
+    even = equalization(low, high, shifted=True)
+    shift = (model.params["c.w"] / even.scaling.factors[:, None, None]).sum(axis=(2, 3)) @ even.scaling.shifts
     biases = {"c.b": np.asarray(model.params["c.b"] - shift, np.float32)}
 
     def error(layer: Int8Layer, biases: dict[str, Float32Array]) -> float:
         runner = observer.compile({"c.w": layer}, biases)
         return float(np.mean([np.abs(runner.run(x) - y).mean() for x, y in zip(_inputs(), plain, strict=True)]))
 
-    spread_error = error(_layer(model, "c.w", even.limit, even.spread), biases)
-    assert spread_error < 0.5 * error(_layer(model, "c.w", float(high.max())), {})
+    scaled_error = error(_layer(model, "c.w", even.limit, even.scaling), biases)
+    assert scaled_error < 0.5 * error(_layer(model, "c.w", float(high.max())), {})
 
 
-def test_spreading_clips_nothing_and_leaves_zero_where_there_is_a_border() -> None:
+def test_equalization_clips_nothing_and_leaves_zero_where_there_is_a_border() -> None:
     low, high = np.array([-0.375, -1, 0], np.float32), np.array([2, 16, 0], np.float32)
     for shifted in (True, False):
-        even = spreading(low, high, shifted=shifted)
-        ends = np.array([low, high]) * even.spread.factors + even.spread.shifts
+        even = equalization(low, high, shifted=shifted)
+        ends = np.array([low, high]) * even.scaling.factors + even.scaling.shifts
         assert np.abs(ends).max() == pytest.approx(even.limit, rel=1e-6)
-        assert even.spread.factors[0] > even.spread.factors[1] == 1
-        assert even.spread.factors[2] == 8, "a channel that held nothing counts as a 64th of the widest"
-        assert shifted == bool(even.spread.shifts.any())
-    assert spreading(low, high, shifted=True).limit == pytest.approx(8.5)
+        assert even.scaling.factors[0] > even.scaling.factors[1] == 1
+        assert even.scaling.factors[2] == 8, "a channel that held nothing counts as a 64th of the widest"
+        assert shifted == bool(even.scaling.shifts.any())
+    assert equalization(low, high, shifted=True).limit == pytest.approx(8.5)
 
 
-def test_columns_are_spread_as_the_tensor_is() -> None:
+def test_columns_are_scaled_as_the_tensor_is() -> None:
     columns = np.random.default_rng(4).standard_normal((1, 18, 5)).astype(np.float32)
-    spread = Spread(np.array([2, 3], np.float32), np.array([0.5, -1], np.float32))
-    found = spread_columns(columns, spread)
+    scaling = ChannelScaling(np.array([2, 3], np.float32), np.array([0.5, -1], np.float32))
+    found = equalize_columns(columns, scaling)
     assert np.allclose(found[0, :9], columns[0, :9] * 2 + 0.5)
     assert np.allclose(found[0, 9:], columns[0, 9:] * 3 - 1)
 
 
 def _judged(rule: str, sensitivity: float, name: str = "a") -> Candidate:
-    spread = Spread(np.ones(2, np.float32), np.zeros(2, np.float32)) if rule.startswith("spread") else None
-    int8 = Int8Layer(np.ones((1, 2, 1, 1), np.int8), np.ones(1, np.float32), 1.0, spread)
+    scaling = ChannelScaling(np.ones(2, np.float32), np.zeros(2, np.float32)) if rule.startswith("equalized") else None
+    int8 = Int8Layer(np.ones((1, 2, 1, 1), np.int8), np.ones(1, np.float32), 1.0, scaling)
     return Candidate(ConvLayer(name, "conv2d", None, (1, 1), (0, 0, 0, 0)), int8, None, rule, 200, sensitivity)
 
 
 @pytest.mark.parametrize(
     ("found", "rule"),
     [
-        ({"largest": 1, "spread": 0.7, "largest_varied": 4, "spread_varied": 3}, "spread_varied"),
-        ({"largest": 1, "spread": 0.5, "largest_varied": 4, "spread_varied": 3}, "spread"),
-        ({"largest": 1, "spread": 0.5, "spread_varied": 3, "kl": 0.3}, "spread"),
-        ({"largest": 1, "spread": 0.5, "spread_varied": 3, "kl": 0.2}, "kl"),
+        ({"largest": 1, "equalized": 0.7, "largest_varied": 4, "equalized_varied": 3}, "equalized_varied"),
+        ({"largest": 1, "equalized": 0.5, "largest_varied": 4, "equalized_varied": 3}, "equalized"),
+        ({"largest": 1, "equalized": 0.5, "equalized_varied": 3, "kl": 0.3}, "equalized"),
+        ({"largest": 1, "equalized": 0.5, "equalized_varied": 3, "kl": 0.2}, "kl"),
         ({"largest_varied": 1, "kl": 0.6}, "largest_varied"),
     ],
 )
@@ -311,15 +311,15 @@ def test_wide_limits_go_first_unless_others_are_clearly_better(found: dict[str, 
     assert preferred(_judged(name, value) for name, value in found.items()).rule == rule
 
 
-def test_spreads_that_bring_little_to_the_whole_are_given_up() -> None:
+def test_scalings_that_bring_little_to_the_whole_are_given_up() -> None:
     judged = [
-        _judged("spread_varied", 1.0, "a"),
+        _judged("equalized_varied", 1.0, "a"),
         _judged("largest_varied", 3.0, "a"),
-        _judged("spread_varied", 0.1, "b"),
+        _judged("equalized_varied", 0.1, "b"),
         _judged("largest_varied", 0.2, "b"),
     ]
-    kept = without_needless_spreads([judged[0], judged[2]], judged)
-    assert [(one.layer.filter, one.rule) for one in kept] == [("a", "spread_varied"), ("b", "largest_varied")]
+    kept = without_needless_scalings([judged[0], judged[2]], judged)
+    assert [(one.layer.filter, one.rule) for one in kept] == [("a", "equalized_varied"), ("b", "largest_varied")]
 
 
 def test_inverted_inputs_stay_in_the_range_and_come_back() -> None:
@@ -333,17 +333,17 @@ def test_inverted_inputs_stay_in_the_range_and_come_back() -> None:
         assert turned[0, 0][darkest] == turned[0, 0].max()
 
 
-def test_every_guise_is_another_image_within_the_range_of_all() -> None:
+def test_every_augmentation_is_another_image_within_the_range_of_all() -> None:
     inputs = [x[:, :, :30, :28] for x in _inputs(9)]
     ends = ends_of(inputs)
-    found = list(guises(inputs, 3))
+    found = list(augmented(inputs, 3))
     assert len(found) == 27
-    assert all(np.array_equal(x, y) for x, y in zip(found, guises(inputs, 3), strict=True))
+    assert all(np.array_equal(x, y) for x, y in zip(found, augmented(inputs, 3), strict=True))
     for x, y in zip(inputs * 3, found, strict=True):
         assert y.dtype == np.float32
         assert sorted(y.shape) == sorted(x.shape)
         assert ((y >= ends.low - 1e-5) & (y <= ends.high + 1e-5)).all()
         assert y.shape != x.shape or not np.array_equal(x, y)
-    names = list(GUISES)
+    names = list(AUGMENTATIONS)
     assert np.array_equal(found[names.index("washed_out")], washed_out(inputs[names.index("washed_out")]))
-    assert len({x.tobytes() for x in found[::9]}) == 3, "the guises of one input differ"
+    assert len({x.tobytes() for x in found[::9]}) == 3, "the augmentations of one input differ"

@@ -12,8 +12,8 @@ from model_opt.nb.translate import translate
 from model_opt.paddle_model import SCALES_OF, read_model
 from model_opt.passes import optimise
 from model_opt.quantize import Observer, convert_in_memory
+from model_opt.quantize.augment import ends_of, inverted
 from model_opt.quantize.columns import CalibrationError
-from model_opt.quantize.guises import ends_of, inverted
 from model_opt.quantize.int8_rounding import round_by_gram, round_nearest
 from model_opt.quantize.sensitivity import Runner
 from model_opt.quantize.weights import WeightOptions, _Seen, quantise_weights
@@ -151,8 +151,8 @@ def test_what_cannot_teach_is_refused(mobile_rec, converter):
         WeightOptions(damping=0.0)
     with pytest.raises(KitError, match="wide_bytes"):
         WeightOptions(wide_bytes=-1)
-    with pytest.raises(KitError, match="guises"):
-        WeightOptions(guises=-1)
+    with pytest.raises(KitError, match="augmentations"):
+        WeightOptions(augmentations=-1)
 
 
 def test_few_samples_are_drawn_towards_the_diagonal():
@@ -173,7 +173,7 @@ def test_few_samples_are_drawn_towards_the_diagonal():
     assert errors[40_000] < 0.05 < errors[20]
 
 
-def test_other_guises_are_looked_at_too(mobile_det, converter):
+def test_augmented_inputs_are_used_too(mobile_det, converter):
     """Calibrated on dark on light, a model that is also shown the pages inverted moves less on light on dark."""
     model, _ = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))
     inputs = pages(9, 96, 128, 5)
@@ -182,7 +182,7 @@ def test_other_guises_are_looked_at_too(mobile_det, converter):
     moved, asked = [], []
     for count in (0, 1):
         done, _ = quantise_weights(
-            model, inputs, WeightOptions(guises=count), converter, lambda part, what: asked.append(what)
+            model, inputs, WeightOptions(augmentations=count), converter, lambda part, what: asked.append(what)
         )
         found = Runner(convert_in_memory(done, ConvertOptions(), converter))
         moved.append(sum(float(np.square(found.run(x) - truth.run(x)).sum()) for x in unseen))

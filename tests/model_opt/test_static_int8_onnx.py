@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from static_int8_onnx import Form, static_int8_onnx, watched_onnx
 
+from model_opt.emulator import emulate
 from model_opt.nb import read_nb
-from model_opt.nb.exact import run_exact
 
 CASES = ["conv1x1", "conv1x1_hard_swish", "conv1x1_relu", "conv3x3s1", "conv3x3s2", "dw3x3s1", "dw5x5s2"]
 CHAINS = ["chain_1x1_dw_1x1", "chain_hard_swish"]
@@ -19,7 +19,7 @@ def micro(shared_dir, name):
     model = read_nb(folder / f"int8_{name}.static_int8.nb")
     given = np.load(folder / f"int8_{name}.npz")["input"]
     feed = next(op for op in model.ops if op.type == "feed")
-    (exact,) = run_exact(model, {feed.outputs["Out"][0]: given}).values()
+    (exact,) = emulate(model, {feed.outputs["Out"][0]: given}).values()
     return model, given, exact
 
 

@@ -11,7 +11,7 @@ from edge_kit.spec import Profile
 from edge_kit.stages.apk.results import AppModels
 from edge_kit.stages.results import ROLES, Model, Role, Shipped
 from model_opt.convert import Converter, ConvertOptions
-from model_opt.nb import needs_exact, read_nb
+from model_opt.nb import needs_emulation, read_nb
 from model_opt.paddle_model import read_model
 
 
@@ -31,7 +31,7 @@ def translate_models(
     for role in ROLES:
         context.progress(None, f"translating {role}")
         model = read_nb(shipped[role].nb.path)
-        if needs_exact(model):
+        if needs_emulation(model):
             stand_ins.append(role)
             before = read_model(unquantised[role].pdmodel, unquantised[role].pdiparams)
             model = converter.in_memory(before, ConvertOptions())

@@ -7,7 +7,7 @@ from typing import NoReturn
 from model_opt.nb.errors import NbError
 from model_opt.nb.translate.proto import Graph
 from model_opt.nb.translate.state import State, Tensor
-from model_opt.nb.translate.table import TABLE
+from model_opt.nb.translate.translators import TABLE
 from model_opt.nb.translate.view import OpView
 from model_opt.nb.translate.weights import restore
 from model_opt.nb.types import NbModel
