@@ -9,6 +9,7 @@ import pytest
 from passes_float64 import run_float64
 from random_numbers import generator
 
+from model_opt.paddle_model import PaddleModelError
 from model_opt.passes import PASSES, optimise
 from model_opt.passes.constant_folding import constant_folding
 from model_opt.passes.dead_channels import dead_channels
@@ -470,6 +471,19 @@ def test_a_shortcut_around_a_gate_is_added_to_the_gate():
     after, _ = fuse_squeeze_excite(model)
     assert types(after)[-4:] == ["hard_sigmoid", "elementwise_add", "elementwise_mul", "conv2d"]
     same(model, after)
+
+
+def test_a_gate_that_reads_its_own_product_is_refused():
+    ops = [
+        op("pool2d", {"X": "m"}, "p", adaptive=True, ksize=(1, 1), pooling_type="avg", paddings=(0, 0)),
+        conv("p", "w1", "a"),
+        op("hard_sigmoid", {"X": "a"}, "h", slope=0.2, offset=0.5),
+        binary("mul", "x", "h", "m"),
+        conv("m", "w2", "y"),
+    ]
+    model = made(ops, {"w1": weight(4, 4, 1, 1), "w2": weight(4, 4, 1, 1)}, "y", dict.fromkeys("pah", (-1, 4, 1, 1)))
+    with pytest.raises(PaddleModelError, match="cannot be followed by the pass fuse_squeeze_excite"):
+        optimise(model)
 
 
 def test_a_gate_whose_reader_takes_no_factor_stays():
