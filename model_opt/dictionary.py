@@ -56,7 +56,7 @@ def read_dictionary(path: Path) -> Dictionary:
         data = path.read_bytes()
     except OSError as error:
         raise DictionaryError(
-            f"cannot read the dictionary: {error.strerror}", path=path, hint="check the path and its rights"
+            f"cannot read the dictionary: {error.strerror}", path=path, hint="check the path and its permissions"
         ) from error
     return parse_dictionary(data, path)
 
@@ -99,10 +99,10 @@ def _check_lines(characters: Sequence[str], digest: str, path: Path | None) -> N
     empty = [at for at, character in enumerate(characters, 1) if not character]
     if empty and digest not in KNOWN_EMPTY:
         raise DictionaryError(
-            f"{_lines(empty)} of the dictionary {'is' if len(empty) == 1 else 'are'} empty: most often a line of a "
-            "blank that lost its blank in an editor, or an empty line too many",
+            f"{_lines(empty)} of the dictionary {'is' if len(empty) == 1 else 'are'} empty: an editor removed "
+            "a blank that was a character, or there is an extra empty line",
             path=path,
-            hint="put the blank back where the dictionary of the training has one, else take the line out",
+            hint="put the blank back where the dictionary of the training has one, else remove the line",
         )
 
 

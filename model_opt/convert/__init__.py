@@ -1,5 +1,5 @@
-"""Paddle models become ``.nb`` files. In: a model, options, a converter. Out: a canonical file that was read back, or
-an error that names the operator. ``OwnWriter`` is the default; opt (``opt_tool``) is the other converter.
+"""Convert Paddle models to ``.nb`` files. In: a model, options, a converter. Out: a canonical file that was read back,
+or an error that names the operator. ``OwnWriter`` is the default; opt (``opt_tool``) is the other converter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a converted file must be: what was asked for, and nothing that the runtime is known to load wrongly."""
+"""Checks of a converted file: it is what the options ask for, and nothing that the runtime is known to load wrongly."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_restored(found: NbModel) -> None:
         names = [name for names in op.inputs.values() for name in names if f"{name}{SCALES_OF}" in op.attrs]
         if names and op.type not in RESTORED:
             raise ConvertError(
-                f"operator {at} ({op.type}) holds its weights {names[0]!r} as integers, which Paddle Lite turns back "
-                f"into floats for {', '.join(sorted(RESTORED))} alone: it would answer NaN or noise",
+                f"operator {at} ({op.type}) holds its weights {names[0]!r} as integers, which Paddle Lite "
+                f"dequantises for {', '.join(sorted(RESTORED))} only: its output would be NaN or noise",
                 hint="keep the weights of this operator in floats (recipe fp32), or convert for arm64",
             )

@@ -1,4 +1,4 @@
-"""The error for a model that a converter does not take."""
+"""The error for a model that a converter does not accept."""
 
 from __future__ import annotations
 

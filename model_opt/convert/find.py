@@ -1,4 +1,4 @@
-"""A converter by its name."""
+"""Find a converter by its name."""
 
 from __future__ import annotations
 

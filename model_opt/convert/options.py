@@ -1,4 +1,4 @@
-"""What a conversion is asked for, what it gives, and who can do it."""
+"""Options and result of a conversion, and the interface of converters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Kernels = Literal["arm", "opencl", "x86"]
 PLACE_IN_FILE: Mapping[Place, Kernels] = {"arm": "arm", "opencl,arm": "opencl", "x86": "x86"}
 """What ``place_of`` says of a file for each place."""
 PLACE_OF_KERNELS: Mapping[str, Place] = {kernels: place for place, kernels in PLACE_IN_FILE.items()}
-NO_FP16 = "fp16 kernels on weights held as integers answer NaN everywhere on the ARM engine"
+NO_FP16 = "fp16 kernels on weights stored as integers return NaN everywhere on the ARM engine"
 
 
 class ModelPaths(Protocol):

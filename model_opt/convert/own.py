@@ -73,7 +73,7 @@ class OwnWriter:
         if faults:
             raise ConvertError(
                 f"the model cannot be converted for {PLACE_IN_FILE[options.place]}: {'; '.join(faults)}",
-                hint="convert for another place or precision: this model has nothing that could be converted so",
+                hint="convert for another place or precision: no operator of this model can be converted that way",
             )
         return found
 
@@ -104,5 +104,5 @@ def _check_written(data: bytes, found: NbModel) -> None:
     again = read_nb(data)
     if again.vars != found.vars or len(again.ops) != len(found.ops) or again.params.keys() != found.params.keys():
         raise KitError(
-            "the file that was written reads as another model", hint="report the model, and try --converter opt"
+            "reading the written file back gives another model", hint="report the model, and try --converter opt"
         )

@@ -239,16 +239,16 @@ def conv_transpose(op: OpView, values: Values) -> None:
 
 def _lane_sums(powers: Float32) -> Float32:
     """Sum (rows, size) as eight lanes, then four, then one after the other."""
-    whole, size = powers.shape[1] // 8 * 8, powers.shape[1]
+    full, size = powers.shape[1] // 8 * 8, powers.shape[1]
     lanes: Float32 = np.zeros((len(powers), 8), np.float32)
-    for i in range(0, whole, 8):
+    for i in range(0, full, 8):
         lanes = rounded(lanes + powers[:, i : i + 8])
     four = rounded(lanes[:, :4] + lanes[:, 4:])
-    if size - whole >= 4:
-        four = rounded(four + powers[:, whole : whole + 4])
-        whole += 4
+    if size - full >= 4:
+        four = rounded(four + powers[:, full : full + 4])
+        full += 4
     total = rounded(four.sum(axis=1))  # in float32
-    for i in range(whole, size):
+    for i in range(full, size):
         total = rounded(total + powers[:, i])
     return total
 
@@ -290,12 +290,12 @@ def _global_average(x: Float32) -> Float32:
     size = flat.shape[2]
     share = _half(1 / size)
     lanes = np.zeros((*flat.shape[:2], 8), np.float32)
-    whole = size // 32 * 32
-    for i in range(0, whole, 32):
+    full = size // 32 * 32
+    for i in range(0, full, 32):
         for left, right in ((i, i + 16), (i + 8, i + 24)):
             both = rounded(flat[..., left : left + 8] + flat[..., right : right + 8])
             lanes = rounded(lanes + rounded(both * share))
-    for i in range(whole, size // 8 * 8, 8):
+    for i in range(full, size // 8 * 8, 8):
         lanes = rounded(lanes + rounded(flat[..., i : i + 8] * share))
     four = rounded(lanes[..., :4] + lanes[..., 4:])
     two = rounded(four[..., ::2] + four[..., 1::2])

@@ -1,5 +1,8 @@
-"""The fp32 kernels between the int8 and fp16 ones. Sums of convolutions run in float64 and are rounded once: ARM's own
-order differs from any host's, and this lies in the middle of what the orders can give."""
+"""The fp32 kernels between the int8 and fp16 ones.
+
+Sums of convolutions run in float64 and are rounded once: the order of ARM's sums differs from any host's, and the
+rounded exact sum is the centre of all orders.
+"""
 
 from __future__ import annotations
 
@@ -99,10 +102,10 @@ def layer_norm(op: OpView, values: Values) -> None:
     shift = np.zeros(flat.shape[1], np.float32) if shift is None else shift.reshape(-1)
     mean, variance = _moments(flat)
     scale = np.float32(1) / np.sqrt(np.float32(op.real("epsilon")) + variance)
-    whole = flat.shape[1] // _NORM_BLOCK * _NORM_BLOCK
+    full = flat.shape[1] // _NORM_BLOCK * _NORM_BLOCK
     centred = flat - mean
-    left = centred[:, :whole] * (gain[:whole] * scale) + shift[:whole]
-    right = (centred[:, whole:] * scale) * gain[whole:] + shift[whole:]
+    left = centred[:, :full] * (gain[:full] * scale) + shift[:full]
+    right = (centred[:, full:] * scale) * gain[full:] + shift[full:]
     values.put(op, "Y", np.concatenate([left, right], axis=1).reshape(x.shape))
     op.outputs("Mean")
     op.outputs("Variance")
@@ -113,15 +116,15 @@ def _moments(flat: Float32) -> tuple[Float32, Float32]:
 
     Four lanes, sixteen values at a time; the last size % 16 values one by one.
     """
-    size, whole = flat.shape[1], flat.shape[1] // _NORM_BLOCK * _NORM_BLOCK
+    size, full = flat.shape[1], flat.shape[1] // _NORM_BLOCK * _NORM_BLOCK
     sums, squares = np.zeros((2, len(flat), 4), np.float32)
-    for left in range(0, whole, _NORM_BLOCK):
+    for left in range(0, full, _NORM_BLOCK):
         a, b, c, d = (flat[:, left + i : left + i + 4] for i in range(0, _NORM_BLOCK, 4))
         sums = sums + (a + b) + c + d
         for part in (a, b, c, d):
             squares = squares + part * part
     total, square = (((lanes[:, 0] + lanes[:, 1]) + lanes[:, 2]) + lanes[:, 3] for lanes in (sums, squares))
-    for column in flat[:, whole:].T:
+    for column in flat[:, full:].T:
         total, square = total + column, square + column * column
     share = np.float32(1) / np.float32(size)
     mean = total * share

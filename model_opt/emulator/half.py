@@ -110,11 +110,11 @@ def gemm(a: Float32, b: Float32, start: Float32 | None = None) -> Float32:
 
     The last n % 4 columns are summed in two lanes, the even and the odd k, and ``start`` is added last.
     """
-    whole = b.shape[1] // _COLUMNS * _COLUMNS
-    left = matmul(a, b[:, :whole], start)
-    if whole == b.shape[1]:
+    full = b.shape[1] // _COLUMNS * _COLUMNS
+    left = matmul(a, b[:, :full], start)
+    if full == b.shape[1]:
         return left
-    even, odd = (matmul(a[:, lane::2], b[lane::2, whole:]) for lane in (0, 1))
+    even, odd = (matmul(a[:, lane::2], b[lane::2, full:]) for lane in (0, 1))
     right = rounded(even + odd)
     right = right if start is None else rounded(start[:, None] + right)
     return np.concatenate([left, right], axis=1)
@@ -122,11 +122,11 @@ def gemm(a: Float32, b: Float32, start: Float32 | None = None) -> Float32:
 
 def gemm_c8(a: Float32, b: Float32) -> Float32:
     """Return ``a @ b`` as ``gemm_c8_fp16.cc`` does: the last n % 4 columns are summed in four lanes along k."""
-    whole = b.shape[1] // _COLUMNS * _COLUMNS
-    left = matmul(a, b[:, :whole])
-    if whole == b.shape[1]:
+    full = b.shape[1] // _COLUMNS * _COLUMNS
+    left = matmul(a, b[:, :full])
+    if full == b.shape[1]:
         return left
-    lanes = [matmul(a[:, lane::4], b[lane::4, whole:]) for lane in range(4)]
+    lanes = [matmul(a[:, lane::4], b[lane::4, full:]) for lane in range(4)]
     return np.concatenate([left, rounded(rounded(lanes[0] + lanes[1]) + rounded(lanes[2] + lanes[3]))], axis=1)
 
 

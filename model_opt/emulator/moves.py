@@ -11,7 +11,7 @@ _INT32 = 2
 
 
 def nearest(op: OpView, values: Values) -> None:
-    """Nearest neighbour at whole factors: floor(i / factor)."""
+    """Nearest neighbour at integer factors: floor(i / factor)."""
     x = values.one(op, "X")
     for slot in ("OutSize", "Scale", "SizeTensor"):
         if op.arguments(slot):

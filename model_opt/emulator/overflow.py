@@ -70,7 +70,7 @@ def _measure(op: OpView, values: Values, position: int) -> Overflow:
         algorithm = scheme.name
         transformed = max(winograd.largest_transformed(one, scheme) for one in image)
     # No sum can exceed the largest input times the largest sum of |weights|: cheap, and far above for most layers,
-    # so it is looked at closely only where it matters.
+    # so it is checked closely only where it matters.
     bound = largest * float(np.abs(weights).reshape(len(weights), -1).sum(axis=1).max(initial=0))
     output = bound if bound <= FP16_MAX else _largest_output(op, x, weights)
     lost = int(finite.size - np.count_nonzero(finite))

@@ -1,4 +1,4 @@
-"""The values of a run by variable name. Names are not single-assignment: an operator sees what stands there now."""
+"""The values of a run by variable name. Names are not single-assignment: an operator sees the current value."""
 
 from __future__ import annotations
 

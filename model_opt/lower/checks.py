@@ -1,4 +1,4 @@
-"""What must hold of a program before it is lowered, and of the operators that come of it."""
+"""Checks of a program before it is lowered, and of the resulting operators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LAYOUTS = frozenset({"NCHW", "AnyLayout", "NCDHW", "", None})
 """What ``data_format`` and ``data_layout`` may say: the kernels take no other order of sides, whatever stands there."""
 _PLAIN_RELU6 = 6.0
 _LINEAR = frozenset({"quantize_linear", "dequantize_linear"})
-_IN_FLOAT32 = "export the model in float32 with fixed sides, or try --converter opt"
+_IN_FLOAT32 = "export the model in float32 with fixed dimensions, or try --converter opt"
 
 
 def check_forms(model: Model) -> None:
@@ -42,13 +42,11 @@ def _check_form(op: Op, index: int) -> None:
     if not any(op.inputs.values()) or not any(op.outputs.values()):
         refuse(op.type, index, "it reads or writes nothing", "export the model again")
     if "enable_int8" in op.attrs:
-        refuse(op.type, index, "it says that it runs in int8 already", "give the model before its quantisation")
+        refuse(op.type, index, "it is marked as int8 already", "give the model as it was before quantisation")
     for name in ("data_format", "data_layout"):
         given = op.attrs.get(name)
         if given is not None and given.value not in _LAYOUTS:
-            refuse(
-                op.type, index, f"its sides stand in the order {given.value}", "export the model with images as NCHW"
-            )
+            refuse(op.type, index, f"its layout is {given.value}", "export the model with images as NCHW")
 
 
 def _check_written(model: Model, variables: Mapping[str, Var], op: Op, index: int, written: Mapping[str, int]) -> None:
@@ -63,11 +61,11 @@ def _check_written(model: Model, variables: Mapping[str, Var], op: Op, index: in
 
 def _check_known(op_type: str, index: int) -> None:
     if op_type.startswith("fake_"):
-        what, hint = "the program was quantised by an old PaddleSlim", "give the model before its quantisation"
+        what, hint = "the program was quantised by an old PaddleSlim", "give the model as it was before quantisation"
     elif op_type in _TRAINING:
-        what, hint = "it is of training", "export the model with model.eval(), and let the passes run"
+        what, hint = "it is a training operator", "export the model with model.eval(), and let the passes run"
     elif op_type in _SHAPES:
-        what, hint = "it computes a shape, which the passes could not make constant", "export with fixed sides"
+        what, hint = "it computes a shape, which the passes could not make constant", "export with fixed dimensions"
     else:
         return
     raise LowerError(what, index=index, op_type=op_type, hint=f"{hint}; --converter opt may take it as it is")
@@ -95,11 +93,11 @@ def _check_param(dtype: str, op: Op, index: int, name: str) -> None:
 
 
 def check_filters(graph: Graph) -> None:
-    """Raise ``LowerError`` for a convolution whose filter is no parameter of four sides."""
+    """Raise ``LowerError`` for a convolution whose filter is no parameter with four dimensions."""
     for op in graph.of_type(*CONVOLUTIONS):
         name = op.input("Filter")
         if not graph.is_param(name) or graph.params[name].ndim != 4:
-            op.refuse(f"its filter {name!r} is no parameter of four sides", "export the model for inference")
+            op.refuse(f"its filter {name!r} is no parameter with four dimensions", "export the model for inference")
 
 
 def check_lowered(graph: Graph) -> None:
@@ -110,4 +108,4 @@ def check_lowered(graph: Graph) -> None:
     for op in graph.of_type("matmul", "matmul_v2"):
         x, y = graph.dims(op.input("X"))[:-2], graph.dims(op.input("Y"))[:-2]
         if len(x) == len(y) and any(min(a, b) > 0 and a != b for a, b in zip(x, y, strict=True)):
-            op.refuse(f"its leading sides {list(x)} and {list(y)} differ, and the kernel repeats neither")
+            op.refuse(f"its leading dimensions {list(x)} and {list(y)} differ, and the kernel does not broadcast them")

@@ -1,4 +1,4 @@
-"""A lowered graph as the values of a ``.nb`` file: variables in the order in which operators meet them."""
+"""Make the ``.nb`` model of a lowered graph; variables are declared in the order in which operators use them."""
 
 from __future__ import annotations
 

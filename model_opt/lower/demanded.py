@@ -1,8 +1,7 @@
-"""What Paddle Lite demands of an operator and a program may leave out: outputs that nobody reads, and attributes.
+"""Add outputs and attributes that Paddle Lite requires and a program may omit.
 
-Newer Paddles prune both when they save a model for inference. Paddle Lite asks for them when it loads a model and ends
-the process where one is missing or has another type (``AttachImpl`` of each operator, ``lite/operators``), so a file
-without them kills the device.
+Newer Paddles prune unread outputs and default attributes when they save a model for inference. Paddle Lite aborts the
+process when one is missing or has another type (``AttachImpl`` of each operator, ``lite/operators``).
 """
 
 from __future__ import annotations

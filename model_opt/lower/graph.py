@@ -1,4 +1,4 @@
-"""The program while it is lowered: operators that passes replace, and who writes and reads each variable."""
+"""The working graph of the lowering: operators that steps replace, and the writer and readers of each variable."""
 
 from __future__ import annotations
 

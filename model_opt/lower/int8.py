@@ -1,4 +1,4 @@
-"""Static int8: what stands around a convolution becomes its attributes (``lite_quant_dequant_fuse_pass``)."""
+"""Static int8: quantisers around a convolution become its attributes (``lite_quant_dequant_fuse_pass``)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _quantise_input(graph: Graph, conv: LiteOp, quantise: LiteOp, dequantise: Li
     if dequantise.type != "dequantize_linear" or conv.type not in _TAKES_INT8:
         conv.refuse("it reads a quantised tensor, which only convolutions can", "quantise convolutions alone")
     if any(map(graph.is_param, conv.reads)):
-        conv.refuse("its input is quantised and it has a bias of its own", "let an elementwise_add hold the bias")
+        conv.refuse("its input is quantised and it already has a bias", "let an elementwise_add hold the bias")
     plain = {dequantise.output("Y"): quantise.input("X")}
     graph.rewire(conv, inputs=renamed(conv.inputs, plain))
     conv.attrs |= {

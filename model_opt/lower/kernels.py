@@ -1,7 +1,7 @@
 """Which kernel runs each operator, by place and release of Paddle Lite.
 
-opt scores all registered kernels (``KernelGrade`` in ``static_kernel_pick_pass.h``); for tensors of floats that gives
-one answer for an operator and a place, which stands here as opt picked it, one operator at a time. A kernel's name is
+opt scores all registered kernels (``KernelGrade`` in ``static_kernel_pick_pass.h``); for float tensors the best one
+depends on operator and place alone, and this table records opt's choice. A kernel's name is
 ``alias/target/precision/layout``. An operator without a row, or without a kernel in its row, is refused: the runtime
 looks a kernel up by this name and ends the process when there is none.
 """

@@ -1,4 +1,4 @@
-"""A program becomes Paddle Lite's operators, in the steps and the order of opt (``optimizer.cc``)."""
+"""Lower a program to Paddle Lite's operators, in the steps and the order of opt (``optimizer.cc``)."""
 
 from __future__ import annotations
 

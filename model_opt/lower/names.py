@@ -1,5 +1,5 @@
 """Which operators work in place (``lite_inplace_fuse_pass``), and which variables share a name
-(``memory_optimize_pass``): one whose life is over lends its memory to others.
+(``memory_optimize_pass``): variables with disjoint lifetimes share memory.
 """
 
 from __future__ import annotations

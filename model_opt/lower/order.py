@@ -27,7 +27,7 @@ def arrange(graph: Graph) -> None:
                 stack.pop()
             elif following.number in open_ones:
                 raise LowerError(
-                    "it reads what comes of its own output", index=following.index, op_type=following.type,
+                    "it depends on its own output", index=following.index, op_type=following.type,
                     hint="export the model again",
                 )  # fmt: skip
             else:

@@ -1,4 +1,4 @@
-"""Where a kernel takes another precision than the variable holds: ``calib`` between (``type_precision_cast_pass``)."""
+"""Insert ``calib`` where a kernel takes another precision than its input has (``type_precision_cast_pass``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is written for: a place, its precision, and the release of Paddle Lite that will read it."""
+"""The target of a file: place, precision, and the release of Paddle Lite that will read it."""
 
 from __future__ import annotations
 

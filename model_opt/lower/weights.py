@@ -1,6 +1,4 @@
-"""What files say of weights: rounded to integers (``post_quant_dynamic_pass``), or to be taken as fp16
-(``fp16_attribute_pass``).
-"""
+"""Weight attributes: rounded to integers (``post_quant_dynamic_pass``), or loaded as fp16 (``fp16_attribute_pass``)."""
 
 from __future__ import annotations
 

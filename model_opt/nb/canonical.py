@@ -1,4 +1,4 @@
-"""The header of a ``.nb`` file, and the one place in it that changes from build to build.
+"""The header of a ``.nb`` file, and its bytes that differ from build to build.
 
 The header holds the version of opt as a C string in 16 bytes. opt leaves whatever its memory held behind the
 NUL (pieces of a pointer), so two conversions of one model differ there and nowhere else.

@@ -34,7 +34,7 @@ from model_opt.program import VarType
 from model_opt.program.sizes import Shape
 
 _SMALLEST = 1024
-"""Elements below which a weight is not worth a node of its own."""
+"""Elements below which a weight is not worth a separate node."""
 _TOP: Mapping[VarType, int] = {VarType.INT8: 127, VarType.INT16: 32767}
 """The largest number of a weight of each type, on both sides of zero."""
 

@@ -1,4 +1,4 @@
-"""Two ``.nb`` files side by side: what a pass or a recipe has won."""
+"""Compare two ``.nb`` files, such as before and after a pass or a recipe."""
 
 from __future__ import annotations
 

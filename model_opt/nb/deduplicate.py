@@ -1,4 +1,4 @@
-"""A topology that holds each string, list and table once.
+"""Deduplicate the topology of a ``.nb`` file: each string, list and table is stored once.
 
 opt writes one for every use: 852 tables of attributes in the 8-bit detector, of which 119 differ. Offsets of a
 flatbuffer may meet (https://flatbuffers.dev/internals), and Paddle Lite reads by offsets: its ``VerifyBuffer`` counts

@@ -1,4 +1,4 @@
-"""The error of this room: which part of the file, at which byte, what was expected and what was found."""
+"""The error of this package: part of the file, byte offset, expected and found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DAMAGED = "the file is damaged, truncated or not a Paddle Lite model: convert th
 class NbError(KitError):
     """A ``.nb`` file that cannot be read, is damaged, or does not fit its use.
 
-    ``section`` names the part of the file, ``offset`` is the byte position in the whole file (None when the
+    ``section`` names the part of the file, ``offset`` is the byte position in the file (None when the
     fault has no single place), ``expected`` and ``found`` are the two sides of the check that failed.
     """
 

@@ -1,4 +1,4 @@
-"""Say what is in a ``.nb`` file and what to expect of it, and guard against running it in the wrong place."""
+"""Summarise a ``.nb`` file with warnings, and refuse files for another engine or version."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ def _kernel_warnings(ops: tuple[Op, ...]) -> list[NbWarning]:
     found = []
     kept = _by_count(op.type for op in ops if "quantize_weight_bits" in op.attrs and op.type not in RESTORED)
     if kept:
-        text = f"weights of {next(iter(kept))} are integers, which the runtime does not turn back: it answers NaN"
+        text = f"weights of {next(iter(kept))} are integers, which the runtime does not dequantise: the output is NaN"
         found.append(NbWarning("weights_stay_integers", text))
     missing = _by_count(op.type for op in ops if op.kernel is None)
     if missing:

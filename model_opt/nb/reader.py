@@ -98,7 +98,9 @@ def _read_file(path: Path) -> bytes:
             raise NbError(f"cannot read the model: {size} bytes are more than 2 GiB", path=path, hint=DAMAGED)
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise NbError(f"cannot read the model: {error}", path=path, hint="check the path and its rights") from error
+        raise NbError(
+            f"cannot read the model: {error}", path=path, hint="check the path and its permissions"
+        ) from error
 
 
 def _parse(data: bytes, path: str | None) -> NbModel:

@@ -118,7 +118,7 @@ def _run_opt(
         ending = how_it_ended(returncode) if returncode else "ended without writing a file"
     words = "".join(f"\n    {line}" for line in log) or " nothing"
     raise OptError(
-        f"opt {env.opt_version} {ending} while converting for {options.label}; its last words:{words}",
+        f"opt {env.opt_version} {ending} while converting for {options.label}; its last output:{words}",
         path=model.pdmodel,
         hint=_advice(log, returncode, env),
         returncode=returncode,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ToolError(KitError):
-    """No interpreter on this machine can run Paddle Lite's opt; ``tried`` says what was looked at and why it failed."""
+    """No interpreter on this machine can run Paddle Lite's opt; ``tried`` lists the candidates and why each failed."""
 
     def __init__(self, what: str, *, hint: str, tried: Sequence[Verdict] = ()) -> None:
         self.tried = tuple(tried)

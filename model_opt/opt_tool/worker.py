@@ -1,7 +1,7 @@
 """A warm child process that runs one x86 ``.nb`` model with Paddle Lite's own kernels; tensors go over pipes.
 
 The protocol is described in ``child/serve.py``. Standard output and error of the child are Paddle Lite's log; they go
-to a file without a name, whose last lines are the dead worker's last words.
+to an unnamed file, whose last lines explain why a worker died.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class WorkerFault(KitError):
     def __init__(self, what: str, *, hint: str, words: tuple[str, ...] = (), returncode: int | None = None) -> None:
         self.words = words
         self.returncode = returncode
-        said = "; its last words:" + "".join(f"\n    {line}" for line in words) if words else "; it left no message"
+        said = "; its last output:" + "".join(f"\n    {line}" for line in words) if words else "; it left no message"
         super().__init__(f"the Paddle Lite worker {what}{said}", hint=hint)
 
 

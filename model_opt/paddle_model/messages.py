@@ -1,7 +1,7 @@
 """Message types of protocol buffers, made from tables and kept apart from those of every other library.
 
 Paddle and onnx register message types of these names in protobuf's default pool, where a name may stand only once.
-Each table gets a pool of its own. Text is ``bytes`` here: foreign files hold names that are no UTF-8. What a table
+Each table has a separate pool. Text is ``bytes`` here: foreign files hold names that are no UTF-8. What a table
 does not list (a later format may add fields) stays in the message and is written back behind the listed fields.
 """
 

@@ -49,7 +49,7 @@ def read_program(pdmodel: Path) -> Program:
 
 
 def write_model(model: Model, pdmodel: Path, pdiparams: Path) -> None:
-    """Write a model; each file is replaced as a whole.
+    """Write a model; each file is replaced atomically.
 
     Raises ``PaddleModelError`` before anything is written when parameters and declared variables do not fit, or
     when a file cannot be written.
@@ -58,7 +58,7 @@ def write_model(model: Model, pdmodel: Path, pdiparams: Path) -> None:
     if declared.keys() != model.params.keys():
         odd = sorted(declared.keys() ^ model.params.keys())
         found = f"{len(odd)} that only one side has, such as {odd[0]!r}"
-        fault("parameters", "the persistable tensors of the program", found, path=pdiparams, hint="mend the pass")
+        fault("parameters", "the persistable tensors of the program", found, path=pdiparams, hint="fix the pass")
     bits, loose = integer_weights(model.program), loosely_declared(model.program)
     for name, var in declared.items():
         check_fits(var, model.params[name], pdiparams, bits=bits.get(name), loose=name in loose)
@@ -68,7 +68,7 @@ def write_model(model: Model, pdmodel: Path, pdiparams: Path) -> None:
             write_atomic(path, data)
         except OSError as error:
             raise PaddleModelError(
-                f"cannot write the model: {error}", path=path, hint="check room and rights"
+                f"cannot write the model: {error}", path=path, hint="check free space and permissions"
             ) from error
 
 
@@ -82,7 +82,7 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except (OSError, ValueError) as error:
         raise PaddleModelError(
-            f"cannot read the model: {error}", path=path, hint="check the path and its rights"
+            f"cannot read the model: {error}", path=path, hint="check the path and its permissions"
         ) from error
 
 

@@ -93,7 +93,7 @@ def _grown(editor: GraphEditor, group: _Group, start: str) -> _Group:
         writer, readers = editor.producer(name), editor.consumers(name)
         dims = editor.dims(name)
         if writer is None or readers is None:
-            group.blocked["another block knows them, or nothing known writes them"] = None
+            group.blocked["another block uses them, or an unknown operator writes them"] = None
             continue
         if dims is None or len(dims) != 4 or dims[1] != group.channels:
             group.blocked["their number is not declared"] = None

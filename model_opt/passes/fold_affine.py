@@ -98,7 +98,7 @@ def _fold_back(editor: GraphEditor, conv: Conv, chain: _Chain) -> None:
         weight = weight * scale[:, None, None, None]
     _drop(editor, chain)
     rewrite_conv(editor, conv, weight, bias * scale + shift)
-    editor.note("conv takes what stands behind it")
+    editor.note("conv takes the map behind it")
 
 
 def _drop(editor: GraphEditor, chain: _Chain) -> None:
@@ -111,11 +111,11 @@ def _drop(editor: GraphEditor, chain: _Chain) -> None:
 
 
 def _fold_forward(editor: GraphEditor, chain: _Chain) -> bool:
-    whole = plan_affine(editor, chain.out, chain.change)
-    if whole.possible:
+    behind = plan_affine(editor, chain.out, chain.change)
+    if behind.possible:
         _drop(editor, chain)
-        apply_affine(editor, whole)
-        editor.note("readers take the whole map")
+        apply_affine(editor, behind)
+        editor.note("readers take scale and shift")
         return True
     if not chain.change.scales or np.any(np.abs(chain.change.scale) < _SMALLEST):
         return False
@@ -127,7 +127,7 @@ def _fold_forward(editor: GraphEditor, chain: _Chain) -> bool:
         _keep_only_shift(editor, chain, Affine(np.ones(()), chain.change.shift / chain.change.scale))
     else:
         _drop(editor, chain)
-    editor.note("readers take the factor")
+    editor.note("readers take the scale")
     return True
 
 

@@ -28,7 +28,7 @@ def _fold(editor: GraphEditor, op: Op) -> str | None:
     if not (op.attr("is_test", False) or op.attr("use_global_stats", False)) or op.attr("trainable_statistics", False):
         return "it computes the statistics of its input"
     if op.attr("data_layout", "NCHW") != "NCHW" or op.attr("fuse_with_relu", False):
-        return "it works in another layout, or holds an activation"
+        return "it has another layout, or a fused activation"
     scale, shift, mean, variance = (
         editor.param(op.inputs[key][0]) if len(op.inputs.get(key, ())) == 1 else None
         for key in ("Scale", "Bias", "Mean", "Variance")
@@ -36,11 +36,11 @@ def _fold(editor: GraphEditor, op: Op) -> str | None:
     source = op.inputs.get("X", ("",))[0]
     conv = conv_before(editor, source)
     if conv is None:
-        return "what stands in front of it is not a convolution"
+        return "its input is not a convolution"
     if editor.only_consumer(source) is not op:
-        return "something else reads the convolution too"
+        return "the convolution has other readers"
     if editor.is_output(op.output("Y")) or editor.consumers(op.output("Y")) is None:
-        return "the model's output, or another block, bears its name"
+        return "the model's output, or another block, uses its name"
     if scale is None or shift is None or mean is None or variance is None:
         return "its statistics are not parameters"
     wide = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + number(op, "epsilon", 1e-5))

@@ -82,7 +82,7 @@ def _bound(editor: GraphEditor, gate: _Gate) -> None:
     source, out = gate.sigmoid.input("X"), gate.product.output("Out")
     conv, slope = conv_before(editor, source), number(gate.sigmoid, "slope", 0.2)
     if conv is None or editor.only_consumer(source) is not gate.sigmoid or slope <= 0:
-        editor.leave(out, "what stands in front of hard_sigmoid is not a convolution for it alone")
+        editor.leave(out, "the input of hard_sigmoid is not a convolution that only it reads")
         return
     behind = plan_affine(editor, out, affine(1 / 6))
     if not behind.possible:

@@ -1,4 +1,4 @@
-"""Take out operators that change nothing, and join reshapes and transposes that follow one another."""
+"""Remove operators that change nothing, and join reshapes and transposes that follow one another."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def _swap(editor: GraphEditor, op: Op) -> Op:
     if constant is None or editor.param(y) is not None:
         return op
     if dims is None or constant.ndim > len(dims):
-        editor.leave(op.output("Out"), "the parameter has more sides than the activation")
+        editor.leave(op.output("Out"), "the parameter has more dimensions than the activation")
         return op
     swapped = op.with_input("X", y).with_input("Y", x)
     editor.replace(op, swapped)

@@ -14,9 +14,9 @@ def pooled_means(model: Model) -> tuple[Model, PassReport]:
     for op in editor.each("reduce_mean"):
         dims = editor.dims(op.input("X"))
         if dims is None or len(dims) != 4 or not op.attr("keep_dim", False) or op.attr("reduce_all", False):
-            editor.leave(op.output("Out"), "it is no mean over height and width that keeps its sides")
+            editor.leave(op.output("Out"), "it is no mean over height and width with keep_dim")
         elif {axis % 4 for axis in ints(op, "dim") or () if -4 <= axis < 4} != {2, 3}:
-            editor.leave(op.output("Out"), "it is a mean over other sides than height and width")
+            editor.leave(op.output("Out"), "it is a mean over other dimensions than height and width")
         else:
             editor.replace(op, _pool(op))
             editor.note("mean as pool2d")

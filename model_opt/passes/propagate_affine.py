@@ -46,7 +46,7 @@ def plan_affine(editor: GraphEditor, name: str, change: Affine, readers: tuple[O
             _follow(editor, name, op, change, found)
     taken = [id(conv.op) for conv, _ in found.takers]
     if len(set(taken)) != len(taken):
-        found.reasons.append("one convolution is reached on two ways")
+        found.reasons.append("one convolution is reached on two paths")
     return found
 
 
@@ -83,7 +83,7 @@ def _why_conv_cannot(conv: Conv, change: Affine) -> str | None:
 def _through(editor: GraphEditor, name: str, op: Op, change: Affine) -> Affine | str:
     """Return the map behind ``op``, which reads ``name``; a reason when it does not pass."""
     if len(op.outputs.get("Out", ())) != 1 or op.input_names.count(name) != 1 or is_quantised(op):
-        return f"{op.type} does not let it pass"
+        return f"{op.type} does not commute with it"
     if op.type in _PASSES_ALL:
         return change
     if op.type == "pool2d":
@@ -100,7 +100,7 @@ def _through(editor: GraphEditor, name: str, op: Op, change: Affine) -> Affine |
             and len(editor.dims(name) or ()) == len(editor.dims(op.output("Out")) or ()) == 4
         )
         return change if change.scale.ndim == 0 or full else "elementwise_mul changes the rank"
-    return f"{op.type} does not let it pass"
+    return f"{op.type} does not commute with it"
 
 
 def _through_pool(op: Op, change: Affine) -> Affine | str:
@@ -109,8 +109,8 @@ def _through_pool(op: Op, change: Affine) -> Affine | str:
     if op.attr("pooling_type") == "max":
         return change if np.all(change.scale > 0) else "pool2d takes the maximum"
     padded = any(ints(op, "paddings") or ()) or op.attr("padding_algorithm", "EXPLICIT") == "SAME"
-    whole = op.attr("global_pooling", False) or op.attr("adaptive", False) or not padded
-    if change.shifts and not whole and not op.attr("exclusive", True):
+    covers_all = op.attr("global_pooling", False) or op.attr("adaptive", False) or not padded
+    if change.shifts and not covers_all and not op.attr("exclusive", True):
         return "pool2d counts its padding"
     return change
 

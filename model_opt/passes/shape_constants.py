@@ -41,7 +41,7 @@ def _one(editor: GraphEditor) -> bool:
         x = shapes.get(op.input("X"))
         constant = None if target is None or x is None else encode(target, x)
         if constant is None:
-            editor.leave(op.output("Out"), "no constant holds for every input, or the shape cannot be followed")
+            editor.leave(op.output("Out"), "no constant is right for every input, or the shape is not known")
             continue
         editor.replace(op, _reshape(op, constant))
         editor.note(f"{op.type} constant" if op.type == "reshape2" else f"{op.type} as reshape2")
@@ -66,10 +66,10 @@ def _target(editor: GraphEditor, op: Op, shapes: InferredShapes) -> Shape | None
             return None
         sides: Shape = tuple(part[0] for part in parts if part is not None)
     else:
-        whole = _value(editor, op.input("Shape"), shapes)
-        if whole is None:
+        values = _value(editor, op.input("Shape"), shapes)
+        if values is None:
             return None
-        sides = whole
+        sides = values
     try:
         return shapes.sizes.reshaped(x, sides)
     except SizeError:
@@ -106,10 +106,10 @@ def _filled(op: Op) -> Shape | None:
     return (int(number(op, "value", 0.0)),) * (shape[0] if shape else 1)
 
 
-def _sliced(op: Op, whole: Shape | None) -> Shape | None:
+def _sliced(op: Op, values: Shape | None) -> Shape | None:
     axes, starts, ends = (ints(op, key) for key in ("axes", "starts", "ends"))
     tensors = ("StartsTensor", "EndsTensor", "StartsTensorList", "EndsTensorList")
-    if whole is None or axes != (0,) or starts is None or ends is None or any(op.inputs.get(key) for key in tensors):
+    if values is None or axes != (0,) or starts is None or ends is None or any(op.inputs.get(key) for key in tensors):
         return None
-    part: tuple[Size, ...] = whole[starts[0] : ends[0]]
+    part: tuple[Size, ...] = values[starts[0] : ends[0]]
     return part

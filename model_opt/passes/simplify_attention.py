@@ -51,7 +51,7 @@ def _four_sides(editor: GraphEditor, op: Op) -> bool:
     if target is None or any(start is None for start in starts):
         return False
     _rewrite(editor, reshape, op, target, [(cut, start) for cut, start in zip(cuts, starts, strict=True)], count)
-    editor.note("heads on four sides")
+    editor.note("heads in four dimensions")
     return True
 
 

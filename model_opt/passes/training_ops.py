@@ -1,4 +1,4 @@
-"""Take out what exists only for training: dropout, and operators of the backward pass and the optimiser."""
+"""Remove what exists only for training: dropout, and operators of the backward pass and the optimiser."""
 
 from __future__ import annotations
 

@@ -115,11 +115,11 @@ class GraphEditor:
     def bypass(self, op: Op, source: str, out: str) -> bool:
         """Take ``op`` out and let the readers of ``out`` read ``source``, which has the same value.
 
-        False when that cannot be: the model's output bears the name, or a name is not safe to follow.
+        False when that cannot be: the model's output uses the name, or a name is not safe to follow.
         """
         readers = self.consumers(out)
         if readers is None or self.consumers(source) is None or self.is_output(out):
-            self.leave(out, "the model's output, or another block, bears the name")
+            self.leave(out, "the model's output, or another block, uses the name")
             return False
         self.replace(op)
         self.move_reads(out, source)
@@ -142,7 +142,7 @@ class GraphEditor:
     def changed_param(self, op: Op, name: str, array: Array) -> str:
         """Return the name of a parameter that holds ``array`` for ``op``, which reads ``name`` until now.
 
-        The name stays when nobody else reads it, so that a weight keeps the name its author gave it.
+        The name stays when no other operator reads it, so that a weight keeps its name.
         """
         sharers = [other for other in self._ops if other is not op and name in other.input_names]
         if sharers or op.input_names.count(name) > 1 or name in self._foreign:

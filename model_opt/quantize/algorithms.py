@@ -1,4 +1,4 @@
-"""The algorithms that prepare a model for fewer bits, by name."""
+"""The quantisation algorithms by name."""
 
 from __future__ import annotations
 

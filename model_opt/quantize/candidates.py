@@ -1,4 +1,4 @@
-"""The ways in which one convolution can become int8, and which of them is to be preferred.
+"""The int8 candidates of a convolution, and which of them is preferred.
 
 Limits come from three places. ``largest``: the largest value on the calibration pages as they are. ``largest_varied``:
 on augmented pages too, plus a quarter. Limits that clip, in layers with many multiply-accumulates, by five
@@ -116,7 +116,7 @@ def preferred(judged: Iterable[Candidate]) -> Candidate:
 
     The inputs that judge them do not hold what unseen pages hold, so wide limits go first: limits of the pages as they
     are must move the output a fifth as much, limits that clip again half as much. In between there is nothing to
-    decide for PP-OCRv4's detector: the factor is 3 at most in the backbone, where clipped values lose whole areas of
+    decide for PP-OCRv4's detector: the factor is 3 at most in the backbone, where clipped values lose areas of
     unseen pages, and above 7 in the neck and the head, where large values only say more surely what is text.
     """
     found = list(judged)

@@ -1,4 +1,4 @@
-"""Input channels put in the order in which fp16 sums stay small.
+"""Reorder input channels so that partial sums stay small in fp16.
 
 The fp16 kernels add the products of a sum in the order of the input channels and round after each one to the spacing
 of numbers as large as the sum so far. What this costs depends on the way the sum takes: products that cancel each other

@@ -1,4 +1,4 @@
-"""Which channels of a program may change places, and how to let them.
+"""Find the channels of a program that can be permuted, and permute them.
 
 The channels of a variable between two dense products may stand in any order, as long as the weights in front give them
 and the weights behind take them in that order. Depthwise convolutions, activations, pools, sums and everything else
@@ -76,8 +76,8 @@ def channel_groups(model: Model) -> ChannelGroups:
 
 def _found(search: _Search) -> ChannelGroups:
     sets = search.sets
-    for whole, parts in search.parts.items():
-        if sets.fixed(whole):
+    for joined, parts in search.parts.items():
+        if sets.fixed(joined):
             sets.fix(*(name for name, _, _ in parts))
     readers = [name for op in search.editor.ops for name in dict.fromkeys(op.input_names)]
     for variable, place in search.held:
@@ -217,7 +217,7 @@ def _enter_norm(search: _Search, op: Op) -> bool:
 
 
 def _enter_move(search: _Search, op: Op) -> bool:
-    """Follow a transposition, and a change of shape that leaves the side of the channels whole."""
+    """Follow a transposition, and a change of shape that keeps the channel dimension."""
     x, out = op.input("X"), op.output("Out")
     side, dims = search.side.get(x), search.editor.dims(x)
     if side is None or dims is None or any(op.inputs.get(key) for key in ("Shape", "ShapeTensor")):

@@ -1,4 +1,4 @@
-"""What the convolutions of a model read on calibration inputs, as columns: a few windows of each image."""
+"""The inputs of convolutions on calibration images as im2col columns: a few windows of each image."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ConvLayer:
 
     @property
     def depthwise(self) -> bool:
-        """True when every channel has a filter of its own."""
+        """True for a depthwise convolution."""
         return self.op == "depthwise_conv2d"
 
 
@@ -84,8 +84,8 @@ def _two(value: object) -> tuple[int, int]:
 
 def _plain(op: Op, shape: tuple[int, ...]) -> bool:
     groups = op.attr("groups", 1)
-    whole = groups == shape[0] and shape[1] == 1 if op.type == "depthwise_conv2d" else groups == 1
-    return whole and _two(op.attr("dilations", (1, 1))) == (1, 1) and len(shape) == 4
+    supported = groups == shape[0] and shape[1] == 1 if op.type == "depthwise_conv2d" else groups == 1
+    return supported and _two(op.attr("dilations", (1, 1))) == (1, 1) and len(shape) == 4
 
 
 def _pads(op: Op) -> tuple[int, int, int, int] | None:

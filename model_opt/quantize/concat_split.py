@@ -1,6 +1,6 @@
-"""A Winograd convolution of a concatenation as the sum of two, where the parts cancel each other.
+"""Split a Winograd convolution of a concatenation into the sum of two, where the parts cancel each other.
 
-One convolution adds all its input channels into one fp16 sum. Where whole parts of a concatenation cancel each other,
+One convolution adds all its input channels into one fp16 sum. Where parts of a concatenation cancel each other,
 the sum grows large in between and every later product is rounded to its spacing. Two convolutions, each of some of the
 parts, hold smaller sums; their results meet in one addition. The order of the parts is free as well.
 """

@@ -1,11 +1,11 @@
 """Equalize the channels of an int8 convolution's input: each gets a factor and a shift.
 
-int8 has one scale for a whole tensor. Where channels differ in range, most of them use a few of the 255 steps, and
+int8 has one scale for a tensor. Where channels differ in range, most of them use a few of the 255 steps, and
 behind ``hard_swish``, whose values start at -0.375, half of the steps have no use. An ``affine_channel`` in front lets
 each channel use more of them; the weights take the factors back, and the bias the shifts. That is exact where no
 padding comes between: zeros of a border would not stay zeros, so padded convolutions get factors only.
 
-Brought to the whole range, channels have nothing to spare, and unseen pages clip first where calibration pages held
+Scaled to the full range, channels have no headroom, and unseen pages clip first where calibration pages held
 least. So each gets the root of that factor (cf. Xiao et al., SmoothQuant, 2022, arXiv 2211.10438, who share a range
 between inputs and weights that way).
 """

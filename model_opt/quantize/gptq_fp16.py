@@ -1,4 +1,4 @@
-"""Weights of fp16 chosen together, so that what rounding does to one is made good by the next.
+"""GPTQ for fp16: round the weights of a layer together, so that later ones compensate the errors of earlier ones.
 
 A layer's inputs are alike: on a page most windows are blank, so every weight sees the same value and the rounding
 errors of a filter add up to a constant, which moves everything behind it. Rounding one weight after the other and

@@ -1,4 +1,4 @@
-"""How one convolution becomes int8: the limit of its input, the scale of each filter, the rounding of each weight."""
+"""Quantise one convolution to int8: the limit of its input, the scale of each filter, the rounding of each weight."""
 
 from __future__ import annotations
 
@@ -138,9 +138,9 @@ def _gptq(flat: Float32Array, scales: Float32Array, gram: Float64Array) -> NDArr
     order = np.argsort(-np.diag(gram), kind="stable")
     upper = np.linalg.cholesky(np.linalg.inv(gram[np.ix_(order, order)])).T
     left = flat[:, order].astype(np.float64)
-    whole = np.zeros(flat.shape, np.int8)
+    steps = np.zeros(flat.shape, np.int8)
     for j, column in enumerate(order):
-        whole[:, column] = np.clip(np.rint(left[:, j] / scales), -MOST, MOST)
-        error = (left[:, j] - whole[:, column] * scales.astype(np.float64)) / upper[j, j]
+        steps[:, column] = np.clip(np.rint(left[:, j] / scales), -MOST, MOST)
+        error = (left[:, j] - steps[:, column] * scales.astype(np.float64)) / upper[j, j]
         left[:, j + 1 :] -= error[:, None] * upper[j, j + 1 :]
-    return whole
+    return steps

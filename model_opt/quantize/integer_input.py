@@ -1,4 +1,4 @@
-"""The image as numbers that fp16 holds without an error.
+"""Feed the first convolution integers that fp16 represents exactly.
 
 A picture has 256 levels in each channel; normalised, hardly one of them is an fp16 number, and on a ground of one
 colour every pixel is rounded the same way. Counted in levels from a number near the zero of the normalised image, all
@@ -23,16 +23,16 @@ from model_opt.program.ops import Conv, Float64Array, conv_at
 from model_opt.quantize.observe import Float32Array
 
 _DIGITS = 2048
-"""fp16 holds every whole number up to this."""
+"""fp16 holds every integer up to this."""
 _MOST = 1024
 """More levels than a picture can have."""
 _NOISE = 0.01
-"""How far from a whole number of levels float32 may have put a value."""
+"""How far from an integer number of levels float32 may have put a value."""
 
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """Values are ``step * (k - zero)`` for whole numbers k; ``origin`` is near ``zero`` and k - origin an fp16 number.
+    """Values are ``step * (k - zero)`` for integers k; ``origin`` is near ``zero`` and k - origin an fp16 number.
     Each is (channels).
     """
 

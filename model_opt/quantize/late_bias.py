@@ -1,4 +1,4 @@
-"""Biases added behind the sum of a 1x1 convolution instead of in front of it.
+"""Add the bias of a 1x1 convolution after its sum instead of before it.
 
 The fp16 kernel of a 1x1 convolution starts each sum at the bias and rounds after every product, to the spacing of
 numbers as large as the sum so far. Where the bias is large and the products are small, a sum that starts at zero is up
@@ -23,7 +23,7 @@ from model_opt.program.ops import CONVS, Conv, conv_at
 from model_opt.quantize.parallel import in_order
 from model_opt.quantize.patches import Seen
 
-# opt fuses these with an elementwise_sub, into a kernel nobody has measured.
+# opt fuses these with an elementwise_sub, into a kernel that was not measured.
 _FUSED = frozenset({"relu", "relu6"})
 _MANY = 25
 """A depthwise filter of fewer products gains too little for one more pass."""

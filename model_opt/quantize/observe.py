@@ -1,4 +1,4 @@
-"""Run a model on the host and look at what its layers see.
+"""Run a model on the host and record the inputs of its layers.
 
 A layer is named by its weights (the filter of a convolution, the matrix of a product): opt's memory passes give the
 same variable name to many tensors, but a parameter's name stays.

@@ -1,4 +1,4 @@
-"""Work on several items at once, for functions that spend their time where Python's lock is not held."""
+"""Map a function over items in threads, for functions that release the GIL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the weights of a convolution are multiplied with: its input, window by window."""
+"""The input patches of a convolution (im2col)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from model_opt.quantize.parallel import in_order
 from model_opt.quantize.report import QuantizeProgress
 
 POSITIONS = 4096
-"""Windows looked at in one input of a layer, at equal steps: neighbours say nearly the same."""
+"""Windows sampled from one input of a layer, at equal steps: neighbours are nearly the same."""
 TILES = 1024
 """The same for tiles."""
 SAMPLE = 256

@@ -1,4 +1,4 @@
-"""A program whose convolutions say that they run in int8: ``quantize_linear`` and ``dequantize_linear`` around them.
+"""Mark convolutions as int8 in a program by ``quantize_linear`` and ``dequantize_linear`` (QDQ) around them.
 
 Paddle's own quantiser writes the same pairs. opt takes them out again, marks the convolution and picks its int8 kernel
 (``quant_dequant_op_fuser.cc``, ``static_kernel_pick_pass.cc``); where a convolution feeds only int8 ones, it rounds to

@@ -1,4 +1,4 @@
-"""What a quantisation did, for manifests and reports."""
+"""The report of a quantisation, for manifests and reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 Fact = int | float | str | bool | None
 QuantizeProgress = Callable[[float, str], None]
-"""Tells the share done, 0 to 1, and what is being done."""
+"""Called with the share done (0 to 1) and a description of the work."""
 
 
 @dataclass(frozen=True)

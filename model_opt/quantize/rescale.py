@@ -1,4 +1,4 @@
-"""fp16 that works: powers of two between layers so that no kernel leaves fp16's range.
+"""Rescale layers by powers of two so that no fp16 kernel overflows.
 
 The ARM kernels hold every value and every partial sum in fp16, Winograd's transformed inputs included, which grow a
 value up to a hundredfold. A power of two in the weights of a layer and its inverse in those behind it moves the values
@@ -57,7 +57,7 @@ class RescaleOptions:
     product. ``parts``: into so many equal parts are cut the sums of Winograd's layers with ``winograd_from`` input
     channels or more, of 1x1 convolutions with ``pointwise_from`` or more, and of the product of a recogniser's
     classes; a wider kernel of as many products is cut into so many times its area. 1 cuts none. ``wide_means``:
-    averages of whole channels are computed in fp32.
+    averages of channels are computed in fp32.
     """
 
     headroom: float = 8.0
@@ -293,8 +293,8 @@ def _refuse_overflow(layers: Iterable[_Layer], exponents: Mapping[str, int]) -> 
         largest = max(layer.seen.transformed * 2.0**before, layer.seen.output.largest * 2.0**behind)
         if largest > FP16_MAX:
             raise RescaleError(
-                f"the layer of {layer.name!r} ({layer.op}) reaches {largest:,.0f}, fp16 ends at 65,504, and no factor "
-                "may pass through what stands next to it",
+                f"the layer of {layer.name!r} ({layer.op}) reaches {largest:,.0f}, "
+                "the largest fp16 number is 65,504, and no factor can pass its neighbours",
                 hint="choose a recipe that computes in fp32",
             )
 

@@ -1,4 +1,4 @@
-"""Factors that a kernel holds in fp16, made good by the weights next to it.
+"""Compensate constants that a kernel rounds to fp16 in the weights next to it.
 
 The fp16 kernels of ``hard_swish`` multiply by fp16(1/scale), those of ``hard_sigmoid`` by fp16(slope). For 1/6 and 1/5
 these are 2.4e-4 too small, in every value, as much as the largest error of one rounding. The products behind a

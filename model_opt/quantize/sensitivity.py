@@ -1,4 +1,4 @@
-"""How far the output of a model moves when some of its parameters are changed."""
+"""Measure how much the output of a model changes with some of its parameters."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def output_moves(
 
     moves = {}
     for index, (name, moved) in enumerate(zip(changes, in_order(move, changes.values()), strict=True)):
-        progress(index / len(changes), f"how much {name} matters")
+        progress(index / len(changes), f"sensitivity of {name}")
         moves[name] = moved
     return moves
 

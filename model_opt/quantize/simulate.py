@@ -1,4 +1,4 @@
-"""Static int8 in ONNX Runtime: the fp32 graph with rounded filters and a rounding in front of each int8 convolution.
+"""Simulate static int8 in ONNX Runtime: the fp32 graph with rounded filters and rounded inputs of int8 convolutions.
 
 A convolution of the device that rounds its output to int8 rounds by the scale of the next one's input, so a rounding
 at every input says the same. What differs from the device is the order of float sums and a tie now and then.
@@ -22,7 +22,7 @@ from model_opt.quantize.qdq import MOST, ChannelScaling, Int8Layer, scaling_key
 
 
 class Simulator:
-    """The fp32 ``.nb`` of a model, to be run with any choice of int8 layers. One thread unless told."""
+    """The fp32 ``.nb`` of a model, to be run with any choice of int8 layers. One thread by default."""
 
     def __init__(self, model: NbModel, *, threads: int = 1) -> None:
         """Raises ``NbError`` for a model that cannot be translated."""

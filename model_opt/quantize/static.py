@@ -38,7 +38,7 @@ class StaticOptions:
     def __post_init__(self) -> None:
         if not 0 < self.int8_share <= 1 or self.trials < 1:
             raise KitError(
-                f"int8_share {self.int8_share} with {self.trials} trials makes no sense",
+                f"int8_share {self.int8_share} with {self.trials} trials is not valid",
                 hint="take an int8_share in (0, 1] and at least one trial",
             )
 
@@ -88,7 +88,7 @@ def _eligible(model: Model, options: StaticOptions) -> tuple[ConvLayer, ...]:
     layers = conv_layers(model)
     unknown = sorted(set(options.exclude) - {layer.filter for layer in layers})
     if unknown:
-        raise KitError(f"no convolution has the filter {unknown[0]!r}", hint="mend the names in 'exclude'")
+        raise KitError(f"no convolution has the filter {unknown[0]!r}", hint="correct the names in 'exclude'")
     layers = tuple(layer for layer in layers if layer.filter not in options.exclude)
     if not layers:
         raise KitError(

@@ -1,7 +1,7 @@
-"""A program whose weights are held as integers with scales, as PaddleSlim's weight quantisation leaves it.
+"""Store the weights of a program as integers with scales, in the form of PaddleSlim's weight quantisation.
 
 opt takes such weights as they are, and the runtime multiplies each by the scale of its output when it loads the file
-(``LightPredictor::DequantizeWeight``). Unlike opt's own rounding, which has one width for a whole file and leaves
+(``LightPredictor::DequantizeWeight``). Unlike opt's own rounding, which has one width for a file and leaves
 depthwise convolutions out, each layer has its own width, and biases stay what they are.
 """
 
@@ -48,7 +48,7 @@ class StoredWeights:
 
 
 def store(rows: NDArray[Any], scales: Float32Array, bits: Bits) -> StoredWeights:
-    """Return whole numbers as stored weights."""
+    """Return integers as stored weights."""
     held: Integers = rows.astype(np.int8) if bits == 8 else rows.astype(np.int16)
     return StoredWeights(held, scales)
 
@@ -57,8 +57,8 @@ def store_nearest(rows: NDArray[Any], bits: Bits) -> StoredWeights:
     """Round each row of weights to the nearest step, the largest magnitude being the last one."""
     top = top_of(bits)
     scales = np.maximum(np.abs(rows).max(axis=1).astype(np.float32) / np.float32(top), np.float32(1e-30))
-    whole = np.clip(np.rint(rows.astype(np.float64) / scales[:, None]), -top, top)
-    return store(whole, np.asarray(scales, np.float32), bits)
+    steps = np.clip(np.rint(rows.astype(np.float64) / scales[:, None]), -top, top)
+    return store(steps, np.asarray(scales, np.float32), bits)
 
 
 def to_rows(weights: Float32Array) -> Float32Array:
@@ -80,7 +80,7 @@ def with_stored_weights(model: Model, stored: Mapping[str, StoredWeights]) -> Mo
     for op in model.program.main.ops:
         names = [name for name in op.input_names if name in stored]
         if len(names) > 1 or not done.isdisjoint(names):
-            raise KitError(f"the weights {names[0]!r} cannot be stored as integers: they are not one operator's own")
+            raise KitError(f"the weights {names[0]!r} cannot be stored as integers: several operators read them")
         done.update(names)
         ops.append(_marked(op, names[0], stored[names[0]]) if names else op)
     missing = sorted(stored.keys() - done)

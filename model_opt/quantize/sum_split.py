@@ -1,4 +1,4 @@
-"""A convolution as the sum of several, each over a part of the input channels.
+"""Split a convolution into a sum of several, each over a part of the input channels.
 
 The fp16 kernels round after every product, to the spacing of numbers as large as the sum so far; with n channels in k
 parts each sum has n / k products and grows to about sqrt(1 / k) of what it was, so the errors of all roundings together

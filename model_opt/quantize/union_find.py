@@ -1,4 +1,4 @@
-"""Sets of variable names that grow together."""
+"""Disjoint sets of variable names (union-find)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ FIXED = "1"
 
 
 class UnionFind:
-    """Disjoint sets of names; each name begins in a set of its own."""
+    """Disjoint sets of names; each name starts in its own set."""
 
     def __init__(self) -> None:
         self._parent: dict[str, str] = {}

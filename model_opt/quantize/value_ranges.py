@@ -1,4 +1,4 @@
-"""How large and how small the values of each layer become, for choosing powers of two."""
+"""Measure the range of the values of each layer, for choosing powers of two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Better 8-bit weights for Paddle Lite's weight-only files.
+"""Choose the integers of weight-only files by their effect on the outputs.
 
 The runtime makes weights floats again when it loads them: which integers a file holds costs nothing. Here they are
 chosen by what they do to the outputs, and the few layers that an 8-bit rounding hurts most get 16 bits.
@@ -36,7 +36,7 @@ from model_opt.quantize.stored import (
 )
 
 _PLACES = 1200
-"""Places of a layer's input that are looked at in one run."""
+"""Positions of a layer's input that are sampled in one run."""
 _PROBES = 40
 _PROBE_SIDE = 640
 """How much a layer matters is measured on at most so many inputs, every fourth or fewer, and on no more than a square
@@ -59,7 +59,7 @@ class WeightOptions:
         if self.damping <= 0 or self.wide_bytes < 0 or self.augmentations < 0:
             raise KitError(
                 f"damping {self.damping}, wide_bytes {self.wide_bytes} and augmentations {self.augmentations} "
-                "make no sense together",
+                "are not valid",
                 hint="take a positive damping, and wide_bytes and augmentations of 0 or more",
             )
 
@@ -129,8 +129,8 @@ def quantise_weights(
     Depthwise filters and layers that cannot be watched get 16 bits, the others 8: the scale of each output by least
     error, then one weight after the other, and what rounding it adds is taken from those not yet rounded (GPTQ, Frantar
     et al. 2022, arXiv 2210.17323). A bias takes up the mean of what is left. The layers that then still move the output
-    most for each byte get 16 bits instead, until ``wide_bytes`` are spent. What layers read is looked at on the inputs
-    as they are and with ``options.augmentations`` augmented copies of each.
+    most for each byte get 16 bits instead, until ``wide_bytes`` are spent. The calibration inputs are
+    used as they are and with ``options.augmentations`` augmented copies of each.
 
     ``inputs``: float32 NCHW, batch 1. Raises ``CalibrationError`` for inputs that teach nothing and ``KitError`` for
     a model without such layers.

@@ -104,7 +104,7 @@ def test_maps_behind_a_conv_go_into_it():
     after, report = fold_affine(model)
     assert types(after) == ["conv2d", "elementwise_add", "relu"]
     assert set(after.params) == {"w", "b"}
-    assert dict(report.done) == {"conv takes what stands behind it": 1}
+    assert dict(report.done) == {"conv takes the map behind it": 1}
     same(model, after)
 
 
@@ -129,7 +129,7 @@ def test_a_map_behind_an_activation_goes_into_every_reader():
     model = made(ops, {"s": [0.3], "t": [2.0], "w1": weight(4, 4, 1, 1), "w2": weight(4, 4, 1, 1)}, "y")
     after, report = fold_affine(model)
     assert types(after).count("elementwise_mul") == 0
-    assert dict(report.done) == {"readers take the whole map": 1}
+    assert dict(report.done) == {"readers take scale and shift": 1}
     same(model, after)
 
 
@@ -490,7 +490,7 @@ def test_a_gate_whose_reader_takes_no_factor_stays():
     model = gate_model(shortcut=False, reader="sigmoid")
     after, report = fuse_squeeze_excite(model)
     assert after is model
-    assert report.left[0].why == "sigmoid does not let it pass"
+    assert report.left[0].why == "sigmoid does not commute with it"
 
 
 @pytest.mark.parametrize(("middle", "merged"), [(8, True), (1, False)])

@@ -1,4 +1,4 @@
-"""What opt makes one operator of, each rule as its own function: the graph is changed in place.
+"""The fusions of opt, one function for each rule; they change the graph in place.
 
 Where opt's rule changes what the program computes, the operators stay apart instead; the docstrings say where.
 """

@@ -1,4 +1,4 @@
-"""What opt makes of elementwise operators: activations behind them, swish, and convolutions with a second input."""
+"""Fusions of elementwise operators: with an activation, to swish, and as second input of a convolution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activations: as operators of their own, and fused into the operator before them."""
+"""Activations: separate operators, and fused ones."""
 
 from __future__ import annotations
 

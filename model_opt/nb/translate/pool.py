@@ -148,7 +148,7 @@ def _coordinates(op: OpView, method: str, *, align_corners: bool, align_mode: in
 
 
 def _target(op: OpView, state: State, x: Tensor) -> tuple[Sequence[Size], tuple[int, int] | None]:
-    """Return height and width of the output and, where they are whole multiples of the input's, the factors.
+    """Return height and width of the output and, where they are integer multiples of the input's, the factors.
 
     The first that is there decides: ``SizeTensor``, ``OutSize``, the attribute ``scale``, ``out_h`` and ``out_w``.
     """
@@ -178,17 +178,17 @@ def _fixed(op: OpView, x: Tensor, sizes: Sequence[Size]) -> tuple[Sequence[Size]
 def _scaled(
     op: OpView, state: State, x: Tensor, scales: Sequence[float]
 ) -> tuple[Sequence[Size], tuple[int, int] | None]:
-    whole = [int(scale) for scale in scales]
-    if [float(factor) for factor in whole] == list(scales):
+    integers = [int(scale) for scale in scales]
+    if [float(factor) for factor in integers] == list(scales):
         try:
-            sides = [state.symbols.times(x.shape[2 + i], whole[i]) for i in range(2)]
+            sides = [state.symbols.times(x.shape[2 + i], integers[i]) for i in range(2)]
         except SizeError as error:
-            op.fail(f"an input of {show(x.shape)} enlarged by {whole}: {error}")
-        return sides, (whole[0], whole[1])
+            op.fail(f"an input of {show(x.shape)} enlarged by {integers}: {error}")
+        return sides, (integers[0], integers[1])
     sizes = known(x.shape[2:])
     if sizes is None or op.desc.type == "nearest_interp_v2":
         # the nearest kernel steps by 1 / scale, not by the ratio of the sizes
-        op.fail(f"factors {list(scales)} for an input of {show(x.shape)}, whole ones are known")
+        op.fail(f"factors {list(scales)} for an input of {show(x.shape)}, integer ones are known")
     with np.errstate(over="ignore"):
         grown = [float(np.float32(size) * np.float32(scale)) for size, scale in zip(sizes, scales, strict=True)]
     return _fixed(op, x, [int(min(size, LARGEST + 1)) for size in grown])

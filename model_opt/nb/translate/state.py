@@ -106,7 +106,7 @@ class State:
         self._values[name] = value
 
     def spoil(self, op: OpView, *slots: str) -> None:
-        """Forget what the variables in these output slots held: the kernel overwrites them with what nobody reads."""
+        """Forget the values of these output slots: the kernel overwrites them, and nothing reads the result."""
         for slot in slots:
             for name in op.outputs(slot):
                 self._values.pop(name, None)

@@ -175,7 +175,7 @@ def test_the_last_words_of_an_aborted_worker_are_in_the_error(make_engine, mobil
     engine = make_engine(mobile_rec)
     with pytest.raises(EngineError, match="SIGABRT") as caught:
         engine.run(text_tensor(96, 320))
-    assert "its last words:" in caught.value.what
+    assert "its last output:" in caught.value.what
     assert "Invalid shape is given" in caught.value.what
     assert "shape" in str(caught.value.hint)
     assert engine.run(text_tensor(48, 64)).shape == (1, 8, 6625)
