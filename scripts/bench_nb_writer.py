@@ -36,7 +36,7 @@ from edge_kit.recipes import load_recipes  # noqa: E402
 from edge_kit.spec import profile  # noqa: E402
 from model_opt.convert import OwnWriter  # noqa: E402
 from model_opt.lower import LowerError, Target, lower  # noqa: E402
-from model_opt.nb import deduplicate  # noqa: E402
+from model_opt.nb import deduplicate_parts  # noqa: E402
 from model_opt.nb.write import write_as_opt, write_nb  # noqa: E402
 from model_opt.opt_tool import ConvertOptions, find_tool  # noqa: E402
 from model_opt.paddle_model import read_model  # noqa: E402
@@ -93,14 +93,14 @@ def compare_files(files: list[File], oracle: Oracle, *, record: bool) -> bool:
         found = lower(model, file.target)
         shared = write_nb(found)
         end = time.perf_counter()
-        equal = write_as_opt(found) == opt, shared == deduplicate(opt)
+        equal = write_as_opt(found) == opt, shared == deduplicate_parts(opt)
         same += all(equal)
         words = ["yes" if one else "NO" for one in equal]
         print(f"| {file.name} | {' | '.join(words)} | {len(shared)} | {end - between:.2f} | {between - begin:.2f} |")
         sums[file.name] = {
             "program": sum_of_program(model),
             "opt": hashlib.sha256(opt).hexdigest(),
-            "shared": hashlib.sha256(deduplicate(opt)).hexdigest(),
+            "shared": hashlib.sha256(deduplicate_parts(opt)).hexdigest(),
         }
     print(f"\n{same} of {len(files)} files equal opt's, before and after sharing")
     if record:

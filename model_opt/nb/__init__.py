@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from model_opt.nb.canonical import canonicalise, is_canonical
 from model_opt.nb.compare import CountChange, FactChange, NbComparison, compare_summaries
-from model_opt.nb.deduplicate import deduplicate
+from model_opt.nb.deduplicate import deduplicate_parts
 from model_opt.nb.errors import NbError
 from model_opt.nb.inspect import (
     NbSummary,
@@ -40,7 +40,7 @@ __all__ = [
     "TensorInfo",
     "canonicalise",
     "compare_summaries",
-    "deduplicate",
+    "deduplicate_parts",
     "guard_place",
     "guard_version",
     "inspect_nb",

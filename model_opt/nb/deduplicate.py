@@ -18,7 +18,7 @@ from model_opt.nb.schema import PROGRAM, TOPOLOGY
 _EXACT = "surrogateescape"
 
 
-def deduplicate(data: bytes) -> bytes:
+def deduplicate_parts(data: bytes) -> bytes:
     """Return a ``.nb`` file whose topology stores equal strings, lists and tables once; it reads as the same model.
 
     Every field keeps its value, and is present or absent as before; header and parameters stay as they are. Doing it

@@ -38,7 +38,7 @@ def write_nb(model: NbModel) -> bytes:
 
 
 def write_as_opt(model: NbModel) -> bytes:
-    """Return ``model`` as the canonical form of what opt writes; ``deduplicate`` makes ``write_nb``'s file of it.
+    """Return ``model`` as the canonical form of what opt writes; ``deduplicate_parts`` makes ``write_nb``'s file of it.
 
     Raises ``NbError`` for what the format cannot hold.
     """

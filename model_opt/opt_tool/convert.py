@@ -12,7 +12,7 @@ from model_opt.convert.checks import check_restored, differences
 from model_opt.convert.errors import ConvertError
 from model_opt.convert.options import NO_FP16, Conversion, ConvertOptions, ModelPair, ModelPaths
 from model_opt.files import sha256_bytes, write_atomic
-from model_opt.nb import NbError, NbModel, canonicalise, deduplicate, place_of, precision_of, read_nb
+from model_opt.nb import NbError, NbModel, canonicalise, deduplicate_parts, place_of, precision_of, read_nb
 from model_opt.opt_tool.environment import ToolEnv
 from model_opt.opt_tool.errors import OptError
 from model_opt.opt_tool.process import child_command, how_it_ended, last_lines, run_limited
@@ -144,7 +144,7 @@ def _read_back(
 ) -> tuple[NbModel, bytes]:
     """Read what opt wrote; return it with the bytes to keep. Raise ``OptError`` unless it is what was asked for."""
     try:
-        data = deduplicate(canonicalise(data))
+        data = deduplicate_parts(canonicalise(data))
         found = read_nb(data)
     except NbError as error:
         raise OptError(

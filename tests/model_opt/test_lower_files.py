@@ -12,7 +12,7 @@ from lower_files import MODELS, PLACES, File, plain_files, plain_program, recipe
 from edge_kit.engines.base import EngineOptions
 from edge_kit.engines.lite_x86 import LiteX86Engine
 from model_opt.lower import LowerError, Target, lower
-from model_opt.nb import NbModel, deduplicate
+from model_opt.nb import NbModel, deduplicate_parts
 from model_opt.nb.write import write_as_opt, write_nb
 from model_opt.program import Model
 
@@ -56,7 +56,7 @@ def test_the_file_is_opts_before_and_after_sharing(file, oracle):
     opt = oracle.convert(program(file.program), file.options)
     found = lowered(file)
     assert write_as_opt(found) == opt
-    assert write_nb(found) == deduplicate(opt)
+    assert write_nb(found) == deduplicate_parts(opt)
 
 
 @pytest.mark.parametrize("role", MODELS)

@@ -10,7 +10,7 @@ import pytest
 from lower_programs import ONE_OP, together
 from random_numbers import generator
 
-from model_opt.nb import NbError, NbModel, NbTensor, deduplicate, read_nb
+from model_opt.nb import NbError, NbModel, NbTensor, deduplicate_parts, read_nb
 from model_opt.nb.canonical import FREE_READS, HEADER
 from model_opt.nb.write import write_as_opt, write_nb
 from model_opt.opt_tool import ConvertOptions
@@ -73,7 +73,7 @@ def test_every_type_of_parameter_reads_back(write):
 
 def test_sharing_at_once_is_sharing_afterwards():
     model = chain(40, {"ints": ("ints", [1, 2]), "text": "NCHW"})
-    assert write_nb(model) == deduplicate(write_as_opt(model))
+    assert write_nb(model) == deduplicate_parts(write_as_opt(model))
     assert len(write_nb(model)) < len(write_as_opt(model))
 
 
