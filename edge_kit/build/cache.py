@@ -5,7 +5,7 @@ Layout below the cache folder (``resources.cache_dir() / "stages"``)::
     <key>/out/...        what the stage wrote
     <key>/result.json    what it returned, as JSON
     <key>/digest.json    length and SHA-256 of every file above; its time of change is the time of last use
-    .tmp-<pid>-<random>/ a result being made; renamed to <key> when complete
+    .<key>.edge-kit-...  a result being made; renamed to <key> when complete
     .locks/<key>         one builder per key
     .locks/session       held shared by running builds, alone by ``prune``
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -25,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from edge_kit.build.disk import disk_error, shared_lock, sole_lock, sole_lock_if_free
 from edge_kit.build.files import (
     FileSum,
     Json,
@@ -36,7 +34,16 @@ from edge_kit.build.files import (
     walk_files,
 )
 from model_opt.errors import KitError
-from model_opt.files import sha256_bytes, sha256_file
+from model_opt.fs import (
+    disk_faults,
+    file_lock,
+    sha256_bytes,
+    sha256_file,
+    shared_lock,
+    sibling,
+    sole_lock_if_free,
+    staged_folder,
+)
 from model_opt.resources import cache_dir
 
 FORMAT = 2
@@ -88,17 +95,12 @@ class StageCache:
     def in_use(self) -> Iterator[None]:
         """Keep ``prune`` of every process away while results of this cache are read; nests and shares.
 
-        Raises ``KitError`` when the cache cannot be written.
+        Raises ``DiskError`` when the cache cannot be written.
         """
-        locks = self.root / ".locks"
         with ExitStack() as held:
-            try:
-                locks.mkdir(parents=True, exist_ok=True)
-                held.enter_context(shared_lock(locks / "session"))
-            except OSError as error:
-                fault = disk_error(error, "opening the cache", self.root)
-                hint = "give a folder of a local disk that can be written in EDGE_KIT_CACHE"
-                raise KitError(fault.what, path=self.root, hint=hint) from error
+            with disk_faults("open the cache", self.root):
+                (self.root / ".locks").mkdir(parents=True, exist_ok=True)
+                held.enter_context(shared_lock(self.root / ".locks" / "session"))
             yield
 
     def find(self, name: str, key: str) -> StageResult | None:
@@ -116,20 +118,15 @@ class StageCache:
         """Return the result under ``key`` and whether another build had made it meanwhile.
 
         Otherwise ``fill`` writes the files into a fresh folder and returns the result's value; the result appears under
-        its key in one step. A damaged entry is dropped first. ``waiting`` is called while another build works
-        on the same key and ends the wait by raising. When anything raises, nothing is left.
+        its key in one step, in place of a damaged one. ``waiting`` is called while another build works
+        on the same key and ends the wait by raising. When anything raises, nothing new is left.
         """
-        with sole_lock(self.root / ".locks" / key, waiting):
+        with file_lock(self.root / ".locks" / key, waiting):
             found = self.find(name, key)
             if found is not None:
                 return found, True
-            self._drop(key)
-            fresh = self._fresh()
-            try:
+            with staged_folder(self.root / key) as fresh:
                 _fill(fresh, name, key, fill)
-                fresh.rename(self.root / key)
-            finally:
-                _remove(fresh)
             made = self.find(name, key)
         if made is None:
             raise KitError(
@@ -146,18 +143,16 @@ class StageCache:
         """
         if not self.root.is_dir():
             return Pruned(0, 0)
-        try:
+        with disk_faults("clean the cache", self.root):
             (self.root / ".locks").mkdir(exist_ok=True)
             with sole_lock_if_free(self.root / ".locks" / "session") as free:
                 return self._prune(max_bytes) if free else Pruned(0, 0)
-        except OSError as error:
-            raise disk_error(error, "cleaning the cache", self.root) from error
 
     def _prune(self, max_bytes: int) -> Pruned:
         entries = []
         for folder in self.root.iterdir():
-            if folder.name.startswith(".tmp-"):
-                _remove(folder)
+            if folder.name.startswith(".") and folder.name != ".locks":
+                _remove(folder)  # what a killed build left
             elif _KEY.fullmatch(folder.name):
                 entries.append((_last_use(folder), folder.name, _size(folder)))
         total = sum(size for _, _, size in entries)
@@ -177,17 +172,9 @@ class StageCache:
 
     def _drop(self, key: str) -> None:
         """Remove an entry, out of sight first so that a kill half way leaves no half entry."""
-        grave = self.root / f".tmp-{os.getpid()}-{secrets.token_hex(8)}"
-        try:
-            (self.root / key).rename(grave)
-        except FileNotFoundError:
-            return
+        grave = sibling(self.root / key, "tmp")
+        (self.root / key).rename(grave)
         _remove(grave)
-
-    def _fresh(self) -> Path:
-        folder = self.root / f".tmp-{os.getpid()}-{secrets.token_hex(8)}"
-        (folder / "out").mkdir(parents=True)
-        return folder
 
 
 def default_cache() -> StageCache:
@@ -197,6 +184,7 @@ def default_cache() -> StageCache:
 
 def _fill(folder: Path, name: str, key: str, fill: Callable[[Path], Json]) -> None:
     out = folder / "out"
+    out.mkdir()
     value = json_bytes(fill(out), what=f"the result of stage {name!r}")
     files: dict[str, Json] = {}
     for file, status in walk_files(out):

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from model_opt.convert.options import PLACE_IN_FILE, Converter, ConvertOptions, FingerprintedModel
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 from model_opt.nb import NbError, guard_place, guard_version, read_nb
 from model_opt.resources import cache_dir
 

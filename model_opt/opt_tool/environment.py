@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from model_opt.convert.options import Conversion, ConvertOptions, ModelPaths
-from model_opt.files import write_atomic
+from model_opt.fs import disk_faults, locked, staged_folder, write_atomic
 from model_opt.nb import NbModel
 from model_opt.opt_tool.errors import ToolError
 from model_opt.opt_tool.interpreters import (
@@ -31,7 +31,6 @@ from model_opt.opt_tool.pins import PINS, ToolPins
 from model_opt.opt_tool.process import child_command, child_environment, child_fingerprint, how_it_ended, last_lines
 from model_opt.paddle_model import PaddleModel
 from model_opt.resources import cache_dir
-from model_opt.store import disk_faults, locked, staged_folder
 
 _LOAD_SECONDS = 120.0
 

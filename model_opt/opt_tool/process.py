@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from model_opt.files import sha256_bytes, sha256_file
+from model_opt.fs import sha256_bytes, sha256_file
 from model_opt.machine import end_group
 
 _CHILD = Path(__file__).resolve().parent / "child"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 from model_opt.paddle_model.errors import PaddleModelError, fault
 from model_opt.paddle_model.params import (
     check_fits,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 from model_opt.paddle_model import Block, Op, PaddleModel, Program, Var, VarKind, write_model
 from model_opt.paddle_model.program import attr_of
 

@@ -41,7 +41,7 @@ from edge_kit.stages.apk.package import PERMISSIONS
 from edge_kit.stages.apk.results import APK
 from edge_kit.stages.oracle import find_oracle
 from edge_kit.verify.regression import regression_set
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 from model_opt.nb import read_nb
 from model_opt.resources import cache_dir
 from model_opt.zoo import fetch

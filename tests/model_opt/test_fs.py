@@ -1,9 +1,10 @@
-"""The cache's ground rules: one writer, whole folders, sums that follow the file, faults in plain words."""
+"""Locks, atomic writes and swaps, sums that follow the file, and faults of the disk in plain words."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -11,10 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from model_opt import store
+from model_opt import fs
 from model_opt.errors import KitError
-from model_opt.files import sha256_bytes
-from model_opt.store import disk_faults, known_sum, locked, staged_folder
+from model_opt.fs import (
+    disk_error,
+    disk_faults,
+    exchange,
+    file_lock,
+    folder_lock,
+    known_sum,
+    locked,
+    sha256_bytes,
+    shared_lock,
+    sole_lock_if_free,
+    staged_folder,
+    write_atomic,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -61,10 +74,11 @@ def test_a_fault_while_replacing_brings_the_older_folder_back(tmp_path: Path, mo
     rename = Path.rename
 
     def fail(self: Path, target: Path):
-        if ".staging-" in self.name:
+        if "edge-kit-tmp" in self.name:
             raise OSError(errno.EIO, "Input/output error")
         return rename(self, target)
 
+    monkeypatch.setattr(fs, "exchange", lambda one, other: False)
     monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(OSError, match="Input/output"), staged_folder(tmp_path / "model") as staging:
         (staging / "new").write_text("new")
@@ -74,7 +88,7 @@ def test_a_fault_while_replacing_brings_the_older_folder_back(tmp_path: Path, mo
 
 def test_what_a_killed_process_left_goes_away(tmp_path: Path):
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom model_opt.store import staged_folder\n"
+        "import os, sys\nfrom pathlib import Path\nfrom model_opt.fs import staged_folder\n"
         "with staged_folder(Path(sys.argv[1])) as staging:\n    (staging / 'part').write_text('x')\n    os._exit(9)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "model")], check=False)
@@ -105,7 +119,7 @@ def test_a_lock_lets_one_in_at_a_time(tmp_path: Path):
 
 
 def test_a_lock_that_stays_taken_is_an_error_with_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr(fs, "LOCK_TIMEOUT", 0.05)
     with (
         locked(tmp_path / "model"),
         pytest.raises(KitError, match="another process") as caught,
@@ -120,7 +134,7 @@ def test_a_sum_is_noted_and_follows_the_file(tmp_path: Path, monkeypatch: pytest
     path.write_bytes(b"one")
     assert known_sum(path) == sha256_bytes(b"one")
     with monkeypatch.context() as patched:
-        patched.setattr(store, "sha256_file", lambda _: pytest.fail("hashed again"))
+        patched.setattr(fs, "sha256_file", lambda _: pytest.fail("hashed again"))
         assert known_sum(path) == sha256_bytes(b"one")
     path.write_bytes(b"two")
     os.utime(path, ns=(0, 1))
@@ -142,3 +156,99 @@ def test_a_fault_of_the_disk_says_what_where_and_how_to_go_on(tmp_path: Path, mo
     with pytest.raises(KitError) as caught, disk_faults("read", Path("/elsewhere/m")):
         raise OSError(code, os.strerror(code))
     assert "EDGE_KIT_CACHE" not in str(caught.value)
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    write_atomic(pipe, b"data")
+    reader.join(10)
+    assert read == [b"data"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_link_stays_a_link_to_the_new_content(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    write_atomic(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "inside").write_bytes(b"old")
+    with pytest.raises(OSError, match="directory"):
+        write_atomic(tmp_path / "folder", b"new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "inside"]
+
+
+def test_exchange_swaps_two_folders_in_one_step(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_bytes(b"")
+    if not exchange(tmp_path / "a", tmp_path / "b"):
+        pytest.skip("this file system cannot exchange folders")
+    assert (tmp_path / "a" / "b").exists()
+    assert (tmp_path / "b" / "a").exists()
+
+
+def test_exchange_with_something_absent_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "a", tmp_path / "b")
+
+
+def test_shared_locks_share_and_keep_the_sole_one_out(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with shared_lock(lock), shared_lock(lock), sole_lock_if_free(lock) as free:
+        assert not free
+    with sole_lock_if_free(lock) as free:
+        assert free
+
+
+def test_a_waiting_lock_gets_its_turn(tmp_path: Path) -> None:
+    waits = threading.Event()
+    order: list[str] = []
+
+    def second() -> None:
+        with file_lock(tmp_path / "lock", waits.set):
+            order.append("second")
+
+    with file_lock(tmp_path / "lock", lambda: None):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waits.wait(20)
+        order.append("first")
+    thread.join(20)
+    assert order == ["first", "second"]
+
+
+def test_a_folder_lock_leaves_no_file(tmp_path: Path) -> None:
+    def give_up() -> None:
+        raise TimeoutError
+
+    with folder_lock(tmp_path, give_up) as held:
+        assert held
+        with pytest.raises(TimeoutError), folder_lock(tmp_path, give_up):
+            pytest.fail("two cannot hold it alone")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "part"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "permissions"),
+        (errno.EIO, "health of its disk"),
+    ],
+)
+def test_an_error_of_the_disk_tells_what_where_and_a_remedy(code: int, part: str) -> None:
+    error = disk_error(OSError(code, "reason"), "write the bundle", Path("build/arm64"))
+    assert error.what == "cannot write the bundle: reason"
+    assert error.path == "build/arm64"
+    assert part in str(error.hint)

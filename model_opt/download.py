@@ -1,4 +1,4 @@
-"""One file from an http(s) address: resumed after a break, retried with pauses, never taken for whole too early."""
+"""One file from an http(s) address: resumed after a break, retried with pauses, complete or not there."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import errno
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_opt.errors import KitError
-from model_opt.files import sha256_file, write_atomic
-from model_opt.store import ChecksumError, disk_faults
-from model_opt.zoo.files import Progress, SourceUnavailable, ZooError
+from model_opt.errors import ChecksumError, KitError, SourceUnavailable
+from model_opt.fs import disk_faults, sha256_file, write_atomic
 
 if TYPE_CHECKING:
     import httpx
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as ``progress(label, done, total)`` in bytes; ``total`` is None while it is unknown."""
+
+
+class DownloadRefused(KitError):
+    """What a server delivers is not taken, from no other source either."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def download(
     a later call too. A resumed file with another sum than ``expected`` is fetched once more from its first byte.
 
     Raises ``SourceUnavailable`` when the server does not deliver, ``ChecksumError`` when the sum is not
-    ``expected``, ``ZooError`` for a file that is too large, ``KitError`` when the disk does not take it.
+    ``expected``, ``DownloadRefused`` for a file that is too large, ``DiskError`` when the disk does not take it.
     """
     policy = policy or POLICY
     task = _Task(url, target, label or url, progress or _silent, policy, pinned=expected is not None)
@@ -86,7 +91,7 @@ def download(
                 expected,
                 found,
                 hint="the file behind the address has changed: if you trust the new one, remove the entry of this "
-                "address from models.lock.json in the cache (or mend the pinned sum) and start again",
+                "address from downloads.lock.json in the cache (or correct the pinned sum) and start again",
             )
         task.part.replace(target)
         task.notes.unlink(missing_ok=True)
@@ -179,7 +184,7 @@ def _attempt(task: _Task, partial: _Partial) -> None:
     try:
         with httpx.stream("GET", task.url, headers=headers, timeout=timeout, follow_redirects=True) as response:
             if task.url.startswith("https:") and response.url.scheme != "https":
-                raise ZooError(f"{task.url} redirects to an address without encryption: {response.url}")
+                raise DownloadRefused(f"{task.url} redirects to an address without encryption: {response.url}")
             _receive(task, partial, response)
     except httpx.TooManyRedirects as error:
         raise SourceUnavailable(f"{task.url} redirects without end", hint="check the address") from error
@@ -230,4 +235,4 @@ def _place(task: _Task, partial: _Partial, response: httpx.Response) -> tuple[in
 
 def _too_large(task: _Task) -> KitError:
     task.discard()
-    return ZooError(f"{task.url} is larger than {task.policy.max_bytes >> 20} MiB, which no model here is; refused")
+    return DownloadRefused(f"{task.url} is larger than {task.policy.max_bytes >> 20} MiB, which no file here is")
