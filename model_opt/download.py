@@ -74,21 +74,20 @@ def download(
     Raises ``SourceUnavailable`` when the server does not deliver, ``ChecksumError`` when the sum is not
     ``expected``, ``DownloadRefused`` for a file that is too large, ``DiskError`` when the disk does not take it.
     """
-    policy = policy or POLICY
-    task = _Task(url, target, label or url, progress or _silent, policy, pinned=expected is not None)
-    with disk_faults(f"store the download of {url}", target.parent):
+    task = _Task(url, target, label or url, progress, policy or POLICY, pinned=expected is not None)
+    with disk_faults(f"store the download of {url}", target.parent), _no_space_kept(task):
         target.parent.mkdir(parents=True, exist_ok=True)
         resumed = _deliver(task)
         found = sha256_file(task.part)
-        if expected is not None and found != expected and resumed:
+        if expected not in (None, found) and resumed:
             task.discard()
             _deliver(task)
             found = sha256_file(task.part)
-        if expected is not None and found != expected:
+        if expected not in (None, found):
             task.discard()
             raise ChecksumError(
                 f"the download of {url}",
-                expected,
+                str(expected),
                 found,
                 hint="the file behind the address has changed: if you trust the new one, remove the entry of this "
                 "address from downloads.lock.json in the cache (or correct the pinned sum) and start again",
@@ -98,16 +97,12 @@ def download(
     return found
 
 
-def _silent(label: str, done: int, total: int | None) -> None:
-    """Report to nobody."""
-
-
 @dataclass(frozen=True)
 class _Task:
     url: str
     target: Path
     label: str
-    progress: Progress
+    progress: Progress | None
     policy: Policy
     pinned: bool
 
@@ -136,7 +131,7 @@ class _Task:
 
 
 def _deliver(task: _Task) -> bool:
-    """Make ``task.part`` whole; return whether some of it was resumed."""
+    """Complete ``task.part``; return whether some of it was resumed."""
     resumed, reason = False, ""
     for attempt in range(task.policy.attempts):
         if attempt:
@@ -146,8 +141,7 @@ def _deliver(task: _Task) -> bool:
         if partial.size and partial.size == partial.total:
             return resumed
         try:
-            with _space_guard(task):
-                _attempt(task, partial)
+            _attempt(task, partial)
             return resumed
         except _Transient as error:
             reason = str(error)
@@ -160,7 +154,7 @@ def _deliver(task: _Task) -> bool:
 
 
 @contextmanager
-def _space_guard(task: _Task) -> Iterator[None]:
+def _no_space_kept(task: _Task) -> Iterator[None]:
     """Give the space back when the disk is full: a partial file would keep everything else from working."""
     try:
         yield
@@ -209,13 +203,14 @@ def _receive(task: _Task, partial: _Partial, response: httpx.Response) -> None:
             if done > task.policy.max_bytes:
                 raise _too_large(task)
             file.write(block)
-            task.progress(task.label, done, total)
+            if task.progress is not None:
+                task.progress(task.label, done, total)
     if total is not None and done != total:
         raise _Transient(f"{done} of {total} bytes came", fresh=done > total)
 
 
 def _place(task: _Task, partial: _Partial, response: httpx.Response) -> tuple[int, int | None]:
-    """Return the offset of the answer's first byte in the file, and the whole file's length where it is told."""
+    """Return the offset of the answer's first byte in the file, and the file's length where the server states it."""
     status = response.status_code
     if status == 200:
         length = response.headers.get("Content-Length", "")

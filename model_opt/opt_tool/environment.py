@@ -6,14 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from model_opt.convert.options import Conversion, ConvertOptions, ModelPaths
-from model_opt.fs import disk_faults, locked, staged_folder, write_atomic
+from model_opt.fs import file_state, locked, write_atomic
 from model_opt.nb import NbModel
 from model_opt.opt_tool.errors import ToolError
 from model_opt.opt_tool.interpreters import (
@@ -28,7 +27,7 @@ from model_opt.opt_tool.interpreters import (
     what_to_install,
 )
 from model_opt.opt_tool.pins import PINS, ToolPins
-from model_opt.opt_tool.process import child_command, child_environment, child_fingerprint, how_it_ended, last_lines
+from model_opt.opt_tool.process import ask, child_command, child_fingerprint, how_it_ended, last_lines
 from model_opt.paddle_model import PaddleModel
 from model_opt.resources import cache_dir
 
@@ -110,7 +109,7 @@ def find_tool(*, offline: bool = False, install: bool = True) -> ToolEnv:
                 # uv may have installed the interpreter just now, so the state is read again.
                 _remember(_state_key(), env)
                 return env
-            verdict = Verdict(candidate.source, candidate.path, False, fault, verdict.python_version)
+            verdict = replace(verdict, ok=False, reason=fault, opt_version=None)
         tried.append(verdict)
     raise _nothing_found(tried)
 
@@ -125,7 +124,7 @@ def diagnose() -> Diagnosis:
         if pins is not None and candidate.path is not None and (site := _site(pins)).is_dir():
             fault = _load_fault(candidate.path, site)
             if fault is not None:
-                verdict = Verdict(candidate.source, candidate.path, False, fault, verdict.python_version)
+                verdict = replace(verdict, ok=False, reason=fault, opt_version=None)
             elif chosen is None:
                 env = ToolEnv(candidate.path, str(verdict.python_version), pins.opt_version, site)
         if verdict.ok and chosen is None:
@@ -160,51 +159,22 @@ def _site(pins: ToolPins) -> Path:
 
 
 def _unpacked(pins: ToolPins, *, offline: bool) -> Path:
-    """Return the folder with the pinned wheels unpacked, whole; make it if it is not there."""
+    """Return the folder with the pinned wheels unpacked; make it if it is not there."""
     site = _site(pins)
-    if site.is_dir():
-        return site
-    from model_opt.wheels import fetch_wheel, unpack_wheel
+    if not site.is_dir():
+        from model_opt.wheels import fetch_wheel, unpack_wheels
 
-    with locked(site.parent):
-        if site.is_dir():
-            return site
-        wheels = [fetch_wheel(pin, offline=offline) for pin in (pins.opt, pins.numpy)]
-        with disk_faults("unpack paddlelite", site.parent), staged_folder(site.parent) as staging:
-            target = staging / "site"
-            target.mkdir()
-            for wheel in wheels:
-                _merge(unpack_wheel(wheel, staging / "wheel"), target)
+        with locked(site.parent):
+            if not site.is_dir():
+                unpack_wheels([fetch_wheel(pin, offline=offline) for pin in (pins.opt, pins.numpy)], site)
     return site
-
-
-def _merge(wheel: Path, site: Path) -> None:
-    """Move an unpacked wheel into ``site`` as an installer would; its scripts are not needed."""
-    for data in list(wheel.glob("*.data")):
-        for library in ("purelib", "platlib"):
-            if (data / library).is_dir():
-                _merge(data / library, site)
-        shutil.rmtree(data)
-    for item in list(wheel.iterdir()):
-        item.rename(site / item.name)
-    wheel.rmdir()
 
 
 def _load_fault(python: Path, site: Path) -> str | None:
     """Return why paddlelite does not load from ``site``, or None when it does."""
-    try:
-        done = subprocess.run(
-            child_command(python, "check.py", site),
-            env=child_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=_LOAD_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"paddlelite cannot be loaded: {error}"
+    done = ask(child_command(python, "check.py", site), _LOAD_SECONDS)
+    if isinstance(done, str):
+        return f"loading paddlelite: {python} {done}"
     if done.returncode == 0:
         return None
     last = last_lines(done.stdout + "\n" + done.stderr, 1)
@@ -231,12 +201,11 @@ def _state_key() -> str:
 
 
 def _identity(path: Path | None) -> list[int]:
-    """Return size, time of change and inode of what ``path`` leads to; they differ once it was replaced."""
+    """Return the state of an interpreter's file, nothing when it is not there."""
     try:
-        stat = path.stat() if path is not None else None
+        return file_state(path) if path is not None else []
     except OSError:
-        stat = None
-    return [] if stat is None else [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        return []
 
 
 def _recall(key: str) -> ToolEnv | None:

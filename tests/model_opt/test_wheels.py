@@ -20,7 +20,7 @@ from model_opt.wheels import (
     WheelPin,
     extract_from_wheel,
     fetch_wheel,
-    unpack_wheel,
+    unpack_wheels,
 )
 
 FILE = "edge_sample-1.0-py3-none-any.whl"
@@ -223,18 +223,34 @@ def test_a_wheel_is_unpacked_whole_and_replaces_the_older_folder(tmp_path: Path)
     target = tmp_path / "out" / "site"
     target.mkdir(parents=True)
     (target / "old").write_text("old")
-    assert unpack_wheel(wheel, target) == target
+    assert unpack_wheels([wheel], target) == target
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert sorted(str(p.relative_to(target)) for p in target.rglob("*") if p.is_file()) == sorted(names)
     assert [path.name for path in target.parent.iterdir()] == ["site"]
 
 
+def test_wheels_are_unpacked_side_by_side_as_an_installer_lays_them_out(tmp_path: Path):
+    data = "edge_sample-1.0.data"
+    extra = {
+        "top.data": b"",
+        f"{data}/platlib/native/lib.so": b"so",
+        f"{data}/purelib/pure.py": b"",
+        f"{data}/scripts/run": b"no",
+    }
+    site = unpack_wheels([make_wheel(tmp_path / FILE), make_wheel(tmp_path / "other.whl", extra)], tmp_path / "site")
+    assert (site / "native" / "lib.so").read_bytes() == b"so"
+    assert (site / "pure.py").is_file()
+    assert (site / "edge_sample" / "__init__.py").is_file()
+    assert not list(site.rglob("run"))
+    assert [path.name for path in site.glob("*.data")] == ["top.data"]
+
+
 @pytest.mark.parametrize("name", ["../evil", "/abs", "a/../../evil", "c:\\evil"])
 def test_a_wheel_with_an_unsafe_path_leaves_nothing(tmp_path: Path, name: str):
     wheel = make_wheel(tmp_path / FILE, {name: b"evil"})
     with pytest.raises(WheelError, match="unsafe path"):
-        unpack_wheel(wheel, tmp_path / "out" / "site")
+        unpack_wheels([wheel], tmp_path / "out" / "site")
     assert list((tmp_path / "out").iterdir()) == []
     assert not (tmp_path / "evil").exists()
 
@@ -246,7 +262,7 @@ def test_a_link_in_a_wheel_is_refused(tmp_path: Path):
         link.external_attr = 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(WheelError, match="not a plain file"):
-        unpack_wheel(wheel, tmp_path / "site")
+        unpack_wheels([wheel], tmp_path / "site")
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch):
@@ -255,7 +271,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch):
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb", bytes(1_000_001))
     with pytest.raises(WheelError, match="refused"):
-        unpack_wheel(wheel, tmp_path / "site")
+        unpack_wheels([wheel], tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
 
@@ -267,7 +283,7 @@ def test_a_damaged_wheel_is_an_error_that_names_it(tmp_path: Path, fault: str):
         data[data.index(b"mmmm") + 2] ^= 1
     wheel.write_bytes({"cut": data[: len(data) // 2], "flip": data, "empty": b""}[fault])
     with pytest.raises(WheelError, match="cannot read the wheel") as caught:
-        unpack_wheel(wheel, tmp_path / "site")
+        unpack_wheels([wheel], tmp_path / "site")
     assert str(wheel) in str(caught.value)
     assert not (tmp_path / "site").exists()
 

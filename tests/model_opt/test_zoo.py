@@ -368,6 +368,22 @@ def test_verify_of_a_model_that_was_never_fetched_says_missing(cache, tmp_path, 
     assert not cache.exists()
 
 
+def test_a_cache_of_an_older_layout_is_passed_over(cache, tmp_path, server, sample):
+    url = server.add("/m.tar", tar_of(sample))
+    old = {
+        "models.lock.json": b'{"schema_version": 1, "archives": {}}',
+        f"wheels/{'0' * 64}/m.whl": b"a wheel",
+        "models/m/0123456789abcdef/inference.pdmodel": b"a program",
+        "models/dictionaries/0123456789abcdef/dict.txt": b"a\n",
+    }
+    for name, data in old.items():
+        (cache / name).parent.mkdir(parents=True, exist_ok=True)
+        (cache / name).write_bytes(data)
+    files = fetch("m", zoo=zoo_of(tmp_path, {"url": url}))
+    assert files.sha256 == sums_of(sample)
+    assert {name: (cache / name).read_bytes() for name in old} == old
+
+
 # --- processes
 
 
