@@ -183,9 +183,13 @@ def _attempt(task: _Task, partial: _Partial) -> None:
     except httpx.TooManyRedirects as error:
         raise SourceUnavailable(f"{task.url} redirects without end", hint="check the address") from error
     except httpx.InvalidURL as error:
-        raise SourceUnavailable(f"cannot download {task.url}: {error}", hint="check the address") from error
+        raise SourceUnavailable(
+            f"cannot download {task.url}: {error}", hint="check the address and the proxy settings"
+        ) from error
     except httpx.RequestError as error:
         raise _Transient(str(error) or type(error).__name__) from error
+    except (ImportError, ValueError) as error:  # httpx on the address of a proxy
+        raise SourceUnavailable(f"cannot download {task.url}: {error}", hint="check the proxy settings") from error
 
 
 def _receive(task: _Task, partial: _Partial, response: httpx.Response) -> None:

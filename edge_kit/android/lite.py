@@ -169,13 +169,8 @@ def _fetch(url: str, offline: bool, insist: bool) -> Path:
 
 def _download(url: str, target: Path, expected: str | None, insist: bool) -> str:
     """Download an archive and return its sum; one that cannot be read to its end is not kept and its sum not pinned."""
-    patience = Policy() if insist else _IMPATIENT
-    try:
-        found = download(
-            url, target, expected=expected, policy=patience, progress=None if insist else _not_too_slow(url)
-        )
-    except (ImportError, ValueError) as error:  # httpx on a proxy's address
-        raise SourceUnavailable(f"cannot download {url}: {error}", hint="check the proxy settings") from error
+    policy, progress = (None, None) if insist else (_IMPATIENT, _not_too_slow(url))
+    found = download(url, target, expected=expected, policy=policy, progress=progress)
     try:
         for _ in _members(target):
             pass

@@ -175,6 +175,19 @@ def test_nobody_listening_ends_in_an_error(tmp_path: Path):
             download(url, tmp_path / "m.tar", policy=QUICK)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("ALL_PROXY", "socks5://127.0.0.1:9"), ("ALL_PROXY", "foo://x"), ("HTTP_PROXY", "http://[::1/")]
+)
+def test_a_faulty_proxy_is_named(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+):
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SourceUnavailable, match="cannot download") as caught:
+        download(server.add("/m.tar", BODY), tmp_path / "m.tar", policy=QUICK)
+    assert "proxy" in str(caught.value.hint)
+
+
 def test_a_full_disk_is_said_and_its_space_given_back(server: Server, tmp_path: Path):
     url = server.add("/m.tar", BODY)
     (tmp_path / "m.tar.part").symlink_to("/dev/full")
