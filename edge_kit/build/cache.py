@@ -27,7 +27,7 @@ from typing import cast
 from edge_kit.build.files import (
     FileSum,
     Json,
-    is_plain,
+    folder_sums,
     json_bytes,
     name_fault,
     parse_json,
@@ -38,7 +38,6 @@ from model_opt.fs import (
     disk_faults,
     file_lock,
     sha256_bytes,
-    sha256_file,
     shared_lock,
     sibling,
     sole_lock_if_free,
@@ -187,15 +186,15 @@ def _fill(folder: Path, name: str, key: str, fill: Callable[[Path], Json]) -> No
     out.mkdir()
     value = json_bytes(fill(out), what=f"the result of stage {name!r}")
     files: dict[str, Json] = {}
-    for file, status in walk_files(out):
-        fault = "is a link or no regular file" if not is_plain(status) else name_fault(file)
-        if fault is not None:
+    for file, found in folder_sums(out).items():
+        fault = "is a link or no regular file" if found is None else name_fault(file)
+        if found is None or fault is not None:
             raise KitError(
                 f"stage {name!r} left {file!r}, which {fault}",
                 hint="this is a fault of the stage: it may leave only regular files with plain names",
             )
-        files[file] = {"sha256": sha256_file(out / file), "bytes": status.st_size}
-        (out / file).chmod(status.st_mode & 0o555)  # a later stage must not write into its inputs
+        files[file] = vars(found)
+        (out / file).chmod((out / file).stat().st_mode & 0o555)  # a later stage must not write into its inputs
     (folder / "result.json").write_bytes(value)
     digest: Json = {"stage": name, "key": key, "files": files, "result": sha256_bytes(value)}
     (folder / "digest.json").write_bytes(json_bytes(digest, what=f"the digest of stage {name!r}"))
@@ -206,12 +205,9 @@ def _read_entry(folder: Path, name: str, key: str) -> StageResult:
     digest = parse_json((folder / "digest.json").read_bytes())
     if not isinstance(digest, dict) or (digest.get("stage"), digest.get("key")) != (name, key):
         raise ValueError("the digest is that of another result")
-    files = {}
-    for file, status in walk_files(folder / "out"):
-        if not is_plain(status):
-            raise ValueError(f"{file!r} is not a regular file")
-        files[file] = FileSum(sha256_file(folder / "out" / file), status.st_size)
-    if digest.get("files") != {file: {"sha256": s.sha256, "bytes": s.bytes} for file, s in files.items()}:
+    found = folder_sums(folder / "out")
+    files = {file: held for file, held in found.items() if held is not None}
+    if len(files) < len(found) or digest.get("files") != {file: vars(held) for file, held in files.items()}:
         raise ValueError("the files are not those of the digest")
     text = (folder / "result.json").read_bytes()
     if sha256_bytes(text) != digest.get("result"):

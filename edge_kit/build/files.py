@@ -84,6 +84,14 @@ def is_plain(status: os.stat_result) -> bool:
     return stat.S_ISREG(status.st_mode)
 
 
+def folder_sums(folder: Path) -> dict[str, FileSum | None]:
+    """Return what every file below ``folder`` holds, by name; None for a link and whatever is no regular file."""
+    return {
+        name: FileSum(sha256_file(folder / name), status.st_size) if is_plain(status) else None
+        for name, status in walk_files(folder)
+    }
+
+
 def parse_json(text: bytes) -> object:
     """Return the value of a JSON document (UTF-8), stricter than ``json.loads``.
 

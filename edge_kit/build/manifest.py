@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 from edge_kit import __version__
-from edge_kit.build.files import FileSum, Json, is_plain, json_bytes, name_fault, parse_json, walk_files
+from edge_kit.build.files import FileSum, Json, folder_sums, is_plain, json_bytes, name_fault, parse_json
 from model_opt.config import schema_fault
 from model_opt.errors import KitError
-from model_opt.fs import disk_faults, sha256_file
+from model_opt.fs import disk_faults
 from model_opt.resources import config_dir
 
 MANIFEST_NAME = "manifest.json"
@@ -121,11 +121,8 @@ def check_bundle(folder: Path) -> list[FileVerdict]:
     """
     expected = read_manifest(folder / MANIFEST_NAME).files
     with disk_faults("read the bundle", folder):
-        found = {
-            name: FileSum(sha256_file(folder / name), status.st_size) if is_plain(status) else None
-            for name, status in walk_files(folder)
-            if name != MANIFEST_NAME
-        }
+        found = folder_sums(folder)
+    del found[MANIFEST_NAME]
     return [_verdict(name, expected, found) for name in sorted(expected.keys() | found.keys())]
 
 

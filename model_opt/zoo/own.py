@@ -24,7 +24,7 @@ from model_opt.zoo.files import (
     ModelFiles,
     ZooError,
 )
-from model_opt.zoo.inspect import OUTPUT_RANK, check_kind, check_sizes, read_interface
+from model_opt.zoo.inspect import OUTPUT_RANK, Interface, check_kind, check_sizes, read_interface
 from model_opt.zoo.operators import check_operators
 
 NEEDED = f"give the folder or tar of an exported inference model: {PDMODEL} and {PDIPARAMS}"
@@ -44,11 +44,7 @@ def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> Mod
     """
     path = Path(path)
     with disk_faults("read the model", path):
-        if not path.exists():
-            raise ZooError("there is no such model", path=path, hint=NEEDED)
-        folder = path if path.is_dir() else _unpacked(path)
-        require_model_files(folder)
-        interface = read_interface(folder / PDMODEL, folder / PDIPARAMS)
+        folder, interface = _read(path)
         check_kind(interface, kind, path)
         check_sizes(interface, kind, path)
         sums = {file: sha256_file(folder / file) for file in (PDMODEL, PDIPARAMS)}
@@ -76,11 +72,7 @@ def check_model(path: Path) -> Kind:
     """
     path = Path(path)
     with disk_faults("read the model", path):
-        if not path.exists():
-            raise ZooError("there is no such model", path=path, hint=NEEDED)
-        folder = path if path.is_dir() else _unpacked(path)
-        require_model_files(folder)
-        output = read_interface(folder / PDMODEL, folder / PDIPARAMS).output_shape
+        output = _read(path)[1].output_shape
     kind: Kind | None = next((kind for kind in KINDS if OUTPUT_RANK[kind] == len(output)), None)
     if kind is None:
         raise ZooError(f"the output is {list(output)}, which no OCR model has", path=path, hint=NEEDED)
@@ -111,6 +103,15 @@ def require_model_files(folder: Path) -> None:
         raise pir_error(folder)
     listed = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "nothing"
     raise ZooError(f"the folder holds no {' and no '.join(missing)}; it holds {listed}", path=folder, hint=NEEDED)
+
+
+def _read(path: Path) -> tuple[Path, Interface]:
+    """Return the folder with the model that ``path`` gives, and what the program says of itself."""
+    if not path.exists():
+        raise ZooError("there is no such model", path=path, hint=NEEDED)
+    folder = path if path.is_dir() else _unpacked(path)
+    require_model_files(folder)
+    return folder, read_interface(folder / PDMODEL, folder / PDIPARAMS)
 
 
 def _unpacked(archive: Path) -> Path:

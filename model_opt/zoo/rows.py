@@ -116,14 +116,10 @@ def load_zoo(path: Path | None = None) -> Zoo:
     """
     path = config_dir() / "models.yaml" if path is None else path
     document = read_config(path, config_dir() / "models.schema.json", ZooError)
-    pins = {
-        name: WheelPin(entry.get("name", name), entry["version"], entry["sha256"])
-        for name, entry in document["wheels"].items()
-    }
+    pins = {name: WheelPin(**{"name": name, **entry}) for name, entry in document["wheels"].items()}
     reader = _Reader(path, pins)
     dictionaries = {name: reader.dictionary(name, entry) for name, entry in document["dictionaries"].items()}
-    rows = {name: reader.row(name, entry, dictionaries) for name, entry in document["models"].items()}
-    return Zoo(rows, path)
+    return Zoo({name: reader.row(name, entry, dictionaries) for name, entry in document["models"].items()}, path)
 
 
 @dataclass(frozen=True)
@@ -134,15 +130,9 @@ class _Reader:
     pins: Mapping[str, WheelPin]
 
     def dictionary(self, name: str, entry: Mapping[str, Any]) -> DictionaryRow:
-        where = f"dictionaries.{name}"
-        return DictionaryRow(
-            name=name,
-            characters=entry["characters"],
-            sha256=entry["sha256"],
-            pin=self._named(self.pins, entry, "wheel", where) if "wheel" in entry else None,
-            member=entry.get("member", ""),
-            file=self._path(entry["file"]) if "file" in entry else None,
-        )
+        pin = self._named(self.pins, entry, "wheel", f"dictionaries.{name}")
+        file = self._path(entry["file"]) if "file" in entry else None
+        return DictionaryRow(name, entry["characters"], entry["sha256"], pin, entry.get("member", ""), file)
 
     def row(self, name: str, entry: Mapping[str, Any], dictionaries: Mapping[str, DictionaryRow]) -> Row:
         where = f"models.{name}"
@@ -154,14 +144,15 @@ class _Reader:
             input_name=entry["input_name"],
             input_shape=tuple(map(int, entry["input_shape"])),
             classes=entry.get("classes"),
-            dictionary=self._named(dictionaries, entry, "dictionary", where) if "dictionary" in entry else None,
+            dictionary=self._named(dictionaries, entry, "dictionary", where),
             sources=tuple(sources),
         )
 
     def _source(self, entry: Mapping[str, Any], where: str) -> Source:
         sums = entry.get("sha256", {})
-        if "wheel" in entry:
-            return WheelSource(self._named(self.pins, entry, "wheel", where), entry["folder"], sums)
+        pin = self._named(self.pins, entry, "wheel", where)
+        if pin is not None:
+            return WheelSource(pin, entry["folder"], sums)
         if "url" in entry:
             return UrlSource(entry["url"], sums, entry.get("archive_sha256"))
         return FolderSource(self._path(entry["folder"]), sums)
@@ -169,10 +160,9 @@ class _Reader:
     def _path(self, text: str) -> Path:
         return self.path.parent / Path(text).expanduser()
 
-    def _named(self, known: Mapping[str, _T], entry: Mapping[str, Any], key: str, where: str) -> _T:
-        """Return the entry elsewhere in the file that ``key`` names."""
-        name = entry[key]
-        if name not in known:
-            what = f"{where}.{key}: there is no {name!r}, only: {', '.join(known)}"
+    def _named(self, known: Mapping[str, _T], entry: Mapping[str, Any], key: str, where: str) -> _T | None:
+        """Return what ``entry[key]`` names elsewhere in the file, None without that key."""
+        if key in entry and entry[key] not in known:
+            what = f"{where}.{key}: there is no {entry[key]!r}, only: {', '.join(known)}"
             raise ZooError(what, path=self.path, hint="correct the name")
-        return known[name]
+        return known[entry[key]] if key in entry else None
