@@ -80,7 +80,7 @@ def build(downloads: Path, folder: Path, events: list[Event] | None = None, **ch
     """Build into ``folder`` with a cache there that has the downloads and the debug key, but no result."""
     cache = folder / "cache"
     cache.mkdir(parents=True, exist_ok=True)
-    for name in ("wheels", "tools", "models", "maven", "android-debug-key"):
+    for name in ("files", "tools", "models", "android-debug-key"):
         if (downloads / name).exists() and not (cache / name).exists():
             (cache / name).symlink_to(downloads / name)
     request = replace(REQUEST, out=folder / "bundle", **changes)
