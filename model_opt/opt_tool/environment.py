@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from model_opt.convert.options import Conversion, ConvertOptions, ModelPaths
@@ -100,37 +101,31 @@ def find_tool(*, offline: bool = False, install: bool = True) -> ToolEnv:
         return remembered
     tried: list[Verdict] = []
     for candidate in _distinct(candidates(install=install and not offline)):
-        verdict, pins = examine(candidate)
-        if pins is not None and candidate.path is not None:
-            site = _unpacked(pins, offline=offline)
-            fault = _load_fault(candidate.path, site)
-            if fault is None:
-                env = ToolEnv(candidate.path, str(verdict.python_version), pins.opt_version, site)
-                # uv may have installed the interpreter just now, so the state is read again.
-                _remember(_state_key(), env)
-                return env
-            verdict = replace(verdict, ok=False, reason=fault, opt_version=None)
+        verdict, env = _judge(candidate, partial(_unpacked, offline=offline))
+        if env is not None:
+            # uv may have installed the interpreter just now, so the state is read again.
+            _remember(_state_key(), env)
+            return env
         tried.append(verdict)
     raise _nothing_found(tried)
 
 
 def diagnose() -> Diagnosis:
     """Try every candidate afresh, without downloading or changing anything; never raises for what it finds."""
-    tried: list[Verdict] = []
-    chosen: Verdict | None = None
-    env: ToolEnv | None = None
-    for candidate in _distinct(candidates(install=False)):
-        verdict, pins = examine(candidate)
-        if pins is not None and candidate.path is not None and (site := _site(pins)).is_dir():
-            fault = _load_fault(candidate.path, site)
-            if fault is not None:
-                verdict = replace(verdict, ok=False, reason=fault, opt_version=None)
-            elif chosen is None:
-                env = ToolEnv(candidate.path, str(verdict.python_version), pins.opt_version, site)
-        if verdict.ok and chosen is None:
-            chosen = verdict
-        tried.append(verdict)
-    return Diagnosis(tuple(tried), chosen, env, None if chosen else what_to_install())
+    judged = [_judge(candidate, _site) for candidate in _distinct(candidates(install=False))]
+    chosen, env = next(((verdict, env) for verdict, env in judged if verdict.ok), (None, None))
+    return Diagnosis(tuple(verdict for verdict, _ in judged), chosen, env, None if chosen else what_to_install())
+
+
+def _judge(candidate: Candidate, site_of: Callable[[ToolPins], Path]) -> tuple[Verdict, ToolEnv | None]:
+    """Return what comes of a candidate, with its environment when the wheels are unpacked and load."""
+    verdict, pins = examine(candidate)
+    if pins is None or candidate.path is None or not (site := site_of(pins)).is_dir():
+        return verdict, None
+    fault = _load_fault(candidate.path, site)
+    if fault is not None:
+        return replace(verdict, ok=False, reason=fault, opt_version=None), None
+    return verdict, ToolEnv(candidate.path, str(verdict.python_version), pins.opt_version, site)
 
 
 def _distinct(found: Iterable[Candidate]) -> Iterable[Candidate]:
