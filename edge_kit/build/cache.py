@@ -240,5 +240,5 @@ def _size(folder: Path) -> int:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder of our own; what cannot be removed now is left for the next ``prune``."""
+    """Remove a folder of the cache; what cannot be removed now is left for the next ``prune``."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """The bundle on disk: written beside its place, checked, then put there in one step.
 
 Whatever ends a build (``kill -9``, a full disk, a read-only folder, a power cut), the bundle's folder holds
-the old bundle, whole, or the new one, whole. How: everything is written to a sibling
+the complete old bundle or the complete new one. How: everything is written to a sibling
 ``.<name>.edge-kit-tmp-<pid>-<random>``, flushed to the disk and checked; then ``fs.staged_folder`` exchanges sibling
 and bundle in one system call, and deletes the sibling, now the old bundle. Where the system cannot exchange
 folders, the old one is renamed to ``.<name>.edge-kit-old-...`` and the new one put in its place; a build killed
@@ -92,7 +92,7 @@ def write_bundle(folder: Path, files: Mapping[str, Source], manifest: Manifest) 
 
     Raises ``OutputError`` for a folder that ``check_target`` refuses, names that cannot stand in a bundle and
     sources that are absent or have another sum than they should, ``DiskError`` when the disk refuses, ``ManifestError``
-    for a manifest that cannot be written. An old bundle stays whole in every case.
+    for a manifest that cannot be written. An old bundle stays complete in every case.
     """
     target = check_target(folder)
     _refuse_names(files)
@@ -149,9 +149,9 @@ def _refuse_place(target: Path, folder: Path) -> None:
     for what, place in kept.items():
         if place == target or target in place.parents:
             raise OutputError(
-                f"the output folder is or holds {what}, and a build replaces it as a whole",
+                f"the output folder is or holds {what}, and a build replaces the folder",
                 path=folder,
-                hint="name a folder of its own for the bundle, such as build/arm64",
+                hint="name a separate folder for the bundle, such as build/arm64",
             )
     outer = next((parent for parent in target.parents if listed_names(parent) is not None), None)
     if outer is not None or cache in target.parents:

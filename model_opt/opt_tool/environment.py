@@ -208,10 +208,10 @@ def _recall(key: str) -> ToolEnv | None:
     try:
         note = json.loads(_memory().read_bytes())
         env = ToolEnv(Path(note["python"]), note["python_version"], note["opt_version"], Path(note["site"]))
-        whole = note["key"] == key and note["identity"] == _identity(env.python) and env.site.is_dir()
+        valid = note["key"] == key and note["identity"] == _identity(env.python) and env.site.is_dir()
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no note, or one that cannot be read: look again
-    return env if whole else None
+    return env if valid else None
 
 
 def _remember(key: str, env: ToolEnv) -> None:

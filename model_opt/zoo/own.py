@@ -33,7 +33,7 @@ SUMS_FILE = "sums.json"
 
 
 def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> ModelFiles:
-    """Return the files of a user's own model, read whole and checked against ``kind``.
+    """Return the files of a user's own model, read completely and checked against ``kind``.
 
     ``path`` is a folder, used in place, or a tar (plain, gz, bz2, xz), unpacked once into the cache by its sum. A
     recogniser's dictionary is ``dictionary``, else the one in PaddleX's ``inference.yml`` beside the model, else None.
