@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_opt.errors import KitError
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 
 MARK = "\ufeff"
 """The byte-order mark as UTF-8 decodes it."""

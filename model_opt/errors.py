@@ -1,4 +1,4 @@
-"""The error that a user reads; every other error type of the kit derives from it."""
+"""The errors that users read; every other error type of the kit derives from ``KitError``."""
 
 from __future__ import annotations
 
@@ -27,3 +27,25 @@ class KitError(Exception):
         if self.hint is not None:
             parts.append(f"next: {self.hint}")
         return "\n  ".join(parts)
+
+
+class DiskError(KitError):
+    """The operating system refused to read or write something."""
+
+
+class SourceUnavailable(KitError):
+    """A file that is not in the cache cannot be fetched now; another source may do."""
+
+
+class ChecksumError(KitError):
+    """A file is not the one that was pinned; ``expected`` and ``found`` are SHA-256 sums of 64 digits."""
+
+    def __init__(self, label: str, expected: str, found: str, *, hint: str, path: str | Path | None = None) -> None:
+        self.label = label
+        self.expected = expected
+        self.found = found
+        super().__init__(
+            f"{label} has the wrong checksum\n  expected sha256 {expected}\n  found    sha256 {found}",
+            path=path,
+            hint=hint,
+        )

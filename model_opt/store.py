@@ -1,148 +1,132 @@
-"""How the cache is written: one writer at a time, whole folders, checked sums, faults of the disk in plain words."""
+"""The one store of fetched files, ``files/<sha256>/<file name>`` in the cache, and the sums of first downloads.
+
+Wheels, Maven artifacts, archives and dictionaries lie here, each checked against its pin at every use: by size and
+time of change once it was hashed. ``downloads.lock.json`` records the sums that nobody publishes.
+"""
 
 from __future__ import annotations
 
-import errno
-import glob
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from model_opt.errors import KitError
-from model_opt.files import sha256_file, write_atomic
-from model_opt.resources import cache_dir
+from model_opt.config import schema_fault
+from model_opt.errors import ChecksumError, KitError, SourceUnavailable
+from model_opt.fs import disk_faults, known_sum, locked, sha256_bytes, staged_folder, write_atomic
+from model_opt.resources import cache_dir, config_dir
 
-LOCK_TIMEOUT = 1800.0
-"""Seconds to wait for another process that is filling the same place of the cache."""
-
-_HINTS = {
-    errno.ENOSPC: "free some space on its disk",
-    errno.EDQUOT: "free some of your disk quota",
-    errno.EACCES: "check the owner and the permissions of the path",
-    errno.EPERM: "check the owner and the permissions of the path",
-    errno.EROFS: "make its disk writable",
-    errno.ENOTDIR: "remove the file that stands where a folder should be",
-    errno.EEXIST: "remove the file that stands where a folder should be",
-}
-
-_STAGING, _OLD = "staging", "old"
+NOT_OFFLINE = "run once without --offline, or copy the cache of a machine that has it (EDGE_KIT_CACHE)"
 
 
-class ChecksumError(KitError):
-    """A file is not the one that was pinned; ``expected`` and ``found`` are SHA-256 sums of 64 digits."""
+def folder_of(sha256: str) -> Path:
+    """Return the folder in the store of the file with that sum; ``locked`` guards it against a second writer."""
+    return cache_dir() / "files" / sha256
 
-    def __init__(self, label: str, expected: str, found: str, *, hint: str, path: str | Path | None = None) -> None:
-        self.label = label
-        self.expected = expected
-        self.found = found
-        super().__init__(
-            f"{label} has the wrong checksum\n  expected sha256 {expected}\n  found    sha256 {found}",
+
+def find(sha256: str, label: str, *, offline: bool = False) -> Path | None:
+    """Return the stored file with that sum; None when it is absent or damaged, and so has to be fetched.
+
+    With ``offline`` it cannot be: raises ``SourceUnavailable`` for an absent file and ``ChecksumError`` for a damaged
+    one, with ``label`` as its name.
+    """
+    folder = folder_of(sha256)
+    with disk_faults(f"read {label} from the cache", folder):
+        for path in sorted(folder.glob("[!.]*")):
+            found = known_sum(path)
+            if found == sha256:
+                return path
+            if offline:
+                raise ChecksumError(
+                    f"{label} in the cache", sha256, found, path=path, hint="run once without --offline"
+                )
+    if offline:
+        raise SourceUnavailable(f"{label} is not in the cache and downloads are off", path=folder, hint=NOT_OFFLINE)
+    return None
+
+
+def fetch(sha256: str, label: str, bring: Callable[[Path], object], *, hint: str, offline: bool = False) -> Path:
+    """Return the stored file with that sum; have ``bring`` put it into an empty folder when it is not there.
+
+    Two processes on one cache wait for each other. Raises what ``find``, ``add`` and ``bring`` raise.
+    """
+    found = find(sha256, label, offline=offline)
+    if found is not None:
+        return found
+    with locked(folder_of(sha256)):
+        return find(sha256, label) or add(sha256, label, bring, hint=hint)
+
+
+def add(sha256: str, label: str, bring: Callable[[Path], object], *, hint: str) -> Path:
+    """Have ``bring`` put one file into an empty folder, check its sum, and return its path in the store.
+
+    The caller holds a lock. Raises ``ChecksumError`` with ``hint`` for a file with another sum, ``KitError`` when
+    ``bring`` leaves no file or several.
+    """
+    folder = folder_of(sha256)
+    with disk_faults(f"store {label}", folder), staged_folder(folder) as staging:
+        bring(staging)
+        files = sorted(staging.iterdir())
+        if len(files) != 1:
+            raise KitError(f"{len(files)} files came instead of one for {label}", hint=hint)
+        found = known_sum(files[0])
+        if found != sha256:
+            raise ChecksumError(label, sha256, found, hint=hint)
+    return folder / files[0].name
+
+
+def incoming(url: str) -> Path:
+    """Return where the download of ``url`` lies until it was taken into the store or unpacked."""
+    return cache_dir() / "downloads" / sha256_bytes(url.encode())[:32]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The sum of a downloaded file and, by name, of the files that were taken out of it."""
+
+    sha256: str
+    files: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def first_downloads() -> Path:
+    """Return the path of the list of first downloads."""
+    return cache_dir() / "downloads.lock.json"
+
+
+def recorded(url: str) -> Recorded | None:
+    """Return what was recorded at the first download of ``url``, None before it.
+
+    Raises ``KitError`` for a list that cannot be understood: to go on without it would trust anything.
+    """
+    entry = _read().get(url)
+    return None if entry is None else Recorded(entry["sha256"], entry["files"])
+
+
+def record(url: str, entry: Recorded) -> None:
+    """Add an entry; another process may add one at the same time. Raises ``DiskError`` when it cannot be written."""
+    path = first_downloads()
+    with locked(path), disk_faults("record the download", path):
+        downloads = {**_read(), url: {"sha256": entry.sha256, "files": dict(entry.files)}}
+        document = {"schema_version": 1, "downloads": downloads}
+        write_atomic(path, (json.dumps(document, indent=2, sort_keys=True) + "\n").encode())
+
+
+def _read() -> dict[str, dict[str, Any]]:
+    path = first_downloads()
+    with disk_faults("read the recorded sums", path):
+        if not path.exists():
+            return {}
+        data = path.read_bytes()
+    try:
+        document = json.loads(data)
+        broken = schema_fault(document, config_dir() / "downloads.schema.json")
+    except ValueError as error:
+        broken = ("the file", str(error))
+    if broken is not None:
+        raise KitError(
+            f"the recorded sums cannot be read: {': '.join(broken)}",
             path=path,
-            hint=hint,
+            hint="restore the file; if you remove it, the next download of each address is trusted anew",
         )
-
-
-@contextmanager
-def disk_faults(action: str, path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` raised inside into a ``KitError`` that says what was attempted and how to go on."""
-    try:
-        yield
-    except OSError as error:
-        # The error's own file may be a short-lived temporary one; only the folder around it helps the reader.
-        hint = _HINTS.get(error.errno or 0, "check the path and the disk, then start again")
-        if path.is_relative_to(cache_dir()):
-            hint += ", or move the cache to another place with EDGE_KIT_CACHE"
-        raise KitError(f"cannot {action}: {error.strerror or error}", path=path, hint=hint) from error
-
-
-@contextmanager
-def locked(target: Path) -> Iterator[None]:
-    """Hold the lock of ``target`` (the file ``.<name>.lock`` beside it) against other threads and processes.
-
-    Raises ``KitError`` when the lock stays taken for ``LOCK_TIMEOUT`` seconds or cannot be made.
-    """
-    from filelock import FileLock, Timeout
-
-    lock = target.with_name(f".{target.name}.lock")
-    with disk_faults("write to the cache", target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(lock, timeout=LOCK_TIMEOUT)
-        try:
-            held.acquire()
-        except Timeout as error:
-            raise KitError(
-                f"another process has been filling this place of the cache for {LOCK_TIMEOUT / 60:.0f} minutes",
-                path=target,
-                hint=f"end that process, or remove {lock} when there is none",
-            ) from error
-    try:
-        yield
-    finally:
-        held.release()
-
-
-@contextmanager
-def staged_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty temporary sibling of ``folder`` that takes its place when the block ends well.
-
-    A fault inside removes the sibling and leaves an older ``folder`` as it was. The caller holds the lock, so what
-    a killed process left beside ``folder`` is nobody's and goes away first.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for mark in (_STAGING, _OLD):
-        for left in folder.parent.glob(f".{glob.escape(folder.name)}.{mark}-*"):
-            shutil.rmtree(left, ignore_errors=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{_STAGING}-", dir=folder.parent))
-    try:
-        yield staging
-        _open_to_readers(staging)
-        _publish(staging, folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _open_to_readers(folder: Path) -> None:
-    """Give the folder the rights a plain mkdir gives; mkdtemp makes it private."""
-    umask = os.umask(0)
-    os.umask(umask)
-    folder.chmod(0o777 & ~umask)
-
-
-def _publish(staging: Path, folder: Path) -> None:
-    if not folder.exists():
-        staging.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{_OLD}-", dir=folder.parent))
-    try:
-        folder.rename(old / "was")
-        try:
-            staging.rename(folder)
-        except OSError:
-            (old / "was").rename(folder)
-            raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def known_sum(path: Path) -> str:
-    """Return the SHA-256 of ``path``, from a note beside it while size and time of change are the noted ones.
-
-    The note (``.<name>.sum``) makes a second look at a large file cheap; who must not trust it hashes the file.
-    """
-    stat = path.stat()
-    state = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-    note = path.with_name(f".{path.name}.sum")
-    try:
-        noted = json.loads(note.read_bytes())
-        if noted["state"] == state and isinstance(noted["sha256"], str):
-            return str(noted["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # no note, or one that is unreadable: the file itself decides
-    found = sha256_file(path)
-    with suppress(OSError):  # a read-only cache is fine, only slower
-        write_atomic(note, json.dumps({"state": state, "sha256": found}).encode())
-    return found
+    return dict(document["downloads"])

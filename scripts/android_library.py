@@ -18,9 +18,8 @@ from edge_kit.android.artifacts import fetch_artifacts
 from edge_kit.android.config import load_android
 from edge_kit.android.errors import ToolMissing
 from edge_kit.android.tools import run_tool
-from model_opt.files import sha256_bytes
+from model_opt.fs import locked, sha256_bytes, staged_folder
 from model_opt.resources import cache_dir
-from model_opt.store import locked, staged_folder
 
 SOURCES = Path(__file__).resolve().parent / "bionic"
 COMPILERS = {"arm64": "aarch64-linux-gnu", "armel": "arm-linux-gnueabi"}

@@ -26,9 +26,8 @@ from edge_kit.android.errors import AndroidError, ToolFailed, ToolMissing
 from edge_kit.android.sources import maven_env, sources_dir
 from edge_kit.android.tools import require_tools, run_tool
 from edge_kit.build.files import walk_files
-from model_opt.files import sha256_bytes, sha256_file
+from model_opt.fs import locked, sha256_bytes, sha256_file, staged_folder
 from model_opt.resources import cache_dir
-from model_opt.store import locked, staged_folder
 
 
 @dataclass(frozen=True)

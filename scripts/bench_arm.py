@@ -37,7 +37,7 @@ from edge_kit.verify.regression import regression_set
 from labs.golden.images import NbModels, open_models, write_images
 from labs.golden.vectors import Models, write_all_vectors
 from model_opt.convert import ConvertOptions, OwnWriter, converted
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 from model_opt.zoo import fetch
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

@@ -59,7 +59,7 @@ from model_opt.nb.compact_onnx import declare
 from model_opt.nb.to_onnx import IR_VERSION, OPSET, to_onnx
 from model_opt.nb.translate import encode_model, fold, translate
 from model_opt.resources import cache_dir
-from model_opt.wheels import WheelPin, fetch_wheel, unpack_wheel
+from model_opt.wheels import WheelPin, fetch_wheel, unpack_wheels
 
 HERE = Path(__file__).resolve().parent
 PICTURE, SIDE = "english.png", 320
@@ -136,7 +136,7 @@ def _site(name: str, version: str) -> Path:
     if not site.is_dir():
         platform = _PLATFORMS[name == "onnxruntime"]
         pin = WheelPin(name, version, _SUMS[name, version], python_version="3.11", platform=platform)
-        unpack_wheel(fetch_wheel(pin), site)
+        unpack_wheels([fetch_wheel(pin)], site)
     return site
 
 

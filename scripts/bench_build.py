@@ -66,7 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         cache = Path(name) / "cache"
         cache.mkdir()
-        for part in ("wheels", "tools", "models", "maven"):
+        for part in ("files", "tools", "models"):
             if (downloads / part).is_dir():
                 (cache / part).symlink_to(downloads / part)
         app = "--apk" if args.apk else "--no-apk"

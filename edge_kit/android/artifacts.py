@@ -14,9 +14,9 @@ from xml.sax.saxutils import escape
 from edge_kit.android.config import Pin
 from edge_kit.android.errors import ArtifactError, ToolFailed
 from edge_kit.android.tools import Tick, require_tools, run_tool
-from model_opt.files import sha256_file
+from model_opt import store
+from model_opt.fs import disk_faults, locked
 from model_opt.resources import cache_dir
-from model_opt.store import ChecksumError, disk_faults, known_sum, locked, staged_folder
 
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -33,20 +33,25 @@ _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 
 
 def fetch_artifacts(pins: Sequence[Pin], *, offline: bool = False, tick: Tick | None = None) -> dict[Pin, Path]:
-    """Return the path of each pinned artifact in the cache, ``maven/<sha256>/<file name>``; fetch those that lack.
+    """Return the path of each pinned artifact in the store; fetch those that lack.
 
     One start of Maven fetches all of them. Sums are checked after the download and at every later call; a damaged
     file is replaced. ``offline`` lets Maven use only its own local repository. Raises ``ArtifactError`` when Maven
     fails and ``ChecksumError`` when a file has another sum.
     """
-    root = cache_dir() / "maven"
-    lacking = [pin for pin in pins if _cached(pin) is None]
-    if lacking:
-        with locked(root / "fetch"):
-            lacking = [pin for pin in dict.fromkeys(lacking) if _cached(pin) is None]
+    found = _stored(pins)
+    if len(found) < len(set(pins)):
+        with locked(cache_dir() / "files" / "maven"):
+            found = _stored(pins)
+            lacking = [pin for pin in dict.fromkeys(pins) if pin not in found]
             if lacking:
-                _fetch(lacking, offline=offline, tick=tick)
-    return {pin: _place(pin) for pin in pins}
+                found |= _fetch(lacking, offline=offline, tick=tick)
+    return {pin: found[pin] for pin in pins}
+
+
+def _stored(pins: Sequence[Pin]) -> dict[Pin, Path]:
+    paths = {pin: store.find(pin.sha256, pin.coordinates) for pin in pins}
+    return {pin: path for pin, path in paths.items() if path is not None}
 
 
 def maven_options(*, offline: bool) -> list[str]:
@@ -56,27 +61,14 @@ def maven_options(*, offline: bool) -> list[str]:
     return ["-B", "-ntp", "-Dstyle.color=never", *repository, *(["-o"] if offline else [])]
 
 
-def _place(pin: Pin) -> Path:
-    return cache_dir() / "maven" / pin.sha256 / pin.filename
-
-
-def _cached(pin: Pin) -> Path | None:
-    path = _place(pin)
-    with disk_faults(f"read {pin.coordinates} from the cache", path):
-        return path if path.is_file() and known_sum(path) == pin.sha256 else None
-
-
-def _fetch(pins: Sequence[Pin], *, offline: bool, tick: Tick | None) -> None:
+def _fetch(pins: Sequence[Pin], *, offline: bool, tick: Tick | None) -> dict[Pin, Path]:
     mvn = require_tools(("mvn",))["mvn"]
-    cache = cache_dir() / "maven"
-    with disk_faults("store artifacts", cache):
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as scratch:
-            pom = Path(scratch) / "pom.xml"
-            pom.write_text(_POM.format(items="\n".join(map(_item, range(len(pins)), pins))), encoding="utf-8")
-            _run_maven([mvn, *maven_options(offline=offline), "-f", pom, _PLUGIN], pins, offline=offline, tick=tick)
-            for index, pin in enumerate(pins):
-                _keep(pin, Path(scratch) / "out" / str(index) / pin.filename)
+    cache = cache_dir() / "files"
+    with disk_faults("store artifacts", cache), tempfile.TemporaryDirectory(prefix=".maven-", dir=cache) as scratch:
+        pom = Path(scratch) / "pom.xml"
+        pom.write_text(_POM.format(items="\n".join(map(_item, range(len(pins)), pins))), encoding="utf-8")
+        _run_maven([mvn, *maven_options(offline=offline), "-f", pom, _PLUGIN], pins, offline=offline, tick=tick)
+        return {pin: _keep(pin, Path(scratch) / "out" / str(index) / pin.filename) for index, pin in enumerate(pins)}
 
 
 def _run_maven(command: Sequence[str | Path], pins: Sequence[Pin], *, offline: bool, tick: Tick | None) -> None:
@@ -90,17 +82,12 @@ def _run_maven(command: Sequence[str | Path], pins: Sequence[Pin], *, offline: b
         raise ArtifactError(error.what, hint=hint) from error
 
 
-def _keep(pin: Pin, fetched: Path) -> None:
-    """Move a fetched file to its place in the cache after checking its sum."""
+def _keep(pin: Pin, fetched: Path) -> Path:
+    """Move a fetched file into the store and return its path there."""
     if not fetched.is_file():
-        raise ArtifactError(f"Maven left no file for {pin.coordinates}", hint="mend the coordinates")
-    found = sha256_file(fetched)
-    if found != pin.sha256:
-        raise ChecksumError(
-            pin.coordinates, pin.sha256, found, hint="check the repository that Maven uses: it serves another file"
-        )
-    with staged_folder(_place(pin).parent) as staging:
-        fetched.replace(staging / pin.filename)
+        raise ArtifactError(f"Maven left no file for {pin.coordinates}", hint="correct the coordinates")
+    hint = "check the repository that Maven uses: it serves another file"
+    return store.add(pin.sha256, pin.coordinates, lambda folder: fetched.replace(folder / pin.filename), hint=hint)
 
 
 def _item(index: int, pin: Pin) -> str:

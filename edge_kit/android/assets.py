@@ -10,7 +10,7 @@ from typing import Any
 from edge_kit.android.app_onnx import check_declared
 from edge_kit.android.errors import AndroidError
 from edge_kit.build.files import Json, json_bytes, walk_files
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 
 
 @dataclass(frozen=True)

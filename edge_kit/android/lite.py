@@ -7,7 +7,6 @@ the app does not use. Only the two are taken.
 from __future__ import annotations
 
 import io
-import json
 import re
 import tarfile
 import time
@@ -20,21 +19,19 @@ from pathlib import Path
 from edge_kit.android.config import AndroidConfig
 from edge_kit.android.elf import MACHINES, check_library, read_library
 from edge_kit.android.errors import RuntimeUnfit
-from model_opt.errors import KitError
-from model_opt.files import sha256_bytes, write_atomic
+from model_opt import store
+from model_opt.download import Policy, Progress, download
+from model_opt.errors import ChecksumError, KitError, SourceUnavailable
+from model_opt.fs import disk_faults, locked, sha256_bytes, write_atomic
 from model_opt.nb import normalise_version
-from model_opt.resources import cache_dir
-from model_opt.store import ChecksumError, disk_faults, known_sum, locked
-from model_opt.zoo.download import Policy, download
-from model_opt.zoo.files import Progress, SourceUnavailable
 
 JAR, JNI = "PaddlePredictor.jar", "libpaddle_lite_jni.so"
 _HINT = "give a release archive of Paddle Lite for Android, unpacked or not (it holds java/jar and java/so)"
 _MAX_MEMBER = 256 << 20
 _RETRY = 3600.0
 """Seconds for which an address that failed is not tried again: builds must stay quick without it."""
-_FAILED = ".failed"
 _IMPATIENT = Policy(attempts=1, connect_timeout=5.0, read_timeout=10.0)
+_LABEL, _ARCHIVE = "Paddle Lite's runtime", "paddle-lite.tar.gz"
 _GRACE, _SLOWEST = 15.0, 20e3
 """Seconds after which a download nobody asked for must have reached this mean rate, in bytes a second."""
 
@@ -108,8 +105,7 @@ def release_runtime(
         tag = release_tag(opt_version)
         parts = []
         for abi in abis:
-            archive = _folder() / tag / f"{abi}.tar.gz"
-            _fetch(config.lite_url.format(version=tag, arch=config.lite_arch[abi]), archive, offline, insist)
+            archive = _fetch(config.lite_url.format(version=tag, arch=config.lite_arch[abi]), offline, insist)
             parts.append(read_runtime(archive, (abi,), opt_version))
     except SourceUnavailable as error:
         return NoRuntime(error.what, error.hint)
@@ -121,7 +117,7 @@ def release_runtime(
 
 def next_attempt(reason: str) -> float | None:
     """Return when a download that failed for ``reason`` is tried again, in seconds since 1970; None for no such."""
-    remembered = [path for path in _folder().glob(f"*/.*{_FAILED}") if _remembered(path) == reason]
+    remembered = [path for path in _failed("").parent.glob("*.failed") if _remembered(path) == reason]
     return max((path.stat().st_mtime + _RETRY for path in remembered), default=None)
 
 
@@ -137,45 +133,44 @@ def release_tag(opt_version: str) -> str:
     return f"v{number}" + (f"-rc{which if which != '0' else ''}" if candidate else "")
 
 
-def _folder() -> Path:
-    return cache_dir() / "paddle-lite"
+def _failed(url: str) -> Path:
+    """Return the note of why an address failed the last time."""
+    return store.incoming(url).with_suffix(".failed")
 
 
-def _fetch(url: str, target: Path, offline: bool, insist: bool) -> None:
-    """Bring a release archive into the cache, pinned by the sum of its first download.
+def _fetch(url: str, offline: bool, insist: bool) -> Path:
+    """Return the release archive at ``url`` in the store, pinned by the sum of its first download.
 
     Raises ``SourceUnavailable`` with a reason that is the same at each try, since it stands in the manifest.
     """
-    pins, failed = _folder() / "archives.lock.json", target.with_name(f".{target.name}{_FAILED}")
-    with locked(pins), disk_faults("store Paddle Lite's runtime", target):
-        recorded = _recorded(pins)
-        if target.is_file() and known_sum(target) == recorded.get(url):
-            return
+    incoming, failed = store.incoming(url), _failed(url)
+    with locked(incoming), disk_faults(f"store {_LABEL}", incoming):
+        entry = store.recorded(url)
+        found = store.find(entry.sha256, _LABEL, offline=offline) if entry is not None else None
+        if found is not None:
+            return found
         if offline:
-            raise SourceUnavailable("Paddle Lite's runtime is not in the cache and downloads are off")
+            raise SourceUnavailable(f"{_LABEL} is not in the cache and downloads are off", hint=store.NOT_OFFLINE)
         known = None if insist else _remembered(failed)
         if known is not None:
             raise SourceUnavailable(known)
         try:
-            found = _download(url, target, recorded.get(url), insist)
+            digest = _download(url, incoming, entry.sha256 if entry is not None else None, insist)
         except KitError as error:
             reason = _one_line(error.what)
             write_atomic(failed, reason.encode())
-            hint = f"remove the entry of this address from {pins}, if you trust the new file"
+            hint = f"remove the entry of this address from {store.first_downloads()}, if you trust the new file"
             raise SourceUnavailable(reason, hint=hint if isinstance(error, ChecksumError) else error.hint) from error
         failed.unlink(missing_ok=True)
-        write_atomic(pins, json.dumps({**recorded, url: found}, indent=2, sort_keys=True).encode())
+        path = store.add(digest, _LABEL, lambda folder: incoming.replace(folder / _ARCHIVE), hint="start again")
+        store.record(url, store.Recorded(digest))
+        return path
 
 
 def _download(url: str, target: Path, expected: str | None, insist: bool) -> str:
     """Download an archive and return its sum; one that cannot be read to its end is not kept and its sum not pinned."""
-    try:
-        if insist:
-            found = download(url, target, expected=expected)
-        else:
-            found = download(url, target, expected=expected, policy=_IMPATIENT, progress=_not_too_slow(url))
-    except (ImportError, ValueError) as error:  # httpx on a proxy's address
-        raise SourceUnavailable(f"cannot download {url}: {error}", hint="check the proxy settings") from error
+    policy, progress = (None, None) if insist else (_IMPATIENT, _not_too_slow(url))
+    found = download(url, target, expected=expected, policy=policy, progress=progress)
     try:
         for _ in _members(target):
             pass
@@ -195,16 +190,6 @@ def _not_too_slow(url: str) -> Progress:
             raise SourceUnavailable(f"cannot download {url}: less than {_SLOWEST / 1000:.0f} kB a second came")
 
     return look
-
-
-def _recorded(pins: Path) -> dict[str, str]:
-    """Return the sums of earlier downloads by address; none when the file is absent."""
-    if not pins.is_file():
-        return {}
-    try:
-        return {str(url): str(found) for url, found in json.loads(pins.read_bytes()).items()}
-    except (ValueError, AttributeError) as error:
-        raise RuntimeUnfit("the list of downloaded runtimes is damaged", path=pins, hint="remove the file") from error
 
 
 def _remembered(failed: Path) -> str | None:
@@ -257,7 +242,7 @@ def _check_jar(jar: bytes, given: Path) -> None:
 
 def _version(libraries: Mapping[str, bytes], opt_version: str, given: Path) -> str | None:
     """Return the release that the libraries name; ``RuntimeUnfit`` when it is not the converter's."""
-    told: set[str] = set()
+    named: set[str] = set()
     for data in libraries.values():
         found = {match.decode("ascii") for match in _VERSION.findall(data)}
         fitting = {text for text in found if normalise_version(text) == normalise_version(opt_version)}
@@ -267,5 +252,5 @@ def _version(libraries: Mapping[str, bytes], opt_version: str, given: Path) -> s
                 path=given,
                 hint="give the runtime of the same release: another one crashes on these models",
             )
-        told |= fitting
-    return min(told) if told else None
+        named |= fitting
+    return min(named) if named else None

@@ -13,7 +13,7 @@ from edge_kit.android.tools import Tick, require_tools, run_tool
 _ANDROID = "http://schemas.android.com/apk/res/android"
 _ID = "${applicationId}"
 _NAME = "app_name"
-_HINT = "mend the resource or the manifest that it names"
+_HINT = "correct the resource or the manifest that it names"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def stated_manifest(manifest: Path, application_id: str, *, extract_native: bool
     try:
         root = tree.parse(manifest).getroot()
     except (OSError, tree.ParseError) as error:
-        raise AndroidError(f"cannot read the app's manifest: {error}", path=manifest, hint="mend it") from error
+        raise AndroidError(f"cannot read the app's manifest: {error}", path=manifest, hint="correct it") from error
     application = root.find("application")
     if application is None:
         raise AndroidError("the app's manifest has no <application>", path=manifest, hint="add one")

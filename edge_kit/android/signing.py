@@ -8,9 +8,8 @@ from pathlib import Path
 
 from edge_kit.android.errors import AndroidError, ToolFailed
 from edge_kit.android.tools import Tick, require_tools, run_tool
-from model_opt.files import sha256_file
+from model_opt.fs import disk_faults, locked, sha256_file, staged_folder
 from model_opt.resources import cache_dir
-from model_opt.store import disk_faults, locked, staged_folder
 
 STORE_PASSWORD, KEY_PASSWORD, KEY_ALIAS = "EDGE_KIT_KEYSTORE_PASS", "EDGE_KIT_KEY_PASS", "EDGE_KIT_KEY_ALIAS"
 """Environment variables of a release key; the key's password defaults to the store's, the alias may be left out when

@@ -13,7 +13,7 @@ from edge_kit.android.artifacts import maven_options
 from edge_kit.android.errors import AndroidError
 from edge_kit.android.tools import Tick, require_tools, run_tool
 from edge_kit.build.files import walk_files
-from model_opt.files import sha256_bytes, sha256_file
+from model_opt.fs import sha256_bytes, sha256_file
 
 MODULES = ("ocr-core", "engine-opencv", "engine-paddle-lite", "app")
 """The modules whose classes are the app's."""

@@ -27,7 +27,7 @@ TOOLS: Mapping[str, str] = {
 _OF_THE_JDK = ("java", "javac", "keytool")
 _FAULTS = (re.compile(r"(error|exception)\b", re.IGNORECASE), re.compile(r"\bwarning\b", re.IGNORECASE))
 _TRACE = re.compile(r"\s+(at [\w.$/@]+\(|\.\.\. \d+ more)")
-"""Lines of Java's stack traces, which tell a user nothing."""
+"""Lines of Java's stack traces, which do not help a user."""
 _LAST_LINES = 12
 _POLL = 0.05
 """Seconds between two looks at a running program."""
@@ -107,7 +107,7 @@ def run_tool(
         output.seek(0)
         said = output.read().decode("utf-8", "replace")
     if process.returncode != 0:
-        raise ToolFailed(f"cannot {what}: {_told(Path(words[0]).name, process.returncode, said)}", hint=hint)
+        raise ToolFailed(f"cannot {what}: {_message(Path(words[0]).name, process.returncode, said)}", hint=hint)
     return said
 
 
@@ -120,8 +120,8 @@ def _wait(process: subprocess.Popen[bytes], tick: Tick | None) -> None:
         time.sleep(_POLL)
 
 
-def _told(name: str, code: int, said: str) -> str:
-    """Return the lines of a program's output that tell a fault, errors first; its last ones when none looks like that.
+def _message(name: str, code: int, said: str) -> str:
+    """Return the lines of a program's output that report a fault, errors first; its last lines when there is none.
 
     Warnings stay: ProGuard ends with a plain error because of them.
     """

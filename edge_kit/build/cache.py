@@ -5,7 +5,7 @@ Layout below the cache folder (``resources.cache_dir() / "stages"``)::
     <key>/out/...        what the stage wrote
     <key>/result.json    what it returned, as JSON
     <key>/digest.json    length and SHA-256 of every file above; its time of change is the time of last use
-    .tmp-<pid>-<random>/ a result being made; renamed to <key> when complete
+    .<key>.edge-kit-...  a result being made; renamed to <key> when complete
     .locks/<key>         one builder per key
     .locks/session       held shared by running builds, alone by ``prune``
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -25,18 +24,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from edge_kit.build.disk import disk_error, shared_lock, sole_lock, sole_lock_if_free
 from edge_kit.build.files import (
     FileSum,
     Json,
-    is_plain,
+    folder_sums,
     json_bytes,
     name_fault,
     parse_json,
     walk_files,
 )
 from model_opt.errors import KitError
-from model_opt.files import sha256_bytes, sha256_file
+from model_opt.fs import (
+    disk_faults,
+    file_lock,
+    sha256_bytes,
+    shared_lock,
+    sibling,
+    sole_lock_if_free,
+    staged_folder,
+)
 from model_opt.resources import cache_dir
 
 FORMAT = 2
@@ -88,17 +94,12 @@ class StageCache:
     def in_use(self) -> Iterator[None]:
         """Keep ``prune`` of every process away while results of this cache are read; nests and shares.
 
-        Raises ``KitError`` when the cache cannot be written.
+        Raises ``DiskError`` when the cache cannot be written.
         """
-        locks = self.root / ".locks"
         with ExitStack() as held:
-            try:
-                locks.mkdir(parents=True, exist_ok=True)
-                held.enter_context(shared_lock(locks / "session"))
-            except OSError as error:
-                fault = disk_error(error, "opening the cache", self.root)
-                hint = "give a folder of a local disk that can be written in EDGE_KIT_CACHE"
-                raise KitError(fault.what, path=self.root, hint=hint) from error
+            with disk_faults("open the cache", self.root):
+                (self.root / ".locks").mkdir(parents=True, exist_ok=True)
+                held.enter_context(shared_lock(self.root / ".locks" / "session"))
             yield
 
     def find(self, name: str, key: str) -> StageResult | None:
@@ -116,20 +117,15 @@ class StageCache:
         """Return the result under ``key`` and whether another build had made it meanwhile.
 
         Otherwise ``fill`` writes the files into a fresh folder and returns the result's value; the result appears under
-        its key in one step. A damaged entry is dropped first. ``waiting`` is called while another build works
-        on the same key and ends the wait by raising. When anything raises, nothing is left.
+        its key in one step, in place of a damaged one. ``waiting`` is called while another build works
+        on the same key and ends the wait by raising. When anything raises, nothing new is left.
         """
-        with sole_lock(self.root / ".locks" / key, waiting):
+        with file_lock(self.root / ".locks" / key, waiting):
             found = self.find(name, key)
             if found is not None:
                 return found, True
-            self._drop(key)
-            fresh = self._fresh()
-            try:
+            with staged_folder(self.root / key) as fresh:
                 _fill(fresh, name, key, fill)
-                fresh.rename(self.root / key)
-            finally:
-                _remove(fresh)
             made = self.find(name, key)
         if made is None:
             raise KitError(
@@ -146,18 +142,16 @@ class StageCache:
         """
         if not self.root.is_dir():
             return Pruned(0, 0)
-        try:
+        with disk_faults("clean the cache", self.root):
             (self.root / ".locks").mkdir(exist_ok=True)
             with sole_lock_if_free(self.root / ".locks" / "session") as free:
                 return self._prune(max_bytes) if free else Pruned(0, 0)
-        except OSError as error:
-            raise disk_error(error, "cleaning the cache", self.root) from error
 
     def _prune(self, max_bytes: int) -> Pruned:
         entries = []
         for folder in self.root.iterdir():
-            if folder.name.startswith(".tmp-"):
-                _remove(folder)
+            if folder.name.startswith(".") and folder.name != ".locks":
+                _remove(folder)  # what a killed build left
             elif _KEY.fullmatch(folder.name):
                 entries.append((_last_use(folder), folder.name, _size(folder)))
         total = sum(size for _, _, size in entries)
@@ -177,17 +171,9 @@ class StageCache:
 
     def _drop(self, key: str) -> None:
         """Remove an entry, out of sight first so that a kill half way leaves no half entry."""
-        grave = self.root / f".tmp-{os.getpid()}-{secrets.token_hex(8)}"
-        try:
-            (self.root / key).rename(grave)
-        except FileNotFoundError:
-            return
+        grave = sibling(self.root / key, "tmp")
+        (self.root / key).rename(grave)
         _remove(grave)
-
-    def _fresh(self) -> Path:
-        folder = self.root / f".tmp-{os.getpid()}-{secrets.token_hex(8)}"
-        (folder / "out").mkdir(parents=True)
-        return folder
 
 
 def default_cache() -> StageCache:
@@ -197,17 +183,18 @@ def default_cache() -> StageCache:
 
 def _fill(folder: Path, name: str, key: str, fill: Callable[[Path], Json]) -> None:
     out = folder / "out"
+    out.mkdir()
     value = json_bytes(fill(out), what=f"the result of stage {name!r}")
     files: dict[str, Json] = {}
-    for file, status in walk_files(out):
-        fault = "is a link or no regular file" if not is_plain(status) else name_fault(file)
-        if fault is not None:
+    for file, found in folder_sums(out).items():
+        fault = "is a link or no regular file" if found is None else name_fault(file)
+        if found is None or fault is not None:
             raise KitError(
                 f"stage {name!r} left {file!r}, which {fault}",
                 hint="this is a fault of the stage: it may leave only regular files with plain names",
             )
-        files[file] = {"sha256": sha256_file(out / file), "bytes": status.st_size}
-        (out / file).chmod(status.st_mode & 0o555)  # a later stage must not write into its inputs
+        files[file] = vars(found)
+        (out / file).chmod((out / file).stat().st_mode & 0o555)  # a later stage must not write into its inputs
     (folder / "result.json").write_bytes(value)
     digest: Json = {"stage": name, "key": key, "files": files, "result": sha256_bytes(value)}
     (folder / "digest.json").write_bytes(json_bytes(digest, what=f"the digest of stage {name!r}"))
@@ -218,12 +205,9 @@ def _read_entry(folder: Path, name: str, key: str) -> StageResult:
     digest = parse_json((folder / "digest.json").read_bytes())
     if not isinstance(digest, dict) or (digest.get("stage"), digest.get("key")) != (name, key):
         raise ValueError("the digest is that of another result")
-    files = {}
-    for file, status in walk_files(folder / "out"):
-        if not is_plain(status):
-            raise ValueError(f"{file!r} is not a regular file")
-        files[file] = FileSum(sha256_file(folder / "out" / file), status.st_size)
-    if digest.get("files") != {file: {"sha256": s.sha256, "bytes": s.bytes} for file, s in files.items()}:
+    found = folder_sums(folder / "out")
+    files = {file: held for file, held in found.items() if held is not None}
+    if len(files) < len(found) or digest.get("files") != {file: vars(held) for file, held in files.items()}:
         raise ValueError("the files are not those of the digest")
     text = (folder / "result.json").read_bytes()
     if sha256_bytes(text) != digest.get("result"):
@@ -256,5 +240,5 @@ def _size(folder: Path) -> int:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder of our own; what cannot be removed now is left for the next ``prune``."""
+    """Remove a folder of the cache; what cannot be removed now is left for the next ``prune``."""
     shutil.rmtree(folder, ignore_errors=True)

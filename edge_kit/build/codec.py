@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from edge_kit.build.files import Json
 from edge_kit.build.fingerprint import folder_fingerprint
 from model_opt.errors import KitError
-from model_opt.files import sha256_file
+from model_opt.fs import sha256_file
 
 _T = TypeVar("_T")
 

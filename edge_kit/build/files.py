@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from model_opt.errors import KitError
-from model_opt.files import sha256_file
+from model_opt.fs import sha256_file
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """A value that JSON can hold."""
@@ -82,6 +82,14 @@ def walk_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
 def is_plain(status: os.stat_result) -> bool:
     """Tell whether an ``lstat`` result is that of a regular file."""
     return stat.S_ISREG(status.st_mode)
+
+
+def folder_sums(folder: Path) -> dict[str, FileSum | None]:
+    """Return what every file below ``folder`` holds, by name; None for a link and whatever is no regular file."""
+    return {
+        name: FileSum(sha256_file(folder / name), status.st_size) if is_plain(status) else None
+        for name, status in walk_files(folder)
+    }
 
 
 def parse_json(text: bytes) -> object:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge_kit.build.files import walk_files
 from model_opt.errors import KitError
-from model_opt.files import sha256_bytes, sha256_file
+from model_opt.fs import sha256_bytes, sha256_file
 
 PACKAGES = ("edge_kit", "model_opt")
 """The kit's packages. They lie side by side, in a checkout and when installed."""

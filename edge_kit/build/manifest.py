@@ -10,15 +10,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 from edge_kit import __version__
-from edge_kit.build.disk import disk_error
-from edge_kit.build.files import FileSum, Json, is_plain, json_bytes, name_fault, parse_json, walk_files
+from edge_kit.build.files import FileSum, Json, folder_sums, is_plain, json_bytes, name_fault, parse_json
+from model_opt.config import schema_fault
 from model_opt.errors import KitError
-from model_opt.files import sha256_file
+from model_opt.fs import disk_faults
 from model_opt.resources import config_dir
 
 MANIFEST_NAME = "manifest.json"
@@ -79,7 +78,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the manifest as JSON: sorted keys, two blanks of indent, a final newline, rounded floats.
 
     Raises ``ManifestError`` naming the place of a value that is not finite, not JSON, or holds a path of this
-    machine; and when the whole does not fit the schema.
+    machine; and when the manifest does not fit the schema.
     """
     files = {name: {"sha256": s.sha256, "bytes": s.bytes} for name, s in manifest.files.items()}
     fields = {**vars(manifest), "files": files}
@@ -101,7 +100,7 @@ def read_manifest(path: Path) -> Manifest:
 def listed_names(folder: Path) -> frozenset[str] | None:
     """Return the file names that the manifest in ``folder`` lists, or None when it is not one of this kit.
 
-    Every schema version is accepted, and the files are not read: this only tells our bundles from the user's
+    Every schema version is accepted, and the files are not read: this only separates our bundles from the user's
     own folders (many programs call a file manifest.json).
     """
     try:
@@ -121,14 +120,9 @@ def check_bundle(folder: Path) -> list[FileVerdict]:
     ``DiskError`` when a file cannot be read.
     """
     expected = read_manifest(folder / MANIFEST_NAME).files
-    try:
-        found = {
-            name: FileSum(sha256_file(folder / name), status.st_size) if is_plain(status) else None
-            for name, status in walk_files(folder)
-            if name != MANIFEST_NAME
-        }
-    except OSError as error:
-        raise disk_error(error, "reading the bundle", folder) from error
+    with disk_faults("read the bundle", folder):
+        found = folder_sums(folder)
+    del found[MANIFEST_NAME]
     return [_verdict(name, expected, found) for name in sorted(expected.keys() | found.keys())]
 
 
@@ -168,7 +162,7 @@ def _is_plain_file(path: Path) -> bool:
 
 
 def _validate(value: object, path: Path | None) -> dict[str, Any]:
-    """Check a whole manifest against the schema and its names; ``path`` is that of a manifest on disk."""
+    """Check a manifest against the schema and its names; ``path`` is that of a manifest on disk."""
     redo = "build the bundle again" if path else "this is a fault of the build: please report it"
     manifest = cast("dict[str, Any]", value)
     version = manifest.get("schema_version")
@@ -178,23 +172,14 @@ def _validate(value: object, path: Path | None) -> dict[str, Any]:
             path=path,
             hint="use the kit that made the bundle, or a newer one",
         )
-    fault = next(_validator().iter_errors(manifest), None)
-    if fault is not None:
-        place = "/".join(str(part) for part in fault.absolute_path) or "the top"
-        raise ManifestError(f"the manifest is wrong at {place}: {fault.message[:200]}", path=path, hint=redo)
+    broken = schema_fault(manifest, config_dir() / "manifest.schema.json")
+    if broken is not None:
+        raise ManifestError(f"the manifest is wrong at {broken[0]}: {broken[1][:200]}", path=path, hint=redo)
     for name in manifest["files"]:
         wrong = "is the manifest itself" if name == MANIFEST_NAME else name_fault(name)
         if wrong is not None:
             raise ManifestError(f"the manifest lists a file {name!r}, which {wrong}", path=path, hint=redo)
     return manifest
-
-
-@cache
-def _validator() -> Any:
-    from jsonschema import Draft202012Validator  # here: it takes long to import
-
-    schema = parse_json((config_dir() / "manifest.schema.json").read_bytes())
-    return Draft202012Validator(cast("dict[str, Any]", schema))
 
 
 def _clean(value: Json | object, where: str) -> Json:

@@ -1,9 +1,9 @@
 """The bundle on disk: written beside its place, checked, then put there in one step.
 
 Whatever ends a build (``kill -9``, a full disk, a read-only folder, a power cut), the bundle's folder holds
-the old bundle, whole, or the new one, whole. How: everything is written to a sibling
-``.<name>.edge-kit-tmp-<pid>-<random>``, flushed to the disk and checked; then sibling and bundle trade places by
-``renameat2(RENAME_EXCHANGE)``, and the sibling, now the old bundle, is deleted. Where the system cannot exchange
+the complete old bundle or the complete new one. How: everything is written to a sibling
+``.<name>.edge-kit-tmp-<pid>-<random>``, flushed to the disk and checked; then ``fs.staged_folder`` exchanges sibling
+and bundle in one system call, and deletes the sibling, now the old bundle. Where the system cannot exchange
 folders, the old one is renamed to ``.<name>.edge-kit-old-...`` and the new one put in its place; a build killed
 between these two steps leaves no bundle under its name for that moment, and the next build begins with
 renaming the old one back. The parent folder is locked meanwhile, so siblings found under the lock are leftovers.
@@ -15,20 +15,24 @@ list, are refused.
 from __future__ import annotations
 
 import os
-import re
-import secrets
-import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from edge_kit.build.disk import disk_error, exchange, folder_lock, sync_folder
 from edge_kit.build.files import FileSum, SealedFile, name_fault, walk_files
 from edge_kit.build.manifest import MANIFEST_NAME, Manifest, check_bundle, listed_names, manifest_bytes
 from model_opt.errors import KitError
-from model_opt.files import sha256_bytes, sha256_file
+from model_opt.fs import (
+    clear_siblings,
+    deadline,
+    disk_faults,
+    folder_lock,
+    sha256_bytes,
+    sha256_file,
+    staged_folder,
+    sync_folder,
+)
 from model_opt.resources import cache_dir, config_dir
 
 Source: TypeAlias = Path | bytes | SealedFile
@@ -37,7 +41,6 @@ Source: TypeAlias = Path | bytes | SealedFile
 LOCK_SECONDS = 60.0
 """How long to wait for another build that writes beside ours; writing a bundle takes a second or two."""
 
-_BLOCK = 1 << 20
 _MAX_NAME = 190
 """Bytes in the name of an output folder: its siblings' names are longer and must fit into 255."""
 
@@ -89,31 +92,27 @@ def write_bundle(folder: Path, files: Mapping[str, Source], manifest: Manifest) 
 
     Raises ``OutputError`` for a folder that ``check_target`` refuses, names that cannot stand in a bundle and
     sources that are absent or have another sum than they should, ``DiskError`` when the disk refuses, ``ManifestError``
-    for a manifest that cannot be written. An old bundle stays whole in every case.
+    for a manifest that cannot be written. An old bundle stays complete in every case.
     """
     target = check_target(folder)
     _refuse_names(files)
     sums = {name: _sum(name, source) for name, source in sorted(files.items())}
     full = replace(manifest, files=sums)
     text = manifest_bytes(full)
-    try:
+    late = OutputError(
+        f"another build has been writing here for {LOCK_SECONDS:.0f} seconds",
+        path=target.parent,
+        hint="wait for it to end or stop it, then build again",
+    )
+    with disk_faults("write the bundle", target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with folder_lock(target.parent, _deadline(target)) as held:
-            _recover(target)
-            if held:
-                _sweep(target)
+        with folder_lock(target.parent, deadline(LOCK_SECONDS, late)) as held:
+            clear_siblings(target, alone=held)
             if _holds(target, text):
                 return WrittenBundle(target, full, changed=False)
-            fresh = _sibling(target, "tmp")
-            try:
+            with staged_folder(target, alone=held) as fresh:
                 _fill(fresh, files, sums, text)
                 _refuse_contents(target)  # again: the user may have put something there meanwhile
-                _swap(fresh, target)
-            finally:
-                _recover(target)
-                shutil.rmtree(fresh, ignore_errors=True)  # the unfinished new bundle, or the old one
-    except OSError as error:
-        raise disk_error(error, "writing the bundle", target) from error
     return WrittenBundle(target, full, changed=True)
 
 
@@ -150,9 +149,9 @@ def _refuse_place(target: Path, folder: Path) -> None:
     for what, place in kept.items():
         if place == target or target in place.parents:
             raise OutputError(
-                f"the output folder is or holds {what}, and a build replaces it as a whole",
+                f"the output folder is or holds {what}, and a build replaces the folder",
                 path=folder,
-                hint="name a folder of its own for the bundle, such as build/arm64",
+                hint="name a separate folder for the bundle, such as build/arm64",
             )
     outer = next((parent for parent in target.parents if listed_names(parent) is not None), None)
     if outer is not None or cache in target.parents:
@@ -165,7 +164,7 @@ def _refuse_contents(target: Path) -> None:
     if not os.path.lexists(target):
         return
     listed = listed_names(target)
-    try:
+    with disk_faults("read the output folder", target):
         if listed is None and any(target.iterdir()):
             raise OutputError(
                 "the output folder is not empty and holds no bundle of this kit; it stays as it is",
@@ -173,8 +172,6 @@ def _refuse_contents(target: Path) -> None:
                 hint="choose another --out, or delete the folder yourself if you don't need it",
             )
         present = {name for name, _ in walk_files(target)}
-    except OSError as error:
-        raise disk_error(error, "reading the output folder", target) from error
     extra = sorted(present - (listed or frozenset()) - {MANIFEST_NAME})
     if extra:
         more = f" and {len(extra) - 3} more" if len(extra) > 3 else ""
@@ -227,15 +224,14 @@ def _holds(target: Path, text: bytes) -> bool:
 
 
 def _fill(fresh: Path, files: Mapping[str, Source], sums: Mapping[str, FileSum], text: bytes) -> None:
-    """Write the whole bundle to ``fresh``, down to the disk, and check it there."""
-    fresh.mkdir()
+    """Write the complete bundle into ``fresh``, down to the disk, and check it there."""
     folders = {fresh}
     for name, source in sorted(files.items()):
         path = fresh / name
         path.parent.mkdir(parents=True, exist_ok=True)
         folders.update(parent for parent in path.parents if fresh in parent.parents)
-        _write(path, _blocks(name, source))
-    _write(fresh / MANIFEST_NAME, iter([text]))
+        _write(path, _data(name, source))
+    _write(fresh / MANIFEST_NAME, text)
     for folder in folders:
         sync_folder(folder)
     for verdict in check_bundle(fresh):
@@ -250,92 +246,19 @@ def _fill(fresh: Path, files: Mapping[str, Source], sums: Mapping[str, FileSum],
             )
 
 
-def _write(path: Path, blocks: Iterator[bytes]) -> None:
+def _write(path: Path, data: bytes) -> None:
     with path.open("xb") as file:
-        for block in blocks:
-            file.write(block)
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _blocks(name: str, source: Source) -> Iterator[bytes]:
-    """Yield the contents of a source; a fault of reading is the source's, not the disk's we write to."""
+def _data(name: str, source: Source) -> bytes:
+    """Return the contents of a source; a fault of reading is the source's, not the disk's we write to."""
     if isinstance(source, bytes):
-        yield source
-        return
+        return source
     path = source.path if isinstance(source, SealedFile) else source
     try:
-        file = path.open("rb")
+        return path.read_bytes()
     except OSError as error:
         raise _unreadable(name, path, error) from error
-    with file:
-        while True:
-            try:
-                block = file.read(_BLOCK)
-            except OSError as error:
-                raise _unreadable(name, path, error) from error
-            if not block:
-                return
-            yield block
-
-
-def _swap(fresh: Path, target: Path) -> None:
-    """Put ``fresh`` at ``target``; afterwards an old bundle, if there was one, is at ``fresh``."""
-    if not os.path.lexists(target) or not any(target.iterdir()):
-        _rename_over_empty(fresh, target)
-    elif not exchange(fresh, target):
-        old = _sibling(target, "old")
-        target.rename(old)
-        fresh.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    sync_folder(target.parent)
-
-
-def _rename_over_empty(fresh: Path, target: Path) -> None:
-    """Rename ``fresh`` to ``target``, which is absent or an empty folder: in one step where the system can."""
-    try:
-        fresh.rename(target)
-    except FileExistsError:  # Windows
-        target.rmdir()
-        fresh.rename(target)
-
-
-def _recover(target: Path) -> None:
-    """Bring back an old bundle that a build, killed in the middle of ``_swap``, left under its other name."""
-    if not os.path.lexists(target):
-        for old in _siblings(target, "old"):
-            old.rename(target)
-            return
-
-
-def _sweep(target: Path) -> None:
-    """Delete what killed builds left beside ``target``; only under the lock of the parent folder."""
-    for leftover in [*_siblings(target, "tmp"), *_siblings(target, "old")]:
-        shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _sibling(target: Path, kind: str) -> Path:
-    return target.parent / f".{target.name}.edge-kit-{kind}-{os.getpid()}-{secrets.token_hex(8)}"
-
-
-def _siblings(target: Path, kind: str) -> list[Path]:
-    """Return the folders beside ``target`` that ``_sibling`` named, newest first."""
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.edge-kit-{kind}-\d+-[0-9a-f]{{16}}")
-    with os.scandir(target.parent) as entries:
-        ours = [e for e in entries if pattern.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
-        ours.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime_ns, reverse=True)
-        return [Path(entry.path) for entry in ours]
-
-
-def _deadline(target: Path) -> Callable[[], None]:
-    end = time.monotonic() + LOCK_SECONDS
-
-    def check() -> None:
-        if time.monotonic() > end:
-            raise OutputError(
-                f"another build has been writing here for {LOCK_SECONDS:.0f} seconds",
-                path=target.parent,
-                hint="wait for it to end or stop it, then build again",
-            )
-
-    return check

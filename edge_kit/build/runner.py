@@ -20,7 +20,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_type_hints
 
 from edge_kit.build.cache import StageCache, StageResult, content_key
 from edge_kit.build.codec import Promise, decode, encode, key_of, promises_in, resolve
-from edge_kit.build.disk import disk_error
 from edge_kit.build.events import (
     Event,
     OnEvent,
@@ -34,6 +33,7 @@ from edge_kit.build.files import Json
 from edge_kit.build.fingerprint import read_sources
 from edge_kit.build.stage import StageCancelled, StageContext, used_by
 from model_opt.errors import KitError
+from model_opt.fs import disk_error
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -229,7 +229,7 @@ def _as_kit_error(cause: BaseException, cache_root: Path) -> KitError:
         # A write that fails tells no name; a stage writes below the cache.
         unnamed = cache_root if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) else None
         where = Path(cause.filename) if isinstance(cause.filename, str) else unnamed
-        return disk_error(cause, "reading or writing a file", where)
+        return disk_error(cause, "read or write a file", where)
     return KitError(
         f"{type(cause).__name__}: {cause}",
         hint="this is a fault of the kit, not of your input: please report it with the traceback",

@@ -11,7 +11,7 @@ import numpy as np
 from edge_kit.engines.base import EngineOptions, Float32Array
 from edge_kit.engines.nb import ExactNbEngine, NbEngine
 from model_opt.errors import KitError
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 
 
 def run_emulate(model: Path, source: Path, target: Path, precision: str) -> None:

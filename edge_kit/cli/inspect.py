@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_kit.cli.render import console, size, table, write_json
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 from model_opt.lower import NEWEST
 from model_opt.nb import CountChange, NbComparison, NbSummary, compare_summaries, inspect_nb, read_nb
 

@@ -14,7 +14,7 @@ from edge_kit.android.apk import package_of
 from edge_kit.deploy.adb import Adb, DeployError
 from edge_kit.deploy.report import SelfTestReport, read_document, report_of
 from edge_kit.deploy.steady import unlock
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 
 ACTIVITY = "org.edgekit.ocr.app.SelfTestActivity"
 """The class; the application id before it is the APK's own."""

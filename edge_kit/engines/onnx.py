@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output, split_device
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 from model_opt.resources import cache_dir
 from model_opt.zoo import ModelFiles
 

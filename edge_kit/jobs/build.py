@@ -33,7 +33,7 @@ from edge_kit.targets import target_of
 from edge_kit.verify.runs import Named
 from model_opt.convert import Converter, find_converter
 from model_opt.errors import KitError
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 
 
 class GatesFailed(KitError):

@@ -13,7 +13,7 @@ from edge_kit.spec import Profile, export_json, load_spec
 from edge_kit.stages.configure import LABELS, RUNTIME, SPEC
 from edge_kit.stages.report import REPORT
 from edge_kit.stages.results import DICTIONARY, PARAMETERS, PROGRAM, Configured, Fetched, Report, Role
-from model_opt.files import sha256_bytes, sha256_file
+from model_opt.fs import sha256_bytes, sha256_file
 from model_opt.resources import config_dir
 
 

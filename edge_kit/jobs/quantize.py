@@ -20,7 +20,7 @@ from edge_kit.targets import target_of
 from edge_kit.verify.verification import Verification
 from model_opt.convert import find_converter
 from model_opt.errors import KitError
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 
 AS_IT_IS = ModelRecipe("fp32", "fp32")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_kit.ocr.image import Image
 from model_opt.errors import KitError
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 
 
 @dataclass(frozen=True)

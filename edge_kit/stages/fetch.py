@@ -12,7 +12,7 @@ from edge_kit.build.stage import StageContext
 from edge_kit.stages.results import DICTIONARY, PARAMETERS, PROGRAM, Fetched, Role
 from model_opt.dictionary import read_dictionary
 from model_opt.errors import KitError
-from model_opt.files import sha256_file
+from model_opt.fs import sha256_file
 from model_opt.zoo import ModelFiles, check_operators, fetch, load_zoo, with_dictionary
 
 

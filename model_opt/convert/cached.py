@@ -6,12 +6,9 @@ import functools
 from pathlib import Path
 
 from model_opt.convert.options import PLACE_IN_FILE, Converter, ConvertOptions, FingerprintedModel
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 from model_opt.nb import NbError, guard_place, guard_version, read_nb
 from model_opt.resources import cache_dir
-
-_PACKAGES = ("convert", "lower", "nb", "paddle_model", "passes", "opt_tool")
-"""The packages of ``model_opt`` whose code decides the bytes of a conversion."""
 
 
 def converted(model: FingerprintedModel, options: ConvertOptions, converter: Converter) -> Path:
@@ -32,7 +29,6 @@ def converted(model: FingerprintedModel, options: ConvertOptions, converter: Con
 
 @functools.cache
 def _code() -> str:
-    """Return the sum of the sources that decide a conversion's bytes."""
-    root = Path(__file__).resolve().parent.parent
-    paths = sorted(path for package in _PACKAGES for path in (root / package).rglob("*.py"))
+    """Return the sum of ``model_opt``'s sources: all that may decide the bytes of a conversion, and a little more."""
+    paths = sorted(Path(__file__).resolve().parent.parent.rglob("*.py"))
     return sha256_bytes(b"".join(path.read_bytes() for path in paths))

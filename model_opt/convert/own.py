@@ -11,14 +11,13 @@ from model_opt.convert.checks import check_restored, differences
 from model_opt.convert.errors import ConvertError
 from model_opt.convert.options import NO_FP16, PLACE_IN_FILE, Conversion, ConvertOptions, ModelPaths
 from model_opt.errors import KitError
-from model_opt.files import sha256_bytes, write_atomic
+from model_opt.fs import disk_faults, sha256_bytes, write_atomic
 from model_opt.lower import NEWEST, LowerError, Target, lower
 from model_opt.nb import NbModel, place_of, precision_of, read_nb, write_nb
 from model_opt.nb.translate.weights import RESTORED
 from model_opt.paddle_model import integer_weights, read_model
 from model_opt.passes import optimise
 from model_opt.program import Model
-from model_opt.store import disk_faults
 
 _FP16_ON_GPU = "beside OpenCL the runtime turns weights into fp16 that the GPU's kernels read as floats"
 

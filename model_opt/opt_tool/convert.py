@@ -11,14 +11,13 @@ from pathlib import Path
 from model_opt.convert.checks import check_restored, differences
 from model_opt.convert.errors import ConvertError
 from model_opt.convert.options import NO_FP16, Conversion, ConvertOptions, ModelPair, ModelPaths
-from model_opt.files import sha256_bytes, write_atomic
+from model_opt.fs import disk_faults, sha256_bytes, write_atomic
 from model_opt.nb import NbError, NbModel, canonicalise, deduplicate_parts, place_of, precision_of, read_nb
 from model_opt.opt_tool.environment import ToolEnv
 from model_opt.opt_tool.errors import OptError
 from model_opt.opt_tool.process import child_command, how_it_ended, last_lines, run_limited
 from model_opt.paddle_model import write_model
 from model_opt.program import Model
-from model_opt.store import disk_faults
 
 
 def convert(

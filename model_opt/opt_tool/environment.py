@@ -6,14 +6,14 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from model_opt.convert.options import Conversion, ConvertOptions, ModelPaths
-from model_opt.files import write_atomic
+from model_opt.fs import file_state, locked, write_atomic
 from model_opt.nb import NbModel
 from model_opt.opt_tool.errors import ToolError
 from model_opt.opt_tool.interpreters import (
@@ -28,10 +28,9 @@ from model_opt.opt_tool.interpreters import (
     what_to_install,
 )
 from model_opt.opt_tool.pins import PINS, ToolPins
-from model_opt.opt_tool.process import child_command, child_environment, child_fingerprint, how_it_ended, last_lines
+from model_opt.opt_tool.process import ask, child_command, child_fingerprint, how_it_ended, last_lines
 from model_opt.program import Model
 from model_opt.resources import cache_dir
-from model_opt.store import disk_faults, locked, staged_folder
 
 _LOAD_SECONDS = 120.0
 
@@ -102,37 +101,31 @@ def find_tool(*, offline: bool = False, install: bool = True) -> ToolEnv:
         return remembered
     tried: list[Verdict] = []
     for candidate in _distinct(candidates(install=install and not offline)):
-        verdict, pins = examine(candidate)
-        if pins is not None and candidate.path is not None:
-            site = _unpacked(pins, offline=offline)
-            fault = _load_fault(candidate.path, site)
-            if fault is None:
-                env = ToolEnv(candidate.path, str(verdict.python_version), pins.opt_version, site)
-                # uv may have installed the interpreter just now, so the state is read again.
-                _remember(_state_key(), env)
-                return env
-            verdict = Verdict(candidate.source, candidate.path, False, fault, verdict.python_version)
+        verdict, env = _judge(candidate, partial(_unpacked, offline=offline))
+        if env is not None:
+            # uv may have installed the interpreter just now, so the state is read again.
+            _remember(_state_key(), env)
+            return env
         tried.append(verdict)
     raise _nothing_found(tried)
 
 
 def diagnose() -> Diagnosis:
     """Try every candidate afresh, without downloading or changing anything; never raises for what it finds."""
-    tried: list[Verdict] = []
-    chosen: Verdict | None = None
-    env: ToolEnv | None = None
-    for candidate in _distinct(candidates(install=False)):
-        verdict, pins = examine(candidate)
-        if pins is not None and candidate.path is not None and (site := _site(pins)).is_dir():
-            fault = _load_fault(candidate.path, site)
-            if fault is not None:
-                verdict = Verdict(candidate.source, candidate.path, False, fault, verdict.python_version)
-            elif chosen is None:
-                env = ToolEnv(candidate.path, str(verdict.python_version), pins.opt_version, site)
-        if verdict.ok and chosen is None:
-            chosen = verdict
-        tried.append(verdict)
-    return Diagnosis(tuple(tried), chosen, env, None if chosen else what_to_install())
+    judged = [_judge(candidate, _site) for candidate in _distinct(candidates(install=False))]
+    chosen, env = next(((verdict, env) for verdict, env in judged if verdict.ok), (None, None))
+    return Diagnosis(tuple(verdict for verdict, _ in judged), chosen, env, None if chosen else what_to_install())
+
+
+def _judge(candidate: Candidate, site_of: Callable[[ToolPins], Path]) -> tuple[Verdict, ToolEnv | None]:
+    """Return what comes of a candidate, with its environment when the wheels are unpacked and load."""
+    verdict, pins = examine(candidate)
+    if pins is None or candidate.path is None or not (site := site_of(pins)).is_dir():
+        return verdict, None
+    fault = _load_fault(candidate.path, site)
+    if fault is not None:
+        return replace(verdict, ok=False, reason=fault, opt_version=None), None
+    return verdict, ToolEnv(candidate.path, str(verdict.python_version), pins.opt_version, site)
 
 
 def _distinct(found: Iterable[Candidate]) -> Iterable[Candidate]:
@@ -161,51 +154,22 @@ def _site(pins: ToolPins) -> Path:
 
 
 def _unpacked(pins: ToolPins, *, offline: bool) -> Path:
-    """Return the folder with the pinned wheels unpacked, whole; make it if it is not there."""
+    """Return the folder with the pinned wheels unpacked; make it if it is not there."""
     site = _site(pins)
-    if site.is_dir():
-        return site
-    from model_opt.wheels import fetch_wheel, unpack_wheel
+    if not site.is_dir():
+        from model_opt.wheels import fetch_wheel, unpack_wheels
 
-    with locked(site.parent):
-        if site.is_dir():
-            return site
-        wheels = [fetch_wheel(pin, offline=offline) for pin in (pins.opt, pins.numpy)]
-        with disk_faults("unpack paddlelite", site.parent), staged_folder(site.parent) as staging:
-            target = staging / "site"
-            target.mkdir()
-            for wheel in wheels:
-                _merge(unpack_wheel(wheel, staging / "wheel"), target)
+        with locked(site.parent):
+            if not site.is_dir():
+                unpack_wheels([fetch_wheel(pin, offline=offline) for pin in (pins.opt, pins.numpy)], site)
     return site
-
-
-def _merge(wheel: Path, site: Path) -> None:
-    """Move an unpacked wheel into ``site`` as an installer would; its scripts are not needed."""
-    for data in list(wheel.glob("*.data")):
-        for library in ("purelib", "platlib"):
-            if (data / library).is_dir():
-                _merge(data / library, site)
-        shutil.rmtree(data)
-    for item in list(wheel.iterdir()):
-        item.rename(site / item.name)
-    wheel.rmdir()
 
 
 def _load_fault(python: Path, site: Path) -> str | None:
     """Return why paddlelite does not load from ``site``, or None when it does."""
-    try:
-        done = subprocess.run(
-            child_command(python, "check.py", site),
-            env=child_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=_LOAD_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"paddlelite cannot be loaded: {error}"
+    done = ask(child_command(python, "check.py", site), _LOAD_SECONDS)
+    if isinstance(done, str):
+        return f"loading paddlelite: {python} {done}"
     if done.returncode == 0:
         return None
     last = last_lines(done.stdout + "\n" + done.stderr, 1)
@@ -232,12 +196,11 @@ def _state_key() -> str:
 
 
 def _identity(path: Path | None) -> list[int]:
-    """Return size, time of change and inode of what ``path`` leads to; they differ once it was replaced."""
+    """Return the state of an interpreter's file, nothing when it is not there."""
     try:
-        stat = path.stat() if path is not None else None
+        return file_state(path) if path is not None else []
     except OSError:
-        stat = None
-    return [] if stat is None else [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        return []
 
 
 def _recall(key: str) -> ToolEnv | None:
@@ -245,10 +208,10 @@ def _recall(key: str) -> ToolEnv | None:
     try:
         note = json.loads(_memory().read_bytes())
         env = ToolEnv(Path(note["python"]), note["python_version"], note["opt_version"], Path(note["site"]))
-        whole = note["key"] == key and note["identity"] == _identity(env.python) and env.site.is_dir()
+        valid = note["key"] == key and note["identity"] == _identity(env.python) and env.site.is_dir()
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no note, or one that cannot be read: look again
-    return env if whole else None
+    return env if valid else None
 
 
 def _remember(key: str, env: ToolEnv) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_opt.opt_tool.pins import FALLBACK, PINS, PREFERRED, ToolPins
-from model_opt.opt_tool.process import child_environment
+from model_opt.opt_tool.process import ask
 from model_opt.resources import cache_dir
 
 SETTING = "EDGE_KIT_OPT_PYTHON"
@@ -150,30 +150,14 @@ def _uv_install(uv: str, version: str) -> Candidate:
 
 def _run_uv(uv: str, arguments: list[str], timeout_s: float) -> subprocess.CompletedProcess[str] | str:
     """Run uv on its own interpreters only (PATH was looked at already); return why it failed as text."""
-    environment = dict(child_environment(UV_PYTHON_PREFERENCE="only-managed", UV_NO_CONFIG="1"))
+    allowed = {"UV_PYTHON_DOWNLOADS": "never"}
     if arguments[1] == "install":
-        environment["UV_PYTHON_INSTALL_DIR"] = str(own_installs())
-    else:
-        environment["UV_PYTHON_DOWNLOADS"] = "never"
-    try:
-        done = subprocess.run(
-            [uv, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=timeout_s,
-        )
-    except subprocess.TimeoutExpired:
-        return f"no answer within {timeout_s:.0f} s"
-    except OSError as error:
-        return f"uv cannot be started: {error.strerror or error}"
-    if done.returncode != 0:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        return " ".join(lines[-2:]) or f"uv ended with code {done.returncode}"
-    return done
+        allowed = {"UV_PYTHON_INSTALL_DIR": str(own_installs())}
+    done = ask([uv, *arguments], timeout_s, UV_PYTHON_PREFERENCE="only-managed", UV_NO_CONFIG="1", **allowed)
+    if isinstance(done, str):
+        return f"uv {done}"
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return done if done.returncode == 0 else " ".join(lines[-2:]) or f"uv ended with code {done.returncode}"
 
 
 def examine(candidate: Candidate) -> tuple[Verdict, ToolPins | None]:
@@ -207,21 +191,9 @@ def _unfit(found: dict[str, object], pins: ToolPins | None) -> str:
 
 def _probe(python: Path) -> dict[str, object] | str:
     """Return what an interpreter says of itself, or why it does not run."""
-    try:
-        done = subprocess.run(
-            [str(python), "-I", "-S", "-B", "-c", _PROBE],
-            env=child_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=_PROBE_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return f"does not answer within {_PROBE_SECONDS:.0f} s"
-    except OSError as error:
-        return f"cannot be started: {error.strerror or error}"
+    done = ask([python, "-I", "-S", "-B", "-c", _PROBE], _PROBE_SECONDS)
+    if isinstance(done, str):
+        return done
     lines = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
     if done.returncode != 0:
         return f"exists but fails with code {done.returncode}: {lines[0] if lines else 'no message'}"

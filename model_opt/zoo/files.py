@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from model_opt.errors import KitError
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 
 Kind = Literal["det", "rec", "cls"]
 KINDS: tuple[Kind, ...] = ("det", "rec", "cls")
@@ -16,18 +16,12 @@ KINDS: tuple[Kind, ...] = ("det", "rec", "cls")
 PDMODEL = "inference.pdmodel"
 PDIPARAMS = "inference.pdiparams"
 INFERENCE_YML = "inference.yml"
-DICTIONARY = "dictionary"
-
-Progress = Callable[[str, int, int | None], None]
-"""Called as ``progress(label, done, total)`` in bytes; ``total`` is None while it is unknown."""
+DICTIONARY, DICT_FILE = "dictionary", "dict.txt"
+"""The key of a dictionary among sums, and its name in the store."""
 
 
 class ZooError(KitError):
     """A model, a row of the zoo or an archive that cannot be used as it is."""
-
-
-class SourceUnavailable(ZooError):
-    """One source of a model cannot be reached now; the next one may do."""
 
 
 @dataclass(frozen=True)

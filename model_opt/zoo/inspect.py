@@ -32,7 +32,7 @@ class Interface:
 
 
 def read_interface(pdmodel: Path, pdiparams: Path) -> Interface:
-    """Read both files whole and return the interface.
+    """Read both files completely and return the interface.
 
     Raises ``ZooError`` for an empty file, for a program without exactly one input and for one that is quantised
     already, ``PaddleModelError`` for files that are damaged or don't belong together.

@@ -7,13 +7,24 @@ import json
 from pathlib import Path
 from typing import Any
 
+from model_opt import store
+from model_opt.config import read_yaml
 from model_opt.dictionary import read_dictionary, space_follows
-from model_opt.files import sha256_bytes, sha256_file, write_atomic
+from model_opt.fs import disk_faults, known_sum, locked, sha256_bytes, sha256_file, staged_folder
 from model_opt.resources import cache_dir
-from model_opt.store import disk_faults, known_sum, locked, staged_folder
 from model_opt.zoo.archive import PIR_PROGRAM, extract_model, pir_error
-from model_opt.zoo.files import DICTIONARY, INFERENCE_YML, KINDS, PDIPARAMS, PDMODEL, Kind, ModelFiles, ZooError
-from model_opt.zoo.inspect import OUTPUT_RANK, check_kind, check_sizes, read_interface
+from model_opt.zoo.files import (
+    DICT_FILE,
+    DICTIONARY,
+    INFERENCE_YML,
+    KINDS,
+    PDIPARAMS,
+    PDMODEL,
+    Kind,
+    ModelFiles,
+    ZooError,
+)
+from model_opt.zoo.inspect import OUTPUT_RANK, Interface, check_kind, check_sizes, read_interface
 from model_opt.zoo.operators import check_operators
 
 NEEDED = f"give the folder or tar of an exported inference model: {PDMODEL} and {PDIPARAMS}"
@@ -22,7 +33,7 @@ SUMS_FILE = "sums.json"
 
 
 def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> ModelFiles:
-    """Return the files of a user's own model, read whole and checked against ``kind``.
+    """Return the files of a user's own model, read completely and checked against ``kind``.
 
     ``path`` is a folder, used in place, or a tar (plain, gz, bz2, xz), unpacked once into the cache by its sum. A
     recogniser's dictionary is ``dictionary``, else the one in PaddleX's ``inference.yml`` beside the model, else None.
@@ -33,11 +44,7 @@ def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> Mod
     """
     path = Path(path)
     with disk_faults("read the model", path):
-        if not path.exists():
-            raise ZooError("there is no such model", path=path, hint=NEEDED)
-        folder = path if path.is_dir() else _unpacked(path)
-        require_model_files(folder)
-        interface = read_interface(folder / PDMODEL, folder / PDIPARAMS)
+        folder, interface = _read(path)
         check_kind(interface, kind, path)
         check_sizes(interface, kind, path)
         sums = {file: sha256_file(folder / file) for file in (PDMODEL, PDIPARAMS)}
@@ -65,11 +72,7 @@ def check_model(path: Path) -> Kind:
     """
     path = Path(path)
     with disk_faults("read the model", path):
-        if not path.exists():
-            raise ZooError("there is no such model", path=path, hint=NEEDED)
-        folder = path if path.is_dir() else _unpacked(path)
-        require_model_files(folder)
-        output = read_interface(folder / PDMODEL, folder / PDIPARAMS).output_shape
+        output = _read(path)[1].output_shape
     kind: Kind | None = next((kind for kind in KINDS if OUTPUT_RANK[kind] == len(output)), None)
     if kind is None:
         raise ZooError(f"the output is {list(output)}, which no OCR model has", path=path, hint=NEEDED)
@@ -102,22 +105,32 @@ def require_model_files(folder: Path) -> None:
     raise ZooError(f"the folder holds no {' and no '.join(missing)}; it holds {listed}", path=folder, hint=NEEDED)
 
 
+def _read(path: Path) -> tuple[Path, Interface]:
+    """Return the folder with the model that ``path`` gives, and what the program says of itself."""
+    if not path.exists():
+        raise ZooError("there is no such model", path=path, hint=NEEDED)
+    folder = path if path.is_dir() else _unpacked(path)
+    require_model_files(folder)
+    return folder, read_interface(folder / PDMODEL, folder / PDIPARAMS)
+
+
 def _unpacked(archive: Path) -> Path:
     """Return the folder of the cache with the archive's model, unpacked at the first call."""
     if archive.suffix in (".pdmodel", ".pdiparams", ".json", ".onnx", ".nb"):
         raise ZooError("this is a single file of a model", path=archive, hint=NEEDED)
     folder = cache_dir() / "models" / "own" / sha256_file(archive)[:32]
-    if not _whole(folder):
-        with locked(folder), disk_faults("unpack the model", folder):
-            if not _whole(folder):
-                with staged_folder(folder) as staging:
-                    names = extract_model(archive, staging, required=(PDMODEL, PDIPARAMS), optional=(INFERENCE_YML,))
-                    sums = {name: sha256_file(staging / name) for name in names}
-                    (staging / SUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
+    if _undamaged(folder):
+        return folder
+    with locked(folder), disk_faults("unpack the model", folder):
+        if not _undamaged(folder):
+            with staged_folder(folder) as staging:
+                names = extract_model(archive, staging, required=(PDMODEL, PDIPARAMS), optional=(INFERENCE_YML,))
+                sums = {name: sha256_file(staging / name) for name in names}
+                (staging / SUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
     return folder
 
 
-def _whole(folder: Path) -> bool:
+def _undamaged(folder: Path) -> bool:
     """Whether an unpacked model is in the cache with the sums it had when it was unpacked."""
     try:
         sums = json.loads((folder / SUMS_FILE).read_bytes())
@@ -127,19 +140,10 @@ def _whole(folder: Path) -> bool:
 
 
 def _dictionary_of_yml(path: Path) -> Path | None:
-    """Return the characters of a PaddleX ``inference.yml`` as a dictionary file in the cache, None without any."""
+    """Return the characters of a PaddleX ``inference.yml`` as a dictionary file in the store, None without any."""
     if not path.is_file():
         return None
-    import yaml
-
-    from model_opt.yaml_text import load_yaml
-
-    try:
-        document: Any = load_yaml(path.read_bytes())
-    except (OSError, yaml.YAMLError) as error:
-        raise ZooError(
-            f"cannot read the model's {INFERENCE_YML}: {error}", path=path, hint="export it again"
-        ) from error
+    document: Any = read_yaml(path, ZooError)
     post = document.get("PostProcess") if isinstance(document, dict) else None
     characters = post.get("character_dict") if isinstance(post, dict) else None
     if characters is None:
@@ -149,8 +153,9 @@ def _dictionary_of_yml(path: Path) -> Path | None:
             "character_dict is not a list of characters", path=path, hint="name the dictionary with --rec-dict"
         )
     data = "".join(f"{character}\n" for character in characters).encode()
-    target = cache_dir() / "models" / "own" / f"dict-{sha256_bytes(data)[:32]}.txt"
-    with disk_faults("store the dictionary", target):
-        if not target.is_file() or target.read_bytes() != data:
-            write_atomic(target, data)
-    return target
+    return store.fetch(
+        sha256_bytes(data),
+        f"the dictionary of {path}",
+        lambda folder: (folder / DICT_FILE).write_bytes(data),
+        hint="start again",
+    )

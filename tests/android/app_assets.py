@@ -14,7 +14,7 @@ from edge_kit.ocr.image import Image, read_image
 from edge_kit.spec.load import export_json, load_spec
 from edge_kit.verify.regression import regression_set
 from labs.golden.images import NbModels, expected_results, nb_pipeline
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 from model_opt.nb import read_nb
 
 TARGET, RECIPE, ENGINE = "arm64", "fp32", "nb"

@@ -27,7 +27,7 @@ from model_opt.convert import (
     find_converter,
 )
 from model_opt.errors import KitError
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 from model_opt.nb import place_of, precision_of, read_nb, write_nb
 from model_opt.opt_tool import ToolEnv
 from model_opt.paddle_model import read_model, write_model

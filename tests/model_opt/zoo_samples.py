@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 from model_opt.paddle_model import write_model
 from model_opt.program import Block, Model, Op, Program, Var, VarType, attr_of
 

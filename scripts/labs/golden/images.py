@@ -20,7 +20,7 @@ from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.tensor import Run
 from edge_kit.spec.load import export_json, load_spec, profile
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 from model_opt.nb import read_nb
 
 

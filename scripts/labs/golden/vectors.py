@@ -29,7 +29,7 @@ from edge_kit.ocr.tensor import Float32Array, Run, normalise, resize
 from edge_kit.spec.load import export_json, load_spec
 from edge_kit.spec.model import Profile, Spec
 from model_opt.errors import KitError
-from model_opt.files import write_atomic
+from model_opt.fs import write_atomic
 
 FORMAT = 1
 """Version of the manifest's format."""

@@ -41,7 +41,7 @@ from edge_kit.stages.apk.package import PERMISSIONS
 from edge_kit.stages.apk.results import APK
 from edge_kit.stages.oracle import find_oracle
 from edge_kit.verify.regression import regression_set
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 from model_opt.nb import read_nb
 from model_opt.resources import cache_dir
 from model_opt.zoo import fetch
@@ -80,7 +80,7 @@ def build(downloads: Path, folder: Path, events: list[Event] | None = None, **ch
     """Build into ``folder`` with a cache there that has the downloads and the debug key, but no result."""
     cache = folder / "cache"
     cache.mkdir(parents=True, exist_ok=True)
-    for name in ("wheels", "tools", "models", "maven", "android-debug-key"):
+    for name in ("files", "tools", "models", "android-debug-key"):
         if (downloads / name).exists() and not (cache / name).exists():
             (cache / name).symlink_to(downloads / name)
     request = replace(REQUEST, out=folder / "bundle", **changes)

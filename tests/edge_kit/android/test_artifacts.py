@@ -4,13 +4,13 @@ import os
 
 import pytest
 
-from edge_kit.android import artifacts
 from edge_kit.android.artifacts import fetch_artifacts, maven_options
 from edge_kit.android.config import AndroidConfig, Pin, load_android
 from edge_kit.android.errors import AndroidError, ArtifactError
-from model_opt.files import sha256_bytes
+from model_opt import store
+from model_opt.errors import ChecksumError
+from model_opt.fs import sha256_bytes
 from model_opt.resources import config_dir
-from model_opt.store import ChecksumError
 
 DATA = b"an artifact"
 PIN = Pin("g", "a", "1", "aar", None, sha256_bytes(DATA))
@@ -61,7 +61,7 @@ def test_a_damaged_file_of_the_cache_is_fetched_again(maven):
 def test_another_file_than_the_pinned_one_is_refused_and_not_kept(maven):
     with pytest.raises(ChecksumError, match="g:a:1:aar"):
         fetch_artifacts([TWIN])
-    assert artifacts._cached(TWIN) is None
+    assert store.find(TWIN.sha256, "twin") is None
 
 
 def test_a_failing_maven_is_told_in_its_own_words(maven, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden_assets, selftest_assets
 from edge_kit.android.errors import AndroidError
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 from model_opt.nb import read_nb
 from model_opt.nb.to_onnx import to_onnx
 

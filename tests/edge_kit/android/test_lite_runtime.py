@@ -20,6 +20,7 @@ from edge_kit.android import lite
 from edge_kit.android.config import load_android
 from edge_kit.android.errors import RuntimeUnfit
 from edge_kit.android.lite import LiteRuntime, NoRuntime, next_attempt, read_runtime, release_runtime, release_tag
+from model_opt.fs import sha256_bytes
 
 VERSION = "v2.14-rc"
 ARM64 = shared_object(payload=b"\0v2.14-rc\0", needed=("libc.so",))
@@ -110,7 +111,7 @@ def test_both_spellings_of_a_converter_mean_one_release(spelling):
     assert release_tag("v2.12") == release_tag("2.12") == "v2.12"
 
 
-TAG, PATH = "v2.14-rc", "/v2.14-rc/armv8.tar.gz"
+PATH = "/v2.14-rc/armv8.tar.gz"
 ABIS = ("arm64-v8a",)
 
 
@@ -129,7 +130,8 @@ def ask(server, *, config=None, opt="2.14rc0", **options) -> LiteRuntime | NoRun
 
 
 def cached(tmp_path):
-    return tmp_path / "cache" / "paddle-lite"
+    (path,) = (tmp_path / "cache" / "files").glob("*/paddle-lite.tar.gz")
+    return path
 
 
 def test_the_release_is_downloaded_once_and_its_sum_recorded(server, tmp_path):
@@ -138,7 +140,10 @@ def test_the_release_is_downloaded_once_and_its_sum_recorded(server, tmp_path):
     assert first == LiteRuntime(jar(), {"arm64-v8a": ARM64}, VERSION)
     assert ask(server, offline=True) == first
     assert len(server.requests) == 1
-    assert set(json.loads((cached(tmp_path) / "archives.lock.json").read_text())) == {url}
+    entry = {"sha256": sha256_bytes(release()), "files": {}}
+    assert json.loads((tmp_path / "cache" / "downloads.lock.json").read_text())["downloads"] == {url: entry}
+    assert cached(tmp_path).read_bytes() == release()
+    assert not [path for path in (tmp_path / "cache" / "downloads").iterdir() if path.suffix != ".lock"]
 
 
 FAULTS = {
@@ -201,26 +206,26 @@ def test_a_converter_of_no_release_is_a_reason_and_no_error(server, opt):
 def test_another_file_than_the_recorded_one_is_not_taken(server, tmp_path):
     server.add(PATH, release())
     ask(server)
-    (cached(tmp_path) / TAG / "arm64-v8a.tar.gz").unlink()
+    cached(tmp_path).unlink()
     server.add(PATH, release(so=shared_object(payload=b"changed")))
     found = ask(server)
     assert isinstance(found, NoRuntime)
     assert "wrong checksum" in found.reason
-    assert "archives.lock.json" in str(found.hint)
-    assert not (cached(tmp_path) / TAG / "arm64-v8a.tar.gz").exists()
+    assert "downloads.lock.json" in str(found.hint)
+    assert not list((tmp_path / "cache").rglob("*.tar.gz"))
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_again(server, tmp_path):
     server.add(PATH, release())
     first = ask(server)
-    (cached(tmp_path) / TAG / "arm64-v8a.tar.gz").write_bytes(release()[:300])
+    cached(tmp_path).write_bytes(release()[:300])
     assert isinstance(ask(server, offline=True), NoRuntime)
     assert ask(server) == first
     assert len(server.requests) == 2
-    (cached(tmp_path) / "archives.lock.json").write_bytes(b"[")
+    (tmp_path / "cache" / "downloads.lock.json").write_bytes(b"[")
     found = ask(server)
     assert isinstance(found, NoRuntime)
-    assert "list of downloaded runtimes is damaged" in found.reason
+    assert "the recorded sums cannot be read" in found.reason
 
 
 def test_an_archive_that_cannot_be_read_is_not_pinned(server, tmp_path):
@@ -247,7 +252,7 @@ def test_a_failed_address_is_tried_again_after_an_hour_and_when_paddle_lite_is_r
 def test_an_hour_later_the_address_is_tried_again(server, tmp_path):
     ask(server)
     server.add(PATH, release())
-    note = cached(tmp_path) / TAG / ".arm64-v8a.tar.gz.failed"
+    (note,) = (tmp_path / "cache" / "downloads").glob("*.failed")
     os.utime(note, (time.time() - 3700,) * 2)
     assert isinstance(ask(server), LiteRuntime)
 

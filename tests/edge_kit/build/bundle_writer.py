@@ -20,7 +20,6 @@ from pathlib import Path
 from types import FrameType
 from unittest import mock
 
-from edge_kit.build import output
 from edge_kit.build.cache import StageCache
 from edge_kit.build.events import Event, StageProgress
 from edge_kit.build.files import Json, SealedFile
@@ -28,6 +27,7 @@ from edge_kit.build.manifest import Manifest, check_bundle, listed_names
 from edge_kit.build.output import Source, write_bundle
 from edge_kit.build.runner import running
 from edge_kit.build.stage import StageContext
+from model_opt import fs
 from model_opt.errors import KitError
 
 MANIFEST = Manifest("arm64", "fp32", "generic-arm64", {})
@@ -81,6 +81,11 @@ def siblings(target: Path) -> list[str]:
     return sorted(p.name for p in target.parent.iterdir() if p != target)
 
 
+def unfinished(cache: Path) -> list[str]:
+    """Names of results in the cache that no build finished."""
+    return [p.name for p in cache.iterdir() if p.name.startswith(".") and p.name != ".locks"] if cache.is_dir() else []
+
+
 def die_before_call(number: int) -> None:
     """Kill this process right before its ``number``-th call into the operating system."""
     left = number
@@ -116,7 +121,7 @@ def kill_at_every_call(target: Path) -> dict[str, Json]:
         found = state(target)
         outcomes["old" if found == old else "new" if found == new else "absent"] += 1
         if found == "absent":
-            output._recover(target)  # what the next build begins with
+            fs.restore_folder(target)  # what the next build begins with
             found = state(target)
         if found not in (old, new):
             bad.append(f"call {number}: {found}")
@@ -130,7 +135,7 @@ def kill_at_every_call(target: Path) -> dict[str, Json]:
 
 
 def kill_at_every_call_without_exchange(target: Path) -> dict[str, Json]:
-    mock.patch.object(output, "exchange", return_value=False).start()
+    mock.patch.object(fs, "exchange", return_value=False).start()
     return kill_at_every_call(target)
 
 
@@ -212,8 +217,7 @@ def kill_whole_builds(target: Path) -> dict[str, Json]:
         build(target, version)
         seen[f"after, {version}"] = state(target) == version
     cache.prune(1 << 30)
-    left = [p.name for p in cache.root.iterdir() if p.name.startswith(".tmp")]
-    return {"seen": seen, "left": [*left, *(name for name in siblings(target) if name != "cache")]}
+    return {"seen": seen, "left": [*unfinished(cache.root), *(name for name in siblings(target) if name != "cache")]}
 
 
 def interrupt(target: Path) -> dict[str, Json]:
@@ -230,9 +234,8 @@ def interrupt(target: Path) -> dict[str, Json]:
         outcome = "no interrupt"
     except KeyboardInterrupt:
         outcome = "interrupted"
-    cache = [p.name for p in (target.parent / "cache" / "stages").iterdir()]
-    left = [name for name in cache if name.startswith(".tmp")]
-    return {"outcome": outcome, "state": state(target), "left": [*left, *siblings(target)]}
+    left = [*unfinished(target.parent / "cache" / "stages"), *siblings(target)]
+    return {"outcome": outcome, "state": state(target), "left": left}
 
 
 def fault_of(work: Callable[[], None]) -> str:
@@ -260,7 +263,7 @@ def full_disk(target: Path) -> dict[str, Json]:
         if state(target) != "A":
             bad.append(f"{free} bytes free, whole build: {state(target)}")
         cache = target.parent / "cache"
-        bad += [f"{free}: {p}" for p in cache.rglob(".tmp-*")]
+        bad += [f"{free}: {name}" for name in unfinished(cache / "stages")]
         subprocess.run(["rm", "-rf", str(cache)], check=True)
         filler.unlink()
     crowd = target.parent / "crowd"

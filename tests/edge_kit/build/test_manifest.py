@@ -19,7 +19,7 @@ from edge_kit.build.manifest import (
     read_manifest,
 )
 from edge_kit.build.output import write_bundle
-from model_opt.files import sha256_bytes
+from model_opt.fs import sha256_bytes
 
 
 def sum_of(data: bytes) -> FileSum:
@@ -101,7 +101,7 @@ def test_texts_that_only_look_like_paths_are_fine(value: str, manifest: Manifest
 
 
 def test_an_input_without_a_sum_is_refused(manifest: Manifest) -> None:
-    with pytest.raises(ManifestError, match="created_from/det: 'sha256' is a required property"):
+    with pytest.raises(ManifestError, match=r"created_from\.det: 'sha256' is a required property"):
         manifest_bytes(replace(manifest, created_from={"det": {"source": "wheel"}}))
 
 
@@ -176,7 +176,7 @@ def test_a_manifest_that_lists_files_outside_its_folder_is_refused(name: str, bu
         (b'{"a": ' + b"9" * 5000 + b"}", "damaged|wrong"),
         (b"[]", "not a JSON object"),
         (b"{}", "required property"),
-        (b'{"name": "a web app", "icons": []}', "wrong at the top"),
+        (b'{"name": "a web app", "icons": []}', "wrong at \\(top level\\)"),
         (b'{"schema_version": 2}', "schema version 2, this kit reads up to 1"),
         (b'{"schema_version": "1"}', "wrong at"),
     ],

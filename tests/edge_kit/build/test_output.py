@@ -4,16 +4,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from edge_kit.build import output
-from edge_kit.build.disk import folder_lock
 from edge_kit.build.files import FileSum, SealedFile
 from edge_kit.build.manifest import Manifest, ManifestError, check_bundle
 from edge_kit.build.output import OutputError, Source, check_target, write_bundle
+from model_opt import fs
 from model_opt.errors import KitError
-from model_opt.files import sha256_bytes
+from model_opt.fs import folder_lock, sha256_bytes
 
 OLD: dict[str, Source] = {"models/det.nb": b"old", "old.txt": b"only in the old one"}
 NEW: dict[str, Source] = {"models/det.nb": b"new!", "models/rec.nb": b"new"}
@@ -37,7 +38,7 @@ def traces(folder: Path) -> list[tuple[str, int, int, int, int]]:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of putting a new bundle in place of an old one."""
     if request.param == "two renames":
-        monkeypatch.setattr(output, "exchange", lambda one, other: False)
+        monkeypatch.setattr(fs, "exchange", lambda one, other: False)
 
 
 @pytest.mark.usefixtures("way")
@@ -352,9 +353,12 @@ def test_a_build_that_waits_too_long_for_another_says_so(
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("moment", ["_fill", "_swap", "exchange", "check_bundle"])
+@pytest.mark.parametrize(
+    ("module", "moment"), [(output, "_fill"), (fs, "_swap"), (fs, "exchange"), (output, "check_bundle")]
+)
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, OSError(5, "Input/output error")])
 def test_a_fault_at_any_step_keeps_the_old_bundle_and_cleans_up(
+    module: ModuleType,
     moment: str,
     fault: BaseException | type[BaseException],
     tmp_path: Path,
@@ -368,7 +372,7 @@ def test_a_fault_at_any_step_keeps_the_old_bundle_and_cleans_up(
     def fail(*given: object) -> None:
         raise fault
 
-    monkeypatch.setattr(output, moment, fail)
+    monkeypatch.setattr(module, moment, fail)
     with pytest.raises((KeyboardInterrupt, KitError)):
         write_bundle(target, NEW, manifest)
     assert contents(target) == before
@@ -381,7 +385,7 @@ def test_a_failing_second_rename_brings_the_old_bundle_back(
     target = tmp_path / "arm64"
     write_bundle(target, OLD, manifest)
     before = contents(target)
-    monkeypatch.setattr(output, "exchange", lambda one, other: False)
+    monkeypatch.setattr(fs, "exchange", lambda one, other: False)
     real = Path.rename
 
     def rename(self: Path, to: Path) -> Path:

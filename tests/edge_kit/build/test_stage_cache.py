@@ -204,9 +204,9 @@ def test_pruning_a_cache_that_does_not_exist_does_nothing(tmp_path: Path) -> Non
     assert not (tmp_path / "none").exists()
 
 
-def test_a_cache_that_cannot_be_made_is_an_error_that_names_the_variable(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(KitError, match="opening the cache") as caught, StageCache(tmp_path / "file/x").in_use():
+def test_a_cache_that_cannot_be_made_is_an_error_that_names_the_variable(own_cache: Path, cache: StageCache) -> None:
+    own_cache.write_bytes(b"")
+    with pytest.raises(KitError, match="cannot open the cache") as caught, cache.in_use():
         pytest.fail("a cache inside a file cannot be used")
     assert "EDGE_KIT_CACHE" in str(caught.value.hint)
 

@@ -24,7 +24,7 @@ def clean_cache(shared_downloads, tmp_path, monkeypatch):
     """A cache without a single result, but with the downloads."""
     cache = tmp_path / "cache"
     cache.mkdir()
-    for name in ("wheels", "tools", "models"):
+    for name in ("files", "tools", "models"):
         if (shared_downloads / name).is_dir():
             (cache / name).symlink_to(shared_downloads / name)
     monkeypatch.setenv("EDGE_KIT_CACHE", str(cache))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from model_opt.yaml_text import MOST_NESTING, load_yaml
+from model_opt.config import MOST_NESTING, load_yaml
 
 
 def test_plain_documents_are_read():

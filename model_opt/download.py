@@ -1,4 +1,4 @@
-"""One file from an http(s) address: resumed after a break, retried with pauses, never taken for whole too early."""
+"""One file from an http(s) address: resumed after a break, retried with pauses, complete or not there."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import errno
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_opt.errors import KitError
-from model_opt.files import sha256_file, write_atomic
-from model_opt.store import ChecksumError, disk_faults
-from model_opt.zoo.files import Progress, SourceUnavailable, ZooError
+from model_opt.errors import ChecksumError, KitError, SourceUnavailable
+from model_opt.fs import disk_faults, sha256_file, write_atomic
 
 if TYPE_CHECKING:
     import httpx
+
+Progress = Callable[[str, int, int | None], None]
+"""Called as ``progress(label, done, total)`` in bytes; ``total`` is None while it is unknown."""
+
+
+class DownloadRefused(KitError):
+    """What a server delivers is not taken, from no other source either."""
 
 
 @dataclass(frozen=True)
@@ -67,34 +72,29 @@ def download(
     a later call too. A resumed file with another sum than ``expected`` is fetched once more from its first byte.
 
     Raises ``SourceUnavailable`` when the server does not deliver, ``ChecksumError`` when the sum is not
-    ``expected``, ``ZooError`` for a file that is too large, ``KitError`` when the disk does not take it.
+    ``expected``, ``DownloadRefused`` for a file that is too large, ``DiskError`` when the disk does not take it.
     """
-    policy = policy or POLICY
-    task = _Task(url, target, label or url, progress or _silent, policy, pinned=expected is not None)
-    with disk_faults(f"store the download of {url}", target.parent):
+    task = _Task(url, target, label or url, progress, policy or POLICY, pinned=expected is not None)
+    with disk_faults(f"store the download of {url}", target.parent), _no_space_kept(task):
         target.parent.mkdir(parents=True, exist_ok=True)
         resumed = _deliver(task)
         found = sha256_file(task.part)
-        if expected is not None and found != expected and resumed:
+        if expected not in (None, found) and resumed:
             task.discard()
             _deliver(task)
             found = sha256_file(task.part)
-        if expected is not None and found != expected:
+        if expected not in (None, found):
             task.discard()
             raise ChecksumError(
                 f"the download of {url}",
-                expected,
+                str(expected),
                 found,
                 hint="the file behind the address has changed: if you trust the new one, remove the entry of this "
-                "address from models.lock.json in the cache (or mend the pinned sum) and start again",
+                "address from downloads.lock.json in the cache (or correct the pinned sum) and start again",
             )
         task.part.replace(target)
         task.notes.unlink(missing_ok=True)
     return found
-
-
-def _silent(label: str, done: int, total: int | None) -> None:
-    """Report to nobody."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class _Task:
     url: str
     target: Path
     label: str
-    progress: Progress
+    progress: Progress | None
     policy: Policy
     pinned: bool
 
@@ -131,7 +131,7 @@ class _Task:
 
 
 def _deliver(task: _Task) -> bool:
-    """Make ``task.part`` whole; return whether some of it was resumed."""
+    """Complete ``task.part``; return whether some of it was resumed."""
     resumed, reason = False, ""
     for attempt in range(task.policy.attempts):
         if attempt:
@@ -141,8 +141,7 @@ def _deliver(task: _Task) -> bool:
         if partial.size and partial.size == partial.total:
             return resumed
         try:
-            with _space_guard(task):
-                _attempt(task, partial)
+            _attempt(task, partial)
             return resumed
         except _Transient as error:
             reason = str(error)
@@ -155,7 +154,7 @@ def _deliver(task: _Task) -> bool:
 
 
 @contextmanager
-def _space_guard(task: _Task) -> Iterator[None]:
+def _no_space_kept(task: _Task) -> Iterator[None]:
     """Give the space back when the disk is full: a partial file would keep everything else from working."""
     try:
         yield
@@ -179,14 +178,18 @@ def _attempt(task: _Task, partial: _Partial) -> None:
     try:
         with httpx.stream("GET", task.url, headers=headers, timeout=timeout, follow_redirects=True) as response:
             if task.url.startswith("https:") and response.url.scheme != "https":
-                raise ZooError(f"{task.url} redirects to an address without encryption: {response.url}")
+                raise DownloadRefused(f"{task.url} redirects to an address without encryption: {response.url}")
             _receive(task, partial, response)
     except httpx.TooManyRedirects as error:
         raise SourceUnavailable(f"{task.url} redirects without end", hint="check the address") from error
     except httpx.InvalidURL as error:
-        raise SourceUnavailable(f"cannot download {task.url}: {error}", hint="check the address") from error
+        raise SourceUnavailable(
+            f"cannot download {task.url}: {error}", hint="check the address and the proxy settings"
+        ) from error
     except httpx.RequestError as error:
         raise _Transient(str(error) or type(error).__name__) from error
+    except (ImportError, ValueError) as error:  # httpx on the address of a proxy
+        raise SourceUnavailable(f"cannot download {task.url}: {error}", hint="check the proxy settings") from error
 
 
 def _receive(task: _Task, partial: _Partial, response: httpx.Response) -> None:
@@ -204,13 +207,14 @@ def _receive(task: _Task, partial: _Partial, response: httpx.Response) -> None:
             if done > task.policy.max_bytes:
                 raise _too_large(task)
             file.write(block)
-            task.progress(task.label, done, total)
+            if task.progress is not None:
+                task.progress(task.label, done, total)
     if total is not None and done != total:
         raise _Transient(f"{done} of {total} bytes came", fresh=done > total)
 
 
 def _place(task: _Task, partial: _Partial, response: httpx.Response) -> tuple[int, int | None]:
-    """Return the offset of the answer's first byte in the file, and the whole file's length where it is told."""
+    """Return the offset of the answer's first byte in the file, and the file's length where the server states it."""
     status = response.status_code
     if status == 200:
         length = response.headers.get("Content-Length", "")
@@ -230,4 +234,4 @@ def _place(task: _Task, partial: _Partial, response: httpx.Response) -> tuple[in
 
 def _too_large(task: _Task) -> KitError:
     task.discard()
-    return ZooError(f"{task.url} is larger than {task.policy.max_bytes >> 20} MiB, which no model here is; refused")
+    return DownloadRefused(f"{task.url} is larger than {task.policy.max_bytes >> 20} MiB, which no file here is")

@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 from zoo_samples import Server, serving
 
-from model_opt.errors import KitError
-from model_opt.files import sha256_bytes
-from model_opt.store import ChecksumError
-from model_opt.zoo import SourceUnavailable, ZooError
-from model_opt.zoo.download import Policy, download
+from model_opt.download import DownloadRefused, Policy, download
+from model_opt.errors import ChecksumError, KitError, SourceUnavailable
+from model_opt.fs import sha256_bytes
 
 BODY = os.urandom(200_000)
 QUICK = Policy(attempts=3, pause=0.01, connect_timeout=2, read_timeout=2)
@@ -158,7 +156,7 @@ def test_redirects_are_followed_but_not_without_end(server: Server, tmp_path: Pa
 @pytest.mark.parametrize("told", [True, False])
 def test_a_file_beyond_the_limit_is_refused(server: Server, tmp_path: Path, told: bool):
     url = server.add("/m.tar", BODY, length=told)
-    with pytest.raises(ZooError, match="larger than"):
+    with pytest.raises(DownloadRefused, match="larger than"):
         download(url, tmp_path / "m.tar", policy=Policy(attempts=2, pause=0.01, max_bytes=100_000))
     assert left_in(tmp_path) == []
 
@@ -175,6 +173,19 @@ def test_nobody_listening_ends_in_an_error(tmp_path: Path):
         url = f"http://127.0.0.1:{free.getsockname()[1]}/m.tar"
         with pytest.raises(SourceUnavailable, match="cannot download"):
             download(url, tmp_path / "m.tar", policy=QUICK)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ALL_PROXY", "socks5://127.0.0.1:9"), ("ALL_PROXY", "foo://x"), ("HTTP_PROXY", "http://[::1/")]
+)
+def test_a_faulty_proxy_is_named(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+):
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SourceUnavailable, match="cannot download") as caught:
+        download(server.add("/m.tar", BODY), tmp_path / "m.tar", policy=QUICK)
+    assert "proxy" in str(caught.value.hint)
 
 
 def test_a_full_disk_is_said_and_its_space_given_back(server: Server, tmp_path: Path):
