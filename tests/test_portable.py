@@ -29,7 +29,8 @@ def test_a_bundle_is_built_and_replaced_without_posix(tmp_path, mobile_det, mobi
 
     cache, bundle = tmp_path / "cache", tmp_path / "bundle"
     cache.mkdir()
-    (cache / "models").symlink_to(cache_dir() / "models")  # downloads are not what is tried here
+    for name in ("files", "models"):  # downloads are not what is tried here
+        (cache / name).symlink_to(cache_dir() / name)
     for recipe in ("fp32", "weight_int16"):
         done = run_portable(
             "build", "--target", "arm64", "--no-apk", "--recipe", recipe, "--out", bundle, "--offline", cache=cache
