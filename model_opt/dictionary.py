@@ -39,7 +39,7 @@ class DictionaryError(KitError):
 
 @dataclass(frozen=True)
 class Dictionary:
-    """``characters`` in the order of the classes behind the blank; ``notes`` on what is odd and yet kept."""
+    """``characters`` in the order of the classes after the blank; ``notes`` on oddities that were accepted."""
 
     characters: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -138,7 +138,7 @@ def _times(number: int, what: str) -> str:
 
 
 def space_follows(characters: int, classes: int | None, path: Path | None = None) -> bool | None:
-    """Return whether a space follows the dictionary's last character as a class of its own; None when not stated.
+    """Return whether a space follows the dictionary's last character as a separate class; None when not stated.
 
     A recogniser has a class for the blank of CTC, one for each character and, trained with ``use_space_char``, one for
     the space: ``classes`` decides. Raises ``DictionaryError`` when the dictionary fits neither way.

@@ -15,7 +15,7 @@ Place = Literal["arm", "opencl,arm", "x86"]
 Kernels = Literal["arm", "opencl", "x86"]
 
 PLACE_IN_FILE: Mapping[Place, Kernels] = {"arm": "arm", "opencl,arm": "opencl", "x86": "x86"}
-"""What ``place_of`` says of a file for each place."""
+"""The result of ``place_of`` for a file of each place."""
 PLACE_OF_KERNELS: Mapping[str, Place] = {kernels: place for place, kernels in PLACE_IN_FILE.items()}
 NO_FP16 = "fp16 kernels on weights stored as integers return NaN everywhere on the ARM engine"
 
@@ -116,7 +116,7 @@ class Converter(Protocol):
 
     @property
     def cache_key(self) -> str:
-        """What decides the files beside the code that is imported, for the keys of caches."""
+        """What the files depend on apart from imported code, for cache keys."""
         ...
 
     def convert(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
@@ -128,7 +128,7 @@ class Converter(Protocol):
         ...
 
     def convert_export(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
-        """Convert a model as it was exported; the own writer runs the passes first, opt takes it as it is."""
+        """Convert an exported model; the own writer runs the passes first, opt does not."""
         ...
 
     def in_memory(self, model: Model, options: ConvertOptions) -> NbModel:

@@ -81,7 +81,7 @@ _MOVES: dict[str, Compute] = {
 }
 
 # opt 2.14 calls the elementwise kernels of fp16 by another name than 2.12.
-TABLE: dict[str, Compute] = {
+KERNELS: dict[str, Compute] = {
     **{f"{name} def/arm/fp32": compute for name, compute in _FP32.items()},
     **{f"{name} def/arm/fp16": compute for name, compute in _FP16.items()},
     **{f"{name} def_fp16/arm/fp16": compute for name, compute in _FP16.items() if "elementwise" in name},

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from model_opt.emulator.engine_build import EngineBuild
-from model_opt.emulator.kernels import TABLE, Compute
+from model_opt.emulator.kernels import KERNELS, Compute
 from model_opt.emulator.state import Array, Values
 from model_opt.nb.errors import NbError
 from model_opt.nb.translate.view import OpView
@@ -62,7 +62,7 @@ def _steps(model: NbModel) -> Iterator[tuple[OpView, Compute]]:
         if desc.kernel is None:
             op.fail("no kernel was chosen for it: the file was not made by opt")
         kernel = f"{desc.kernel.alias}/{desc.kernel.target_name}/{desc.kernel.precision_name}"
-        compute = TABLE.get(f"{desc.type} {kernel}")
+        compute = KERNELS.get(f"{desc.type} {kernel}")
         if compute is None:
             op.fail(f"the kernel {kernel} is not known")
         steps.append((op, compute))

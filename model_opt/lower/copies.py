@@ -25,7 +25,7 @@ _THROUGH_A_COPY = 2
 
 
 def insert_copies(graph: Graph) -> Mapping[str, Side]:
-    """Put copies and layouts where a kernel takes another; return where each variable lies.
+    """Insert ``io_copy`` and ``layout`` operators where kernels need them; return the side of each variable.
 
     All readers of a variable share its copy and its layout. Parameters lie where their readers take them. The
     operators must be in order and have kernels.

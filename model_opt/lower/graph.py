@@ -17,7 +17,7 @@ CONVOLUTIONS = ("conv2d", "depthwise_conv2d", "conv2d_transpose")
 
 @dataclass(slots=True, eq=False)
 class LiteOp:
-    """One operator on its way into a file.
+    """One operator during the lowering.
 
     ``number`` is opt's: that of the program at first, a new one for each operator that a fusion makes; the order of a
     file follows it. ``index`` is the operator's place in the program (of a fused one: of its first part).
@@ -90,7 +90,7 @@ class Graph:
 
     @property
     def ops(self) -> tuple[LiteOp, ...]:
-        """The operators as they stand now; the graph may change while this is gone through."""
+        """The current operators; the graph may change during iteration."""
         return tuple(self._ops.values())
 
     def of_type(self, *types: str) -> tuple[LiteOp, ...]:
@@ -107,7 +107,7 @@ class Graph:
         return tuple(found[number] for number in sorted(found))
 
     def only_reader(self, name: str) -> LiteOp | None:
-        """Return the operator that alone reads a variable, None when there is none or more than one."""
+        """Return the only reader of a variable, None when there is none or more than one."""
         found = self._readers.get(name, {})
         return next(iter(found.values())) if len(found) == 1 else None
 
@@ -123,7 +123,7 @@ class Graph:
         return (variable.dims or ()) if variable is not None else ()
 
     def add(self, kind: str, inputs: Arguments, outputs: Arguments, attrs: Mapping[str, Attr], index: int) -> LiteOp:
-        """Put in a new operator with the next number."""
+        """Add an operator with the next number."""
         op = LiteOp(self._next, index, kind, dict(inputs), dict(outputs), dict(attrs))
         self._next += 1
         self._ops[op.number] = op
@@ -135,7 +135,7 @@ class Graph:
         self._next += 1
 
     def remove(self, *ops: LiteOp) -> None:
-        """Take operators out; what they read and wrote stays as it is."""
+        """Remove operators; their variables stay."""
         for op in ops:
             self._unlink(op)
             del self._ops[op.number]

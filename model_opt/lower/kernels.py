@@ -51,7 +51,7 @@ _HOST_WIDE = "def/host/fp32/any"
 _PAIRS = tuple(f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div"))
 _FUSED_PAIRS = tuple(f"fusion_elementwise_{kind}_activation" for kind in ("add", "sub", "mul"))
 
-TABLE: Mapping[str, Row] = {
+KERNELS: Mapping[str, Row] = {
     # Moves and shapes.
     **_rows(_HOST_ROW, "feed", "fetch", "assign", "flatten_contiguous_range"),
     **_rows(Row(_HOST, _HOST, _HOST, _IMAGE_2D), "reshape", "reshape2", "flatten", "flatten2"),
@@ -103,7 +103,7 @@ TABLE: Mapping[str, Row] = {
 """The kernels of Paddle Lite 2.14rc0."""
 
 _BEFORE: Mapping[str, Mapping[tuple[str, Column], str]] = {
-    "2.13rc0": {(op, "half"): _HALF for op, row in TABLE.items() if row.half == _HALF_PAIR},
+    "2.13rc0": {(op, "half"): _HALF for op, row in KERNELS.items() if row.half == _HALF_PAIR},
 }
 """What an older release has instead."""
 
@@ -130,7 +130,7 @@ def _named(graph: Graph, op: LiteOp, target: Target) -> str:
 
 
 def _listed(op: LiteOp, column: Column, target: Target) -> str:
-    row = TABLE.get(op.type)
+    row = KERNELS.get(op.type)
     if row is None:
         op.refuse(f"no kernel of Paddle Lite {target.runtime} is known for it")
     name = _BEFORE.get(target.runtime, {}).get((op.type, column), getattr(row, column))

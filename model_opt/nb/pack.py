@@ -130,7 +130,7 @@ class _Backwards:
         self._vtables: dict[tuple[int, ...], int] = {}
 
     def finish(self, root: int) -> bytes:
-        """Return the buffer whose root table stands at ``root``."""
+        """Return the buffer whose root table is at ``root``."""
         self._align(self._widest, 4)
         self._put(_offset(self.size + 4 - root))
         return b"".join(reversed(self._pieces))
@@ -155,7 +155,7 @@ class _Backwards:
         return self._put(_offset(len(places)))
 
     def table(self, fields: Sequence[tuple[int, bytes | int]]) -> int:
-        """Write a table of numbers' bytes and of places of what stands already, in this order."""
+        """Write a table of number bytes and of offsets of parts written before, in this order."""
         end, slots = self.size, {}
         for slot, content in fields:
             if isinstance(content, bytes):

@@ -144,7 +144,7 @@ def _known(kinds: type[IntEnum], number: int) -> int:
 
 
 def decode_tensor(data: bytes, path: Path | None, offset: int) -> tuple[int, tuple[int, ...]]:
-    """Decode a ``TensorDesc``, which stands at ``offset`` of the file: element type and sizes."""
+    """Decode a ``TensorDesc`` at ``offset`` of the file: element type and sizes."""
     tensor = parse(_classes()["TensorDesc"], data, path, offset)
     return tensor.data_type, tuple(tensor.dims)
 

@@ -59,7 +59,7 @@ class _Group:
 
 
 def dead_channels(model: Model) -> tuple[Model, PassReport]:
-    """Cut dead channels, see the module; what is dead but has to stay is left with the reason."""
+    """Remove dead channels, see the module; the report names those that must stay, with the reason."""
     editor = GraphEditor(model, "dead_channels")
     while any(_cut(editor, group) for group in _groups(editor)):
         pass

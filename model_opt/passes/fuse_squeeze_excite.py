@@ -33,7 +33,7 @@ class _Gate:
 
 
 def fuse_squeeze_excite(model: Model) -> tuple[Model, PassReport]:
-    """Turn gates into relu6 gates and shortcuts around gates into 1 + h; what cannot is left with the reason."""
+    """Turn gates into relu6 gates and shortcuts around gates into 1 + h; the report names what is left and why."""
     editor = GraphEditor(model, "fuse_squeeze_excite")
     for op in editor.each("hard_sigmoid"):
         gate = _gate_at(editor, op)

@@ -40,15 +40,15 @@ class GraphEditor:
         self._foreign = _foreign_names(model.program)
         self._index()
 
-    # ---- look-ups
+    # ---- queries
 
     @property
     def ops(self) -> tuple[Op, ...]:
-        """The operators as they stand, in order."""
+        """The current operators, in order."""
         return tuple(self._ops)
 
     def each(self, *types: str) -> Iterator[Op]:
-        """Yield the operators of these types one by one, each as it stands then; for loops that edit."""
+        """Yield the operators of these types one by one, in their current form; for loops that edit."""
         for outputs in [op.outputs for op in self._ops if op.type in types]:
             found = [op for op in self._ops if op.outputs == outputs and op.type in types]
             if len(found) == 1:
@@ -96,7 +96,7 @@ class GraphEditor:
     # ---- edits
 
     def replace(self, old: Op, *new: Op) -> None:
-        """Put ``new`` in the place of ``old``; without ``new`` the operator goes."""
+        """Replace ``old`` by ``new``; without ``new`` the operator is removed."""
         at = self.position(old)
         self._ops[at : at + 1] = new
         self._index()
@@ -113,9 +113,9 @@ class GraphEditor:
         self._index()
 
     def bypass(self, op: Op, source: str, out: str) -> bool:
-        """Take ``op`` out and let the readers of ``out`` read ``source``, which has the same value.
+        """Remove ``op`` and let the readers of ``out`` read ``source``, which has the same value.
 
-        False when that cannot be: the model's output uses the name, or a name is not safe to follow.
+        False when that is impossible: the model's output uses the name, or a name is not safe to follow.
         """
         readers = self.consumers(out)
         if readers is None or self.consumers(source) is None or self.is_output(out):

@@ -9,7 +9,7 @@ from model_opt.program.model import Model
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Something the pass knows but could not change: the output of the operator it is about, and the reason."""
+    """Something the pass could not change: the output of the operator, and the reason."""
 
     where: str
     why: str
@@ -17,7 +17,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class PassReport:
-    """One run of one pass: operators of the main block before and after, what it did how often, what it left."""
+    """One run of one pass: operators of the main block before and after, changes with counts, and what was left."""
 
     name: str
     ops_before: int

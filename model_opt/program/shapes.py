@@ -19,7 +19,7 @@ _BINARY = frozenset(("elementwise_add", "elementwise_sub", "elementwise_mul", "e
 
 @dataclass(frozen=True, slots=True)
 class InferredShapes:
-    """Shapes by variable, and the symbols that stand in them. A variable whose shape cannot be known is not there."""
+    """Shapes by variable, and the symbols in them. Variables of unknown shape are absent."""
 
     by_name: dict[str, Shape] = field(default_factory=dict)
     sizes: Sizes = field(default_factory=Sizes)

@@ -136,7 +136,7 @@ class Sizes:
         return self._symbol(("cut", size, start, end))
 
     def reshaped(self, source: Shape, target: Sequence[Size]) -> Shape:
-        """Return the shape that ``target`` gives to a tensor of shape ``source``: 0 copies a side, -1 is what is left.
+        """Return the shape that ``target`` gives to a tensor of shape ``source``: 0 copies a dimension, -1 is inferred.
 
         Raises ``SizeError`` for a target that no tensor of that shape can take.
         """
@@ -168,9 +168,9 @@ def _factors(sizes: Sequence[Size]) -> tuple[int, Counter[Symbol]]:
 
 
 def free_sides(source: Shape, shape: Shape) -> tuple[list[int], list[int]]:
-    """Return which sides of ``shape`` are symbols, and which of these do not stand at their place in ``source``.
+    """Return which sides of ``shape`` are symbols, and which of these differ from the same position in ``source``.
 
-    A reshape with a constant target can copy a side that stays at its place, and infer one other.
+    A reshape with a constant target can copy dimensions that stay, and infer one other.
     """
     free = [at for at, size in enumerate(shape) if isinstance(size, Symbol)]
     return free, [at for at in free if at >= len(source) or source[at] != shape[at]]

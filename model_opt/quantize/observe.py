@@ -44,7 +44,7 @@ class Observation:
 
 
 def convert_in_memory(model: Model, options: ConvertOptions, converter: Converter) -> NbModel:
-    """Return the ``.nb`` that ``converter`` makes of ``model``; nothing stays on disk. Raises what it raises."""
+    """Return the ``.nb`` that ``converter`` makes of ``model``, in memory. Raises as the converter does."""
     return converter.in_memory(model, options)
 
 

@@ -24,7 +24,7 @@ def output_moves(
     inputs: Sequence[Float32Array],
     progress: QuantizeProgress,
 ) -> dict[str, float]:
-    """Return the mean squared change of the model's first output for each of the ``changes`` made alone.
+    """Return the mean squared change of the model's first output for each of the ``changes`` by itself.
 
     A change is a name and other values of parameters, by theirs; ``inputs`` are float32 NCHW. Errors of layers that are
     rounded independently of one another add up in these squares, nearly. Raises ``KitError`` for a name that is no

@@ -13,13 +13,13 @@ class UnionFind:
         self._parent: dict[str, str] = {}
 
     def find(self, name: str) -> str:
-        """Return the name that stands for the set of ``name``."""
+        """Return the representative of the set of ``name``."""
         while (above := self._parent.setdefault(name, name)) != name:
             name = above
         return name
 
     def join(self, *names: str) -> None:
-        """Make one set of the sets of ``names``; the smallest name stands for it."""
+        """Join the sets of ``names``; the smallest name is the representative."""
         for name in names[1:]:
             a, b = sorted((self.find(names[0]), self.find(name)))
             self._parent[b] = a

@@ -124,7 +124,7 @@ def quantise_weights(
     converter: Converter,
     progress: QuantizeProgress,
 ) -> tuple[Model, QuantReport]:
-    """Return the model with its weights stored as integers (``with_stored_weights``), to be converted as it is.
+    """Return the model with its weights stored as integers (``with_stored_weights``), ready to be converted.
 
     Depthwise filters and layers that cannot be watched get 16 bits, the others 8: the scale of each output by least
     error, then one weight after the other, and what rounding it adds is taken from those not yet rounded (GPTQ, Frantar

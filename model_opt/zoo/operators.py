@@ -68,9 +68,9 @@ def check_operators(pdmodel: Path) -> None:
 
 def check_known(program: Program, pdmodel: Path) -> None:
     """Do what ``check_operators`` does for a program that was read from ``pdmodel``."""
-    from model_opt.nb.translate import TABLE
+    from model_opt.nb.translate import TRANSLATORS
 
-    known = TABLE.keys() | _FOLDED
+    known = TRANSLATORS.keys() | _FOLDED
     unknown = [(at, op.type) for at, op in _needed(program) if op.type not in known]
     if not unknown:
         return

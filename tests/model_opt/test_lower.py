@@ -18,7 +18,7 @@ from passes_float64 import run_float64
 from model_opt.errors import KitError
 from model_opt.lower import LowerError, Target, lower
 from model_opt.lower.demanded import ATTRIBUTES, NEEDED, OUTPUTS
-from model_opt.lower.kernels import TABLE
+from model_opt.lower.kernels import KERNELS
 from model_opt.nb import NbModel, read_nb
 from model_opt.nb.to_onnx import to_onnx
 from model_opt.nb.write import write_as_opt, write_nb
@@ -63,7 +63,7 @@ def changed(model: Model, kind: str, change) -> Model:
 @pytest.mark.parametrize("name", ["arm", "fp16", "int8", "opencl", "x86"])
 def test_every_operator_is_written_as_opt_writes_it(name, oracle):
     target, options = TARGETS[name]
-    programs = [make() for case, make in ONE_OP.items() if TABLE[case.split()[0]].x86 or name != "x86"]
+    programs = [make() for case, make in ONE_OP.items() if KERNELS[case.split()[0]].x86 or name != "x86"]
     model = together(programs)
     assert write_as_opt(lowered(model, target)) == oracle.convert(model, options)
 
@@ -71,7 +71,7 @@ def test_every_operator_is_written_as_opt_writes_it(name, oracle):
 @pytest.mark.parametrize("name", ["arm", "fp16", "int8", "opencl", "x86"])
 def test_every_operator_is_written_as_the_older_opt_writes_it(name, older_oracle):
     target, options = TARGETS[name]
-    cases = [case for case in ONE_OP if TABLE[case.split()[0]].x86 or name != "x86"]
+    cases = [case for case in ONE_OP if KERNELS[case.split()[0]].x86 or name != "x86"]
     model = together(ONE_OP[case]() for case in cases if case != "swish without beta")
     older = dataclasses.replace(target, runtime=older_oracle.opt_version)
     assert write_as_opt(lowered(model, older)) == older_oracle.convert(model, options)
@@ -79,7 +79,7 @@ def test_every_operator_is_written_as_the_older_opt_writes_it(name, older_oracle
 
 def test_every_kernel_of_the_table_is_compared_with_opts():
     seen = {op.type for make in ONE_OP.values() for op in lowered(make(), Target()).ops}
-    assert seen == TABLE.keys()
+    assert seen == KERNELS.keys()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -153,7 +153,7 @@ def demands(model: NbModel) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_file_never_lacks_an_output_or_attribute_that_is_demanded(name):
-    made = [make() for case, make in ONE_OP.items() if TABLE[case.split()[0]].x86 or name != "x86"]
+    made = [make() for case, make in ONE_OP.items() if KERNELS[case.split()[0]].x86 or name != "x86"]
     for model in (*made, *(random_program("rows", seed) for seed in range(4))):
         bare = Model(model.program.with_ops(_bare(op) for op in model.program.main.ops), model.params)
         demands(read_nb(write_nb(lowered(bare, TARGETS[name][0]))))

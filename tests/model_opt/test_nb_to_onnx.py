@@ -17,7 +17,7 @@ from nb_op_cases import CASES, HOST, Case, conv_attrs, ints, op
 
 from model_opt.nb import NbError, NbModel, read_nb
 from model_opt.nb.to_onnx import OPSET, to_onnx
-from model_opt.nb.translate import TABLE, Graph, Node, encode_model, fold, ops_markdown, translate
+from model_opt.nb.translate import TRANSLATORS, Graph, Node, encode_model, fold, ops_markdown, translate
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FIXED_PRECISIONS = ("fp32", "weight_int8", "weight_int16")
@@ -60,7 +60,7 @@ def test_an_operator_answers_what_its_kernel_does(case: Case):
 
 def test_every_operator_of_the_table_is_tried():
     tried = {node.type for case in CASES for node in case.ops}
-    assert tried == TABLE.keys()
+    assert tried == TRANSLATORS.keys()
 
 
 def test_the_table_in_the_documentation_is_the_tables():

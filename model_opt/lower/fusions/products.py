@@ -14,7 +14,7 @@ _NEAR = 1e-8
 
 
 def fuse_fc(graph: Graph, target: Target) -> None:
-    """Make a product, the sum with a bias, and a relu or relu6 that alone reads it one ``fc``. Not on x86.
+    """Fuse a product, the sum with a bias, and a relu or relu6 that is its only reader into ``fc``. Not on x86.
 
     opt asks neither that the matrix is a parameter (``fc`` prepares its weights once) nor what side the sum's
     ``axis`` names; where either is not so, the operators stay apart here.

@@ -8,6 +8,6 @@ from __future__ import annotations
 from model_opt.nb.translate.fold import fold
 from model_opt.nb.translate.program import translate
 from model_opt.nb.translate.proto import Graph, Node, encode_model
-from model_opt.nb.translate.translators import TABLE, Row, ops_markdown
+from model_opt.nb.translate.translators import TRANSLATORS, Row, ops_markdown
 
-__all__ = ["TABLE", "Graph", "Node", "Row", "encode_model", "fold", "ops_markdown", "translate"]
+__all__ = ["TRANSLATORS", "Graph", "Node", "Row", "encode_model", "fold", "ops_markdown", "translate"]

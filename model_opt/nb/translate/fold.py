@@ -52,7 +52,7 @@ class _Work:
         return range(len(self._nodes))
 
     def graph(self) -> Graph:
-        """Return the graph as it is now."""
+        """Return the current graph."""
         nodes = tuple(node for node in self._nodes if node is not None)
         used = {name for node in nodes for name in node.inputs}
         constants = {name: data for name, data in self._constants.items() if name in used}

@@ -7,7 +7,7 @@ from typing import NoReturn
 from model_opt.nb.errors import NbError
 from model_opt.nb.translate.proto import Graph
 from model_opt.nb.translate.state import State, Tensor
-from model_opt.nb.translate.translators import TABLE
+from model_opt.nb.translate.translators import TRANSLATORS
 from model_opt.nb.translate.view import OpView
 from model_opt.nb.translate.weights import restore
 from model_opt.nb.types import NbModel
@@ -46,7 +46,7 @@ def translate(model: NbModel) -> Graph:
             column = _column(op, outputs)
             outputs[column] = _fetch(op, state, {tensor.name for tensor in inputs.values()})
         else:
-            TABLE[op.desc.type].translate(op, state)
+            TRANSLATORS[op.desc.type].translate(op, state)
             op.finish()
     if not inputs or not outputs:
         raise NbError(f"the program has {len(inputs)} inputs and {len(outputs)} outputs", path=model.path, hint=_EXACT)
@@ -61,7 +61,7 @@ def _checked(model: NbModel, position: int, desc: Op) -> OpView:
         op.fail("no kernel was chosen for it: the file was not made by opt")
     if desc.type in ("feed", "fetch"):
         return op
-    row = TABLE.get(desc.type)
+    row = TRANSLATORS.get(desc.type)
     name = f"{kernel.alias}/{kernel.target_name}/{kernel.precision_name}/{kernel.layout_name}"
     if row is None or name not in row.kernels:
         _unknown_kernel(op, name, row is not None)

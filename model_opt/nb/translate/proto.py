@@ -82,7 +82,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph whose inputs and outputs are float32; nodes stand in the order they run."""
+    """A graph whose inputs and outputs are float32; nodes are in execution order."""
 
     nodes: tuple[Node, ...]
     constants: Mapping[str, NDArray[Any]]

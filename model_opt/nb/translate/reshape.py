@@ -20,7 +20,7 @@ _MOST_AXES = 8
 
 
 def reshaped(op: OpView, state: State, x: Tensor, target: Sequence[Size], near: str) -> Tensor:
-    """Return ``x`` in the shape ``target``, in which -1 is what is left and 0 the same side of ``x``."""
+    """Return ``x`` in the shape ``target``, in which -1 is inferred and 0 copies a dimension of ``x``."""
     try:
         shape = checked_shape(op, state.symbols.reshaped(x.shape, target))
     except SizeError as error:

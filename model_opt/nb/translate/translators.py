@@ -255,7 +255,7 @@ _ON_X86: Mapping[str, str] = {
 }  # fmt: skip
 """The kernels of a file for x86, which compute the same; those of the host serve every place."""
 
-TABLE: dict[str, Row] = {
+TRANSLATORS: dict[str, Row] = {
     row.op: replace(
         row, kernels=tuple(dict.fromkeys((*row.kernels, *((_ON_X86[row.op],) if row.op in _ON_X86 else ()))))
     )
@@ -266,7 +266,7 @@ TABLE: dict[str, Row] = {
 def ops_markdown() -> str:
     """Return the table for ``docs/``: one line for each operator, sorted by name."""
     lines = ["| operator | kernels | computes | Paddle Lite, `lite/` |", "|---|---|---|---|"]
-    for row in sorted(TABLE.values(), key=lambda row: row.op):
+    for row in sorted(TRANSLATORS.values(), key=lambda row: row.op):
         kernels = ", ".join(f"`{kernel}`" for kernel in row.kernels)
         meaning = row.meaning.replace("|", "\\|")
         lines.append(f"| `{row.op}` | {kernels} | {meaning} | `{row.source}` |")

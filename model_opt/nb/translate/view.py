@@ -104,7 +104,7 @@ class OpView:
             self.fail(f"the attribute {name!r} is {value!r}, known is {' or '.join(map(repr, allowed))}")
 
     def ignore(self, *names: str) -> None:
-        """Say that these attributes have no meaning for this operator as it stands."""
+        """Ignore attributes that have no effect on this operator."""
         self._attrs.difference_update(names)
 
     def arguments(self, slot: str) -> tuple[str, ...]:
