@@ -64,7 +64,7 @@ def test_every_parameter_type_comes_back(dtype: str):
     array = np.array([[0, 1, 1], [1, 0, 1]]).astype(dtype)
     ops = [nw.feed("x"), nw.Op("scale", {"X": ["x"], "Y": ["w"]}, {"Out": ["y"]}), nw.fetch("y")]
     weight = read_nb(nw.nb_bytes(ops, {"w": array})).params["w"]
-    np.testing.assert_array_equal(weight.data, array)
+    np.testing.assert_array_equal(weight, array)
     assert weight.dtype == array.dtype
 
 
