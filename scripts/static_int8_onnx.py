@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import encode_model, fold, translate
 from model_opt.nb.translate.proto import Graph, Node
-from model_opt.nb.types import NbModel, NbTensor
-from model_opt.program import Attr, AttrType, Op, VarType
+from model_opt.nb.types import NbModel
+from model_opt.program import Attr, AttrType, Op
 from model_opt.program.sizes import Shape
 
 Float32 = NDArray[np.float32]
@@ -100,7 +100,7 @@ def _in_int8(op: Op) -> bool:
 
 
 def _layer(model: NbModel, op: Op) -> Layer:
-    steps = model.params[op.inputs["Filter"][0]].data
+    steps = model.params[op.inputs["Filter"][0]]
     scales = np.broadcast_to(np.array(op.attr("Filter0_scale"), np.float32), steps.shape[:1])
     output: Any = op.attr("Output0_scale")
     source: Any = op.attr("Input0_scale")
@@ -111,8 +111,7 @@ def _in_floats(model: NbModel, layers: Mapping[str, Layer]) -> NbModel:
     """Return the model with the same filters in floats and nothing between floats and integers."""
     params = dict(model.params)
     for name, layer in layers.items():
-        data = layer.steps * layer.scales.reshape(-1, 1, 1, 1)
-        params[name] = NbTensor(name, data.shape, VarType.FP32, data)
+        params[name] = layer.steps * layer.scales.reshape(-1, 1, 1, 1)
     ops = tuple(_without(_float_op(op) if _in_int8(op) else op, _NOTES) for op in model.ops)
     return replace(model.with_ops(ops), params=params)
 

@@ -31,8 +31,8 @@ class Values:
         """Major and minor number of the opt that made the file; the engine that runs it is of the same version."""
         halves = {name.removesuffix(_HALF) for op in model.ops for name in op.attrs if name.endswith(_HALF)}
         self._arrays: dict[str, Array] = {}
-        for name, tensor in model.params.items():
-            array = np.array(tensor.data)  # a copy: the file does not align its numbers
+        for name, values in model.params.items():
+            array = np.array(values)  # a copy: the file does not align its numbers
             self._arrays[name] = array.astype(np.float16) if name in halves else array
         self.outputs: dict[str, Array] = {}
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from numpy.typing import NDArray
 
 from model_opt.lower.graph import Graph, LiteOp
 from model_opt.lower.target import RUNTIMES, Target
-from model_opt.nb.types import NbModel, NbTensor
-from model_opt.program import ELEMENT_TYPES, Block, Op, Program, Var, VarType
+from model_opt.nb.types import NbModel
+from model_opt.program import Block, Op, Program, Var, VarType
 
 _NO_PARENT = -1
 _WITHOUT_SIZES: Mapping[str, tuple[int, ...]] = {"2.13rc0": (), "2.14rc0": (1,)}
@@ -22,7 +19,7 @@ def to_nb(graph: Graph, target: Target) -> NbModel:
     ops = graph.ops
     variables = tuple(_variables(graph, _WITHOUT_SIZES[target.runtime]))
     read = {name for op in ops for name in op.reads}
-    params = {name: _tensor(name, graph.params[name]) for name in sorted(graph.params, key=str.encode) if name in read}
+    params = {name: graph.params[name] for name in sorted(graph.params, key=str.encode) if name in read}
     block = Block(0, _NO_PARENT, variables, tuple(_op(op) for op in ops), _NO_PARENT)
     return NbModel(2, RUNTIMES[target.runtime], Program((block,), graph.version), params)
 
@@ -55,7 +52,3 @@ def _tensor_var(name: str, data_type: int | None, dims: tuple[int, ...], *, pers
 
 def _op(op: LiteOp) -> Op:
     return Op(op.type, op.inputs, op.outputs, op.attrs, False, op.kernel)
-
-
-def _tensor(name: str, values: NDArray[Any]) -> NbTensor:
-    return NbTensor(name, tuple(values.shape), ELEMENT_TYPES[values.dtype], values)

@@ -24,7 +24,7 @@ from model_opt.nb.inspect import (
     precision_of,
 )
 from model_opt.nb.reader import read_nb
-from model_opt.nb.types import NbModel, NbTensor
+from model_opt.nb.types import NbModel
 from model_opt.nb.write import write_nb
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "NbError",
     "NbModel",
     "NbSummary",
-    "NbTensor",
     "NbWarning",
     "ParamInfo",
     "TensorInfo",

@@ -30,12 +30,11 @@ from model_opt.nb.translate import fold, translate
 from model_opt.nb.translate.proto import Graph, Node, encode_model
 from model_opt.nb.translate.view import SCALE_SUFFIX
 from model_opt.nb.types import NbModel
-from model_opt.program import VarType
 from model_opt.program.sizes import Shape
 
 _SMALLEST = 1024
 """Elements below which a weight is not worth a separate node."""
-_TOP: Mapping[VarType, int] = {VarType.INT8: 127, VarType.INT16: 32767}
+_TOP: Mapping[np.dtype[Any], int] = {np.dtype(np.int8): 127, np.dtype("<i2"): 32767}
 """The largest number of a weight of each type, on both sides of zero."""
 
 Float32Array = NDArray[np.float32]
@@ -131,7 +130,7 @@ def declare(graph: Graph, size: InputSize) -> Graph:
 
 def _quantised(model: NbModel) -> dict[str, _Quantised]:
     """Return every parameter that the file holds as integers, by its name."""
-    tops = {name: _TOP[tensor.data_type] for name, tensor in model.params.items() if tensor.data_type in _TOP}
+    tops = {name: _TOP[array.dtype] for name, array in model.params.items() if array.dtype in _TOP}
     pairs = ((key.removesuffix(SCALE_SUFFIX), attr.value) for op in model.ops for key, attr in op.attrs.items())
     return {
         name: _Quantised(tops[name], np.array(value, np.float32))
@@ -166,4 +165,4 @@ def _steps(rows: Float32Array, known: _Quantised) -> NDArray[Any] | None:
         steps = np.nan_to_num(np.rint(rows / scales))
         most = np.abs(steps).max(initial=0)
         fits = most <= known.top and (steps * scales == rows).all()
-    return steps.astype(np.int8 if most <= _TOP[VarType.INT8] else np.int32) if fits else None
+    return steps.astype(np.int8 if most <= _TOP[np.dtype(np.int8)] else np.int32) if fits else None

@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_opt.nb.errors import NbError
-from model_opt.nb.types import NbModel, NbTensor
-from model_opt.program import LAYOUTS, PRECISIONS, TARGETS, Op, VarType
+from model_opt.nb.types import NbModel
+from model_opt.program import ELEMENT_TYPES, LAYOUTS, PRECISIONS, TARGETS, Op, VarType
 
 _ANYWHERE = frozenset({"unk", "host", "any"})
 _WEIGHT_ONLY = "post_weight_channel_wise_abs_max"
@@ -134,7 +136,7 @@ def inspect_nb(model: NbModel, *, pinned_opt: str | None = None) -> NbSummary:
         calib=histogram.get("calib", 0),
         layout=histogram.get("layout", 0),
         params=_param_types(model.params.values()),
-        param_bytes=sum(tensor.nbytes for tensor in model.params.values()),
+        param_bytes=sum(array.nbytes for array in model.params.values()),
         inputs=_ends(model, "feed", "Out"),
         outputs=_ends(model, "fetch", "X"),
         warnings=_warnings(model, ops, histogram, pinned_opt),
@@ -226,10 +228,10 @@ def _by_count(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))
 
 
-def _param_types(tensors: Iterable[NbTensor]) -> tuple[ParamInfo, ...]:
+def _param_types(arrays: Iterable[NDArray[Any]]) -> tuple[ParamInfo, ...]:
     found: dict[str, list[int]] = {}
-    for tensor in tensors:
-        found.setdefault(tensor.data_type.name.lower(), []).append(tensor.nbytes)
+    for array in arrays:
+        found.setdefault(ELEMENT_TYPES[array.dtype].name.lower(), []).append(array.nbytes)
     return tuple(ParamInfo(name, len(sizes), sum(sizes)) for name, sizes in sorted(found.items()))
 
 
@@ -268,7 +270,7 @@ def _warnings(
     if copies > _MANY_COPIES:
         text = f"{copies} copies between host and GPU on every run: operators in between have no GPU kernel"
         found.append(NbWarning("io_copy", text))
-    bad = [tensor.name for tensor in model.params.values() if not _is_finite(tensor)]
+    bad = [name for name, array in model.params.items() if not _is_finite(array)]
     if bad:
         text = f"{len(bad)} parameters hold NaN or infinity, the first is {bad[0]}"
         found.append(NbWarning("non_finite_parameters", text))
@@ -332,5 +334,5 @@ def _is_known(op: Op) -> bool:
     return kernel.target < len(TARGETS) and kernel.precision < len(PRECISIONS) and kernel.layout < len(LAYOUTS)
 
 
-def _is_finite(tensor: NbTensor) -> bool:
-    return tensor.dtype.kind != "f" or bool(np.isfinite(tensor.data).all())
+def _is_finite(array: NDArray[Any]) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())

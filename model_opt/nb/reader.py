@@ -10,8 +10,10 @@ import math
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_opt.nb.canonical import FREE_READS, HEADER, is_canonical, parse_header
 from model_opt.nb.errors import DAMAGED, NbError, fault
@@ -34,7 +36,7 @@ from model_opt.nb.schema import (
     VAR_TYPE,
     VERSION,
 )
-from model_opt.nb.types import KERNEL_ATTR, NbModel, NbTensor
+from model_opt.nb.types import KERNEL_ATTR, NbModel
 from model_opt.program import DTYPES, Attr, AttrType, AttrValue, Block, Kernel, Op, Program, Var, VarType
 
 PARAMS_HEADER = struct.Struct("<HHHHI")
@@ -230,24 +232,24 @@ def _check_blocks(flat: Flat, blocks: tuple[Block, ...]) -> None:
                         flat.fail(flat.start, f"argument {argument!r} of {op.type!r} declared", "no such variable")
 
 
-def _params(data: bytes, start: int) -> dict[str, NbTensor]:
+def _params(data: bytes, start: int) -> dict[str, NDArray[Any]]:
     if len(data) - start < PARAMS_HEADER.size:
         fault("parameters", start, f"{PARAMS_HEADER.size} bytes of header", f"{len(data) - start} bytes")
     version, meta_size, header_size, count, largest = PARAMS_HEADER.unpack_from(data, start)
     if (version, meta_size, header_size) != (0, 0, 6):
         fault("parameters", start, "version 0, meta size 0, header size 6", f"{version}, {meta_size}, {header_size}")
-    params: dict[str, NbTensor] = {}
+    params: dict[str, NDArray[Any]] = {}
     at = start + PARAMS_HEADER.size
     for index in range(count):
         end = _param_end(data, at, index, count)
-        tensor = _param(Flat(data, at + PARAM_SIZES.size, end, f"parameter {index + 1} of {count}"))
-        if tensor.name in params:
-            fault("parameters", at, f"parameter {tensor.name!r} once", "twice")
-        params[tensor.name] = tensor
+        name, array = _param(Flat(data, at + PARAM_SIZES.size, end, f"parameter {index + 1} of {count}"))
+        if name in params:
+            fault("parameters", at, f"parameter {name!r} once", "twice")
+        params[name] = array
         at = end
     if at != len(data):
         fault("parameters", at, f"the end of the file after {count} parameters", f"{len(data) - at} more bytes")
-    found = max((tensor.nbytes for tensor in params.values()), default=0)
+    found = max((array.nbytes for array in params.values()), default=0)
     if found != largest:
         fault("parameters", start + 8, f"{found} as the size of the largest tensor", f"{largest}")
     return params
@@ -264,7 +266,8 @@ def _param_end(data: bytes, at: int, index: int, count: int) -> int:
     return at + PARAM_SIZES.size + int(total) - 4
 
 
-def _param(flat: Flat) -> NbTensor:
+def _param(flat: Flat) -> tuple[str, NDArray[Any]]:
+    """Return the name of a parameter, and its values as a read-only view."""
     root = flat.root(PARAM)
     name = root.string(1)
     if root.byte(2) != 1:
@@ -280,7 +283,7 @@ def _param(flat: Flat) -> NbTensor:
     if data_type is VarType.BOOL:
         tensor.flags(4)
     view = np.frombuffer(flat.data, dtype=dtype, count=nbytes // dtype.itemsize, offset=first)
-    return NbTensor(name, dims, data_type, view.reshape(dims))
+    return name, view.reshape(dims)
 
 
 def _check_dims(flat: Flat, name: str, dims: tuple[int, ...], itemsize: int, nbytes: int) -> None:
@@ -292,7 +295,7 @@ def _check_dims(flat: Flat, name: str, dims: tuple[int, ...], itemsize: int, nby
         flat.fail(flat.start, expected, f"{nbytes} bytes")
 
 
-def _check_params_fit(variables: tuple[Var, ...], params: dict[str, NbTensor]) -> None:
+def _check_params_fit(variables: tuple[Var, ...], params: dict[str, NDArray[Any]]) -> None:
     """Check that the parameters are exactly the persistable tensors that the main block declares."""
     wanted = {var.name for var in variables if var.is_param}
     missing = sorted(wanted - params.keys())

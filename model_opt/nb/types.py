@@ -7,49 +7,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.program import Block, Op, Program, Var, VarType
+from model_opt.program import Block, Op, Program, Var
 
 KERNEL_ATTR = "__@kernel_type_attr@__"
 """The attribute that holds an operator's kernel in a file; in a program it stands in ``Op.kernel`` alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NbTensor:
-    """A parameter. ``data`` is a read-only view into the file's bytes, shaped as ``dims``.
-
-    The view need not be aligned to its element size: the format does not align parameters in the file.
-    """
-
-    name: str
-    dims: tuple[int, ...]
-    data_type: VarType
-    data: NDArray[Any]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The numpy type of the elements."""
-        return self.data.dtype
-
-    @property
-    def nbytes(self) -> int:
-        """The size of the data in bytes."""
-        return self.data.nbytes
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class NbModel:
     """A complete ``.nb`` file, checked: its program, whose operators have kernels, and its parameters by name.
 
-    ``path`` is None when it was read from memory.
+    Parameters that were read are read-only views into the file's bytes, which need not be aligned to their element
+    size. ``path`` is None when the file was read from memory.
     """
 
     meta_version: int
     opt_version: str
     program: Program
-    params: Mapping[str, NbTensor]
+    params: Mapping[str, NDArray[Any]]
     op_versions: Mapping[str, int] = field(default_factory=dict)
     nbytes: int = 0
     is_canonical: bool = True

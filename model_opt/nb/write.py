@@ -12,14 +12,15 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_opt.nb import schema
 from model_opt.nb.canonical import FREE_READS, HEADER
 from model_opt.nb.errors import NbError
 from model_opt.nb.pack import Content, Part, pack, pack_shared
 from model_opt.nb.reader import PARAM_SIZES, PARAMS_HEADER
-from model_opt.nb.types import KERNEL_ATTR, NbModel, NbTensor
-from model_opt.program import Attr, AttrType, Block, Op, Var
+from model_opt.nb.types import KERNEL_ATTR, NbModel
+from model_opt.program import ELEMENT_TYPES, Attr, AttrType, Block, Op, Var
 
 _META_VERSION = 2
 _VERSION_BYTES = 16
@@ -49,23 +50,25 @@ def _file(model: NbModel, topology: bytes) -> bytes:
     version = model.opt_version.encode("ascii")
     if len(version) > _VERSION_BYTES:
         raise NbError(f"the version {model.opt_version!r} has more than {_VERSION_BYTES} characters")
-    params = [model.params[name] for name in sorted(model.params, key=str.encode)]
+    params = [(name, model.params[name]) for name in sorted(model.params, key=str.encode)]
     if len(params) > _MAX_PARAMS:
         raise NbError(
             f"a .nb file holds at most {_MAX_PARAMS} parameters, the model has {len(params)}",
             hint="merge parameters, or use a smaller model",
         )
-    largest = max((tensor.nbytes for tensor in params), default=0)
+    largest = max((array.nbytes for _, array in params), default=0)
     head = HEADER.pack(_META_VERSION, version, len(topology))
-    return b"".join((head, topology, PARAMS_HEADER.pack(0, 0, 6, len(params), largest), *map(_param, params)))
+    return b"".join(
+        (head, topology, PARAMS_HEADER.pack(0, 0, 6, len(params), largest), *(_param(*param) for param in params))
+    )
 
 
-def _param(tensor: NbTensor) -> bytes:
+def _param(name: str, array: NDArray[Any]) -> bytes:
     held = Part(
         schema.PARAM_TENSOR,
-        {1: b"", 2: _numbers("q", tensor.dims), **_set(3, "i", tensor.data_type), 4: tensor.data.tobytes()},
+        {1: b"", 2: _numbers("q", array.shape), **_set(3, "i", ELEMENT_TYPES[array.dtype]), 4: array.tobytes()},
     )
-    made = pack(Part(schema.PARAM, {1: tensor.name.encode(), 2: bytes([_TENSOR]), 3: held}))
+    made = pack(Part(schema.PARAM, {1: name.encode(), 2: bytes([_TENSOR]), 3: held}))
     return PARAM_SIZES.pack(len(made) + 4, 4) + made
 
 

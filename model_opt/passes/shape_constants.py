@@ -18,6 +18,9 @@ from model_opt.program.sizes import Shape, Size, SizeError
 _INTEGERS = (2, 3)
 """Paddle's numbers of the element types int32 and int64."""
 
+_MOST_SIZES = 64
+"""A tensor with more elements than this is no shape."""
+
 _RESHAPES = ("squeeze2", "flatten_contiguous_range")
 
 
@@ -103,7 +106,8 @@ def _filled(op: Op) -> Shape | None:
     shape = ints(op, "shape")
     if any(op.inputs.values()) or shape is None or len(shape) > 1 or op.attr("dtype") not in _INTEGERS:
         return None
-    return (int(number(op, "value", 0.0)),) * (shape[0] if shape else 1)
+    count = shape[0] if shape else 1
+    return (int(number(op, "value", 0.0)),) * count if count <= _MOST_SIZES else None
 
 
 def _sliced(op: Op, values: Shape | None) -> Shape | None:

@@ -17,7 +17,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class PassReport:
-    """One run of one pass: the main block's operators before and after, counted changes, and what was left."""
+    """One run of one pass: operators of the main block before and after, changes with counts, and what was left."""
 
     name: str
     ops_before: int

@@ -12,7 +12,6 @@ from model_opt.errors import KitError
 from model_opt.nb import NbModel
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import encode_model, translate
-from model_opt.program import VarType
 from model_opt.quantize.observe import Float32Array
 from model_opt.quantize.parallel import in_order
 from model_opt.quantize.report import QuantizeProgress
@@ -69,8 +68,7 @@ def _with_params(model: NbModel, changed: Mapping[str, Float32Array]) -> NbModel
     params = dict(model.params)
     for name, values in changed.items():
         held = params.get(name)
-        if held is None or held.data_type is not VarType.FP32 or held.data.size != values.size:
+        if held is None or held.dtype != np.float32 or held.size != values.size:
             raise KitError(f"the file has no float parameter {name!r} of {values.size} values")
-        data = np.asarray(values, np.float32).reshape(held.dims)
-        params[name] = dataclasses.replace(held, data=data)
+        params[name] = np.asarray(values, np.float32).reshape(held.shape)
     return dataclasses.replace(model, params=params)

@@ -18,7 +18,7 @@ def verdict(own: bytes, opt: bytes) -> str:
 
 def _computations(model: NbModel) -> Counter[str]:
     """Return each operator as what it does to which computations; names of variables do not count, parameters do."""
-    values = {name: _digest(name, one.dims, one.data_type, one.data.tobytes()) for name, one in model.params.items()}
+    values = {name: _digest(name, one.shape, one.dtype.name, one.tobytes()) for name, one in model.params.items()}
     found: Counter[str] = Counter()
     for op in model.ops:
         made = _operator(op, values)

@@ -15,8 +15,9 @@ from typing import Any
 
 import nb_writer as nw
 import numpy as np
+from numpy.typing import NDArray
 
-from model_opt.nb import NbModel, NbTensor
+from model_opt.nb import NbModel
 from model_opt.nb.schema import NEWEST_TYPE
 from model_opt.nb.types import KERNEL_ATTR
 from model_opt.program import DTYPES, LAYOUTS, PRECISIONS, TARGETS, Attr, AttrType, Kernel, Op, Var, VarType
@@ -239,10 +240,7 @@ def _rename_var(rng: random.Random, model: NbModel, others: Sequence[NbModel]) -
 
     ops = [dataclasses.replace(op, inputs=kept(op.inputs), outputs=kept(op.outputs)) for op in model.ops]
     variables = [dataclasses.replace(var, name=new) if var.name == old else var for var in model.vars]
-    params = {
-        (new if name == old else name): (dataclasses.replace(tensor, name=new) if name == old else tensor)
-        for name, tensor in model.params.items()
-    }
+    params = {new if name == old else name: array for name, array in model.params.items()}
     return dataclasses.replace(_with(model, ops=ops, variables=variables), params=params)
 
 
@@ -250,30 +248,29 @@ def _change_param(rng: random.Random, model: NbModel, others: Sequence[NbModel])
     """Change the sizes, the type or the values of a parameter."""
     if not model.params:
         return model
-    tensor = model.params[rng.choice(list(model.params))]
+    name = rng.choice(list(model.params))
+    array = model.params[name]
     way = rng.randrange(3)
     if way == 0:
-        changed = _resized(rng, tensor)
+        changed = _resized(rng, array)
     elif way == 1:
         kind = rng.choice([kind for kind in DTYPES if kind in _TYPES])
-        data = np.resize(tensor.data, tensor.data.shape)
         with np.errstate(all="ignore"):
-            changed = dataclasses.replace(tensor, data_type=kind, data=data.astype(DTYPES[kind]))
+            changed = np.resize(array, array.shape).astype(DTYPES[kind])
     else:
-        data = np.array(tensor.data)
-        if data.size and data.dtype.kind == "f":
+        changed = np.array(array)
+        if changed.size and changed.dtype.kind == "f":
             with np.errstate(over="ignore"):
-                data.reshape(-1)[rng.randrange(data.size)] = rng.choice(REALS)
-        elif data.size and data.dtype.kind == "i":
-            limits = np.iinfo(data.dtype)
-            data.reshape(-1)[rng.randrange(data.size)] = rng.choice((limits.min, -1, 0, 1, limits.max))
-        changed = dataclasses.replace(tensor, data=data)
-    return dataclasses.replace(model, params={**model.params, tensor.name: changed})
+                changed.reshape(-1)[rng.randrange(changed.size)] = rng.choice(REALS)
+        elif changed.size and changed.dtype.kind == "i":
+            limits = np.iinfo(changed.dtype)
+            changed.reshape(-1)[rng.randrange(changed.size)] = rng.choice((limits.min, -1, 0, 1, limits.max))
+    return dataclasses.replace(model, params={**model.params, name: changed})
 
 
-def _resized(rng: random.Random, tensor: NbTensor) -> NbTensor:
+def _resized(rng: random.Random, array: NDArray[Any]) -> NDArray[Any]:
     """Return the parameter with other sizes: the same elements arranged anew, or more or fewer of them."""
-    dims = list(tensor.dims)
+    dims = list(array.shape)
     way = rng.randrange(4)
     if way == 0:
         dims.insert(rng.randrange(len(dims) + 1), 1)
@@ -284,8 +281,8 @@ def _resized(rng: random.Random, tensor: NbTensor) -> NbTensor:
     elif dims:
         dims[rng.randrange(len(dims))] = rng.choice((0, 1, 2, 3, 5, 64))
     if math.prod(dims) > _MOST_ELEMENTS or len(dims) > 16:
-        return tensor
-    return dataclasses.replace(tensor, dims=tuple(dims), data=np.resize(tensor.data, dims))
+        return array
+    return np.resize(array, dims)
 
 
 def _add_block(rng: random.Random, model: NbModel, others: Sequence[NbModel]) -> NbModel:
@@ -325,10 +322,8 @@ def to_bytes(model: NbModel) -> bytes:
         )
     version = w.table(1, {0: ("Int64", model.program.version)})
     top = w.finish(w.table(3, {0: ("ref", w.refs(blocks)), 1: ("ref", version)}))
-    params = [
-        nw.param(tensor.name, np.ascontiguousarray(tensor.data), dims=tensor.dims) for tensor in model.params.values()
-    ]
-    largest = max((tensor.data.nbytes for tensor in model.params.values()), default=0)
+    params = [nw.param(name, np.ascontiguousarray(array), dims=array.shape) for name, array in model.params.items()]
+    largest = max((array.nbytes for array in model.params.values()), default=0)
     return nw.join(top, params, version=model.opt_version.encode(), largest=largest)
 
 

@@ -25,7 +25,7 @@ EVERY_ATTR = {
 
 
 def content(model: NbModel):
-    tensors = {name: (one.dims, one.data_type, one.data.tobytes()) for name, one in model.params.items()}
+    tensors = {name: (one.shape, one.dtype, one.tobytes()) for name, one in model.params.items()}
     return model.opt_version, model.program, model.op_versions, tensors
 
 

@@ -55,8 +55,8 @@ def test_topology_and_parameters_come_back():
     assert model.var("x").data_type is VarType.FP32
     assert model.var("feed").kind is VarType.FEED_MINIBATCH
     weight = model.params["w"]
-    np.testing.assert_array_equal(weight.data, np.arange(6, dtype=np.float32).reshape(1, 6))
-    assert (weight.dims, weight.data_type, weight.nbytes) == ((1, 6), VarType.FP32, 24)
+    np.testing.assert_array_equal(weight, np.arange(6, dtype=np.float32).reshape(1, 6))
+    assert (weight.shape, weight.dtype, weight.nbytes) == ((1, 6), np.float32, 24)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "int16", "int32", "int64", "float16", "float32", "float64"])
@@ -64,13 +64,13 @@ def test_every_parameter_type_comes_back(dtype: str):
     array = np.array([[0, 1, 1], [1, 0, 1]]).astype(dtype)
     ops = [nw.feed("x"), nw.Op("scale", {"X": ["x"], "Y": ["w"]}, {"Out": ["y"]}), nw.fetch("y")]
     weight = read_nb(nw.nb_bytes(ops, {"w": array})).params["w"]
-    np.testing.assert_array_equal(weight.data, array)
+    np.testing.assert_array_equal(weight, array)
     assert weight.dtype == array.dtype
 
 
 def test_parameters_are_views_that_cannot_be_written():
     data = nw.small_model()
-    weight = read_nb(data).params["w"].data
+    weight = read_nb(data).params["w"]
     assert np.shares_memory(weight, np.frombuffer(data, np.uint8))
     with pytest.raises(ValueError, match="read-only"):
         weight[0, 0] = 1
@@ -80,9 +80,9 @@ def test_an_empty_tensor_and_a_scalar_are_allowed():
     ops = [nw.feed("x"), nw.Op("scale", {"X": ["x"], "Y": ["e", "s"]}, {"Out": ["y"]}), nw.fetch("y")]
     params = {"e": np.zeros((0, 3), np.float32), "s": np.array(2.5, np.float32)}
     model = read_nb(nw.nb_bytes(ops, params))
-    assert model.params["e"].data.shape == (0, 3)
-    assert model.params["s"].data.shape == ()
-    assert float(model.params["s"].data) == 2.5
+    assert model.params["e"].shape == (0, 3)
+    assert model.params["s"].shape == ()
+    assert float(model.params["s"]) == 2.5
 
 
 def test_a_file_is_read_from_its_path_and_the_error_names_it(tmp_path):
@@ -284,7 +284,7 @@ def test_real_detector_has_the_known_operators_and_parameters(shared_dir):
     assert len(model.params) == 224
     conv = next(op for op in model.ops if op.type == "conv2d")
     assert conv.attr("strides") == (2, 2)
-    assert model.params[conv.inputs["Filter"][0]].dims == (16, 3, 3, 3)
+    assert model.params[conv.inputs["Filter"][0]].shape == (16, 3, 3, 3)
 
 
 @pytest.mark.shared
@@ -297,7 +297,7 @@ def test_weights_of_an_int8_file_times_their_scale_are_those_of_the_fp32_file(sh
             scale = op.attr(f"{name}_quant_scale")
             if op.type == "conv2d" and isinstance(scale, tuple):
                 step = np.array(scale, np.float32).reshape(-1, 1, 1, 1)
-                difference = np.abs(small.params[name].data * step - exact.params[name].data)
+                difference = np.abs(small.params[name] * step - exact.params[name])
                 assert np.all(difference <= step * 0.5001 + 1e-9)
                 checked += 1
     assert checked > 40

@@ -10,11 +10,11 @@ import pytest
 from lower_programs import ONE_OP, together
 from random_numbers import generator
 
-from model_opt.nb import NbError, NbModel, NbTensor, deduplicate_parts, read_nb
+from model_opt.nb import NbError, NbModel, deduplicate_parts, read_nb
 from model_opt.nb.canonical import FREE_READS, HEADER
 from model_opt.nb.write import write_as_opt, write_nb
 from model_opt.opt_tool import ConvertOptions
-from model_opt.program import Attr, AttrType, Var, VarType
+from model_opt.program import ELEMENT_TYPES, Attr, AttrType, Var
 
 RNG = generator(11)
 VALUES = {
@@ -32,7 +32,7 @@ def with_attrs(model: NbModel, attrs: dict[str, Attr]) -> NbModel:
 
 
 def content(model: NbModel):
-    tensors = {name: (one.dims, one.data_type, one.data.tobytes()) for name, one in model.params.items()}
+    tensors = {name: (one.shape, one.dtype, one.tobytes()) for name, one in model.params.items()}
     return model.opt_version, model.program, tensors
 
 
@@ -58,10 +58,9 @@ def test_every_type_of_parameter_reads_back(write):
         for shape in ((), (0, 3), (5,), (2, 3, 4)):
             values = np.asarray(RNG.integers(0, 2, shape)).astype(kind)
             name = f"{kind}{len(shape)}"
-            number = {"bool": 0, "i2": 1, "i4": 2, "i8": 3, "f2": 4, "f4": 5, "f8": 6, "u1": 20, "i1": 21}[kind]
-            params[name] = NbTensor(name, shape, VarType(number), values)
+            params[name] = values
     variables = [
-        Var(n, data_type=p.data_type, dims=p.dims, lod_level=0, persistable=True, need_check_feed=False)
+        Var(n, data_type=ELEMENT_TYPES[p.dtype], dims=p.shape, lod_level=0, persistable=True, need_check_feed=False)
         for n, p in params.items()
     ]
     kept = [var for var in model.vars if not var.is_param]
@@ -113,6 +112,6 @@ def test_a_version_that_fills_the_field_is_the_longest():
 def test_more_parameters_than_the_format_counts_are_refused():
     model = read_nb(nw.small_model())
     one = np.zeros(1, np.float32)
-    params = {f"p{n}": NbTensor(f"p{n}", (1,), VarType.FP32, one) for n in range(65536)}
+    params = {f"p{n}": one for n in range(65536)}
     with pytest.raises(NbError, match="at most 65535 parameters, the model has 65536"):
         write_nb(dataclasses.replace(model, params=params))

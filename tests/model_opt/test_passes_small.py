@@ -431,6 +431,17 @@ def test_dead_code_takes_its_parameters_with_it():
     assert dict(report.done) == {"unread conv2d": 1, "unread relu": 1}
 
 
+def test_a_constant_too_long_for_a_shape_is_no_shape():
+    ops = [
+        op("fill_constant", {}, "c", shape=(1 << 30,), value=1.0, dtype=2),
+        Op("reshape2", {"X": ("x",), "Shape": ("c",)}, {"Out": ("y",)}),
+    ]
+    model = made(ops, {}, "y")
+    after, report = shape_constants(model)
+    assert after is model
+    assert len(report.left) == 1
+
+
 def test_parameters_stand_second_and_for_each_channel_at_axis_one():
     ops = [binary("mul", "s", "x", "a"), binary("add", "a", "t", "b"), op("relu", {"X": "b"}, "y")]
     model = made(ops, {"s": [2.0], "t": weight(1, 4, 1, 1)}, "y")

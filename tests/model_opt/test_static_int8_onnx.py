@@ -75,4 +75,4 @@ def test_convinteger_holds_the_same_integers_without_sign(shared_dir):
     data = static_int8_onnx(model, Form.INTEGER)
     filter_ = next(op for op in model.ops if op.type == "conv2d").inputs["Filter"][0]
     assert b"ConvInteger" in data
-    assert (model.params[filter_].data.astype(np.int16) + 128).astype(np.uint8).tobytes() in data
+    assert (model.params[filter_].astype(np.int16) + 128).astype(np.uint8).tobytes() in data

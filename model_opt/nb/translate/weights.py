@@ -7,15 +7,16 @@ scale of its output channel when a model is loaded; the kernels then are those o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_opt.nb.errors import NbError
 from model_opt.nb.translate.state import Float32Array, Ints
 from model_opt.nb.translate.view import SCALE_SUFFIX
-from model_opt.nb.types import NbModel, NbTensor
-from model_opt.program import AttrType, Op, VarType
+from model_opt.nb.types import NbModel
+from model_opt.program import ELEMENT_TYPES, AttrType, Op, VarType
 
 _KINDS = ("post_weight_abs_max", "post_weight_channel_wise_abs_max")
 _STORED = {8: VarType.INT8, 16: VarType.INT16}
@@ -39,7 +40,7 @@ def restore(model: NbModel) -> Mapping[str, Float32Array | Ints]:
     for position, op in enumerate(model.ops):
         if _is_quantised(op):
             _restore_op(model, position, op, restored)
-    kept = {name: _plain(model, tensor) for name, tensor in model.params.items() if name not in restored}
+    kept = {name: _plain(model, name, array) for name, array in model.params.items() if name not in restored}
     return {**kept, **restored}
 
 
@@ -55,20 +56,20 @@ def _restore_op(model: NbModel, position: int, op: Op, restored: dict[str, Float
         if scale_name not in op.attrs:
             continue
         where = f"operator {position} ({op.type}): the weights {param!r}"
-        tensor, bits = model.params.get(param), op.attr("quantize_weight_bits")
-        if tensor is None or param in restored:
-            _refuse(model, where, "are no parameter" if tensor is None else "are restored twice")
-        if not isinstance(bits, int) or _STORED.get(bits) is not tensor.data_type:
-            _refuse(model, where, f"are {tensor.data_type.name}, the operator says {bits} bits")
+        array, bits = model.params.get(param), op.attr("quantize_weight_bits")
+        if array is None or param in restored:
+            _refuse(model, where, "are no parameter" if array is None else "are restored twice")
+        if not isinstance(bits, int) or _STORED.get(bits) is not ELEMENT_TYPES[array.dtype]:
+            _refuse(model, where, f"are {ELEMENT_TYPES[array.dtype].name}, the operator says {bits} bits")
         held = op.attrs[scale_name]
         if held.type != AttrType.FLOATS:
             _refuse(model, where, f"have scales of type {AttrType(held.type).name}")
         scales = np.array(held.value, dtype=np.float32)
-        restored[param] = _restored(model, where, op.type, tensor, scales)
+        restored[param] = _restored(model, where, op.type, array, scales)
 
 
-def _restored(model: NbModel, where: str, op_type: str, tensor: NbTensor, scales: Float32Array) -> Float32Array:
-    data, shape = tensor.data.astype(np.float32), tensor.dims
+def _restored(model: NbModel, where: str, op_type: str, array: NDArray[Any], scales: Float32Array) -> Float32Array:
+    data, shape = array.astype(np.float32), array.shape
     if op_type in _BY_ROWS and shape:
         channels, factors = shape[0], scales.reshape(-1, *(1,) * (len(shape) - 1))
     elif op_type in _BY_COLUMNS and 1 <= len(shape) <= 2:
@@ -81,17 +82,14 @@ def _restored(model: NbModel, where: str, op_type: str, tensor: NbTensor, scales
         return np.asarray(factors * data, dtype=np.float32)
 
 
-def _plain(model: NbModel, tensor: NbTensor) -> Float32Array | Ints:
-    if tensor.data_type is VarType.FP32:
-        return np.array(tensor.data, dtype=np.float32)  # a copy: the file does not align its floats
-    if (
-        tensor.data_type not in (VarType.INT32, VarType.INT64)
-        or tensor.data.ndim != 1
-        or tensor.data.size > _MOST_SIZES
-    ):
-        what = f"is {tensor.data_type.name} of {list(tensor.dims)}, which no fp32 kernel reads"
-        _refuse(model, f"the parameter {tensor.name!r}", what)
-    return Ints(tuple(int(value) for value in tensor.data))
+def _plain(model: NbModel, name: str, array: NDArray[Any]) -> Float32Array | Ints:
+    kind = ELEMENT_TYPES[array.dtype]
+    if kind is VarType.FP32:
+        return np.array(array, dtype=np.float32)  # a copy: the file does not align its floats
+    if kind not in (VarType.INT32, VarType.INT64) or array.ndim != 1 or array.size > _MOST_SIZES:
+        what = f"is {kind.name} of {list(array.shape)}, which no fp32 kernel reads"
+        _refuse(model, f"the parameter {name!r}", what)
+    return Ints(tuple(int(value) for value in array))
 
 
 def _refuse(model: NbModel, where: str, what: str) -> NoReturn:

@@ -79,7 +79,7 @@ def test_without_an_algorithm_opt_alone_rounds_the_weights(tmp_path):
     written, verification = quantise(tmp_path / "q", ["det", "rec"])
     assert [file.path.name for file in written] == ["det.nb", "rec.nb"]
     assert verification.passed
-    kinds = {param.data_type.name for param in read_nb(tmp_path / "q" / "rec.nb").params.values()}
+    kinds = {param.dtype.name for param in read_nb(tmp_path / "q" / "rec.nb").params.values()}
     assert "INT16" in kinds
 
 
