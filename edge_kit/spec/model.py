@@ -53,7 +53,7 @@ class BoxRules:
     clip: Literal["last_pixel", "image_size"]
     min_side_exclusive: int | None
     row_tolerance: int
-    bubble_end: int
+    row_sort: Literal["full", "keep_first"]
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def vector_spec() -> Spec:
         description="Rules that no shipped profile uses",
         detection=replace(base.detection, limit_type="min", limit_side_len=160, channel_order="rgb"),
         db=replace(base.db, use_dilation=True, score_mode="slow", max_candidates=40),
-        boxes=replace(base.boxes, row_tolerance=25, bubble_end=0),
+        boxes=replace(base.boxes, row_tolerance=25, row_sort="keep_first"),
         crop=replace(base.crop, interpolation="linear", rotate_ratio=1.2),
         recognition=replace(base.recognition, channel_order="rgb", pad_value=0.25),
     )
