@@ -27,7 +27,7 @@ BARE = """
 import json, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from edge_kit.api import create_pipeline
-from edge_kit.sources import expand
+from edge_kit.inputs import expand
 threads = int(sys.argv[2])
 with create_pipeline("ocr", engine="onnx", threads=threads) as pipeline:
     work = []
@@ -36,7 +36,7 @@ with create_pipeline("ocr", engine="onnx", threads=threads) as pipeline:
         found = pipeline.ocr.detect(image)
         from edge_kit.ocr.detection import detection_input
         lines = [pipeline.ocr.line_input(image, box) for box in found.dt_polys]
-        work.append((detection_input(image, pipeline.ocr.profile.detection), lines))
+        work.append((detection_input(image, pipeline.ocr.rules.detection), lines))
     det, *recs = [engine.run for engine in pipeline._engines]
     begin = time.perf_counter()
     with ThreadPoolExecutor(len(recs)) as pool:

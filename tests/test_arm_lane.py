@@ -58,7 +58,7 @@ def test_named_sources_are_the_only_ones(bare, monkeypatch):
     assert source_choices("stable") == [["http://mine/debian"]]
 
 
-def test_a_root_file_system_is_made_once_and_whole(bare, tmp_path, monkeypatch):
+def test_a_root_file_system_is_made_once_and_completely(bare, tmp_path, monkeypatch):
     """A stand-in for mmdebstrap fails with the host's sources, as a mirror between two states makes it."""
     for name in ("sh", "tar", "mkdir", "ln", "cat", "rm"):
         (bare / name).symlink_to(next(p for p in (Path("/usr/bin") / name, Path("/bin") / name) if p.exists()))

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from edge_kit.android.config import Pin
 from edge_kit.android.errors import ArtifactError, ToolFailed
-from edge_kit.android.tools import Tick, require_tools, run_tool
+from edge_kit.android.tools import OnPoll, require_tools, run_tool
 from model_opt.files import sha256_file
 from model_opt.resources import cache_dir
 from model_opt.store import ChecksumError, disk_faults, known_sum, locked, staged_folder
@@ -32,7 +32,7 @@ _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 """
 
 
-def fetch_artifacts(pins: Sequence[Pin], *, offline: bool = False, tick: Tick | None = None) -> dict[Pin, Path]:
+def fetch_artifacts(pins: Sequence[Pin], *, offline: bool = False, on_poll: OnPoll | None = None) -> dict[Pin, Path]:
     """Return the path of each pinned artifact in the cache, ``maven/<sha256>/<file name>``; fetch those that lack.
 
     One start of Maven fetches all of them. Sums are checked after the download and at every later call; a damaged
@@ -45,7 +45,7 @@ def fetch_artifacts(pins: Sequence[Pin], *, offline: bool = False, tick: Tick | 
         with locked(root / "fetch"):
             lacking = [pin for pin in dict.fromkeys(lacking) if _cached(pin) is None]
             if lacking:
-                _fetch(lacking, offline=offline, tick=tick)
+                _fetch(lacking, offline=offline, on_poll=on_poll)
     return {pin: _place(pin) for pin in pins}
 
 
@@ -66,7 +66,7 @@ def _cached(pin: Pin) -> Path | None:
         return path if path.is_file() and known_sum(path) == pin.sha256 else None
 
 
-def _fetch(pins: Sequence[Pin], *, offline: bool, tick: Tick | None) -> None:
+def _fetch(pins: Sequence[Pin], *, offline: bool, on_poll: OnPoll | None) -> None:
     mvn = require_tools(("mvn",))["mvn"]
     cache = cache_dir() / "maven"
     with disk_faults("store artifacts", cache):
@@ -74,18 +74,20 @@ def _fetch(pins: Sequence[Pin], *, offline: bool, tick: Tick | None) -> None:
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as scratch:
             pom = Path(scratch) / "pom.xml"
             pom.write_text(_POM.format(items="\n".join(map(_item, range(len(pins)), pins))), encoding="utf-8")
-            _run_maven([mvn, *maven_options(offline=offline), "-f", pom, _PLUGIN], pins, offline=offline, tick=tick)
+            _run_maven(
+                [mvn, *maven_options(offline=offline), "-f", pom, _PLUGIN], pins, offline=offline, on_poll=on_poll
+            )
             for index, pin in enumerate(pins):
                 _keep(pin, Path(scratch) / "out" / str(index) / pin.filename)
 
 
-def _run_maven(command: Sequence[str | Path], pins: Sequence[Pin], *, offline: bool, tick: Tick | None) -> None:
+def _run_maven(command: Sequence[str | Path], pins: Sequence[Pin], *, offline: bool, on_poll: OnPoll | None) -> None:
     names = ", ".join(pin.coordinates for pin in pins)
     hint = "check the network and Maven's settings (~/.m2/settings.xml), then start again"
     if offline:
         hint = "run once without --offline"
     try:
-        run_tool(f"fetch {names}", command, tick=tick)
+        run_tool(f"fetch {names}", command, on_poll=on_poll)
     except ToolFailed as error:
         raise ArtifactError(error.what, hint=hint) from error
 

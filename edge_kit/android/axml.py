@@ -40,7 +40,9 @@ def read_axml(data: bytes, name: str) -> Element:
     try:
         return _read(data)
     except (struct.error, ValueError, IndexError, UnicodeDecodeError) as error:
-        raise AndroidError(f"this is no whole compiled XML file: {error}", path=name, hint="build it again") from error
+        raise AndroidError(
+            f"this is no complete compiled XML file: {error}", path=name, hint="build it again"
+        ) from error
 
 
 def _read(data: bytes) -> Element:

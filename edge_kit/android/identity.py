@@ -1,4 +1,4 @@
-"""What tells one app from another on a device: application id, name and version code, checked as Android does it."""
+"""What distinguishes an app on a device: application id, name and version code, checked as Android does it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_application_id(text: str) -> str:
     elif len(parts) < 2:
         fault = "it has one part"
     elif word is not None:
-        fault = f"{word!r} is a word of Java"
+        fault = f"{word!r} is a keyword of Java"
     elif len(text) > MAX_ID:
         fault = f"it has {len(text)} characters, and Android takes {MAX_ID}"
     else:

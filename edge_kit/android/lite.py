@@ -257,7 +257,7 @@ def _check_jar(jar: bytes, given: Path) -> None:
 
 def _version(libraries: Mapping[str, bytes], opt_version: str, given: Path) -> str | None:
     """Return the release that the libraries name; ``RuntimeUnfit`` when it is not the converter's."""
-    told: set[str] = set()
+    named: set[str] = set()
     for data in libraries.values():
         found = {match.decode("ascii") for match in _VERSION.findall(data)}
         fitting = {text for text in found if normalise_version(text) == normalise_version(opt_version)}
@@ -267,5 +267,5 @@ def _version(libraries: Mapping[str, bytes], opt_version: str, given: Path) -> s
                 path=given,
                 hint="give the runtime of the same release: another one crashes on these models",
             )
-        told |= fitting
-    return min(told) if told else None
+        named |= fitting
+    return min(named) if named else None

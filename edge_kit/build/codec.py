@@ -69,7 +69,7 @@ def key_of(value: object) -> Json:
     """Return what of an argument decides a stage's result.
 
     An object with a ``cache_key`` says it itself; a path counts by its name and content, a promised result by its
-    stage (the scheduler adds the result's digest). Raises ``KitError`` for a type that has no content of its own.
+    stage (the scheduler adds the result's digest). Raises ``KitError`` for a type without content of its own.
     """
 
     def special(item: object) -> Json:

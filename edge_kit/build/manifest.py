@@ -79,7 +79,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the manifest as JSON: sorted keys, two blanks of indent, a final newline, rounded floats.
 
     Raises ``ManifestError`` naming the place of a value that is not finite, not JSON, or holds a path of this
-    machine; and when the whole does not fit the schema.
+    machine; and when the document does not fit the schema.
     """
     files = {name: {"sha256": s.sha256, "bytes": s.bytes} for name, s in manifest.files.items()}
     fields = {**vars(manifest), "files": files}
@@ -101,7 +101,7 @@ def read_manifest(path: Path) -> Manifest:
 def listed_names(folder: Path) -> frozenset[str] | None:
     """Return the file names that the manifest in ``folder`` lists, or None when it is not one of this kit.
 
-    Every schema version is accepted, and the files are not read: this only tells our bundles from the user's
+    Every schema version is accepted, and the files are not read: this only distinguishes our bundles from the user's
     own folders (many programs call a file manifest.json).
     """
     try:
@@ -168,8 +168,8 @@ def _is_plain_file(path: Path) -> bool:
 
 
 def _validate(value: object, path: Path | None) -> dict[str, Any]:
-    """Check a whole manifest against the schema and its names; ``path`` is that of a manifest on disk."""
-    redo = "build the bundle again" if path else "this is a fault of the build: please report it"
+    """Check a complete manifest against the schema and its names; ``path`` is that of a manifest on disk."""
+    redo = "build the bundle again" if path else "this is a bug in the build: please report it"
     manifest = cast("dict[str, Any]", value)
     version = manifest.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:

@@ -226,11 +226,11 @@ def _as_kit_error(cause: BaseException, cache_root: Path) -> KitError:
     if isinstance(cause, KitError):
         return cause
     if isinstance(cause, OSError):
-        # A write that fails tells no name; a stage writes below the cache.
+        # A write that fails names no file; a stage writes below the cache.
         unnamed = cache_root if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) else None
         where = Path(cause.filename) if isinstance(cause.filename, str) else unnamed
         return disk_error(cause, "reading or writing a file", where)
     return KitError(
         f"{type(cause).__name__}: {cause}",
-        hint="this is a fault of the kit, not of your input: please report it with the traceback",
+        hint="this is a bug in the kit, not in your input: please report it with the traceback",
     )

@@ -222,10 +222,10 @@ def verify(
 
         raise typer.Exit(run_device_verify(DeviceRequest(bundle, device, apk, report, timeout)))
     from edge_kit.cli.build import run_verify
-    from edge_kit.jobs.verify import Sources
+    from edge_kit.jobs.verify import VerifyRequest
 
-    sources = Sources(det_model, rec_model, rec_dict, images, offline)
-    raise typer.Exit(run_verify(bundle, sources))
+    given = VerifyRequest(det_model, rec_model, rec_dict, images, offline)
+    raise typer.Exit(run_verify(bundle, given))
 
 
 @app.command()
@@ -408,7 +408,7 @@ def config_export(
 
 
 def main() -> None:
-    """Run the command line; a fault the user can act on ends with code 2 and no traceback."""
+    """Run the command line; an error the user can act on ends with code 2 and no traceback."""
     # OpenCV's own notes on a bad file say less than the error that follows.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     _prepare_streams()

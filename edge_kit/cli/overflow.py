@@ -9,8 +9,8 @@ from pathlib import Path
 from edge_kit.cli.emulate import read_tensor
 from edge_kit.cli.render import console, table, write_json
 from edge_kit.engines.base import Float32Array
+from edge_kit.inputs import expand
 from edge_kit.ocr.detection import detection_input
-from edge_kit.sources import expand
 from edge_kit.spec import profile
 from model_opt.errors import KitError
 from model_opt.nb import NbModel, inspect_nb, precision_of, read_nb

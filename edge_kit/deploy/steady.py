@@ -34,9 +34,9 @@ def unlock(adb: Adb, poll_seconds: float) -> None:
 
 
 def _locked(adb: Adb) -> bool:
-    """Return whether the lock screen shows, by the window manager's own words; false where it does not say."""
-    told = adb.shell("dumpsys window policy")
-    return re.search(r"KeyguardServiceDelegate\s+showing=true", told) is not None
+    """Return whether the lock screen shows, as the window manager reports; false where it does not say."""
+    policy = adb.shell("dumpsys window policy")
+    return re.search(r"KeyguardServiceDelegate\s+showing=true", policy) is not None
 
 
 @contextmanager

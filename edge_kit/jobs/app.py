@@ -20,7 +20,7 @@ from edge_kit.jobs.request import AppRequest, BuildRequest
 from edge_kit.spec import profile
 from edge_kit.stages.apk.artifacts import Artifacts
 from edge_kit.stages.apk.assets import collect_assets
-from edge_kit.stages.apk.classes import Sources, compile_app
+from edge_kit.stages.apk.classes import AppSources, compile_app
 from edge_kit.stages.apk.dex import translate_classes
 from edge_kit.stages.apk.models import translate_models
 from edge_kit.stages.apk.native import collect_libraries
@@ -129,7 +129,7 @@ def make_code(run: Runner, app: AppPlan) -> AppCode:
         "apk-resources", link_app,
         artifacts("android-all"), main / "AndroidManifest.xml", main / "res", app.identity, config.extract_native,
     )  # fmt: skip
-    classes = run("apk-classes", compile_app, Sources(app.offline))
+    classes = run("apk-classes", compile_app, AppSources(app.offline))
     libraries = run(
         "apk-native", collect_libraries,
         artifacts("opencv-android", "opencv-android-stl"), app.request.abis, app.runtime, config.extract_native,

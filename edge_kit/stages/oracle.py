@@ -13,7 +13,7 @@ NO_WHEEL = "its wheel is not in the cache and could not be fetched"
 
 @dataclass(frozen=True)
 class Oracle:
-    """The environment of the engine, or why there is none; ``reason`` names no path, as it stands in the bundle."""
+    """The engine's environment, or why there is none; ``reason`` names no path, since the bundle holds it."""
 
     env: ToolEnv | None
     reason: str = ""

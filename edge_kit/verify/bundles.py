@@ -53,9 +53,9 @@ def compare_bundles(folders: Sequence[Path]) -> tuple[BundleRow, ...]:
     rows = tuple(_row(folder, read_manifest(folder / MANIFEST_NAME)) for folder in folders)
     sizes = {row.images for row in rows}
     if len(sizes) > 1:
-        told = ", ".join(f"{row.name} on {row.images}" for row in rows)
+        named = ", ".join(f"{row.name} on {row.images}" for row in rows)
         raise KitError(
-            f"the bundles were verified on different images: {told}", hint="build them with the same --images"
+            f"the bundles were verified on different images: {named}", hint="build them with the same --images"
         )
     return rows
 

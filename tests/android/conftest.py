@@ -1,4 +1,4 @@
-"""What the Java side of the tests needs: Maven, a JDK, golden vectors and whole images made by the Python pipeline."""
+"""What the Java side of the tests needs: Maven, a JDK, and golden vectors and images of the Python pipeline."""
 
 from __future__ import annotations
 

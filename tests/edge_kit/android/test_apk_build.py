@@ -351,7 +351,7 @@ def test_a_bad_release_stops_a_build_that_requires_it(downloads, release_server,
         plan_app(replace(ARM64, require_lite=True), "arm64", "2.14rc0", offline=False)
 
 
-def test_a_source_that_does_not_compile_is_told_in_mavens_words(downloads, monkeypatch, tmp_path):
+def test_a_source_that_does_not_compile_is_reported_with_mavens_message(downloads, monkeypatch, tmp_path):
     from edge_kit.android import sources
 
     broken = tmp_path / "android_app"

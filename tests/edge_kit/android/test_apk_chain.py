@@ -136,7 +136,7 @@ def test_a_missing_class_and_a_newer_method_are_named_unless_listed(sample, andr
     assert unknown_references(sample.summary, older, ("java/lang/CharSequence", "android/app/Activity.onCreate")) == ()
 
 
-def test_the_list_of_api_26_is_read_whole(android_kit, tmp_path):
+def test_the_list_of_api_26_is_read_completely(android_kit, tmp_path):
     api = read_api(android_kit.paths["api"])
     assert len(api) > 4000
     assert "android/view/View" in api["android/widget/TextView"].parents
@@ -172,7 +172,7 @@ def test_no_cut_dex_is_read(sample):
             read_dex(data[:length], "cut.dex")
 
 
-def test_broken_promises_are_told(sample):
+def test_broken_promises_are_reported(sample):
     unsigned = sample.unsigned.read_bytes()
     with pytest.raises(ApkFault, match="its signatures are none"):
         check_apk(unsigned, "a.apk", ("android.permission.CAMERA",))
@@ -273,7 +273,7 @@ def test_the_debug_key_is_kept_so_that_updates_install(sample):
     assert key.store.is_file()
 
 
-def test_a_faulty_resource_is_told_by_aapt2(sample, android_kit, tmp_path):
+def test_a_faulty_resource_is_reported_by_aapt2(sample, android_kit, tmp_path):
     (tmp_path / "values").mkdir()
     (tmp_path / "values" / "s.xml").write_text('<resources><string name="other">x</string></resources>')
     with pytest.raises(ToolFailed, match="resource string/app_name"):

@@ -25,8 +25,8 @@ def test_ids_of_java_packages_are_taken(text):
         ("com.ex-ample", "the part 'ex-ample'"),
         ("com.example.文字", "the part '文字'"),
         ("com.example.reader\n", "the part"),
-        ("com.example.new", "'new' is a word of Java"),
-        ("com.example.true", "'true' is a word of Java"),
+        ("com.example.new", "'new' is a keyword of Java"),
+        ("com.example.true", "'true' is a keyword of Java"),
         ("a." + "b" * (MAX_ID - 1), f"it has {MAX_ID + 1} characters"),
     ],
 )

@@ -305,7 +305,7 @@ def test_legacy_report_refuses_what_it_cannot_read(page, tmp_path):
     ("options", "words"),
     [
         (("--application-id", "reader"), ("'reader' is no application id", "com.example.reader")),
-        (("--application-id", "com.example.new"), ("'new' is a word of Java",)),
+        (("--application-id", "com.example.new"), ("'new' is a keyword of Java",)),
         (("--app-name", " "), ("the app's name has 0 characters",)),
         (("--version-code", "2100000001"), ("2100000001 is no version code",)),
         (("--no-apk", "--app-name", "Reader"), ("--app-name: only a build with the app takes this",)),

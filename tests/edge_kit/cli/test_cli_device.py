@@ -63,8 +63,8 @@ def replay(tmp_path, monkeypatch):
 
     def write(report, **script):
         (tmp_path / "device.json").write_text(json.dumps(report))
-        told = {"devices": "A1\tdevice", "looks": ["ready"], "report": str(tmp_path / "device.json"), **script}
-        (tmp_path / "script.json").write_text(json.dumps(told))
+        replayed = {"devices": "A1\tdevice", "looks": ["ready"], "report": str(tmp_path / "device.json"), **script}
+        (tmp_path / "script.json").write_text(json.dumps(replayed))
 
     return write
 

@@ -18,7 +18,7 @@ LINES = {
 
 
 class FakeDevice:
-    """Writes what the fake adb replays, and tells what it was asked."""
+    """Writes what the fake adb replays, and returns what it was asked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

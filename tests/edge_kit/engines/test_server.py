@@ -12,7 +12,7 @@ ServerEngine(fetch("PP-OCRv4_mobile_det"), EngineOptions(threads=1)).close()
 """
 
 
-def test_paddle_starts_without_a_word_about_tools_that_nobody_needs():
+def test_paddle_starts_without_warnings_about_tools_that_nobody_needs():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert "ccache" not in done.stderr
     assert done.stdout == ""

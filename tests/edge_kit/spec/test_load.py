@@ -1,4 +1,4 @@
-"""The specification file: complete, validated, exported whole."""
+"""The specification file: complete, validated, exported completely."""
 
 import json
 
