@@ -47,7 +47,7 @@ def check_declared(data: bytes, name: str) -> None:
     try:
         inputs = onnx_inputs(data)
     except PaddleModelError as error:
-        raise AndroidError(f"this is no ONNX file: {error.what}", path=name, hint="build it again") from error
+        raise AndroidError(f"this is not an ONNX file: {error.what}", path=name, hint="build it again") from error
     if not inputs:
         raise AndroidError("the ONNX file declares no input", path=name, hint="build it again")
     for tensor, sides in inputs.items():

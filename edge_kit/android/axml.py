@@ -41,7 +41,7 @@ def read_axml(data: bytes, name: str) -> Element:
         return _read(data)
     except (struct.error, ValueError, IndexError, UnicodeDecodeError) as error:
         raise AndroidError(
-            f"this is no complete compiled XML file: {error}", path=name, hint="build it again"
+            f"this is not a complete compiled XML file: {error}", path=name, hint="build it again"
         ) from error
 
 

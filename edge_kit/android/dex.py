@@ -75,7 +75,7 @@ def read_dex(data: bytes, name: str) -> DexFile:
     try:
         return _Reader(data).read()
     except (struct.error, ValueError, IndexError) as error:
-        raise AndroidError(f"this is no complete dex file: {error}", path=name, hint="build it again") from error
+        raise AndroidError(f"this is not a complete dex file: {error}", path=name, hint="build it again") from error
 
 
 class _Reader:

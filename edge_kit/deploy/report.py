@@ -100,7 +100,7 @@ def read_document(data: bytes, path: Path) -> Mapping[str, Any]:
         document = parse_json(data)
         check_schema(document, config_dir() / "selftest_report.schema.json", path)
     except ValueError as error:
-        raise DeployError(f"the app's report is no JSON: {error}", path=path, hint=_HINT) from error
+        raise DeployError(f"the app's report is not JSON: {error}", path=path, hint=_HINT) from error
     except KitError as error:
         raise DeployError(f"the app's report is not as agreed: {error.what}", path=path, hint=_HINT) from error
     return document  # type: ignore[return-value]  # the schema says that it is a mapping

@@ -291,6 +291,7 @@ def test_switches_combine():
     )
 
 
+@pytest.mark.integration
 @pytest.mark.xdist_group("onnx")
 def test_all_off_is_the_servers_pipeline_bit_for_bit_on_real_images():
     with create_pipeline("ocr", engine="onnx") as pipeline:

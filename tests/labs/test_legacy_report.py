@@ -136,6 +136,7 @@ def test_a_mistake_that_a_model_refuses_is_reported_and_the_others_go_on(tmp_pat
     assert (report.base.boxes.matched, report.base.changed, steps) == (1, (), [(0.0, "page.png")])
 
 
+@pytest.mark.integration
 @pytest.mark.xdist_group("onnx")
 def test_the_report_shows_on_real_images_what_single_pictures_teach():
     wanted = {"receipt.png", "turned_28.png", "low_contrast.png"}

@@ -15,6 +15,7 @@ from model_opt.paddle_model import PaddleModel, read_model, write_model
 from model_opt.passes import PASSES, optimise
 from model_opt.resources import config_dir
 
+pytestmark = pytest.mark.integration
 KINDS = ("det", "rec", "cls")
 
 

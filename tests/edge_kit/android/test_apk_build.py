@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from elf_writer import shared_object
 from zoo_samples import Server, serving
 
 from edge_kit.android.api import read_api, unknown_references
@@ -45,8 +44,9 @@ from model_opt.files import sha256_bytes
 from model_opt.nb import read_nb
 from model_opt.resources import cache_dir
 from model_opt.zoo import fetch
+from tests.edge_kit.android.elf_writer import shared_object
 
-pytestmark = pytest.mark.xdist_group("android")
+pytestmark = [pytest.mark.app, pytest.mark.xdist_group("android")]
 
 ARM64 = AppRequest(("arm64-v8a",))
 REQUEST = BuildRequest("arm64", "weight_int8", Path("unset"), allow_failed_gates=True, app=ARM64)

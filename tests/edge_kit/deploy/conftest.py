@@ -8,7 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from axml_writer import compiled_xml
+
+from tests.edge_kit.deploy.axml_writer import compiled_xml
 
 PACKAGE = "com.example.reader"
 LINES = {

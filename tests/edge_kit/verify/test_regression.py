@@ -97,6 +97,7 @@ def test_the_readme_names_every_image():
     assert [image.name for image in regression_set() if image.name not in text] == []
 
 
+@pytest.mark.integration
 @pytest.mark.xdist_group("onnx")
 def test_what_was_drawn_is_read_far_from_every_threshold(reader):
     characters = edits = 0
@@ -114,6 +115,7 @@ def test_what_was_drawn_is_read_far_from_every_threshold(reader):
     assert edits <= 0.01 * characters
 
 
+@pytest.mark.integration
 @pytest.mark.xdist_group("onnx")
 def test_columns_of_a_receipt_are_read_in_rows(reader):
     (truth,) = (image.truth for image in regression_set() if image.name == "receipt.png")
@@ -121,6 +123,7 @@ def test_columns_of_a_receipt_are_read_in_rows(reader):
     assert [plain(text) for text in texts] == [plain(line.text) for line in truth]
 
 
+@pytest.mark.integration
 @pytest.mark.xdist_group("onnx")
 @pytest.mark.parametrize(("section", "key", "value", "name"), BROKEN_RULES)
 def test_a_broken_rule_shows_on_an_image(reader, section, key, value, name):
