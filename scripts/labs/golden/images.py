@@ -67,7 +67,7 @@ def expected_results(pipeline: OcrPipeline, images: Iterable[tuple[str, Image]])
 
 
 def write_images(folder: Path, models: NbModels, images: Iterable[tuple[str, Image]]) -> int:
-    """Write a set of whole images to ``folder`` and return their number; ``expected.json`` comes last."""
+    """Write a set of complete images to ``folder`` and return their number; ``expected.json`` comes last."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "det.onnx", app_onnx(read_nb(models.det), "det"))
     write_atomic(folder / "rec.onnx", app_onnx(read_nb(models.rec), "rec"))

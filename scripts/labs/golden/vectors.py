@@ -374,7 +374,7 @@ def _random_points(random: np.random.Generator) -> NDArray[np.int32]:
 
 
 def _random_rectangle(random: np.random.Generator) -> NDArray[np.int32]:
-    """Return the corners of a rectangle, cut to whole numbers: half of them upright, some at 45 degrees."""
+    """Return the corners of a rectangle, truncated to integers: half of them upright, some at 45 degrees."""
     sides = np.exp(random.uniform(np.log(3), np.log(700), 2))
     angle = random.choice([0.0, 0.0, 45.0, random.uniform(-90, 90), random.normal(0, 3)])
     centre = random.uniform(0, 960, 2)

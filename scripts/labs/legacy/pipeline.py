@@ -183,13 +183,13 @@ def demo_crop(image: Image, quad: NDArray[np.float32], rules: CropRules, mistake
     corners = line_corners(quad, rules)
     top, right, bottom, left = (length(corners[i], corners[(i + 1) % 4]) for i in range(4))
     size = (top, left) if mistakes.first_sides else (max(top, bottom), max(left, right))
-    whole = max(int(size[0]), 1), max(int(size[1]), 1)
+    size_px = max(int(size[0]), 1), max(int(size[1]), 1)
     if mistakes.cut_first:
         image, corners = cut_upright(image, corners)
     flags, border = CV_INTERPOLATION[rules.interpolation], cv2.BORDER_REPLICATE
     if mistakes.warp_flags:
         flags, border = cv2.INTER_LINEAR, cv2.BORDER_CONSTANT
-    return turn_tall(warp(image, corners, whole, flags, border), rules)
+    return turn_tall(warp(image, corners, size_px, flags, border), rules)
 
 
 def cut_upright(image: Image, quad: NDArray[np.float32]) -> tuple[Image, NDArray[np.float32]]:
