@@ -126,7 +126,7 @@ def create_pipeline(
 
     ``engine`` is ``nb``, ``server``, ``lite_x86`` or ``onnx``; ``device`` is ``cpu`` or ``gpu:0``; further settings
     are the fields of ``edge_kit.settings.PipelineSettings`` and override the file's. Raises ``KitError`` on a bad
-    setting, a model that cannot be had, or an engine that cannot be made.
+    setting, a model that is not available, or an engine that cannot be created.
     """
     given = {**settings, "engine": engine, "device": device}
     given = {key: value for key, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What quantisation looks at: images that no evaluation uses, and the tensors a model sees of them."""
+"""Calibration data: images that no evaluation uses, and the tensors that a model gets from them."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class DexFile:
     """The methods and fields that its own classes declare."""
     call_sites: int
     """Places of ``invoke-custom``: what is left of an invokedynamic, which Android knows only since API 26 and
-    whose bootstrap methods it does not have at all."""
+    whose bootstrap methods it lacks."""
 
 
 def make_dex(classes: Path, dx: Path, min_sdk: int, out: Path, on_poll: OnPoll | None = None) -> DexFile:

@@ -76,6 +76,6 @@ def compile_modules(*, offline: bool, on_poll: OnPoll | None = None) -> tuple[Ma
 def _jar(classes: Path) -> bytes:
     """Return the class files below ``classes`` as a jar; ``AndroidError`` when Maven left none."""
     if not classes.is_dir():
-        raise AndroidError("Maven left no classes", path=classes, hint="look at the module's pom.xml")
+        raise AndroidError("Maven left no classes", path=classes, hint="check the module's pom.xml")
     names = [name for name, _ in walk_files(classes) if name.endswith(".class")]
     return write_archive(Entry(name, (classes / name).read_bytes()) for name in names)

@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Promise:
-    """Stands for the result of a planned stage until there is one. Only another stage's argument may hold it."""
+    """A placeholder for the result of a planned stage. Only another stage's argument may hold it."""
 
     stage: str
 
@@ -92,7 +92,7 @@ def promises_in(value: object) -> Iterator[Promise]:
 
 
 def resolve(value: _T, result_of: Callable[[str], object]) -> _T:
-    """Return ``value`` with the result of its stage in the place of each promise."""
+    """Return ``value`` with each promise replaced by the result of its stage."""
     if isinstance(value, Promise):
         return result_of(value.stage)  # type: ignore[return-value]
     if next(promises_in(value), None) is None:

@@ -20,7 +20,7 @@ from model_opt.nb.exact import FP16_MAX, Overflow, overflow_check
 def run_overflow(model: Path, paths: Sequence[str], *, as_json: bool) -> int:
     """Print the convolutions of a fp16 ``.nb`` file that overflow on images or tensors; return 1 if there are any.
 
-    Images become the detector's input by the specification, ``.npy`` files are tensors. Each convolution stands with
+    Images become the detector's input by the specification, ``.npy`` files are tensors. Each convolution is listed with
     the input on which it goes furthest. Raises ``KitError`` for a file of other kernels and inputs that do not fit.
     """
     loaded = read_nb(model)

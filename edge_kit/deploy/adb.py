@@ -156,7 +156,7 @@ def _call(program: str, arguments: Sequence[str], seconds: float) -> tuple[int, 
         output = (error.stdout or b"").decode("utf-8", "replace")
         raise DeployError(
             f"adb {' '.join(arguments)} gave no answer for {seconds:.0f} s{': ' + _one_line(output) if output else ''}",
-            hint="look at the device's screen for a question, replug it, or run 'adb kill-server'",
+            hint="check the device's screen for a question, replug it, or run 'adb kill-server'",
         ) from error
     except OSError as error:
         raise DeployError(f"adb cannot be started: {error.strerror}", path=program, hint=f"see {VARIABLE}") from error

@@ -24,7 +24,7 @@ class BenchRequest:
     threads: Sequence[int]
     power_modes: Sequence[str]
     passes: int = 3
-    """How often all settings are gone through; every second time from the last to the first."""
+    """How often all settings are measured; every second pass runs in reverse order."""
     rounds: int = 2
     """Rounds over all images of each setting in each pass, after one that does not count."""
     seconds: float = 1800.0
@@ -32,7 +32,7 @@ class BenchRequest:
     pause_seconds: float = 5.0
     """The pause before each run of the app."""
     cool_seconds: float = 180.0
-    """How long a hot device is waited for before each run."""
+    """Longest wait for a hot device to cool before each run, in seconds."""
     poll_seconds: float = 2.0
 
 
@@ -95,7 +95,7 @@ def _prefixed(on_message: OnMessage, run: str, text: str) -> None:
 
 
 def _plan(settings: Sequence[Setting], passes: int) -> list[Setting]:
-    """Return every setting once in each pass, there and back: what drifts in one direction then weighs on none."""
+    """Return every setting once in each pass, in alternating order: a steady drift then affects all alike."""
     return [one for number in range(passes) for one in (settings[::-1] if number % 2 else settings)]
 
 

@@ -116,7 +116,7 @@ def merge_benches(documents: Sequence[Mapping[str, Any]], path: Path) -> dict[st
         raise DeployError(
             f"the app ran with {engines[0]} first and with {engines[1]} later",
             path=path,
-            hint="look at the app on the device: Paddle Lite may have ended it, and OpenCV takes its place then",
+            hint="check the app on the device: Paddle Lite may have crashed, and OpenCV then replaces it",
         )
     rows: dict[tuple[int, str | None], dict[str, Any]] = {}
     for row in (row for document in documents for row in document["bench"]):

@@ -20,7 +20,7 @@ ACTIVITY = "org.edgekit.ocr.app.SelfTestActivity"
 """The class; the application id before it is the APK's own."""
 REPORT = "selftest.json"
 _GONE_AFTER = 3
-"""So many looks in a row without the app's process: it takes a moment to start."""
+"""Consecutive polls without the app's process before it counts as ended: it takes a moment to start."""
 
 OnMessage = Callable[[str], None]
 
@@ -101,7 +101,7 @@ def _start(adb: Adb, package: str, request: SelfTestRequest) -> None:
     if "Error" in output or "Exception" in output:
         raise DeployError(
             f"the self-test cannot be started on {adb.serial}: {' | '.join(output.splitlines())[:600]}",
-            hint="the APK must be one that this kit's build made; install it anew and look at the device's screen",
+            hint="the APK must be one that this kit's build made; install it again and check the device's screen",
         )
 
 
@@ -122,7 +122,7 @@ def _await(adb: Adb, package: str, place: str, request: SelfTestRequest, on_mess
         if waited > request.seconds:
             raise DeployError(
                 f"the self-test on {adb.serial} wrote no report within {request.seconds:.0f} s",
-                hint="look at the device's screen; unlock it and keep it on, or give it more time (--timeout)",
+                hint="check the device's screen; unlock it and keep it on, or give it more time (--timeout)",
             )
         on_message(f"the self-test runs ({waited:.0f} s)")
         time.sleep(request.poll_seconds)

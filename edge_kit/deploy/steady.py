@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from edge_kit.deploy.adb import Adb, DeployError
 
 _LOCK_LOOKS = 10
-"""So many looks at the lock screen: it takes a moment to go."""
+"""Polls of the lock screen before giving up: it takes a moment to disappear."""
 _AWAKE = "stay_on_while_plugged_in"
 _ALWAYS = "7"
 """While charging by mains, USB or without a wire."""

@@ -37,7 +37,7 @@ class LiteX86Engine:
         """Make an engine on a Paddle model, converted for x86 unless the cache has it.
 
         ``env`` is the tool environment (default: ``find_tool()``), ``timeout_s`` the limit of one run. Raises
-        ``EngineError`` for a device other than the CPU, ``ToolError`` and ``OptError`` when opt cannot be had or
+        ``EngineError`` for a device other than the CPU, ``ToolError`` and ``OptError`` when opt is not available or
         cannot convert the model.
         """
         _refuse_other_devices(options)

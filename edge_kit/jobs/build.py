@@ -64,7 +64,7 @@ def build_bundle(request: BuildRequest, on_event: OnEvent) -> WrittenBundle:
     """Run the complete job and return the bundle.
 
     Bad options are refused before any work. Raises ``GatesFailed`` when a gate fails and the request does not allow
-    it; the report then stands beside the output as ``<out>.failed-report.html``, and an old bundle stays as it was.
+    it; the report is then written beside the output as ``<out>.failed-report.html``, and an old bundle stays as it was.
     """
     recipes = load_recipes()
     device = load_profile(request.device_profile or target_of(request.target).profile)
@@ -203,7 +203,7 @@ def _smallest_that_passes(
     reasons = "; ".join(f"{name}: {why}" for name, why in passed_over.items())
     raise GatesFailed(
         f"no recipe passes its gates for {device.name}: {reasons}",
-        hint="look at <out>.failed-report.html, or build one --recipe with --allow-failed-gates",
+        hint="see <out>.failed-report.html, or build one --recipe with --allow-failed-gates",
     )
 
 
@@ -214,14 +214,14 @@ def for_device(rules: SpecProfile, device: DeviceProfile) -> SpecProfile:
 
 
 def _refuse_failed_gates(request: BuildRequest, verdict: Verdict) -> None:
-    """Raise ``GatesFailed`` at once unless that is allowed: nobody waits for the app of a bundle that is refused."""
+    """Raise ``GatesFailed`` unless failures are allowed. Fail fast: never package a refused bundle."""
     if verdict.report is None or request.allow_failed_gates:
         return
     moved = ", ".join(verdict.worst) or "none was compared"
     report = request.out.with_name(request.out.name + ".failed-report.html")
     write_atomic(report, verdict.report.path.read_bytes())
     raise GatesFailed(
-        f"gates of recipe {request.recipe} failed: {'; '.join(verdict.failed)}. Images that moved most: {moved}",
+        f"gates of recipe {request.recipe} failed: {'; '.join(verdict.failed)}. Images that differ most: {moved}",
         path=report,
-        hint="look at the report, choose another --recipe, or build with --allow-failed-gates",
+        hint="see the report, choose another --recipe, or build with --allow-failed-gates",
     )

@@ -1,4 +1,4 @@
-"""The stage ``calibrate``: where the lines are on the images that quantisation looks at, found once for both models."""
+"""The stage ``calibrate``: where the lines are on the calibration images, found once for both models."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Oracle:
 
 
 def find_oracle(*, offline: bool) -> Oracle:
-    """Return the engine's environment, made at the first call, or why it cannot be had here.
+    """Return the engine's environment, made at the first call, or why it is not available here.
 
     No interpreter is installed for it. Where the engine cannot run, a build says what was not checked.
     """

@@ -27,7 +27,7 @@ from model_opt.opt_tool import ToolEnv
 from model_opt.zoo import ModelFiles, open_model
 
 ORACLE_PIXELS = 300_000
-"""The oracle looks at images up to this detector input: Paddle Lite's x86 engine takes 1.2 kB of memory a pixel."""
+"""The oracle runs images up to this detector input: Paddle Lite's x86 engine takes 1.2 kB of memory a pixel."""
 PACKAGES = ("paddlepaddle", "onnxruntime", "opencv-python", "numpy", "pyclipper")
 
 MakeEngine = Callable[[Role], Engine]

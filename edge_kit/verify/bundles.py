@@ -35,7 +35,7 @@ class BundleRow:
     figures: Mapping[str, float | None]
 
     def text(self, column: str) -> str:
-        """Return a figure for people, without its unit."""
+        """Return a figure as readable text, without its unit."""
         value = self.figures[column]
         if value is None:
             return "not measured"

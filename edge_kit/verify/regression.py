@@ -22,7 +22,7 @@ class TruthLine:
 
 @dataclass(frozen=True)
 class RegressionImage:
-    """An image to verify on; ``truth`` is None where nobody wrote down what it says."""
+    """An image to verify on; ``truth`` is None where its text is not known."""
 
     name: str
     path: Path

@@ -31,6 +31,6 @@ def translate_classes(
     if lost:
         raise AndroidError(
             f"the app uses what Android {min_sdk} lacks: {', '.join(lost[:8])}",
-            hint="look at SDK_INT before the call and list it under newer in configs/android.yaml, or do without",
+            hint="check SDK_INT before the call and list it under newer in configs/android.yaml, or do without",
         )
     return Dex(SealedFile.of(out), len(dex.classes), len(dex.methods), dex.version)
