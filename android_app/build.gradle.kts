@@ -38,7 +38,7 @@ subprojects {
         }
         tasks.withType<Test>().configureEach {
             useJUnitPlatform()
-            // A heap of constant size, so that tests can tell native memory from it.
+            // A heap of constant size, so that tests can separate native memory from it.
             jvmArgs("-Xms768m", "-Xmx768m", "-XX:+AlwaysPreTouch")
         }
     }

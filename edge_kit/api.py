@@ -13,15 +13,15 @@ from typing import Any
 
 from edge_kit.engines.base import Engine, EngineOptions
 from edge_kit.engines.factory import create_engine
+from edge_kit.inputs import ImageInput, expand
 from edge_kit.ocr.image import Image
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
 from edge_kit.recogniser import facts_of
 from edge_kit.settings import PipelineSettings, from_mapping, load_settings, looks_like_path
-from edge_kit.sources import Source, expand
 from edge_kit.spec import load_spec, profile
-from edge_kit.spec.model import Profile, RecogniserFacts, Spec
+from edge_kit.spec.model import RecogniserFacts, Spec, SpecProfile
 from model_opt.errors import KitError
 from model_opt.zoo import ModelFiles, check_operators, fetch, open_model, with_dictionary
 
@@ -50,7 +50,7 @@ class Pipeline:
             del source
             yield outcome
 
-    def predict_each(self, x: Any) -> Iterator[tuple[Source, OcrResult | KitError]]:
+    def predict_each(self, x: Any) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
         """Yield each source with its result, or with the error that kept it from being read, and go on.
 
         Each result of one call is saved under its own name in a folder: the input's, numbered from the second on.
@@ -126,7 +126,7 @@ def create_pipeline(
 
     ``engine`` is ``nb``, ``server``, ``lite_x86`` or ``onnx``; ``device`` is ``cpu`` or ``gpu:0``; further settings
     are the fields of ``edge_kit.settings.PipelineSettings`` and override the file's. Raises ``KitError`` on a bad
-    setting, a model that cannot be had, or an engine that cannot be made.
+    setting, a model that is not available, or an engine that cannot be created.
     """
     given = {**settings, "engine": engine, "device": device}
     given = {key: value for key, value in given.items() if value is not None}
@@ -210,14 +210,14 @@ def _line_workers(settings: PipelineSettings, device: str) -> int:
     return 1 if single else min(settings.cores, 8)
 
 
-def _rules(settings: PipelineSettings, spec: Spec | None) -> Profile:
+def _rules(settings: PipelineSettings, spec: Spec | None) -> SpecProfile:
     rules = profile(settings.spec, spec)
     if settings.use_angle_classifier is None:
         return rules
     return replace(rules, classifier=replace(rules.classifier, enabled=settings.use_angle_classifier))
 
 
-def _load(source: Source) -> tuple[Image, float] | KitError:
+def _load(source: ImageInput) -> tuple[Image, float] | KitError:
     begin = time.perf_counter()
     try:
         image = source.load()

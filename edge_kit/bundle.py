@@ -12,7 +12,7 @@ from model_opt.zoo import load_zoo
 
 
 def bundle_settings(bundle: Path, engine: str) -> dict[str, Any]:
-    """Return the pipeline settings that a bundle stands for: its files for engine ``nb``, for others its sources.
+    """Return the pipeline settings of a bundle: its files for engine ``nb``, for others its sources.
 
     Raises ``KitError`` for a folder without a manifest and, with another engine than ``nb``, for a bundle of a
     user's own model.

@@ -1,4 +1,4 @@
-"""What quantisation looks at: images that no evaluation uses, and the tensors a model sees of them."""
+"""Calibration data: images that no evaluation uses, and the tensors that a model gets from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import SUFFIXES, read_image
 from edge_kit.ocr.steps import detect, line_input
 from edge_kit.ocr.tensor import Float32Array, Run
-from edge_kit.spec import Profile
+from edge_kit.spec import SpecProfile
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
@@ -42,7 +42,7 @@ def calibration_images(folder: Path | None) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def find_lines(images: Sequence[Path], detector: Run, rules: Profile, progress: Progress) -> Calibration:
+def find_lines(images: Sequence[Path], detector: Run, rules: SpecProfile, progress: Progress) -> Calibration:
     """Return where the detector finds lines by ``rules``.
 
     Raises ``KitError`` for an image that cannot be read, and when no line is found on any image.
@@ -60,13 +60,13 @@ def find_lines(images: Sequence[Path], detector: Run, rules: Profile, progress: 
     return Calibration(tuple(boxes))
 
 
-def det_inputs(images: Sequence[Path], rules: Profile) -> tuple[Float32Array, ...]:
+def det_inputs(images: Sequence[Path], rules: SpecProfile) -> tuple[Float32Array, ...]:
     """Return the detector's inputs, one an image: float32 NCHW, batch 1."""
     return tuple(detection_input(read_image(path), rules.detection) for path in images)
 
 
 def rec_inputs(
-    images: Sequence[Path], calibration: Calibration, rules: Profile, max_lines: int
+    images: Sequence[Path], calibration: Calibration, rules: SpecProfile, max_lines: int
 ) -> tuple[Float32Array, ...]:
     """Return the recogniser's inputs, one a line: float32 NCHW, batch 1.
 

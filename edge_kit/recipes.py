@@ -53,7 +53,7 @@ class Recipe:
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether an algorithm of the recipe looks at calibration images."""
+        """Whether an algorithm of the recipe needs calibration images."""
         return self.det.algorithm is not None or self.rec.algorithm is not None
 
     def model(self, role: Literal["det", "rec"]) -> ModelRecipe:

@@ -57,7 +57,7 @@ def resident():
 
 
 def in_turn(runs, inputs):
-    """Run every input; several copies of a model, each on a thread of its own, take the widest that is left."""
+    """Run every input; several copies of a model, each on its own thread, take the widest that is left."""
     answers = [None] * len(inputs)
     places = sorted(range(len(inputs)), key=lambda place: inputs[place].shape[-1])
 

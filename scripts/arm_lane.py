@@ -41,7 +41,7 @@ class Machine:
 
 ARM64 = Machine("arm64", "aarch64", "linux-arm64")
 ARMV7 = Machine("armel", "arm", None)
-"""32-bit ARM as Android calls functions there: floats in whole-number registers, as Debian's armel and not armhf."""
+"""32-bit ARM as Android calls functions there: floats in integer registers, as Debian's armel and not armhf."""
 
 CPUS = ("cortex-a53", "cortex-a76")
 """Cores of arm64 with other kernels in OpenCV: without and with dot products and half precision."""
@@ -435,7 +435,7 @@ class Agreement:
         )
 
     @property
-    def whole(self) -> bool:
+    def identical(self) -> bool:
         """Whether every line was read as expected, and none beside them."""
         return self.lines == self.boxes_equal == self.lines_equal and self.surplus == 0
 

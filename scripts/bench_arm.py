@@ -212,9 +212,9 @@ def golden(bench: Bench, open_arm: Open, suffix: str, images: Sequence[tuple[str
 
 def vector_parts(folder: Path, size: int = 150) -> list[Path]:
     """Return sets that hold ``size`` cases of the set in ``folder`` each, made beside it at the first call."""
-    whole = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     parts = []
-    for number, first in enumerate(range(0, len(whole["cases"]), size)):
+    for number, first in enumerate(range(0, len(manifest["cases"]), size)):
         part = folder.with_name(f"{folder.name}-{number}")
         parts.append(part)
         if (part / "manifest.json").is_file():
@@ -223,8 +223,8 @@ def vector_parts(folder: Path, size: int = 150) -> list[Path]:
         for path in folder.iterdir():
             if path.name != "manifest.json" and not (part / path.name).is_symlink():
                 (part / path.name).symlink_to(path.resolve())
-        cases = whole["cases"][first : first + size]
-        write_atomic(part / "manifest.json", json.dumps(whole | {"cases": cases}).encode())
+        cases = manifest["cases"][first : first + size]
+        write_atomic(part / "manifest.json", json.dumps(manifest | {"cases": cases}).encode())
     return parts
 
 

@@ -29,10 +29,10 @@ def main() -> None:
         create_pipeline("ocr", engine="server", threads=1) as reference,
         create_pipeline("ocr", engine=args.engine, threads=1) as candidate,
     ):
-        told = verify_pipelines(
+        verified = verify_pipelines(
             reference.ocr, {args.engine: candidate.ocr}, images, lambda _, name: print(name, file=sys.stderr)
         )
-    done = told[args.engine]
+    done = verified[args.engine]
     for row in done.comparison.worst_first:
         m = row.measures
         print(f"{row.name}: det {m.det.max_abs:.2e}, rec {m.rec.max_abs:.2e}, lines {m.texts.equal}/{m.texts.lines}")

@@ -7,7 +7,7 @@ A run damages one of the models in the folders, or of the tests' small ones when
 Bytes: bits, numbers, pieces cut out, doubled or moved in ``.pdmodel`` or ``.pdiparams``. Structure (``--structure``,
 the share of the runs): attributes, operators, arguments, sizes and parameters of a model that was read, which only the
 checks and the passes can notice; what fails so is tried once more by way of its files before it counts. A model goes
-through what ``build`` does before a converter is called: read, looked at (kind, sizes, quantisation, operators),
+through what ``build`` does before a converter is called: read, checked (kind, sizes, quantisation, operators),
 completed, optimised, encoded again. What breaks the promise is written to ``--out`` and the exit code is 1. The same
 seed and count repeat the same runs; SIGTERM ends them early, with the figures so far.
 """
@@ -44,7 +44,7 @@ HANG_SECONDS = 60
 MOST_MEMORY = 2 << 30
 FILE_SHARE = 0.1
 NOWHERE = Path("inference.pdmodel")
-TELL = 10_000
+REPORT_EVERY = 10_000
 BROKEN = "BROKEN "
 
 
@@ -147,7 +147,7 @@ def main() -> int:
         signal.alarm(HANG_SECONDS)
         outcome, files = one_run(rng, models, args.structure, args.passes)
         signal.alarm(0)
-        if sum(outcomes.values()) % TELL == TELL - 1:
+        if sum(outcomes.values()) % REPORT_EVERY == REPORT_EVERY - 1:
             print(f"{sum(outcomes.values()) + 1} runs, {time.perf_counter() - begin:.0f} s", flush=True)
         slowest = max(slowest, time.process_time() - started)
         outcomes[outcome.split(":")[0] if files else outcome] += 1

@@ -4,10 +4,10 @@ usage: .venv/bin/python scripts/bench_host.py IMAGES [--rounds 3] [--threads 2]
 
 - bare: the same tensors, made beforehand, through detection on all threads, then the lines, one at a time, through
   parallel one-thread sessions. No decoding, no pre- or post-processing.
-- edge-kit: ``create_pipeline(engine="onnx")`` over the files, decoding included; and the whole command line.
+- edge-kit: ``create_pipeline(engine="onnx")`` over the files, decoding included; and the complete command line.
 - RapidOCR (rapidocr-onnxruntime 1.4.4, in its own environment below the cache), set to the same specification.
 
-Each is a process of its own; rounds alternate and the least time of each counts. Results are checked: the text of
+Each is a separate process; rounds alternate and the least time of each counts. Results are checked: the text of
 edge-kit here must equal the server engine's.
 """
 
@@ -27,7 +27,7 @@ BARE = """
 import json, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from edge_kit.api import create_pipeline
-from edge_kit.sources import expand
+from edge_kit.inputs import expand
 threads = int(sys.argv[2])
 with create_pipeline("ocr", engine="onnx", threads=threads) as pipeline:
     work = []
@@ -36,7 +36,7 @@ with create_pipeline("ocr", engine="onnx", threads=threads) as pipeline:
         found = pipeline.ocr.detect(image)
         from edge_kit.ocr.detection import detection_input
         lines = [pipeline.ocr.line_input(image, box) for box in found.dt_polys]
-        work.append((detection_input(image, pipeline.ocr.profile.detection), lines))
+        work.append((detection_input(image, pipeline.ocr.rules.detection), lines))
     det, *recs = [engine.run for engine in pipeline._engines]
     begin = time.perf_counter()
     with ThreadPoolExecutor(len(recs)) as pool:
@@ -98,7 +98,7 @@ def peer_python() -> Path:
 
 
 def run(python: Path | str, code: str, images: str, threads: int) -> dict[str, float]:
-    """Run one measurement in a process of its own and return what it prints."""
+    """Run one measurement in a separate process and return what it prints."""
     done = subprocess.run(
         [str(python), "-c", code, images, str(threads)], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -108,7 +108,7 @@ def run(python: Path | str, code: str, images: str, threads: int) -> dict[str, f
 
 
 def command_line(images: str, threads: int) -> float:
-    """Return the seconds of the whole command, interpreter start and model loading included."""
+    """Return the seconds of the complete command, interpreter start and model loading included."""
     begin = time.perf_counter()
     command = [sys.executable, "-m", "edge_kit.cli", "ocr", images, "--engine", "onnx", "--threads", str(threads)]
     subprocess.run([*command, "--json", "-"], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
@@ -122,12 +122,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    times: dict[str, list[float]] = {"bare models": [], "edge-kit": [], "edge-kit, whole command": [], "RapidOCR": []}
+    names = ("bare models", "edge-kit", "edge-kit, complete command", "RapidOCR")
+    times: dict[str, list[float]] = {name: [] for name in names}
     peer = peer_python()
     for _ in range(args.rounds):
         times["bare models"].append(run(sys.executable, BARE, args.images, args.threads)["seconds"])
         times["edge-kit"].append(run(sys.executable, OURS, args.images, args.threads)["seconds"])
-        times["edge-kit, whole command"].append(command_line(args.images, args.threads))
+        times["edge-kit, complete command"].append(command_line(args.images, args.threads))
         times["RapidOCR"].append(run(peer, THEIRS, args.images, args.threads)["seconds"])
     bare = min(times["bare models"])
     print("| what | least of", args.rounds, "runs (s) | against bare |")

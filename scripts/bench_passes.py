@@ -5,7 +5,7 @@ usage: .venv/bin/python scripts/bench_passes.py [--rounds 40] [--images FOLDER]
 - operators in the Paddle program and, converted by opt, in the ARM file, after each pass;
 - operators and copies in the OpenCL file, before and after all passes;
 - time on Paddle Inference with one thread, original and optimised in turns within one process, the least time of each;
-- the largest difference on the images of ``configs/regression`` (or FOLDER), whole pages and their lines, and pixels
+- the largest difference on the images of ``configs/regression`` (or FOLDER), complete pages and their lines, and pixels
   of the detector's mask that flip.
 """
 

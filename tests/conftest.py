@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Whoever asks for one of these fixtures is no unit test: they fetch a model, start opt, or need the Android tools.
+INTEGRATION = {
+    "env", "older_env", "oracle", "older_oracle", "mobile_det", "mobile_rec", "mobile_cls", "shared_dir",
+    "shared_downloads", "clean_cache",
+}  # fmt: skip
+APP = {"maven", "arm", "arm_sets", "android_kit", "opencv", "sample"}
 
 
 def _lacking(reason: str) -> NoReturn:
@@ -23,6 +32,65 @@ def _shared(name: str) -> Path:
     if folder.is_dir():
         return folder
     _lacking(f"needs the regression data {name!r} beside the checkout, which a user's clone lacks")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put each test into its lane by its fixtures, also by those that it names in a parameter.
+
+    ``app`` comes before ``integration``; a test of neither is a unit test.
+    """
+    for item in items:
+        call = getattr(item, "callspec", None)
+        asked = {*getattr(item, "fixturenames", ())}
+        asked |= {value for value in (call.params.values() if call else ()) if isinstance(value, str)}
+        if asked & APP:
+            item.add_marker("app")
+        elif asked & INTEGRATION:
+            item.add_marker("integration")
+
+
+def _loopback(address: object) -> bool:
+    """Say whether a socket's address stays on this machine; Unix sockets have a path for an address."""
+    if not isinstance(address, tuple):
+        return True
+    return str(address[0]) in {"", "localhost", "::1"} or str(address[0]).startswith("127.")
+
+
+# Programs that a unit test starts find a proxy that refuses, and no packages in a folder.
+OFFLINE = {
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"),
+    "NO_PROXY": "localhost,127.0.0.1,::1",
+    "PIP_FIND_LINKS": "",
+    "PIP_RETRIES": "0",
+}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A unit test reaches no other machine, and finds an empty cache."""
+    if item.get_closest_marker("integration") or item.get_closest_marker("app"):
+        yield
+        return
+    connect, resolve = socket.socket.connect, socket.getaddrinfo
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if not _loopback(address):
+            raise RuntimeError(f"a unit test connects to {address!r}: mark it 'integration'")
+        connect(self, address)
+
+    def looked_up(host: object, *rest: object, **named: object) -> object:
+        if host is not None and not _loopback((host,)):
+            raise RuntimeError(f"a unit test looks up {host!r}: mark it 'integration'")
+        return resolve(host, *rest, **named)
+
+    with tempfile.TemporaryDirectory(prefix="edge-kit-unit-") as cache, pytest.MonkeyPatch.context() as patch:
+        for name, value in {**OFFLINE, "EDGE_KIT_CACHE": cache}.items():
+            patch.delenv(name.lower(), raising=False)  # it would come before the other
+            patch.setenv(name, value)
+        patch.setattr(socket.socket, "connect", guarded)
+        patch.setattr(socket, "getaddrinfo", looked_up)
+        yield
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -58,7 +58,7 @@ def test_named_sources_are_the_only_ones(bare, monkeypatch):
     assert source_choices("stable") == [["http://mine/debian"]]
 
 
-def test_a_root_file_system_is_made_once_and_whole(bare, tmp_path, monkeypatch):
+def test_a_root_file_system_is_made_once_and_completely(bare, tmp_path, monkeypatch):
     """A stand-in for mmdebstrap fails with the host's sources, as a mirror between two states makes it."""
     for name in ("sh", "tar", "mkdir", "ln", "cat", "rm"):
         (bare / name).symlink_to(next(p for p in (Path("/usr/bin") / name, Path("/bin") / name) if p.exists()))
@@ -115,13 +115,13 @@ def read(*lines: tuple[int, str, float]) -> dict[str, list]:
 def test_agreement_counts_boxes_texts_and_what_only_one_has():
     expected = read((0, "a", 0.9), (20, "b", 0.8), (40, "c", 0.7))
     assert agreement(expected, expected) == Agreement(3, 3, 3, 0, 0.0)
-    assert agreement(expected, expected).whole
+    assert agreement(expected, expected).identical
     found = read((0, "a", 0.9), (20, "B", 0.5), (41, "c", 0.7))
     compared = agreement(expected, found)
     assert (compared.lines, compared.boxes_equal, compared.lines_equal, compared.surplus) == (3, 2, 1, 1)
     assert compared.score_difference == pytest.approx(0.3)
-    assert not compared.whole
-    assert not (agreement(expected, expected) + agreement(read(), read((0, "a", 0.9)))).whole
+    assert not compared.identical
+    assert not (agreement(expected, expected) + agreement(read(), read((0, "a", 0.9)))).identical
 
 
 def test_classes_beside_the_sources_count_while_no_source_is_newer(tmp_path):

@@ -68,7 +68,7 @@ def test_another_user_and_one_who_declines_are_left_alone(machine):
     assert machine(EDGE_KIT_NO_APT="1") == ("", [])
 
 
-def test_a_failure_is_told_once_and_stops_nothing(machine):
+def test_a_failure_is_reported_once_and_stops_nothing(machine):
     said, calls = machine(FAKE_FAIL="1")
     assert "could not be installed" in said
     assert machine(FAKE_FAIL="1") == ("", calls)

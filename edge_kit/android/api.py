@@ -63,10 +63,10 @@ def unknown_references(dex: DexFile, api: Api, newer: Collection[str] = ()) -> t
     found = [name for name in sorted(lost) if name not in newer]
     spelt = [(m, f"{m.name}{m.shape}") for m in dex.methods] + [(f, f"{f.name}#{f.shape}") for f in dex.fields]
     for member, signature in spelt:
-        told = f"{member.owner}.{member.name}"
-        excused = not member.owner or member.owner in lost or told in newer
+        qualified = f"{member.owner}.{member.name}"
+        excused = not member.owner or member.owner in lost or qualified in newer
         if not excused and not _known(member, signature, dex, api):
-            found.append(f"{told}{member.shape}")
+            found.append(f"{qualified}{member.shape}")
     return tuple(found)
 
 

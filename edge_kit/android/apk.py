@@ -50,7 +50,7 @@ def summarise(data: bytes, name: str) -> ApkSummary:
             manifest = read_axml(archive.read("AndroidManifest.xml"), f"{name}/AndroidManifest.xml")
             infos = archive.infolist()
     except (zipfile.BadZipFile, KeyError) as error:
-        raise ApkFault(f"this is no APK: {error}", path=name, hint="build it again") from error
+        raise ApkFault(f"this is not an APK: {error}", path=name, hint="build it again") from error
     application = next(manifest.all("application"))
     sdk = next(manifest.all("uses-sdk"))
     return ApkSummary(
@@ -78,7 +78,7 @@ def package_of(path: Path) -> str:
         return check_application_id(str(manifest.attributes["package"]))
     except (OSError, zipfile.BadZipFile, KeyError, RuntimeError, zlib.error) as error:
         raise ApkFault(
-            f"this is no APK: {error}", path=path, hint="give the APK that 'edge-kit build' wrote"
+            f"this is not an APK: {error}", path=path, hint="give the APK that 'edge-kit build' wrote"
         ) from error
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from edge_kit.android.errors import AndroidError
 from edge_kit.spec.load import profile
-from edge_kit.spec.model import Profile
+from edge_kit.spec.model import SpecProfile
 from model_opt.nb.compact_onnx import InputSize, to_compact_onnx
 from model_opt.nb.onnx_inputs import Sides, onnx_inputs
 from model_opt.nb.types import NbModel
@@ -18,7 +18,7 @@ from model_opt.paddle_model import PaddleModelError
 AppRole = Literal["det", "rec", "cls"]
 
 
-def app_onnx(model: NbModel, role: AppRole, rules: Profile | None = None) -> bytes:
+def app_onnx(model: NbModel, role: AppRole, rules: SpecProfile | None = None) -> bytes:
     """Return the file that the app's OpenCV engine loads for ``role``; sides that ``model`` fixes stay as they are.
 
     ``rules`` are the specification's default profile where none is given. Raises ``NbError`` for a model that ONNX
@@ -27,7 +27,7 @@ def app_onnx(model: NbModel, role: AppRole, rules: Profile | None = None) -> byt
     return to_compact_onnx(model, declared_size(role, rules or profile()))
 
 
-def declared_size(role: AppRole, rules: Profile) -> InputSize:
+def declared_size(role: AppRole, rules: SpecProfile) -> InputSize:
     """Return the input size in pixels that the specification gives the model of ``role``.
 
     The detector's side is a multiple of ``side_multiple``, as that of every input it gets; the recogniser's width is
@@ -47,7 +47,7 @@ def check_declared(data: bytes, name: str) -> None:
     try:
         inputs = onnx_inputs(data)
     except PaddleModelError as error:
-        raise AndroidError(f"this is no ONNX file: {error.what}", path=name, hint="build it again") from error
+        raise AndroidError(f"this is not an ONNX file: {error.what}", path=name, hint="build it again") from error
     if not inputs:
         raise AndroidError("the ONNX file declares no input", path=name, hint="build it again")
     for tensor, sides in inputs.items():

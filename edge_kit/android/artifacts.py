@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from edge_kit.android.config import Pin
 from edge_kit.android.errors import ArtifactError, ToolFailed
-from edge_kit.android.tools import Tick, require_tools, run_tool
+from edge_kit.android.tools import OnPoll, require_tools, run_tool
 from model_opt import store
 from model_opt.fs import disk_faults, locked
 from model_opt.resources import cache_dir
@@ -32,7 +32,7 @@ _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 """
 
 
-def fetch_artifacts(pins: Sequence[Pin], *, offline: bool = False, tick: Tick | None = None) -> dict[Pin, Path]:
+def fetch_artifacts(pins: Sequence[Pin], *, offline: bool = False, on_poll: OnPoll | None = None) -> dict[Pin, Path]:
     """Return the path of each pinned artifact in the store; fetch those that lack.
 
     One start of Maven fetches all of them. Sums are checked after the download and at every later call; a damaged
@@ -45,7 +45,7 @@ def fetch_artifacts(pins: Sequence[Pin], *, offline: bool = False, tick: Tick | 
             found = _stored(pins)
             lacking = [pin for pin in dict.fromkeys(pins) if pin not in found]
             if lacking:
-                found |= _fetch(lacking, offline=offline, tick=tick)
+                found |= _fetch(lacking, offline=offline, on_poll=on_poll)
     return {pin: found[pin] for pin in pins}
 
 
@@ -61,23 +61,23 @@ def maven_options(*, offline: bool) -> list[str]:
     return ["-B", "-ntp", "-Dstyle.color=never", *repository, *(["-o"] if offline else [])]
 
 
-def _fetch(pins: Sequence[Pin], *, offline: bool, tick: Tick | None) -> dict[Pin, Path]:
+def _fetch(pins: Sequence[Pin], *, offline: bool, on_poll: OnPoll | None) -> dict[Pin, Path]:
     mvn = require_tools(("mvn",))["mvn"]
     cache = cache_dir() / "files"
     with disk_faults("store artifacts", cache), tempfile.TemporaryDirectory(prefix=".maven-", dir=cache) as scratch:
         pom = Path(scratch) / "pom.xml"
         pom.write_text(_POM.format(items="\n".join(map(_item, range(len(pins)), pins))), encoding="utf-8")
-        _run_maven([mvn, *maven_options(offline=offline), "-f", pom, _PLUGIN], pins, offline=offline, tick=tick)
+        _run_maven([mvn, *maven_options(offline=offline), "-f", pom, _PLUGIN], pins, offline=offline, on_poll=on_poll)
         return {pin: _keep(pin, Path(scratch) / "out" / str(index) / pin.filename) for index, pin in enumerate(pins)}
 
 
-def _run_maven(command: Sequence[str | Path], pins: Sequence[Pin], *, offline: bool, tick: Tick | None) -> None:
+def _run_maven(command: Sequence[str | Path], pins: Sequence[Pin], *, offline: bool, on_poll: OnPoll | None) -> None:
     names = ", ".join(pin.coordinates for pin in pins)
     hint = "check the network and Maven's settings (~/.m2/settings.xml), then start again"
     if offline:
         hint = "run once without --offline"
     try:
-        run_tool(f"fetch {names}", command, tick=tick)
+        run_tool(f"fetch {names}", command, on_poll=on_poll)
     except ToolFailed as error:
         raise ArtifactError(error.what, hint=hint) from error
 

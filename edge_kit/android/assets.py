@@ -64,7 +64,7 @@ def bundle_assets(files: Mapping[str, bytes], facts: BundleFacts) -> dict[str, b
 def golden_assets(folder: Path) -> dict[str, bytes]:
     """Return the golden vectors in ``folder`` below ``golden/``; ``AndroidError`` when there are none."""
     if not (folder / "manifest.json").is_file():
-        raise AndroidError("there are no golden vectors", path=folder, hint="restore the folder from the repository")
+        raise AndroidError("the golden vectors are missing", path=folder, hint="restore the folder from the repository")
     return {f"golden/{name}": (folder / name).read_bytes() for name, _ in walk_files(folder)}
 
 

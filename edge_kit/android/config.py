@@ -38,7 +38,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class AndroidConfig:
-    """The whole file; ``lite_url`` and ``lite_arch``: where Paddle Lite's release archive for an ABI is, and for
+    """The complete file; ``lite_url`` and ``lite_arch``: where Paddle Lite's release archive for an ABI is, and for
     which targets it holds the kernels;
     ``newer``: what the app may use of Android versions above ``min_sdk``."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_kit.android.errors import AndroidError
-from edge_kit.android.tools import Tick, require_tools, run_tool
+from edge_kit.android.tools import OnPoll, require_tools, run_tool
 
 _MAIN = "com.android.dx.command.Main"
 _CALL_SITES = 0x0007
@@ -42,13 +42,13 @@ class DexFile:
     """The methods and fields that its own classes declare."""
     call_sites: int
     """Places of ``invoke-custom``: what is left of an invokedynamic, which Android knows only since API 26 and
-    whose bootstrap methods it does not have at all."""
+    whose bootstrap methods it lacks."""
 
 
-def make_dex(classes: Path, dx: Path, min_sdk: int, out: Path, tick: Tick | None = None) -> DexFile:
+def make_dex(classes: Path, dx: Path, min_sdk: int, out: Path, on_poll: OnPoll | None = None) -> DexFile:
     """Turn the jar ``classes`` into ``out`` and return what is in it.
 
-    Raises ``ToolFailed`` in dx's words, ``AndroidError`` for code that Android cannot run though dx took it.
+    Raises ``ToolFailed`` with dx's message, ``AndroidError`` for code that Android cannot run though dx took it.
     """
     java = require_tools(("java",))["java"]
     run_tool(
@@ -58,7 +58,7 @@ def make_dex(classes: Path, dx: Path, min_sdk: int, out: Path, tick: Tick | None
             f"--output={out}", classes,
         ],
         hint="dx reads class files up to Java 8: compile the named class with target 1.8",
-        tick=tick,
+        on_poll=on_poll,
     )  # fmt: skip
     found = read_dex(out.read_bytes(), str(out))
     if found.call_sites:
@@ -75,7 +75,7 @@ def read_dex(data: bytes, name: str) -> DexFile:
     try:
         return _Reader(data).read()
     except (struct.error, ValueError, IndexError) as error:
-        raise AndroidError(f"this is no whole dex file: {error}", path=name, hint="build it again") from error
+        raise AndroidError(f"this is not a complete dex file: {error}", path=name, hint="build it again") from error
 
 
 class _Reader:
@@ -87,7 +87,7 @@ class _Reader:
         self.data = data
         (length,) = struct.unpack_from("<I", data, 32)
         if length != len(data):
-            raise ValueError(f"the header tells {length} bytes, there are {len(data)}")
+            raise ValueError(f"the header says {length} bytes, there are {len(data)}")
         self.strings = [self._string(at) for (at,) in self._table(56, "<I")]
         self.types = [self.strings[index] for (index,) in self._table(64, "<I")]
         self.protos = [self._proto(*row) for row in self._table(72, "<III")]
@@ -116,7 +116,7 @@ class _Reader:
         )
 
     def _declared(self, at: int) -> Iterator[Member]:
-        """Yield the members of one class; their indices are told as differences."""
+        """Yield the members of one class; their indices are stored as differences."""
         if at == 0:
             return
         counts = []

@@ -58,7 +58,9 @@ def read_library(data: bytes, name: str) -> Library:
     from elftools.elf.enums import ENUM_E_MACHINE
 
     if len(data) < 20 or data[:4] != b"\x7fELF" or data[5] != 1:
-        raise RuntimeUnfit("this is no ELF file of a little-endian processor", path=name, hint="give a .so for Android")
+        raise RuntimeUnfit(
+            "this is not an ELF file of a little-endian processor", path=name, hint="give a .so for Android"
+        )
     try:
         file = ELFFile(io.BytesIO(data))
         # Android's linker reads no section, and pyelftools reads without end what a damaged table of them says.
@@ -79,7 +81,7 @@ def read_library(data: bytes, name: str) -> Library:
         what = f"the library is damaged: {str(error) or 'its names are missing'}"
         raise RuntimeUnfit(what, path=name, hint="fetch it again") from error
     if file["e_type"] != "ET_DYN" or not any(s["p_type"] == "PT_LOAD" for s in segments):
-        raise RuntimeUnfit("this is no shared library", path=name, hint="give a .so for Android")
+        raise RuntimeUnfit("this is not a shared library", path=name, hint="give a .so for Android")
     machine = file["e_machine"]
     return Library(ENUM_E_MACHINE.get(machine, machine), file.elfclass, segments, soname, needed)
 

@@ -1,4 +1,4 @@
-"""The faults of packaging an app."""
+"""The errors of packaging an app."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ToolMissing(AndroidError):
 
 
 class ToolFailed(AndroidError):
-    """A program of the chain ended with an error; the message holds its own last words."""
+    """A program of the chain ended with an error; the message holds the end of its output."""
 
 
 class ArtifactError(AndroidError):
@@ -26,4 +26,4 @@ class RuntimeUnfit(AndroidError):
 
 
 class ApkFault(AndroidError):
-    """A finished APK does not keep a promise of the packager."""
+    """A finished APK breaks a rule of the packager."""

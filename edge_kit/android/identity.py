@@ -1,4 +1,4 @@
-"""What tells one app from another on a device: application id, name and version code, checked as Android does it."""
+"""What distinguishes an app on a device: application id, name and version code, checked as Android does it."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def check_application_id(text: str) -> str:
     wrong = next((part for part in parts if not _PART.fullmatch(part)), None)
     word = next((part for part in parts if part in _RESERVED), None)
     if wrong is not None:
-        fault = f"the part {wrong!r} is no name of ASCII letters, digits and _ that begins with a letter"
+        fault = f"the part {wrong!r} is not a name of ASCII letters, digits and _ that begins with a letter"
     elif len(parts) < 2:
         fault = "it has one part"
     elif word is not None:
-        fault = f"{word!r} is a word of Java"
+        fault = f"{word!r} is a keyword of Java"
     elif len(text) > MAX_ID:
         fault = f"it has {len(text)} characters, and Android takes {MAX_ID}"
     else:
         return text
-    raise AndroidError(f"{text[:60]!r} is no application id: {fault}", hint=_HINT)
+    raise AndroidError(f"{text[:60]!r} is not an application id: {fault}", hint=_HINT)
 
 
 def check_app_name(text: str) -> str:
@@ -56,5 +56,5 @@ def check_app_name(text: str) -> str:
 def check_version_code(code: int) -> int:
     """Return a version code; ``AndroidError`` unless it is 1 to 2,100,000,000."""
     if not 1 <= code <= MAX_CODE:
-        raise AndroidError(f"{code} is no version code", hint=f"give an integer from 1 to {MAX_CODE}")
+        raise AndroidError(f"{code} is not a version code", hint=f"give an integer from 1 to {MAX_CODE}")
     return code

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_kit.android.errors import AndroidError
-from edge_kit.android.tools import Tick, require_tools, run_tool
+from edge_kit.android.tools import OnPoll, require_tools, run_tool
 
 _ANDROID = "http://schemas.android.com/apk/res/android"
 _ID = "${applicationId}"
@@ -42,25 +42,25 @@ class Linked:
 
 def link_resources(
     manifest: Path, res: Path, framework: Path, out: Path, identity: AppIdentity, *, extract_native: bool,
-    tick: Tick | None = None,
+    on_poll: OnPoll | None = None,
 ) -> Linked:  # fmt: skip
     """Compile the folder ``res``, link it with ``manifest`` against ``framework``, and write the results into ``out``.
 
     ``extract_native`` states ``android:extractNativeLibs``: whether Android unpacks the libraries when it installs the
-    app. Raises ``ToolFailed`` in aapt2's words, ``AndroidError`` when the manifest is no XML file.
+    app. Raises ``ToolFailed`` with aapt2's message, ``AndroidError`` when the manifest is no XML file.
     """
     aapt2 = require_tools(("aapt2",))["aapt2"]
     linked = Linked(out / "base.apk", out / "java", out / "components.pro")
     with tempfile.TemporaryDirectory(prefix="edge-kit-res-") as scratch:
         compiled, stated = Path(scratch) / "compiled.zip", Path(scratch) / "AndroidManifest.xml"
         stated.write_bytes(stated_manifest(manifest, identity.application_id, extract_native=extract_native))
-        run_tool("compile the resources", [aapt2, "compile", "--dir", res, "-o", compiled], hint=_HINT, tick=tick)
+        run_tool("compile the resources", [aapt2, "compile", "--dir", res, "-o", compiled], hint=_HINT, on_poll=on_poll)
         overlay: list[str | Path] = []
         if identity.label is not None:
             named = Path(scratch) / "named"
             _write_names(res, identity.label, named)
             overlay = ["-R", Path(scratch) / "named.zip"]
-            run_tool("compile the app's name", [aapt2, "compile", "--dir", named, "-o", overlay[1]], tick=tick)
+            run_tool("compile the app's name", [aapt2, "compile", "--dir", named, "-o", overlay[1]], on_poll=on_poll)
         run_tool(
             "link the resources",
             [
@@ -71,7 +71,7 @@ def link_resources(
                 *overlay, compiled,
             ],
             hint=_HINT,
-            tick=tick,
+            on_poll=on_poll,
         )  # fmt: skip
     _drop_origins(linked)
     return linked

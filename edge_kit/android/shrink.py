@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edge_kit.android.errors import AndroidError
 from edge_kit.android.sdk import opened
-from edge_kit.android.tools import Tick, java_home, require_tools, run_tool
+from edge_kit.android.tools import OnPoll, java_home, require_tools, run_tool
 
 _MAIN = "proguard.ProGuard"
 _PLAIN = "!META-INF/**,!module-info.class,**.class"
@@ -45,7 +45,7 @@ class Program:
 
 def shrink(
     program: Program, framework: Path, rules: Sequence[Path], shrinker: Sequence[Path], out: Path,
-    tick: Tick | None = None,
+    on_poll: OnPoll | None = None,
 ) -> str:  # fmt: skip
     """Write a jar of what is reachable from ``rules`` to ``out``: names stay, each lambda is a class, no annotations.
 
@@ -77,7 +77,7 @@ def shrink(
             "shrink the app's classes",
             [java, "-Xmx1g", "-XX:+UseSerialGC", "-cp", classes, _MAIN, f"@{settings}"],
             hint="a class that is named there must be part of the app, of Android, or of configs/android_rules.pro",
-            tick=tick,
+            on_poll=on_poll,
         )
 
 

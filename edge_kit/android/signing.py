@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_kit.android.errors import AndroidError, ToolFailed
-from edge_kit.android.tools import Tick, require_tools, run_tool
+from edge_kit.android.tools import OnPoll, require_tools, run_tool
 from model_opt.fs import disk_faults, locked, sha256_file, staged_folder
 from model_opt.resources import cache_dir
 
@@ -20,7 +20,7 @@ _DEBUG_ALIAS, _DEBUG_PASSWORD = "androiddebugkey", "android"
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A keystore on disk. ``debug`` tells that it is the kit's own, whose password is no secret."""
+    """A keystore on disk. ``debug`` says that it is the kit's own, whose password is no secret."""
 
     store: Path
     debug: bool
@@ -47,8 +47,8 @@ def debug_key() -> SigningKey:
 def release_key(store: Path) -> SigningKey:
     """Return the user's keystore, opened once to see that it can be.
 
-    Raises ``AndroidError`` when it is no file or its password is not in the environment, ``ToolFailed`` in keytool's
-    words when the password or the alias is wrong: better now than after minutes of work.
+    Raises ``AndroidError`` when it is no file or its password is not in the environment, ``ToolFailed`` with
+    keytool's message when the password or the alias is wrong: better now than after minutes of work.
     """
     if not store.is_file():
         raise AndroidError("there is no such keystore", path=store, hint="make one with: keytool -genkeypair")
@@ -68,10 +68,10 @@ def release_key(store: Path) -> SigningKey:
     return SigningKey(store.resolve(), debug=False)
 
 
-def sign_apk(unsigned: Path, signed: Path, key: SigningKey, min_sdk: int, tick: Tick | None = None) -> None:
+def sign_apk(unsigned: Path, signed: Path, key: SigningKey, min_sdk: int, on_poll: OnPoll | None = None) -> None:
     """Sign by APK Signature Scheme v2 and v3; the same RSA key gives the same bytes.
 
-    Raises ``ToolFailed`` in apksigner's words; no secret is on a command line.
+    Raises ``ToolFailed`` with apksigner's message; no secret is on a command line.
     """
     apksigner = require_tools(("apksigner",))["apksigner"]
     env = {STORE_PASSWORD: _DEBUG_PASSWORD, KEY_PASSWORD: _DEBUG_PASSWORD, KEY_ALIAS: _DEBUG_ALIAS} if key.debug else {}
@@ -87,17 +87,17 @@ def sign_apk(unsigned: Path, signed: Path, key: SigningKey, min_sdk: int, tick: 
         ],
         env=env,
         hint=f"check {STORE_PASSWORD}, {KEY_PASSWORD} and {KEY_ALIAS}",
-        tick=tick,
+        on_poll=on_poll,
     )  # fmt: skip
 
 
-def verify_signature(apk: Path, min_sdk: int, tick: Tick | None = None) -> str:
+def verify_signature(apk: Path, min_sdk: int, on_poll: OnPoll | None = None) -> str:
     """Return the SHA-256 of the signer's certificate; ``ToolFailed`` when apksigner does not accept the signature."""
     apksigner = require_tools(("apksigner",))["apksigner"]
     said = run_tool(
         "verify the app's signature",
         [apksigner, "verify", "--min-sdk-version", str(min_sdk), "--print-certs", "-v", apk],
-        tick=tick,
+        on_poll=on_poll,
     )
     lines = [line.strip() for line in said.splitlines()]
     for scheme in ("v2", "v3"):
@@ -105,7 +105,7 @@ def verify_signature(apk: Path, min_sdk: int, tick: Tick | None = None) -> str:
             raise ToolFailed(f"apksigner finds no signature of scheme {scheme} on the app", hint="build it again")
     sums = [line.rsplit(" ", 1)[1] for line in lines if "certificate SHA-256 digest:" in line]
     if len(sums) != 1:
-        raise ToolFailed(f"apksigner tells {len(sums)} signers instead of one", hint="build it again")
+        raise ToolFailed(f"apksigner reports {len(sums)} signers instead of one", hint="build it again")
     return sums[0]
 
 

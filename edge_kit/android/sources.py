@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_kit.android.archive import Entry, write_archive
 from edge_kit.android.artifacts import maven_options
 from edge_kit.android.errors import AndroidError
-from edge_kit.android.tools import Tick, require_tools, run_tool
+from edge_kit.android.tools import OnPoll, require_tools, run_tool
 from edge_kit.build.files import walk_files
 from model_opt.fs import sha256_bytes, sha256_file
 
@@ -38,7 +38,7 @@ def sources_dir() -> Path:
     in_wheel = _PACKAGE / "_android_app"
     found = in_wheel if in_wheel.is_dir() else _PACKAGE.parent / "android_app"
     if not (found / "pom.xml").is_file():
-        raise AndroidError("the app's sources are not there", path=found, hint="use a whole checkout, or --no-apk")
+        raise AndroidError("the app's sources are not there", path=found, hint="use a complete checkout, or --no-apk")
     return found
 
 
@@ -49,10 +49,10 @@ def sources_fingerprint() -> str:
     return sha256_bytes("".join(f"{sha256_file(root / name)} {name}\n" for name in names).encode())
 
 
-def compile_modules(*, offline: bool, tick: Tick | None = None) -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
+def compile_modules(*, offline: bool, on_poll: OnPoll | None = None) -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
     """Compile the modules with Maven in a copy of the sources; return a jar of classes for each, and each ``R.java``.
 
-    Unit tests are the tests' business and left out here. Raises ``ToolFailed`` in Maven's words.
+    Unit tests do not run here. Raises ``ToolFailed`` with Maven's message.
     """
     mvn = require_tools(("mvn",))["mvn"]
     with tempfile.TemporaryDirectory(prefix="edge-kit-app-") as scratch:
@@ -65,8 +65,8 @@ def compile_modules(*, offline: bool, tick: Tick | None = None) -> tuple[Mapping
                 "-Dmaven.test.skip=true", "compile",
             ],
             env=maven_env(),
-            hint="mend the source it names; for a fault of the network, check Maven's settings and start again",
-            tick=tick,
+            hint="correct the source it names; for a network error, check Maven's settings and start again",
+            on_poll=on_poll,
         )  # fmt: skip
         jars = {module: _jar(copy / module / "target" / "classes") for module in MODULES}
         generated = {path.name: path.read_bytes() for path in (copy / APP / "target").rglob("R.java")}
@@ -76,6 +76,6 @@ def compile_modules(*, offline: bool, tick: Tick | None = None) -> tuple[Mapping
 def _jar(classes: Path) -> bytes:
     """Return the class files below ``classes`` as a jar; ``AndroidError`` when Maven left none."""
     if not classes.is_dir():
-        raise AndroidError("Maven left no classes", path=classes, hint="look at the module's pom.xml")
+        raise AndroidError("Maven left no classes", path=classes, hint="check the module's pom.xml")
     names = [name for name, _ in walk_files(classes) if name.endswith(".class")]
     return write_archive(Entry(name, (classes / name).read_bytes()) for name in names)

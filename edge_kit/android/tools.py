@@ -30,9 +30,9 @@ _TRACE = re.compile(r"\s+(at [\w.$/@]+\(|\.\.\. \d+ more)")
 """Lines of Java's stack traces, which do not help a user."""
 _LAST_LINES = 12
 _POLL = 0.05
-"""Seconds between two looks at a running program."""
+"""Seconds between two polls of a running program."""
 
-Tick = Callable[[], None]
+OnPoll = Callable[[], None]
 """Called while a program runs; whatever it raises ends the program."""
 
 
@@ -81,12 +81,12 @@ def run_tool(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     hint: str | None = None,
-    tick: Tick | None = None,
+    on_poll: OnPoll | None = None,
 ) -> str:
     """Run a program to its end and return what it wrote (both streams, UTF-8).
 
-    ``what`` says for the user what was attempted; ``env`` is added to this process's environment; a wait that
-    ``tick`` ends by raising ends the program and its children too. Raises ``ToolFailed`` with the program's last lines.
+    ``what`` says for the user what was attempted; ``env`` is added to this process's environment. If ``on_poll``
+    raises, the program and its children are ended. Raises ``ToolFailed`` with the program's error lines.
     """
     words = [str(word) for word in command]
     # A fixed locale and zone: messages and file names mean the same on every machine.
@@ -100,7 +100,7 @@ def run_tool(
         except OSError as error:
             raise ToolFailed(f"cannot {what}: {Path(words[0]).name} does not start: {error.strerror}") from error
         try:
-            _wait(process, tick)
+            _wait(process, on_poll)
         except BaseException:
             end_group(process)
             raise
@@ -111,17 +111,17 @@ def run_tool(
     return said
 
 
-def _wait(process: subprocess.Popen[bytes], tick: Tick | None) -> None:
-    if tick is None:
+def _wait(process: subprocess.Popen[bytes], on_poll: OnPoll | None) -> None:
+    if on_poll is None:
         process.wait()
         return
     while process.poll() is None:
-        tick()
+        on_poll()
         time.sleep(_POLL)
 
 
 def _message(name: str, code: int, said: str) -> str:
-    """Return the lines of a program's output that report a fault, errors first; its last lines when there is none.
+    """Return the lines of a program's output that report an error, else its last lines; errors come before warnings.
 
     Warnings stay: ProGuard ends with a plain error because of them.
     """

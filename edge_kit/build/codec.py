@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Promise:
-    """Stands for the result of a planned stage until there is one. Only another stage's argument may hold it."""
+    """A placeholder for the result of a planned stage. Only another stage's argument may hold it."""
 
     stage: str
 
@@ -69,7 +69,7 @@ def key_of(value: object) -> Json:
     """Return what of an argument decides a stage's result.
 
     An object with a ``cache_key`` says it itself; a path counts by its name and content, a promised result by its
-    stage (the scheduler adds the result's digest). Raises ``KitError`` for a type that has no content of its own.
+    stage (the scheduler adds the result's digest). Raises ``KitError`` for a type without content of its own.
     """
 
     def special(item: object) -> Json:
@@ -92,7 +92,7 @@ def promises_in(value: object) -> Iterator[Promise]:
 
 
 def resolve(value: _T, result_of: Callable[[str], object]) -> _T:
-    """Return ``value`` with the result of its stage in the place of each promise."""
+    """Return ``value`` with each promise replaced by the result of its stage."""
     if isinstance(value, Promise):
         return result_of(value.stage)  # type: ignore[return-value]
     if next(promises_in(value), None) is None:

@@ -1,4 +1,4 @@
-"""What a build tells while it works: one frozen value per event, and its form on a ``--json`` line."""
+"""What a build reports while it works: one frozen value per event, and its form on a ``--json`` line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class StageProgress:
-    """A running stage tells how far it is: ``fraction`` in 0..1, or None when it cannot know."""
+    """The progress of a running stage: ``fraction`` in 0..1, or None when it cannot know."""
 
     stage: str
     fraction: float | None
@@ -55,7 +55,7 @@ class StageFailed:
 class BuildFinished:
     """The last event of a build, good or bad.
 
-    ``output`` is the bundle's folder, None when the build failed; ``changed`` tells whether the build had to
+    ``output`` is the bundle's folder, None when the build failed; ``changed`` says whether the build had to
     write it (False: the bundle there was already the right one). ``ran`` and ``cached`` count stages.
     """
 

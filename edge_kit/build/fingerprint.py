@@ -59,7 +59,7 @@ class SourceTree:
 def read_sources(root: Path | None = None, packages: tuple[str, ...] = PACKAGES) -> SourceTree:
     """Read the modules of ``packages`` below the folder ``root`` (default: where this kit lies); nothing is imported.
 
-    Regular expressions find the imports. They may take words of a text for one, and then the closure is larger than it
+    Regular expressions find the imports. They may mistake a string for one, and then the closure is larger than it
     must be; they miss none that this code base has, which a test holds against ``ast``.
     """
     root = root or Path(__file__).resolve().parents[2]

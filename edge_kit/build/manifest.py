@@ -100,7 +100,7 @@ def read_manifest(path: Path) -> Manifest:
 def listed_names(folder: Path) -> frozenset[str] | None:
     """Return the file names that the manifest in ``folder`` lists, or None when it is not one of this kit.
 
-    Every schema version is accepted, and the files are not read: this only separates our bundles from the user's
+    Every schema version is accepted, and the files are not read: this only distinguishes our bundles from the user's
     own folders (many programs call a file manifest.json).
     """
     try:
@@ -163,7 +163,7 @@ def _is_plain_file(path: Path) -> bool:
 
 def _validate(value: object, path: Path | None) -> dict[str, Any]:
     """Check a manifest against the schema and its names; ``path`` is that of a manifest on disk."""
-    redo = "build the bundle again" if path else "this is a fault of the build: please report it"
+    redo = "build the bundle again" if path else "this is a bug in the build: please report it"
     manifest = cast("dict[str, Any]", value)
     version = manifest.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:

@@ -1,7 +1,8 @@
-"""Runs the stages of a build: each once, after what it needs, side by side with what it does not.
+"""Runs the stages of a build: each once, after those it depends on, in parallel with the others.
 
-A build reads as straight code: ``run(name, function, ...)`` plans a stage and returns a promise of its result, which
-other stages take as an argument; that states the dependency. ``run.result(promise)`` works until the result is there.
+A build reads as straight-line code: ``run(name, function, ...)`` plans a stage and returns a promise of its result,
+which other stages take as an argument; that states the dependency. ``run.result(promise)`` runs stages until the result
+is available.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Done:
-    """A worker is through with a stage."""
+    """A worker has finished a stage."""
 
     name: str
     future: Future[StageResult]
@@ -120,12 +121,12 @@ class Runner:
         return cast("T", Promise(name))
 
     def result(self, promise: T) -> T:
-        """Work until the promised result is there and return it; a value with promises in it is filled likewise.
+        """Run stages until the promised result is available and return it; promises inside a value are resolved too.
 
-        Stages that do not need each other run side by side, those planned first begin first. On the first failure
-        nothing new starts, running stages are asked to stop, and when they are still ``StageError`` is raised (of
-        several failures, that of the stage planned first). Events come in the caller's thread; an exception there, or
-        Ctrl-C, stops the build in the same way.
+        Independent stages run in parallel, in the order of planning. On the first failure nothing new starts, running
+        stages are asked to stop, and once they have, ``StageError`` is raised (of several failures, that of the stage
+        planned first). Events are delivered in the caller's thread; an exception there, or Ctrl-C, stops the build in
+        the same way.
         """
         for needed in promises_in(promise):
             while needed.stage not in self._results:
@@ -226,11 +227,11 @@ def _as_kit_error(cause: BaseException, cache_root: Path) -> KitError:
     if isinstance(cause, KitError):
         return cause
     if isinstance(cause, OSError):
-        # A write that fails tells no name; a stage writes below the cache.
+        # A write that fails names no file; a stage writes below the cache.
         unnamed = cache_root if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) else None
         where = Path(cause.filename) if isinstance(cause.filename, str) else unnamed
         return disk_error(cause, "read or write a file", where)
     return KitError(
         f"{type(cause).__name__}: {cause}",
-        hint="this is a fault of the kit, not of your input: please report it with the traceback",
+        hint="this is a bug in the kit, not in your input: please report it with the traceback",
     )

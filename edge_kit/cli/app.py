@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="The pinned models: list, fetch, verify.")
 devices_app = typer.Typer(no_args_is_help=True, help="Device profiles: list, show.")
-recipes_app = typer.Typer(no_args_is_help=True, help="Recipes, the ways to make models smaller: list.")
+recipes_app = typer.Typer(no_args_is_help=True, help="Quantisation recipes: list.")
 config_app = typer.Typer(no_args_is_help=True, help="Configuration files: export.")
 app.add_typer(models_app, name="models")
 app.add_typer(devices_app, name="devices")
@@ -40,7 +40,7 @@ RecDict = Annotated[
     Path | None, typer.Option("--rec-dict", help="Dictionary of your own recogniser, one character a line.")
 ]
 Converter = Annotated[
-    str, typer.Option(help="What makes the .nb files: own, or opt (Paddle Lite's, which needs CPython 3.7 to 3.10).")
+    str, typer.Option(help="Converter of the .nb files: own, or opt (Paddle Lite's, which needs CPython 3.7 to 3.10).")
 ]
 Calibration = Annotated[
     Path | None, typer.Option(help="A folder of your own images to calibrate on, in place of the kit's.")
@@ -76,7 +76,7 @@ def build(
     ] = True,
     converter: Converter = "own",
     apk: Annotated[
-        bool | None, typer.Option("--apk/--no-apk", help="With the Android app or without (default: with, for ARM).")
+        bool | None, typer.Option("--apk/--no-apk", help="Build the Android app or not (default: yes, for ARM).")
     ] = None,
     abi: Annotated[
         str | None, typer.Option(help="Processors of the app: arm64-v8a, armeabi-v7a, x86_64, or several with commas.")
@@ -91,7 +91,8 @@ def build(
         bool, typer.Option("--require-lite", help="Fail when the app cannot have Paddle Lite's runtime.")
     ] = False,
     application_id: Annotated[
-        str | None, typer.Option(help="The app's id, as in com.example.reader: apps of two ids live side by side.")
+        str | None,
+        typer.Option(help="The app's id, as in com.example.reader; apps with different ids can be installed together."),
     ] = None,
     app_name: Annotated[str | None, typer.Option(help="The app's name on the device, in every language.")] = None,
     version_code: Annotated[
@@ -99,7 +100,7 @@ def build(
     ] = None,
     json_events: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:
-    """Fetch, optimise, convert, verify, configure, report, and package the app: one bundle with proof."""
+    """Fetch, optimise, convert, verify, configure, report, and package the app: one verified bundle."""
     from edge_kit.cli.build import run_build
     from edge_kit.jobs.request import BuildRequest, app_request
 
@@ -139,7 +140,7 @@ def quantize(
         bool, typer.Option("--allow-failed-gates", help="Write the files even if a gate fails.")
     ] = False,
 ) -> None:
-    """Quantise one model by a recipe and judge it by the recipe's gates; both when neither --det-model nor --rec-model.
+    """Quantise one model by a recipe and apply the recipe's gates; both when neither --det-model nor --rec-model.
 
     The model of the other role stays in fp32 meanwhile.
     """
@@ -213,7 +214,7 @@ def verify(
     report: AppReport = None,
     timeout: Timeout = 900.0,
 ) -> None:
-    """Check every sum of a bundle and run its gates again, on this machine or by the app on a device (--device).
+    """Check every checksum of a bundle and run its gates again, on this machine or by the app on a device (--device).
 
     A bundle of your own models needs them again (--det-model, --rec-model, --rec-dict): they are the reference.
     """
@@ -222,10 +223,10 @@ def verify(
 
         raise typer.Exit(run_device_verify(DeviceRequest(bundle, device, apk, report, timeout)))
     from edge_kit.cli.build import run_verify
-    from edge_kit.jobs.verify import Sources
+    from edge_kit.jobs.verify import VerifyRequest
 
-    sources = Sources(det_model, rec_model, rec_dict, images, offline)
-    raise typer.Exit(run_verify(bundle, sources))
+    given = VerifyRequest(det_model, rec_model, rec_dict, images, offline)
+    raise typer.Exit(run_verify(bundle, given))
 
 
 @app.command()
@@ -235,10 +236,10 @@ def bench(
     apk: Apk = None,
     threads: Annotated[str, typer.Option(help="Numbers of threads to try.")] = "1,2,4",
     power: Annotated[str, typer.Option(help="Power modes to try.")] = "LITE_POWER_HIGH,LITE_POWER_NO_BIND",
-    passes: Annotated[int, typer.Option(min=1, help="How often all settings are gone through, there and back.")] = 3,
+    passes: Annotated[int, typer.Option(min=1, help="How often all settings are measured, in alternating order.")] = 3,
     pause: Annotated[float, typer.Option(min=0.0, help="Seconds between two runs of the app.")] = 5.0,
     cool_down: Annotated[
-        float, typer.Option(min=0.0, help="Seconds that a hot device is waited for, each time.")
+        float, typer.Option(min=0.0, help="Longest wait for a hot device to cool before each run, in seconds.")
     ] = 180.0,
     save: Annotated[Path | None, typer.Option(help="Write the suggested device profile to this file.")] = None,
     report: AppReport = None,
@@ -259,7 +260,7 @@ def inspect(
     onnx: Annotated[Path | None, typer.Option(help="Also write the file's translation to ONNX here.")] = None,
     compare: Annotated[
         Path | None,
-        typer.Option(metavar="BEFORE", help="Show what FILE has won against this earlier .nb file instead."),
+        typer.Option(metavar="BEFORE", help="Compare FILE with this earlier .nb file instead."),
     ] = None,
 ) -> None:
     """Show what is in a .nb file: version, place, ops, kernels, parameters, warnings."""
@@ -279,7 +280,7 @@ def compare(
     plot: Annotated[Path | None, typer.Option(help="Also draw the figures into this file (SVG).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show bundles side by side: size, operators, texts, characters, mask."""
+    """Compare bundles: size, operators, texts, characters, mask."""
     from edge_kit.cli.compare import run_compare
 
     run_compare(bundles, plot, as_json=as_json)
@@ -294,7 +295,7 @@ def emulate(
         str, typer.Option(help="fast: ONNX Runtime, for fp32 and integer weights; exact: fp16 and int8 kernels, slow.")
     ] = "fast",
 ) -> None:
-    """Run an ARM .nb file on this machine and write what the device would answer."""
+    """Run an ARM .nb file on this machine and write the output that the device would compute."""
     from edge_kit.cli.emulate import run_emulate
 
     run_emulate(model, source, target, precision)
@@ -324,7 +325,7 @@ def legacy_report(
         str | None, typer.Option("--json", help="Write all figures to this file (- for standard output).")
     ] = None,
 ) -> None:
-    """Replay the mistakes of device demos and show what each costs in boxes and texts.
+    """Replay common porting bugs of device demos and show the accuracy impact of each.
 
     One mistake keeps state between images, so the order of the images counts.
     """
@@ -343,7 +344,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 @models_app.command("list")
 def models_list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the models that can be named."""
+    """List the known models."""
     from edge_kit.cli.models import run_list
 
     run_list(as_json=as_json)
@@ -364,7 +365,7 @@ def models_fetch(
 def models_verify(
     names: Annotated[list[str] | None, typer.Argument(help="Names (default: those of the default build).")] = None,
 ) -> None:
-    """Check the cached files of models against their sums, and models given by path for what the kit can build."""
+    """Check cached models against their checksums, and models given by path for whether the kit can build them."""
     from edge_kit.cli.models import run_verify_models
 
     raise typer.Exit(run_verify_models(tuple(names or ())))
@@ -408,7 +409,7 @@ def config_export(
 
 
 def main() -> None:
-    """Run the command line; a fault the user can act on ends with code 2 and no traceback."""
+    """Run the command line; an error the user can act on ends with code 2 and no traceback."""
     # OpenCV's own notes on a bad file say less than the error that follows.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     _prepare_streams()
@@ -433,7 +434,7 @@ def main() -> None:
 
 
 def _prepare_streams() -> None:
-    """Make output UTF-8 whatever the locale, never stopped by a file name that is no UTF-8, and always there."""
+    """Make output UTF-8 in every locale, accept file names that are not UTF-8, and replace closed streams."""
     # Python has None for a stream that the caller closed (`>&-`).
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115

@@ -29,7 +29,7 @@ from edge_kit.cli.render import console, size, table
 from edge_kit.jobs.request import BuildRequest
 
 if TYPE_CHECKING:
-    from edge_kit.jobs.verify import Sources
+    from edge_kit.jobs.verify import VerifyRequest
 
 
 def run_build(request: BuildRequest, *, json_events: bool) -> int:
@@ -43,7 +43,7 @@ def run_build(request: BuildRequest, *, json_events: bool) -> int:
     return 0
 
 
-def run_verify(bundle: Path, sources: Sources) -> int:
+def run_verify(bundle: Path, sources: VerifyRequest) -> int:
     """Check every sum of a bundle, then run its gates again; return 1 when something does not hold."""
     from edge_kit.jobs.verify import recheck
 

@@ -17,7 +17,7 @@ from edge_kit.deploy.app import bundle_apk
 from edge_kit.deploy.bench import BenchRequest, BenchRun, run_bench
 from edge_kit.deploy.profile import Suggestion, suggest_profile
 from edge_kit.deploy.report import BenchRow, SelfTestReport
-from edge_kit.deploy.selftest import Progress, SelfTestRequest, run_selftest
+from edge_kit.deploy.selftest import OnMessage, SelfTestRequest, run_selftest
 from edge_kit.deploy.verdict import DeviceVerdict, expected_runs, judge
 from edge_kit.devices import DeviceError, DeviceProfile, default_profile, load_profile
 from edge_kit.ocr.result import write_output
@@ -82,8 +82,8 @@ def run_device_bench(request: DeviceRequest, settings: BenchSettings, save: Path
         poll_seconds=request.poll_seconds,
     )  # fmt: skip
     apk, adb = bundle_apk(request.bundle, request.apk), connect(request.serial)
-    with _told() as progress:
-        run = run_bench(adb, apk, wanted, progress, request.report)
+    with _status() as on_message:
+        run = run_bench(adb, apk, wanted, on_message, request.report)
     suggestion = suggest_profile(run.report, base)
     _print_bench(run, suggestion)
     if save is None:
@@ -138,12 +138,12 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _selftest(request: DeviceRequest, apk: Path, wanted: SelfTestRequest) -> SelfTestReport:
     adb = connect(request.serial)
-    with _told() as progress:
-        return run_selftest(adb, apk, wanted, progress, request.report)
+    with _status() as on_message:
+        return run_selftest(adb, apk, wanted, on_message, request.report)
 
 
 @contextmanager
-def _told() -> Iterator[Progress]:
+def _status() -> Iterator[OnMessage]:
     """Show what happens on a terminal; stay quiet in a pipe."""
     screen = Console(stderr=True)
     if not screen.is_terminal:
@@ -180,8 +180,8 @@ def _print_verdict(report: SelfTestReport, verdict: DeviceVerdict) -> None:
     moved = [image for image in verdict.comparison.worst_first if _differs(image.measures.metrics())]
     for image in moved[:_SHOWN]:
         texts, boxes = image.measures.texts, image.measures.boxes
-        told = f"{texts.equal} of {texts.lines} lines equal, {boxes.identical} of {boxes.slots} boxes identical"
-        out.print(f"differs: {image.name}: {told}", markup=False)
+        counts = f"{texts.equal} of {texts.lines} lines equal, {boxes.identical} of {boxes.slots} boxes identical"
+        out.print(f"differs: {image.name}: {counts}", markup=False)
     for fault in verdict.faults:
         out.print(f"FAILED: {fault}", markup=False)
     out.print("the device reads what the build promises" if verdict.passed else "NOT PROVEN on this device")

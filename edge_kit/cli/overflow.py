@@ -9,8 +9,8 @@ from pathlib import Path
 from edge_kit.cli.emulate import read_tensor
 from edge_kit.cli.render import console, table, write_json
 from edge_kit.engines.base import Float32Array
+from edge_kit.inputs import expand
 from edge_kit.ocr.detection import detection_input
-from edge_kit.sources import expand
 from edge_kit.spec import profile
 from model_opt.emulator import FP16_MAX, Overflow, overflow_check
 from model_opt.errors import KitError
@@ -20,7 +20,7 @@ from model_opt.nb import NbModel, inspect_nb, precision_of, read_nb
 def run_overflow(model: Path, paths: Sequence[str], *, as_json: bool) -> int:
     """Print the convolutions of a fp16 ``.nb`` file that overflow on images or tensors; return 1 if there are any.
 
-    Images become the detector's input by the specification, ``.npy`` files are tensors. Each convolution stands with
+    Images become the detector's input by the specification, ``.npy`` files are tensors. Each convolution is listed with
     the input on which it goes furthest. Raises ``KitError`` for a file of other kernels and inputs that do not fit.
     """
     loaded = read_nb(model)

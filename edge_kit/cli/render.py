@@ -1,4 +1,4 @@
-"""What the commands share when they write: JSON for scripts, tables for people."""
+"""Output shared by the commands: JSON for scripts, tables for readers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str 
 
 
 def size(nbytes: int) -> str:
-    """Return a number of bytes for people: ``4.9 MB``."""
+    """Return a number of bytes as readable text: ``4.9 MB``."""
     for unit, factor in (("MB", 1_000_000), ("kB", 1_000)):
         if nbytes >= factor:
             return f"{nbytes / factor:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Android's ``adb``: find it, choose a device, run its commands. Its failures are errors in its own words."""
+"""Android's ``adb``: find it, choose a device, run its commands. Its failures are errors with its own messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VARIABLE = "EDGE_KIT_ADB"
 AUTO = "auto"
 """In place of a serial: the only device there is."""
 SHORT_SECONDS, INSTALL_SECONDS = 30.0, 300.0
-_MOST_WORDS = 600
+_MAX_CHARACTERS = 600
 
 _STATES: Mapping[str, str] = {
     "unauthorized": "unlock the device and allow USB debugging for this computer, then run the command again",
@@ -62,7 +62,7 @@ class Adb:
         code, text = _call(self.program, ("-s", self.serial, *arguments), seconds)
         if code != 0:
             raise DeployError(
-                f"adb {arguments[0]} failed on {self.serial}: {_words(text)}",
+                f"adb {arguments[0]} failed on {self.serial}: {_one_line(text)}",
                 hint="check the cable and 'adb devices', then run the command again",
             )
         return text
@@ -80,7 +80,7 @@ class Adb:
         code_name = reason.group() if reason else ""
         known = next((remedy for name, remedy in _INSTALL.items() if code_name.startswith(name)), None)
         raise DeployError(
-            f"the app cannot be installed on {self.serial}: {_words(text)}",
+            f"the app cannot be installed on {self.serial}: {_one_line(text)}",
             path=apk,
             hint=known.replace("{package}", package)
             if known
@@ -115,7 +115,7 @@ def list_devices(program: str) -> tuple[Device, ...]:
     """Return the devices that adb knows, usable or not; ``DeployError`` when adb itself fails."""
     code, text = _call(program, ("devices",), SHORT_SECONDS)
     if code != 0:
-        raise DeployError(f"adb devices failed: {_words(text)}", hint="run 'adb kill-server' and try again")
+        raise DeployError(f"adb devices failed: {_one_line(text)}", hint="run 'adb kill-server' and try again")
     _, _, listed = text.partition("List of devices attached")
     rows = [line.split(None, 1) for line in listed.splitlines() if line.strip() and not line.startswith("*")]
     return tuple(Device(row[0], row[1].strip() if len(row) > 1 else "unknown") for row in rows)
@@ -153,17 +153,17 @@ def _call(program: str, arguments: Sequence[str], seconds: float) -> tuple[int, 
             timeout=seconds, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        told = (error.stdout or b"").decode("utf-8", "replace")
+        output = (error.stdout or b"").decode("utf-8", "replace")
         raise DeployError(
-            f"adb {' '.join(arguments)} gave no answer for {seconds:.0f} s{': ' + _words(told) if told else ''}",
-            hint="look at the device's screen for a question, replug it, or run 'adb kill-server'",
+            f"adb {' '.join(arguments)} gave no answer for {seconds:.0f} s{': ' + _one_line(output) if output else ''}",
+            hint="check the device's screen for a question, replug it, or run 'adb kill-server'",
         ) from error
     except OSError as error:
         raise DeployError(f"adb cannot be started: {error.strerror}", path=program, hint=f"see {VARIABLE}") from error
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
-def _words(text: str) -> str:
+def _one_line(text: str) -> str:
     """Return what a tool said on one line, its end where it is long."""
-    told = " | ".join(line.strip() for line in text.splitlines() if line.strip())
-    return (told if len(told) <= _MOST_WORDS else "…" + told[-_MOST_WORDS:]) or "(nothing was said)"
+    line = " | ".join(line.strip() for line in text.splitlines() if line.strip())
+    return (line if len(line) <= _MAX_CHARACTERS else "…" + line[-_MAX_CHARACTERS:]) or "(no output)"

@@ -36,8 +36,8 @@ def suggest_profile(report: SelfTestReport, base: DeviceProfile) -> Suggestion:
     import yaml
 
     if not report.bench:
-        told = "; ".join(report.errors) or "no reason is given"
-        raise DeployError(f"the app measured nothing: {told}", hint="correct that, then run the command again")
+        reason = "; ".join(report.errors) or "no reason is given"
+        raise DeployError(f"the app measured nothing: {reason}", hint="correct that, then run the command again")
     if report.abi != base.value("abi"):
         raise DeployError(
             f"the device runs {report.abi}, the profile {base.name!r} is for {base.value('abi')}",
@@ -72,13 +72,13 @@ def big_cores(cores_mhz: Sequence[int]) -> int | None:
 def _refuse_heat(report: SelfTestReport) -> None:
     hot = [row for row in report.bench if 2 * row.throttled > len(row.total_ms)]
     if hot:
-        told = "; ".join(
+        throttled = "; ".join(
             f"{row.name}: {row.throttled} of {len(row.total_ms)} rounds, thermal status up to "
             f"{max(status or 0 for status in row.thermal)}"
             for row in hot
         )
         raise DeployError(
-            f"the device was too hot to measure it: {told}",
+            f"the device was too hot to measure it: {throttled}",
             hint="let it cool without its case and off the charger, give a longer --cool-down, and run again",
         )
 
@@ -111,16 +111,16 @@ def _document(report: SelfTestReport, base: DeviceProfile, best: BenchRow, faste
 
 
 def _measured(report: SelfTestReport, best: BenchRow) -> str:
-    told = (
+    text = (
         f"Measured on {report.model} (API {report.api}) with engine {report.engine}: the median of "
         f"{len(best.counted_ms)} rounds over all self-test images was {best.median_ms:.0f} ms"
     )
     throttled = sum(row.throttled for row in report.bench)
     if throttled:
-        told += f" ({throttled} throttled rounds of all settings left out)"
+        text += f" ({throttled} throttled rounds of all settings left out)"
     elif all(status is None for row in report.bench for status in row.thermal):
-        told += " (this Android tells no thermal status, so some may have been throttled)"
-    return told
+        text += " (this Android reports no thermal status, so some may have been throttled)"
+    return text
 
 
 def _against(best: BenchRow, fastest: BenchRow) -> str:
@@ -135,9 +135,9 @@ def _cores(report: SelfTestReport) -> str:
     if big is None:
         return ""
     kinds = " + ".join(f"{clocks.count(mhz)} of {mhz} MHz" for mhz in sorted(set(clocks)))
-    told = f"Of this device's cores ({kinds}) Paddle Lite takes {big} for big ones: those from the middle of "
-    told += f"the slowest and the fastest clock on. LITE_POWER_HIGH and LITE_POWER_RAND_HIGH use these {big} alone, "
-    return told + f"and cut a larger number of threads to {big}."
+    text = f"Of this device's cores ({kinds}) Paddle Lite regards {big} as big: those at or above the middle of "
+    text += f"the slowest and the fastest clock. LITE_POWER_HIGH and LITE_POWER_RAND_HIGH use these {big} alone, "
+    return text + f"and cut a larger number of threads to {big}."
 
 
 def _plain(value: object) -> object:

@@ -100,7 +100,7 @@ def read_document(data: bytes, path: Path) -> Mapping[str, Any]:
         document = parse_json(data)
         check_schema(document, config_dir() / "selftest_report.schema.json", path)
     except ValueError as error:
-        raise DeployError(f"the app's report is no JSON: {error}", path=path, hint=_HINT) from error
+        raise DeployError(f"the app's report is not JSON: {error}", path=path, hint=_HINT) from error
     except KitError as error:
         raise DeployError(f"the app's report is not as agreed: {error.what}", path=path, hint=_HINT) from error
     return document  # type: ignore[return-value]  # the schema says that it is a mapping
@@ -116,7 +116,7 @@ def merge_benches(documents: Sequence[Mapping[str, Any]], path: Path) -> dict[st
         raise DeployError(
             f"the app ran with {engines[0]} first and with {engines[1]} later",
             path=path,
-            hint="look at the app on the device: Paddle Lite may have ended it, and OpenCV takes its place then",
+            hint="check the app on the device: Paddle Lite may have crashed, and OpenCV then replaces it",
         )
     rows: dict[tuple[int, str | None], dict[str, Any]] = {}
     for row in (row for document in documents for row in document["bench"]):

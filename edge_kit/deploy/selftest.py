@@ -20,9 +20,9 @@ ACTIVITY = "org.edgekit.ocr.app.SelfTestActivity"
 """The class; the application id before it is the APK's own."""
 REPORT = "selftest.json"
 _GONE_AFTER = 3
-"""So many looks in a row without the app's process: it takes a moment to start."""
+"""Consecutive polls without the app's process before it counts as ended: it takes a moment to start."""
 
-Progress = Callable[[str], None]
+OnMessage = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class SelfTestRequest:
 
 
 def run_selftest(
-    adb: Adb, apk: Path, request: SelfTestRequest, progress: Progress, keep: Path | None = None
+    adb: Adb, apk: Path, request: SelfTestRequest, on_message: OnMessage, keep: Path | None = None
 ) -> SelfTestReport:
     """Install ``apk``, run its self-test and return the report; ``keep`` is where to leave a copy of it.
 
@@ -58,9 +58,9 @@ def run_selftest(
     longer than ``request.seconds``, or writes a report that is not as agreed.
     """
     package = package_of(apk)
-    progress("installing the app")
+    on_message("installing the app")
     adb.install(apk, package)
-    document = run_app(adb, package, request, progress, keep)
+    document = run_app(adb, package, request, on_message, keep)
     return report_of(document, keep or Path(report_place(package)))
 
 
@@ -75,9 +75,9 @@ def report_place(package: str) -> str:
 
 
 def run_app(
-    adb: Adb, package: str, request: SelfTestRequest, progress: Progress, keep: Path | None = None
+    adb: Adb, package: str, request: SelfTestRequest, on_message: OnMessage, keep: Path | None = None
 ) -> Mapping[str, Any]:
-    """Run the self-test of the installed app ``package`` in a process of its own and return its report as JSON.
+    """Run the self-test of the installed app ``package`` in a separate process and return its report as JSON.
 
     Raises ``DeployError`` as ``run_selftest``.
     """
@@ -85,9 +85,9 @@ def run_app(
     adb.shell(f"am force-stop {package}")
     adb.shell(f"rm -f {place}")  # a report of another run must not be taken for this one's
     unlock(adb, request.poll_seconds)
-    progress("starting the self-test")
+    on_message("starting the self-test")
     _start(adb, package, request)
-    _await(adb, package, place, request, progress)
+    _await(adb, package, place, request, on_message)
     data = _fetch(adb, place)
     if keep is not None:
         keep_report(keep, data)
@@ -96,16 +96,16 @@ def run_app(
 
 def _start(adb: Adb, package: str, request: SelfTestRequest) -> None:
     command = shlex.join(["am", "start", "-n", f"{package}/{ACTIVITY}", *request.extras()])
-    told = adb.shell(command)
-    # am ends with 0 whatever happens, and says in words what did.
-    if "Error" in told or "Exception" in told:
+    output = adb.shell(command)
+    # am ends with 0 whatever happens, and reports the outcome in its output.
+    if "Error" in output or "Exception" in output:
         raise DeployError(
-            f"the self-test cannot be started on {adb.serial}: {' | '.join(told.splitlines())[:600]}",
-            hint="the APK must be one that this kit's build made; install it anew and look at the device's screen",
+            f"the self-test cannot be started on {adb.serial}: {' | '.join(output.splitlines())[:600]}",
+            hint="the APK must be one that this kit's build made; install it again and check the device's screen",
         )
 
 
-def _await(adb: Adb, package: str, place: str, request: SelfTestRequest, progress: Progress) -> None:
+def _await(adb: Adb, package: str, place: str, request: SelfTestRequest, on_message: OnMessage) -> None:
     """Return when the report is there; the app renames a finished file, so what is there is complete."""
     started, gone = time.monotonic(), 0
     while True:
@@ -116,15 +116,15 @@ def _await(adb: Adb, package: str, place: str, request: SelfTestRequest, progres
         if gone >= _GONE_AFTER:
             raise DeployError(
                 f"the app ended on {adb.serial} before it wrote its report: {_crash(adb, package)}",
-                hint="start the app on the device by hand and run its self-test there",
+                hint="start the app on the device and run its self-test there",
             )
         waited = time.monotonic() - started
         if waited > request.seconds:
             raise DeployError(
                 f"the self-test on {adb.serial} wrote no report within {request.seconds:.0f} s",
-                hint="look at the device's screen; unlock it and keep it on, or give it more time (--timeout)",
+                hint="check the device's screen; unlock it and keep it on, or give it more time (--timeout)",
             )
-        progress(f"the self-test runs ({waited:.0f} s)")
+        on_message(f"the self-test runs ({waited:.0f} s)")
         time.sleep(request.poll_seconds)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from edge_kit.deploy.adb import Adb, DeployError
 
 _LOCK_LOOKS = 10
-"""So many looks at the lock screen: it takes a moment to go."""
+"""Polls of the lock screen before giving up: it takes a moment to disappear."""
 _AWAKE = "stay_on_while_plugged_in"
 _ALWAYS = "7"
 """While charging by mains, USB or without a wire."""
@@ -34,9 +34,9 @@ def unlock(adb: Adb, poll_seconds: float) -> None:
 
 
 def _locked(adb: Adb) -> bool:
-    """Return whether the lock screen shows, by the window manager's own words; false where it does not say."""
-    told = adb.shell("dumpsys window policy")
-    return re.search(r"KeyguardServiceDelegate\s+showing=true", told) is not None
+    """Return whether the lock screen shows, as the window manager reports; false where it does not say."""
+    policy = adb.shell("dumpsys window policy")
+    return re.search(r"KeyguardServiceDelegate\s+showing=true", policy) is not None
 
 
 @contextmanager

@@ -23,7 +23,7 @@ _MOST_BYTES = 16 << 20
 _ON_DEVICE = frozenset(
     {"boxes_identical", "boxes_matched", "box_mean_iou", "texts_equal", "character_accuracy"}
 )  # fmt: skip
-"""Metrics that boxes and texts tell; the others compare tensors, which the app does not send."""
+"""Metrics that follow from boxes and texts; the others compare tensors, which the app does not send."""
 
 
 @dataclass(frozen=True)

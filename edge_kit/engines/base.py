@@ -78,7 +78,7 @@ def check_output(y: Float32Array, *, engine: str, model: Path) -> Float32Array:
         raise EngineError(
             f"engine {engine} answered {bad or absurd} of {y.size} values {what}",
             path=model,
-            hint="the file may be made for another place or precision: look at it with 'edge-kit inspect'",
+            hint="the file may be made for another place or precision: inspect it with 'edge-kit inspect'",
         )
     return y
 

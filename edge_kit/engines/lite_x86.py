@@ -24,7 +24,7 @@ class LiteX86Engine:
     """Paddle Lite's x86 kernels on one model; one run at a time, from any thread.
 
     The worker process starts with the first run and stays warm. When it dies during a run, that run fails with the
-    worker's last words and the next run starts another; a worker that died in between is replaced without a word.
+    worker's final output and the next run starts another; a worker that died in between is replaced silently.
     ``EngineOptions.threads`` has no effect: Paddle Lite's Python interface has no setting for it, and its x86 kernels
     were measured to use one thread whatever OMP_NUM_THREADS says.
     """
@@ -37,7 +37,7 @@ class LiteX86Engine:
         """Make an engine on a Paddle model, converted for x86 unless the cache has it.
 
         ``env`` is the tool environment (default: ``find_tool()``), ``timeout_s`` the limit of one run. Raises
-        ``EngineError`` for a device other than the CPU, ``ToolError`` and ``OptError`` when opt cannot be had or
+        ``EngineError`` for a device other than the CPU, ``ToolError`` and ``OptError`` when opt is not available or
         cannot convert the model.
         """
         _refuse_other_devices(options)
@@ -117,7 +117,7 @@ def _refuse_other_devices(options: EngineOptions) -> None:
 def _guarded(path: Path, env: ToolEnv) -> int | None:
     """Return the input channels that the ``.nb`` file at ``path`` states, None when it leaves them open.
 
-    Raises ``NbError`` unless the file is whole, for x86, and by the version of opt that ``env`` has: Paddle Lite
+    Raises ``NbError`` unless the file is complete, for x86, and by the version of opt that ``env`` has: Paddle Lite
     checks none of it, a file for ARM runs here and answers garbage.
     """
     model = read_nb(path)

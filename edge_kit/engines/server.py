@@ -17,7 +17,7 @@ seen once when one freed while another ran."""
 
 
 class ServerEngine:
-    """Paddle Inference on a model's ``.pdmodel`` and ``.pdiparams``; one run at a time in the whole process."""
+    """Paddle Inference on a model's ``.pdmodel`` and ``.pdiparams``; one run at a time in a process."""
 
     name = "server"
 

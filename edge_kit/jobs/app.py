@@ -1,4 +1,4 @@
-"""The app of a build: what lies outside the build, and the stages that end with a signed APK."""
+"""The app of a build: what it needs from outside the build, and the stages that end with a signed APK."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge_kit.jobs.request import AppRequest, BuildRequest
 from edge_kit.spec import profile
 from edge_kit.stages.apk.artifacts import Artifacts
 from edge_kit.stages.apk.assets import collect_assets
-from edge_kit.stages.apk.classes import Sources, compile_app
+from edge_kit.stages.apk.classes import AppSources, compile_app
 from edge_kit.stages.apk.dex import translate_classes
 from edge_kit.stages.apk.models import translate_models
 from edge_kit.stages.apk.native import collect_libraries
@@ -70,7 +70,7 @@ class AppPlan:
         )
 
     def without_release(self, fault: StageError) -> AppPlan | None:
-        """Return the plan of the same app without the release's runtime, when nobody asked for it and ``fault`` is of
+        """Return the plan of the same app without the release's runtime, unless it was requested, when ``fault`` is of
         packaging the app; None otherwise.
         """
         asked = self.request.require_lite or self.request.lite_runtime is not None
@@ -80,10 +80,10 @@ class AppPlan:
 
 
 def plan_app(request: AppRequest, target: str, opt_version: str, *, offline: bool) -> AppPlan:
-    """Check the request and find what lies outside the build: programs, the key, Paddle Lite's runtime.
+    """Check the request and find what it needs from outside the build: programs, the key, Paddle Lite's runtime.
 
     Raises ``ToolMissing`` naming every absent program, ``AndroidError`` for an unknown ABI or keystore, and
-    ``RuntimeUnfit`` for a given runtime that does not fit, and for a required one that cannot be had.
+    ``RuntimeUnfit`` for a given runtime that does not fit, and for a required one that is not available.
     """
     config = load_android()
     unknown = [abi for abi in request.abis if abi not in config.abis]
@@ -129,7 +129,7 @@ def make_code(run: Runner, app: AppPlan) -> AppCode:
         "apk-resources", link_app,
         artifacts("android-all"), main / "AndroidManifest.xml", main / "res", app.identity, config.extract_native,
     )  # fmt: skip
-    classes = run("apk-classes", compile_app, Sources(app.offline))
+    classes = run("apk-classes", compile_app, AppSources(app.offline))
     libraries = run(
         "apk-native", collect_libraries,
         artifacts("opencv-android", "opencv-android-stl"), app.request.abis, app.runtime, config.extract_native,

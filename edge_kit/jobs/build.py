@@ -21,7 +21,7 @@ from edge_kit.jobs.layout import bundle_files, created_from, model_facts
 from edge_kit.jobs.models import images_of, make_models, recogniser_of, verify
 from edge_kit.jobs.request import BuildRequest, check_converter, check_recipe
 from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
-from edge_kit.spec import Profile, Spec, load_spec, profile
+from edge_kit.spec import Spec, SpecProfile, load_spec, profile
 from edge_kit.stages.apk.results import APK
 from edge_kit.stages.configure import configure
 from edge_kit.stages.gates import judge
@@ -49,7 +49,7 @@ class Job:
     request: BuildRequest
     recipe: Recipe
     device: DeviceProfile
-    rules: Profile
+    rules: SpecProfile
     """The specification's rules for this recogniser, at the device's largest side: what it will do is verified."""
     spec: Spec
     images: tuple[Named, ...]
@@ -61,10 +61,10 @@ class Job:
 
 
 def build_bundle(request: BuildRequest, on_event: OnEvent) -> WrittenBundle:
-    """Run the whole job and return the bundle.
+    """Run the complete job and return the bundle.
 
     Bad options are refused before any work. Raises ``GatesFailed`` when a gate fails and the request does not allow
-    it; the report then stands beside the output as ``<out>.failed-report.html``, and an old bundle stays as it was.
+    it; the report is then written beside the output as ``<out>.failed-report.html``, and an old bundle stays as it was.
     """
     recipes = load_recipes()
     device = load_profile(request.device_profile or target_of(request.target).profile)
@@ -203,25 +203,25 @@ def _smallest_that_passes(
     reasons = "; ".join(f"{name}: {why}" for name, why in passed_over.items())
     raise GatesFailed(
         f"no recipe passes its gates for {device.name}: {reasons}",
-        hint="look at <out>.failed-report.html, or build one --recipe with --allow-failed-gates",
+        hint="see <out>.failed-report.html, or build one --recipe with --allow-failed-gates",
     )
 
 
-def for_device(rules: Profile, device: DeviceProfile) -> Profile:
+def for_device(rules: SpecProfile, device: DeviceProfile) -> SpecProfile:
     """Return the rules with the device's largest side."""
     limit = device.value("limit_side_len")
     return replace(rules, detection=replace(rules.detection, limit_side_len=int(str(limit))))
 
 
 def _refuse_failed_gates(request: BuildRequest, verdict: Verdict) -> None:
-    """Raise ``GatesFailed`` at once unless that is allowed: nobody waits for the app of a bundle that is refused."""
+    """Raise ``GatesFailed`` unless failures are allowed. Fail fast: never package a refused bundle."""
     if verdict.report is None or request.allow_failed_gates:
         return
     moved = ", ".join(verdict.worst) or "none was compared"
     report = request.out.with_name(request.out.name + ".failed-report.html")
     write_atomic(report, verdict.report.path.read_bytes())
     raise GatesFailed(
-        f"gates of recipe {request.recipe} failed: {'; '.join(verdict.failed)}. Images that moved most: {moved}",
+        f"gates of recipe {request.recipe} failed: {'; '.join(verdict.failed)}. Images that differ most: {moved}",
         path=report,
-        hint="look at the report, choose another --recipe, or build with --allow-failed-gates",
+        hint="see the report, choose another --recipe, or build with --allow-failed-gates",
     )

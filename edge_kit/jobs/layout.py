@@ -9,7 +9,7 @@ from typing import Any
 from edge_kit.build.files import Json, SealedFile
 from edge_kit.devices import DeviceProfile
 from edge_kit.jobs.models import BuiltModel
-from edge_kit.spec import Profile, export_json, load_spec
+from edge_kit.spec import SpecProfile, export_json, load_spec
 from edge_kit.stages.configure import LABELS, RUNTIME, SPEC
 from edge_kit.stages.report import REPORT
 from edge_kit.stages.results import DICTIONARY, PARAMETERS, PROGRAM, Configured, Fetched, Report, Role
@@ -34,7 +34,9 @@ def source_files(fetched: Fetched) -> dict[str, SealedFile]:
     return files if fetched.dictionary is None else {**files, DICTIONARY: fetched.dictionary}
 
 
-def created_from(models: Mapping[Role, BuiltModel], rules: Profile, device: DeviceProfile) -> dict[str, dict[str, Any]]:
+def created_from(
+    models: Mapping[Role, BuiltModel], rules: SpecProfile, device: DeviceProfile
+) -> dict[str, dict[str, Any]]:
     """Return what the manifest says of the bundle's sources."""
     spec = export_json(load_spec())
     sources = {

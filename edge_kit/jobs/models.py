@@ -12,7 +12,7 @@ from edge_kit.jobs.request import BuildRequest
 from edge_kit.recipes import Recipe
 from edge_kit.recogniser import facts_of
 from edge_kit.settings import looks_like_path
-from edge_kit.spec import Profile, RecogniserFacts
+from edge_kit.spec import RecogniserFacts, SpecProfile
 from edge_kit.spec import profile as specified
 from edge_kit.stages.calibrate import calibrate
 from edge_kit.stages.convert import convert_model
@@ -76,7 +76,7 @@ def fetch_models(run: Runner, request: BuildRequest) -> dict[Role, Fetched]:
 
 
 def make_models(
-    run: Runner, request: BuildRequest, recipe: Recipe, rules: Profile, converter: Converter
+    run: Runner, request: BuildRequest, recipe: Recipe, rules: SpecProfile, converter: Converter
 ) -> dict[Role, BuiltModel]:
     """Plan the stages from the source to the ``.nb`` files; calibration once, and only where an algorithm looks."""
     fetched = fetch_models(run, request)
@@ -107,7 +107,7 @@ def verify(
     request: BuildRequest,
     sources: Mapping[Role, Fetched],
     shipped: Mapping[Role, Shipped],
-    rules: Profile,
+    rules: SpecProfile,
     images: tuple[Named, ...],
     oracle: Oracle,
 ) -> Verification:

@@ -39,8 +39,8 @@ def quantise_models(
     """Make the ``.nb`` files of ``roles`` by the request's recipe in the folder ``request.out`` and judge them.
 
     The model of the other role stays in fp32, so the gates see what this one costs. Each ``<role>.nb`` has a
-    ``<role>.json`` beside it: what was done to each layer, and the gates. Files are replaced one by one, each as a
-    whole, and only when a gate did not fail or ``request.allow_failed_gates``. Raises ``KitError`` for bad options.
+    ``<role>.json`` beside it: what was done to each layer, and the gates. Files are replaced one by one, each
+    atomically, and only when no gate failed or ``request.allow_failed_gates``. Raises ``KitError`` for bad options.
     """
     row = load_recipes().row(request.recipe)
     det, rec = (row.model(role) if role in roles else AS_IT_IS for role in ROLES)

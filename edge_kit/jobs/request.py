@@ -17,7 +17,7 @@ from model_opt.errors import KitError
 @dataclass(frozen=True)
 class AppRequest:
     """What a user asks of the Android app: processors, a key of the user's own, Paddle Lite's runtime, what the app is
-    called. None stands for the kit's own value.
+    called. None means the kit's default.
     """
 
     abis: tuple[str, ...]

@@ -23,7 +23,7 @@ from model_opt.errors import KitError
 
 
 @dataclass(frozen=True)
-class Sources:
+class VerifyRequest:
     """What a user gives beside the bundle: own models it was made from, own images, whether to download."""
 
     det_model: str | None = None
@@ -33,7 +33,7 @@ class Sources:
     offline: bool = False
 
 
-def recheck(bundle: Path, sources: Sources, on_event: OnEvent) -> Verification:
+def recheck(bundle: Path, given: VerifyRequest, on_event: OnEvent) -> Verification:
     """Verify a bundle's own files again, against the models it was made from.
 
     Those models are rows of the zoo, or given by the user, with the very sums that the manifest holds. Raises
@@ -43,18 +43,18 @@ def recheck(bundle: Path, sources: Sources, on_event: OnEvent) -> Verification:
     request = BuildRequest(
         target=manifest.target,
         recipe=manifest.recipe,
-        det_model=sources.det_model or source_model(manifest, "det", bundle),
-        rec_model=sources.rec_model or source_model(manifest, "rec", bundle),
-        rec_dict=sources.rec_dict,
+        det_model=given.det_model or source_model(manifest, "det", bundle),
+        rec_model=given.rec_model or source_model(manifest, "rec", bundle),
+        rec_dict=given.rec_dict,
         out=bundle,
-        offline=sources.offline,
+        offline=given.offline,
     )
     chosen = manifest.created_from.get("ocr_spec", {}).get("profile")
     rules = profile(str(chosen) if chosen else None).for_recogniser(recogniser_of(request))
     limit = json.loads((bundle / "runtime_config.json").read_bytes())["limit_side_len"]
     rules = replace(rules, detection=replace(rules.detection, limit_side_len=limit))
     shipped = {role: Shipped(SealedFile.of(bundle / "models" / f"{role}.nb")) for role in ROLES}
-    images, oracle = images_of(sources.images), find_oracle(offline=sources.offline)
+    images, oracle = images_of(given.images), find_oracle(offline=given.offline)
     with running(default_cache(), jobs=request.jobs, on_event=on_event) as run:
         fetched = fetch_models(run, request)
         verification = verify(run, request, fetched, shipped, rules, images, oracle)

@@ -58,8 +58,9 @@ def clean_boxes(
 def reading_order(quads: list[NDArray[np.float32]], rules: BoxRules) -> list[int]:
     """Return the indices of ``quads`` in reading order: by (y, x) of the first point, then rows ordered by x."""
     order = sorted(range(len(quads)), key=lambda i: (float(quads[i][0][1]), float(quads[i][0][0])))
+    first = 1 if rules.row_sort == "keep_first" else 0
     for i in range(len(order) - 1):
-        for j in range(i, rules.bubble_end, -1):
+        for j in range(i, first - 1, -1):
             upper, lower = quads[order[j]][0], quads[order[j + 1]][0]
             if abs(lower[1] - upper[1]) < rules.row_tolerance and lower[0] < upper[0]:
                 order[j], order[j + 1] = order[j + 1], order[j]

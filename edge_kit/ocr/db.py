@@ -20,7 +20,7 @@ Quad = NDArray[np.float32]
 """Four points (x, y), shape [4, 2]."""
 Points = NDArray[np.int32] | NDArray[np.float32]
 Grow = Callable[[Quad, DbPost], Points | None]
-"""Turns a rectangle around shrunk text into points around the whole text; None drops the box."""
+"""Turns a rectangle around shrunk text into points around the full text; None drops the box."""
 
 
 def text_mask(prob_map: Float32Array, rules: DbPost) -> NDArray[np.uint8]:
@@ -38,7 +38,7 @@ def boxes_from_map(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return boxes [n, 4, 2] in pixels of the source image (``width`` x ``height``) and their scores [n].
 
-    ``prob_map`` is float32 [h, w]. Coordinates are whole numbers, clipped to [0, side].
+    ``prob_map`` is float32 [h, w]. Coordinates are integers, clipped to [0, side].
     """
     boxes, scores = boxes_of_mask(prob_map, text_mask(prob_map, rules), rules)
     map_height, map_width = prob_map.shape

@@ -23,7 +23,7 @@ _MAX_SIDE = 4000
 def draw_lines(image: Image, dt_polys: NDArray[np.int32], texts: Sequence[str]) -> Pillow.Image:
     """Return boxes on a BGR image at the left and each text in its place at the right, as one RGB picture.
 
-    Pictures longer than 4,000 pixels are reduced, since they are for people. A character that the font lacks is
+    Pictures longer than 4,000 pixels are reduced, since they are for viewing. A character that the font lacks is
     spelled as its code point, never drawn as an empty box.
     """
     scale = min(1.0, _MAX_SIDE / max(image.shape[:2]))

@@ -21,7 +21,7 @@ from edge_kit.ocr.recognition import ctc_decode
 from edge_kit.ocr.result import OcrResult
 from edge_kit.ocr.steps import Detection
 from edge_kit.ocr.tensor import Float32Array, Run
-from edge_kit.spec.model import Profile
+from edge_kit.spec.model import SpecProfile
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class OcrPipeline:
     recogniser attends over the padding. Several ``recognise`` callables share the lines of an image.
     """
 
-    def __init__(self, profile: Profile, runs: Runs, characters: Sequence[str]) -> None:
-        self.profile = profile
+    def __init__(self, rules: SpecProfile, runs: Runs, characters: Sequence[str]) -> None:
+        self.rules = rules
         self.runs = runs
         self.characters = tuple(characters)
         self._pool = ThreadPoolExecutor(len(runs.recognise), "edge-kit-line")
@@ -69,8 +69,8 @@ class OcrPipeline:
         begin = time.perf_counter()
         detection = self.detect(image, seconds)
         lines = self.recognise(image, detection.dt_polys)
-        for stage, spent in zip(("rec_pre", "rec", "rec_post"), _sum_seconds(lines), strict=True):
-            seconds[stage] = spent
+        for step, spent in zip(("rec_pre", "rec", "rec_post"), _sum_seconds(lines), strict=True):
+            seconds[step] = spent
         seconds["total"] = time.perf_counter() - begin
         kept = [i for i, line in enumerate(lines) if self.keeps(line)]
         return OcrResult(
@@ -84,7 +84,7 @@ class OcrPipeline:
         )
 
     def detect(self, image: Image, seconds: dict[str, float] | None = None) -> Detection:
-        """Return the probability map and the boxes of an image; stage times are added to ``seconds`` if given."""
+        """Return the probability map and the boxes of an image; step times are added to ``seconds`` if given."""
         seconds = {} if seconds is None else seconds
         with _timed(seconds, "det_pre"):
             tensor = self.det_input(image)
@@ -97,19 +97,19 @@ class OcrPipeline:
 
     def det_input(self, image: Image) -> Float32Array:
         """Return the detector's input tensor for an image."""
-        return detection_input(image, self.profile.detection)
+        return detection_input(image, self.rules.detection)
 
     def find_boxes(self, prob_map: Float32Array, height: int, width: int) -> tuple[Boxes, NDArray[np.float64]]:
         """Return the boxes of a probability map in reading order, in pixels of the image, and their scores."""
-        return steps.find_boxes(prob_map, height, width, self.profile)
+        return steps.find_boxes(prob_map, height, width, self.rules)
 
     def cut_line(self, image: Image, box: NDArray[np.float32]) -> Image:
         """Return the upright line inside a box."""
-        return crop_line(image, box, self.profile.crop)
+        return crop_line(image, box, self.rules.crop)
 
     def keeps(self, line: Line) -> bool:
         """Return whether a line is part of the result."""
-        return steps.keeps(line.score, self.profile)
+        return steps.keeps(line.score, self.rules)
 
     def recognise(self, image: Image, boxes: Boxes) -> list[Line]:
         """Return one ``Line`` for each box, in the order of ``boxes``, dropped ones included."""
@@ -122,7 +122,7 @@ class OcrPipeline:
 
     def line_input(self, image: Image, box: NDArray[np.float32]) -> Float32Array:
         """Return the recogniser's input tensor for the line in ``box``, turned by the classifier if enabled."""
-        return steps.upright_input(self.cut_line(image, box), self.profile, self.runs.classify)
+        return steps.upright_input(self.cut_line(image, box), self.rules, self.runs.classify)
 
     def probabilities(self, tensor: Float32Array) -> Float32Array:
         """Return the recogniser's output, float32 [1, steps, classes], for one line's input tensor."""
@@ -131,7 +131,7 @@ class OcrPipeline:
 
     def decode(self, probabilities: Float32Array) -> tuple[str, float]:
         """Return text and score of one line's recogniser output."""
-        return ctc_decode(probabilities, self.characters, self.profile.ctc)
+        return ctc_decode(probabilities, self.characters, self.rules.ctc)
 
     def _recognise_one(self, image: Image, box: NDArray[np.float32]) -> Line:
         times = [time.perf_counter()]
@@ -153,10 +153,10 @@ class OcrPipeline:
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     begin = time.perf_counter()
     yield
-    seconds[stage] = time.perf_counter() - begin
+    seconds[step] = time.perf_counter() - begin
 
 
 def _sum_seconds(lines: Sequence[Line]) -> tuple[float, float, float]:

@@ -29,7 +29,7 @@ class OcrResult:
     rec_texts: tuple[str, ...]
     rec_scores: tuple[float, ...]
     timings: Mapping[str, float]
-    """Seconds of each stage; ``rec_*`` summed over lines that may have run side by side; ``total`` is elapsed."""
+    """Seconds of each step; ``rec_*`` summed over lines that may have run side by side; ``total`` is elapsed."""
     image: Image = field(repr=False, compare=False)
     """The decoded image, BGR, for pictures."""
     name: str | None = field(default=None, repr=False, compare=False)

@@ -17,7 +17,7 @@ from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import Image
 from edge_kit.ocr.recognition import classifier_input, recognition_input, turn_line
 from edge_kit.ocr.tensor import Float32Array, Run
-from edge_kit.spec.model import Profile
+from edge_kit.spec.model import SpecProfile
 
 
 @dataclass(frozen=True)
@@ -31,31 +31,33 @@ class Detection:
     dt_scores: NDArray[np.float64]
 
 
-def detect(image: Image, run: Run, rules: Profile) -> Detection:
+def detect(image: Image, run: Run, rules: SpecProfile) -> Detection:
     """Return the probability map and the boxes of a BGR image."""
     prob_map = run(detection_input(image, rules.detection))[0, 0]
     boxes, scores = find_boxes(prob_map, image.shape[0], image.shape[1], rules)
     return Detection(prob_map, boxes, scores)
 
 
-def find_boxes(prob_map: Float32Array, height: int, width: int, rules: Profile) -> tuple[Boxes, NDArray[np.float64]]:
+def find_boxes(
+    prob_map: Float32Array, height: int, width: int, rules: SpecProfile
+) -> tuple[Boxes, NDArray[np.float64]]:
     """Return the boxes of a probability map in reading order, in pixels of an image of that size, and their scores."""
     boxes, scores = boxes_from_map(prob_map, width, height, rules.db)
     return tidy_boxes(boxes, scores, height, width, rules.boxes)
 
 
-def line_input(image: Image, box: NDArray[np.float32], rules: Profile, classify: Run | None = None) -> Float32Array:
+def line_input(image: Image, box: NDArray[np.float32], rules: SpecProfile, classify: Run | None = None) -> Float32Array:
     """Return the recogniser's input tensor for the line in ``box``."""
     return upright_input(crop_line(image, box, rules.crop), rules, classify)
 
 
-def upright_input(line: Image, rules: Profile, classify: Run | None = None) -> Float32Array:
+def upright_input(line: Image, rules: SpecProfile, classify: Run | None = None) -> Float32Array:
     """Return the recogniser's input tensor for a line cut out, turned by the classifier where the rules want one."""
     if rules.classifier.enabled and classify is not None:
         line = turn_line(line, classify(classifier_input(line, rules.classifier)), rules.classifier)
     return recognition_input(line, rules.recognition)
 
 
-def keeps(score: float, rules: Profile) -> bool:
+def keeps(score: float, rules: SpecProfile) -> bool:
     """Return whether a line of this score is part of the result."""
     return score >= rules.result.drop_score

@@ -15,10 +15,10 @@ from edge_kit.spec.model import (
     CtcRules,
     DbPost,
     DetectionInput,
-    Profile,
     RecognitionInput,
     ResultRules,
     Spec,
+    SpecProfile,
 )
 from model_opt.config import read_config
 from model_opt.errors import KitError
@@ -54,7 +54,7 @@ def load_spec(path: Path | None = None) -> Spec:
     return Spec(document["spec_version"], document["default_profile"], profiles)
 
 
-def profile(name: str | None = None, spec: Spec | None = None) -> Profile:
+def profile(name: str | None = None, spec: Spec | None = None) -> SpecProfile:
     """Return the profile called ``name`` (default: the specification's default profile).
 
     Raises ``SpecError`` that lists the known names.
@@ -78,7 +78,7 @@ def export_json(spec: Spec) -> bytes:
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _plain(value: Profile) -> dict[str, Any]:
+def _plain(value: SpecProfile) -> dict[str, Any]:
     """Return a profile as JSON types, its name left to the key that holds it."""
     plain = dataclasses.asdict(value)
     del plain["name"]
@@ -101,7 +101,7 @@ def _resolve(name: str, raw: Mapping[str, Any], path: Path, seen: tuple[str, ...
     return merged
 
 
-def _profile(name: str, values: Mapping[str, Any], path: Path) -> Profile:
+def _profile(name: str, values: Mapping[str, Any], path: Path) -> SpecProfile:
     """Build the typed profile; a key missing after inheritance is an error that names it."""
     sections: dict[str, Any] = {}
     for section, kind in _SECTIONS.items():
@@ -110,4 +110,4 @@ def _profile(name: str, values: Mapping[str, Any], path: Path) -> Profile:
         if missing:
             raise SpecError(f"profile {name!r} lacks {section}.{missing[0]}", path=path)
         sections[section] = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
-    return Profile(name=name, description=values.get("description", ""), **sections)
+    return SpecProfile(name=name, description=values.get("description", ""), **sections)

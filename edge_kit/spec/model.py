@@ -53,7 +53,7 @@ class BoxRules:
     clip: Literal["last_pixel", "image_size"]
     min_side_exclusive: int | None
     row_tolerance: int
-    bubble_end: int
+    row_sort: Literal["full", "keep_first"]
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class RecogniserFacts:
 
 
 @dataclass(frozen=True)
-class Profile:
+class SpecProfile:
     """One named set of rules, complete."""
 
     name: str
@@ -140,7 +140,7 @@ class Profile:
     ctc: CtcRules
     result: ResultRules
 
-    def for_recogniser(self, facts: RecogniserFacts) -> Profile:
+    def for_recogniser(self, facts: RecogniserFacts) -> SpecProfile:
         """Return the profile with what the recogniser's own file says in place of what the specification assumes.
 
         A fixed width is the width of every line: shorter ones are padded to it and longer ones squeezed, as PaddleOCR
@@ -158,12 +158,12 @@ class Profile:
 
 @dataclass(frozen=True)
 class Spec:
-    """The whole specification: its version and its profiles."""
+    """The complete specification: its version and its profiles."""
 
     spec_version: int
     default_profile: str
-    profiles: tuple[Profile, ...]
+    profiles: tuple[SpecProfile, ...]
 
     def for_recogniser(self, facts: RecogniserFacts) -> Spec:
-        """Return the specification with every profile made for a recogniser; see ``Profile.for_recogniser``."""
+        """Return the specification with every profile made for a recogniser; see ``SpecProfile.for_recogniser``."""
         return replace(self, profiles=tuple(one.for_recogniser(facts) for one in self.profiles))

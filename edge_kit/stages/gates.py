@@ -7,12 +7,12 @@ from edge_kit.stages.report import Subject, render, report_files
 from edge_kit.stages.results import Verdict
 
 _WORST = 3
-"""So many of the images that moved most are named when a gate fails."""
+"""How many of the most different images a failed gate names."""
 
 
 @uses(report_files)
 def judge(context: StageContext, about: Subject) -> Verdict:
-    """Sum up the verification's gates; where one failed, leave the report too, so that a build may end here."""
+    """Sum up the verification's gates; where one failed, leave the report too, so that a build can end here."""
     verification = about.verification
     if verification.passed:
         return Verdict((), (), None)

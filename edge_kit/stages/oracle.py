@@ -13,7 +13,7 @@ NO_WHEEL = "its wheel is not in the cache and could not be fetched"
 
 @dataclass(frozen=True)
 class Oracle:
-    """The environment of the engine, or why there is none; ``reason`` names no path, as it stands in the bundle."""
+    """The engine's environment, or why there is none; ``reason`` names no path, since the bundle holds it."""
 
     env: ToolEnv | None
     reason: str = ""
@@ -25,7 +25,7 @@ class Oracle:
 
 
 def find_oracle(*, offline: bool) -> Oracle:
-    """Return the engine's environment, made at the first call, or why it cannot be had here.
+    """Return the engine's environment, made at the first call, or why it is not available here.
 
     No interpreter is installed for it. Where the engine cannot run, a build says what was not checked.
     """

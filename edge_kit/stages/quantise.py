@@ -10,7 +10,7 @@ from typing import Any
 from edge_kit.build.files import SealedFile
 from edge_kit.build.stage import StageContext
 from edge_kit.calibration import Calibration, det_inputs, rec_inputs
-from edge_kit.spec import Profile
+from edge_kit.spec import SpecProfile
 from edge_kit.stages.results import PARAMETERS, PROGRAM, Model, Quantised, Role
 from model_opt.convert import Converter
 from model_opt.paddle_model import read_model, write_model
@@ -25,7 +25,7 @@ def quantise_model(
     source: Model,
     calibration: Calibration,
     images: tuple[Path, ...],
-    rules: Profile,
+    rules: SpecProfile,
     algorithm: str,
     options: Mapping[str, Any],
     converter: Converter,

@@ -122,7 +122,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gates say: a sentence for each failed gate, the images that moved most, and a report where
+    """What the gates say: a sentence for each failed gate, the images that differ most, and a report where
     a build may end here.
     """
 

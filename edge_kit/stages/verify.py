@@ -15,7 +15,7 @@ from edge_kit.engines.server import ServerEngine
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.tensor import Run
-from edge_kit.spec import Profile
+from edge_kit.spec import SpecProfile
 from edge_kit.stages.oracle import Oracle
 from edge_kit.stages.results import Fetched, Role, Shipped
 from edge_kit.verify.gates import Limits, apply_gates
@@ -27,7 +27,7 @@ from model_opt.opt_tool import ToolEnv
 from model_opt.zoo import ModelFiles, open_model
 
 ORACLE_PIXELS = 300_000
-"""The oracle looks at images up to this detector input: Paddle Lite's x86 engine takes 1.2 kB of memory a pixel."""
+"""The oracle runs images up to this detector input: Paddle Lite's x86 engine takes 1.2 kB of memory a pixel."""
 PACKAGES = ("paddlepaddle", "onnxruntime", "opencv-python", "numpy", "pyclipper")
 
 MakeEngine = Callable[[Role], Engine]
@@ -38,7 +38,7 @@ def verify_models(
     context: StageContext,
     sources: Mapping[Role, Fetched],
     shipped: Mapping[Role, Shipped],
-    rules: Profile,
+    rules: SpecProfile,
     specified_limit: int,
     images: tuple[Named, ...],
     limits: Limits,
@@ -103,7 +103,7 @@ def _is_for(model: NbModel, env: ToolEnv) -> bool:
 def _compare(
     context: StageContext,
     sources: Mapping[Role, Fetched],
-    rules: Profile,
+    rules: SpecProfile,
     images: Sequence[Named],
     engines: Mapping[str, MakeEngine],
 ) -> dict[str, Verified]:
@@ -115,7 +115,7 @@ def _compare(
         return verify_pipelines(reference, pipelines, images, context.progress, {ORACLE: ORACLE_PIXELS})
 
 
-def _pipeline(make: MakeEngine, rules: Profile, characters: Sequence[str], stack: ExitStack) -> OcrPipeline:
+def _pipeline(make: MakeEngine, rules: SpecProfile, characters: Sequence[str], stack: ExitStack) -> OcrPipeline:
     """Return a pipeline on engines that ``stack`` closes."""
     det, rec = make("det"), make("rec")
     # The exact engine computes on one core, a line for some seconds, and may be run by several threads.

@@ -35,7 +35,7 @@ class BundleRow:
     figures: Mapping[str, float | None]
 
     def text(self, column: str) -> str:
-        """Return a figure for people, without its unit."""
+        """Return a figure as readable text, without its unit."""
         value = self.figures[column]
         if value is None:
             return "not measured"
@@ -53,9 +53,9 @@ def compare_bundles(folders: Sequence[Path]) -> tuple[BundleRow, ...]:
     rows = tuple(_row(folder, read_manifest(folder / MANIFEST_NAME)) for folder in folders)
     sizes = {row.images for row in rows}
     if len(sizes) > 1:
-        told = ", ".join(f"{row.name} on {row.images}" for row in rows)
+        named = ", ".join(f"{row.name} on {row.images}" for row in rows)
         raise KitError(
-            f"the bundles were verified on different images: {told}", hint="build them with the same --images"
+            f"the bundles were verified on different images: {named}", hint="build them with the same --images"
         )
     return rows
 

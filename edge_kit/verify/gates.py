@@ -44,7 +44,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class GateResult:
-    """A limit and the number it was put against."""
+    """A limit and the measured value."""
 
     name: str
     value: float
@@ -58,14 +58,14 @@ class GateResult:
 
     @property
     def value_text(self) -> str:
-        """The value for people, with as many digits as it takes to see on which side of the limit it is."""
-        return _telling_text(self.value, self.limit, self.unit)
+        """The value as readable text, with enough digits to show on which side of the limit it is."""
+        return _readable(self.value, self.limit, self.unit)
 
     @property
     def limit_text(self) -> str:
-        """The limit for people, with its direction."""
+        """The limit as readable text, with its direction."""
         sign = "≤" if self.direction == "at_most" else "≥"
-        return f"{sign} {_telling_text(self.limit, self.limit, self.unit)}"
+        return f"{sign} {_readable(self.limit, self.limit, self.unit)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types; a value that is NaN or infinite becomes ``None``."""
@@ -148,7 +148,7 @@ def _gates(recipe: str, rows: Sequence[Mapping[str, Any]], metrics: Mapping[str,
     return tuple(gates)
 
 
-def _telling_text(value: float, limit: float, unit: str) -> str:
+def _readable(value: float, limit: float, unit: str) -> str:
     """Return ``value`` with the fewest digits that keep it on its side of ``limit``, of 0 and of 1.
 
     99.96 % must not read 100.0 %, nor one flipped pixel 0.0 %.

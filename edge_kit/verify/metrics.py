@@ -115,7 +115,7 @@ class StepFlips:
 
 @dataclass(frozen=True)
 class BoxPair:
-    """A box of the reference and the box of the candidate that stands for it."""
+    """A box of the reference and the matching box of the candidate."""
 
     reference: int
     candidate: int
@@ -195,7 +195,7 @@ class TextAgreement:
 
     @property
     def character_accuracy(self) -> float:
-        """1 - edits / characters over all lines together, not below 0; NaN when there is no character at all."""
+        """1 - edits / characters over all lines together, not below 0; NaN without any character."""
         if self.characters:
             return max(0.0, 1.0 - self.edits / self.characters)
         return 0.0 if self.edits else math.nan

@@ -22,7 +22,7 @@ class TruthLine:
 
 @dataclass(frozen=True)
 class RegressionImage:
-    """An image to verify on; ``truth`` is None where nobody wrote down what it says."""
+    """An image to verify on; ``truth`` is None where its text is not known."""
 
     name: str
     path: Path
@@ -72,7 +72,7 @@ def _check_readable(path: Path) -> None:
     try:
         read_image(path)
     except ImageError as error:
-        hint = f"mend it or take it out of the folder; {error.hint}" if error.hint else "take it out of the folder"
+        hint = f"repair it or take it out of the folder; {error.hint}" if error.hint else "take it out of the folder"
         raise KitError(f"the image {path.name!r} to verify on: {error.what}", path=path, hint=hint) from error
 
 

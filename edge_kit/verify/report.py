@@ -28,7 +28,7 @@ THUMBNAIL_BYTES = 150_000
 """Sixteen pictures of this size, in base64, leave a page below 4 MB."""
 JPEG_QUALITY = 80
 TALL = 0.9
-"""Height over width from which a picture stands beside its table of lines on a wide screen."""
+"""Height over width from which a picture is placed beside its table of lines on a wide screen."""
 
 Polygon = tuple[tuple[float, float], ...]
 LineStatus = Literal["same", "moved", "text", "missed", "extra"]
@@ -87,7 +87,7 @@ class ReportLine:
 
     @property
     def status_words(self) -> str:
-        """The status for people."""
+        """The status as readable text."""
         moved = self.reference and self.candidate and self.reference.polygon != self.candidate.polygon
         return STATUS_WORDS[self.status] + (f", IoU {self.iou:.3f}" if moved else "")
 

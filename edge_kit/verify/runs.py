@@ -57,7 +57,7 @@ def verify_pipelines(
     """
     rows: dict[str, list[ImageComparison]] = {name: [] for name in candidates}
     runs: dict[str, list[tuple[ImageRun, ImageRun]]] = {name: [] for name in candidates}
-    threshold = reference.profile.db.thresh
+    threshold = reference.rules.db.thresh
     for position, image in enumerate(images):
         # One engine after the other: two at once on a large page would take twice the memory.
         made = _reference_run(reference, image)
@@ -114,7 +114,7 @@ def _image_run(
     on_same_lines: Sequence[Float32Array],
 ) -> ImageRun:
     lines = [pipeline.decode(output) for output in own]
-    kept = [i for i, (_, score) in enumerate(lines) if keeps(score, pipeline.profile)]
+    kept = [i for i, (_, score) in enumerate(lines) if keeps(score, pipeline.rules)]
     polygons: NDArray[np.int32] = detection.dt_polys[kept].astype(np.int32)
     return ImageRun(
         name=name,

@@ -25,5 +25,5 @@ def truth_agreement(truth: Sequence[TruthLine], answer: OcrResult, same_line: fl
     """
     quads = np.array([line.quad for line in truth], np.float64).reshape(-1, 4, 2)
     matching = match_boxes(quads, answer.dt_polys, same_line)
-    told = [comparable(line.text) for line in truth]
-    return text_agreement(told, [comparable(text) for text in answer.rec_texts], matching)
+    drawn = [comparable(line.text) for line in truth]
+    return text_agreement(drawn, [comparable(text) for text in answer.rec_texts], matching)

@@ -10,7 +10,7 @@ from edge_kit.verify.compare import Comparison, ImageRun, json_number
 from edge_kit.verify.gates import GateResult, all_passed
 
 REFERENCE, ORACLE = "server", "lite_x86"
-"""The engine that candidates are compared with, and the one that checks the conversion by code of its own."""
+"""The engine that candidates are compared with, and the one that checks the conversion with independent code."""
 
 
 @dataclass(frozen=True)

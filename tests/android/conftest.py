@@ -1,4 +1,4 @@
-"""What the Java side of the tests needs: Maven, a JDK, golden vectors and whole images made by the Python pipeline."""
+"""What the Java side of the tests needs: Maven, a JDK, and golden vectors and images of the Python pipeline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from app_assets import write_app_assets, write_pictures
 from arm_lane import ARM64, Jvm, open_jvm
 
 from edge_kit.android.errors import ToolMissing
@@ -20,6 +19,7 @@ from labs.golden.images import NbModels, open_models, write_images
 from labs.golden.vectors import Models, write_all_vectors
 from model_opt.nb import read_nb
 from model_opt.nb.to_onnx import to_onnx
+from tests.android.app_assets import write_app_assets, write_pictures
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def _stages(mistakes):
         "boxes": boxes.tolist(),
         "small boxes": sorted(map(str, small.tolist())),
         "crops": [pipeline.cut_line(image, quad).tobytes() for quad in (slanted, other, _quad(60, 20, 149, 94))],
-        "line": recognition_input(image[:30, :60], pipeline.profile.recognition).tobytes(),
+        "line": recognition_input(image[:30, :60], pipeline.rules.recognition).tobytes(),
         "empty": repr(pipeline.decode(np.eye(1, 3, dtype=np.float32).reshape(1, 1, 3))),
         "kept": [pipeline.keeps(Line("x", score, (0, 0, 0))) for score in (0.2, 0.5, math.nan)],
         "whole": pipeline.read(image[:90, :100]).dt_polys.tolist(),
@@ -291,10 +291,11 @@ def test_switches_combine():
     )
 
 
+@pytest.mark.integration
 @pytest.mark.xdist_group("onnx")
 def test_all_off_is_the_servers_pipeline_bit_for_bit_on_real_images():
     with create_pipeline("ocr", engine="onnx") as pipeline:
-        demo = LegacyPipeline(pipeline.ocr.profile, OFF, pipeline.ocr.runs, pipeline.ocr.characters)
+        demo = LegacyPipeline(pipeline.ocr.rules, OFF, pipeline.ocr.runs, pipeline.ocr.characters)
         lines = 0
         for image in regression_set():
             pixels = read_image(image.path)

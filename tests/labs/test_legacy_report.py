@@ -126,16 +126,17 @@ def test_a_mistake_that_a_model_refuses_is_reported_and_the_others_go_on(tmp_pat
         return steps
 
     images = [RegressionImage("page.png", tmp_path / "page.png", None)]
-    told = []
+    steps = []
     runs = Runs(lambda x: np.resize(page, (1, 1, *x.shape[2:])), (letters,))
-    report = legacy_report(SPEC, runs, ("a", " "), images, lambda *step: told.append(step))
+    report = legacy_report(SPEC, runs, ("a", " "), images, lambda *step: steps.append(step))
     refused = {p.name for p, cost in report.rows if cost.refused}
     assert refused == {"legacy-line-height", "legacy-demo-lite-32"}
     assert report.reasons == ("no lines 32 high",)
     assert next(c for p, c in report.rows if p.name == "legacy-line-height").boxes.missed == 1
-    assert (report.base.boxes.matched, report.base.changed, told) == (1, (), [(0.0, "page.png")])
+    assert (report.base.boxes.matched, report.base.changed, steps) == (1, (), [(0.0, "page.png")])
 
 
+@pytest.mark.integration
 @pytest.mark.xdist_group("onnx")
 def test_the_report_shows_on_real_images_what_single_pictures_teach():
     wanted = {"receipt.png", "turned_28.png", "low_contrast.png"}

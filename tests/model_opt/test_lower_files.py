@@ -40,6 +40,7 @@ def test_every_file_without_calibration_is_recorded():
     assert names <= recorded().keys() <= names | {file.name for file in recipe_files()}
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("file", [*plain_files()], ids=lambda file: file.name)
 def test_the_file_has_the_recorded_sums(file):
     """The sums of opt's canonical bytes, recorded with opt; a changed program must be recorded anew."""
@@ -78,11 +79,13 @@ def test_the_own_x86_file_answers_bit_for_bit_what_opts_answers(role, env, oracl
     assert answers[0].tobytes() == answers[1].tobytes()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("role", MOST_OPS)
 def test_the_operators_stay_few(role):
     assert len(lowered(File("", role, "arm-fp32")).ops) <= MOST_OPS[role]
 
 
+@pytest.mark.integration
 def test_what_opt_ends_on_is_refused():
     with pytest.raises(LowerError, match="second input"):
         lower(program("cls"), Target("opencl", fp16=True))

@@ -16,6 +16,7 @@ from model_opt.passes import PASSES, optimise
 from model_opt.program import Model
 from model_opt.resources import config_dir
 
+pytestmark = pytest.mark.integration
 KINDS = ("det", "rec", "cls")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge_kit.android.artifacts import fetch_artifacts
 from edge_kit.android.config import AndroidConfig, Pin
-from edge_kit.android.tools import Tick
+from edge_kit.android.tools import OnPoll
 from edge_kit.build.stage import StageContext
 
 _INTERVAL = 1.0
@@ -40,19 +40,19 @@ class Artifacts:
 
     def fetch(self, context: StageContext) -> dict[str, Path]:
         """Return the path of each artifact by its name, fetched now where the cache lacks it."""
-        found = fetch_artifacts(list(self.pins.values()), offline=self.offline, tick=ticking(context, "fetching"))
+        found = fetch_artifacts(list(self.pins.values()), offline=self.offline, on_poll=on_poll_of(context, "fetching"))
         return {name: found[pin] for name, pin in self.pins.items()}
 
 
-def ticking(context: StageContext, doing: str) -> Tick:
+def on_poll_of(context: StageContext, doing: str) -> OnPoll:
     """Return what a running program calls: it reports ``doing`` now and then, and ends it when the build stops."""
     last = time.monotonic()
 
-    def tick() -> None:
+    def on_poll() -> None:
         nonlocal last
         if time.monotonic() - last > _INTERVAL:
             last = time.monotonic()
             context.progress(None, doing)
 
     context.progress(None, doing)
-    return tick
+    return on_poll

@@ -34,7 +34,7 @@ def collect_assets(
         if has_lite:
             files[f"models/{role}.nb"] = converted[role].nb.path.read_bytes()
         files[f"models/{role}.onnx"] = models.onnx[role].path.read_bytes()
-    # What stands in is not quantised: then the server's own answers are what it must give.
+    # The stand-in is not quantised: it must give the server's answers.
     by_reference = bool(models.stand_ins)
     engine = verification.reference if by_reference else verification.shipped.candidate
     runs = verification.reference_runs if by_reference else verification.shipped_runs

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from edge_kit.android.sources import compile_modules, sources_fingerprint
 from edge_kit.build.files import SealedFile
 from edge_kit.build.stage import StageContext
-from edge_kit.stages.apk.artifacts import ticking
+from edge_kit.stages.apk.artifacts import on_poll_of
 from edge_kit.stages.apk.results import Classes
 
 
 @dataclass(frozen=True)
-class Sources:
+class AppSources:
     """The app's sources; ``offline`` lets Maven use only what it has."""
 
     offline: bool
@@ -23,9 +23,9 @@ class Sources:
         return sources_fingerprint()
 
 
-def compile_app(context: StageContext, sources: Sources) -> Classes:
+def compile_app(context: StageContext, sources: AppSources) -> Classes:
     """Compile every module."""
-    jars, generated = compile_modules(offline=sources.offline, tick=ticking(context, "compiling"))
+    jars, generated = compile_modules(offline=sources.offline, on_poll=on_poll_of(context, "compiling"))
     for name, data in (*((f"{module}.jar", jar) for module, jar in jars.items()), *generated.items()):
         (context.out / name).write_bytes(data)
     return Classes(

@@ -7,7 +7,7 @@ from edge_kit.android.dex import make_dex
 from edge_kit.android.errors import AndroidError
 from edge_kit.build.files import SealedFile
 from edge_kit.build.stage import StageContext
-from edge_kit.stages.apk.artifacts import Artifacts, ticking
+from edge_kit.stages.apk.artifacts import Artifacts, on_poll_of
 from edge_kit.stages.apk.results import Dex, Libraries, Shrunk
 
 _LITE_PACKAGE = "com/baidu/paddle/lite/"
@@ -25,12 +25,12 @@ def translate_classes(
     not name.
     """
     found, out = artifacts.fetch(context), context.out / "classes.dex"
-    dex = make_dex(shrunk.jar.path, found["dx"], min_sdk, out, ticking(context, "translating"))
+    dex = make_dex(shrunk.jar.path, found["dx"], min_sdk, out, on_poll_of(context, "translating"))
     unknown = unknown_references(dex, read_api(found["api"]), newer)
     lost = [name for name in unknown if libraries.lite_jar or not name.startswith(_LITE_PACKAGE)]
     if lost:
         raise AndroidError(
             f"the app uses what Android {min_sdk} lacks: {', '.join(lost[:8])}",
-            hint="look at SDK_INT before the call and list it under newer in configs/android.yaml, or do without",
+            hint="check SDK_INT before the call and list it under newer in configs/android.yaml, or do without",
         )
     return Dex(SealedFile.of(out), len(dex.classes), len(dex.methods), dex.version)

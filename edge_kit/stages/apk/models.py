@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from edge_kit.android.app_onnx import app_onnx
 from edge_kit.build.files import SealedFile
 from edge_kit.build.stage import StageContext
-from edge_kit.spec import Profile
+from edge_kit.spec import SpecProfile
 from edge_kit.stages.apk.results import AppModels
 from edge_kit.stages.results import ROLES, Model, Role, Shipped
 from model_opt.convert import Converter, ConvertOptions
@@ -19,7 +19,7 @@ def translate_models(
     context: StageContext,
     shipped: Mapping[Role, Shipped],
     unquantised: Mapping[Role, Model],
-    rules: Profile,
+    rules: SpecProfile,
     converter: Converter,
 ) -> AppModels:
     """Translate the shipped files, with the input sizes of ``rules``.

@@ -11,7 +11,7 @@ from edge_kit.android.resources import AppIdentity
 from edge_kit.android.signing import SigningKey, sign_apk, verify_signature
 from edge_kit.build.files import SealedFile, walk_files
 from edge_kit.build.stage import StageContext
-from edge_kit.stages.apk.artifacts import ticking
+from edge_kit.stages.apk.artifacts import on_poll_of
 from edge_kit.stages.apk.results import APK, AppModels, Assets, Dex, Libraries, Packaged, Resources
 
 PERMISSIONS = ("android.permission.CAMERA",)
@@ -43,8 +43,8 @@ def package_app(
     with tempfile.TemporaryDirectory(prefix="edge-kit-apk-") as scratch:
         unsigned = Path(scratch) / "unsigned.apk"
         unsigned.write_bytes(data)
-        sign_apk(unsigned, signed, key, identity.min_sdk, ticking(context, "signing"))
-    certificate = verify_signature(signed, identity.min_sdk, ticking(context, "checking"))
+        sign_apk(unsigned, signed, key, identity.min_sdk, on_poll_of(context, "signing"))
+    certificate = verify_signature(signed, identity.min_sdk, on_poll_of(context, "checking"))
     summary = check_apk(signed.read_bytes(), APK, PERMISSIONS)
     if (summary.package, summary.version_code) != (identity.application_id, identity.version_code):
         raise ApkFault(f"the app is {summary.package}, version {summary.version_code}", path=APK, hint=_AGAIN)

@@ -9,7 +9,7 @@ from edge_kit.android.resources import AppIdentity, link_resources
 from edge_kit.android.sdk import framework_apk
 from edge_kit.build.files import SealedFile
 from edge_kit.build.stage import StageContext
-from edge_kit.stages.apk.artifacts import Artifacts, ticking
+from edge_kit.stages.apk.artifacts import Artifacts, on_poll_of
 from edge_kit.stages.apk.results import Resources
 
 
@@ -27,7 +27,7 @@ def link_app(
         framework.write_bytes(framework_apk(artifacts.fetch(context)["android-all"]))
         linked = link_resources(
             manifest, res, framework, context.out, identity, extract_native=extract_native,
-            tick=ticking(context, "linking"),
+            on_poll=on_poll_of(context, "linking"),
         )  # fmt: skip
     r_java = next(iter(linked.java.rglob("R.java")))
     return Resources(SealedFile.of(linked.base), SealedFile.of(r_java), SealedFile.of(linked.rules))

@@ -11,7 +11,7 @@ from edge_kit.android.shrink import OPENCV_CLASSES, Program, shrink
 from edge_kit.android.sources import APP, sources_dir
 from edge_kit.build.files import SealedFile
 from edge_kit.build.stage import StageContext
-from edge_kit.stages.apk.artifacts import Artifacts, ticking
+from edge_kit.stages.apk.artifacts import Artifacts, on_poll_of
 from edge_kit.stages.apk.results import Classes, Libraries, Resources, Shrunk
 
 
@@ -46,7 +46,7 @@ def shrink_app(
         # Without the runtime the engine's classes find none of its types, and say so in the app.
         more.write_text("" if lite else "-dontwarn com.baidu.paddle.lite.**\n", encoding="utf-8")
         used = [rules, resources.rules.path, more]
-        shrink(Program(parts), found["android-all"], used, jars, out, ticking(context, "shrinking"))
+        shrink(Program(parts), found["android-all"], used, jars, out, on_poll_of(context, "shrinking"))
     return Shrunk(SealedFile.of(out))
 
 

@@ -63,11 +63,11 @@ def expected_results(pipeline: OcrPipeline, images: Iterable[tuple[str, Image]])
         result = pipeline.read(image).to_dict()
         size = {"name": name, "width": image.shape[1], "height": image.shape[0]}
         rows.append({**size, **{key: result[key] for key in ("dt_polys", "dt_scores", "rec_texts", "rec_scores")}})
-    return {"profile": pipeline.profile.name, "images": rows}
+    return {"profile": pipeline.rules.name, "images": rows}
 
 
 def write_images(folder: Path, models: NbModels, images: Iterable[tuple[str, Image]]) -> int:
-    """Write a set of whole images to ``folder`` and return their number; ``expected.json`` comes last."""
+    """Write a set of complete images to ``folder`` and return their number; ``expected.json`` comes last."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "det.onnx", app_onnx(read_nb(models.det), "det"))
     write_atomic(folder / "rec.onnx", app_onnx(read_nb(models.rec), "rec"))

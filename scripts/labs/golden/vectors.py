@@ -27,7 +27,7 @@ from edge_kit.ocr.image import Image
 from edge_kit.ocr.recognition import ctc_decode, recognition_input
 from edge_kit.ocr.tensor import Float32Array, Run, normalise, resize
 from edge_kit.spec.load import export_json, load_spec
-from edge_kit.spec.model import Profile, Spec
+from edge_kit.spec.model import Spec, SpecProfile
 from model_opt.errors import KitError
 from model_opt.fs import write_atomic
 
@@ -40,7 +40,7 @@ KEPT_BYTES = 8 << 10
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 Params = Mapping[str, Any]
-Stage = Callable[[Profile, Params, Arrays], dict[str, Array]]
+Stage = Callable[[SpecProfile, Params, Arrays], dict[str, Array]]
 
 
 class ConformanceError(KitError):
@@ -58,24 +58,24 @@ class Case:
     params: Params = field(default_factory=dict)
 
 
-def _resize(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Array]:
+def _resize(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
     return {"image": resize(arrays["image"], params["width"], params["height"], rules.detection.interpolation)}
 
 
-def _normalise(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Array]:
+def _normalise(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
     part = rules.detection if params["section"] == "detection" else rules.recognition
     return {"tensor": normalise(arrays["image"], part.divisor, part.mean, part.std, part.channel_order)}
 
 
-def _det_input(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Array]:
+def _det_input(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
     return {"tensor": detection_input(arrays["image"], rules.detection)}
 
 
-def _bitmap(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Array]:
+def _bitmap(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
     return {"mask": text_mask(arrays["prob_map"], rules.db)}
 
 
-def _rectangle(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Array]:
+def _rectangle(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
     ends = np.cumsum(arrays["counts"])
     parts = np.split(arrays["points"], ends[:-1])
     found = [min_area_quad(part) for part in parts]
@@ -83,34 +83,34 @@ def _rectangle(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Arra
     return {"quads": quads, "short_sides": np.array([side for _, side in found], np.float32)}
 
 
-def _offset(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Array]:
+def _offset(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
     grown = [unclip(quad, rules.db) for quad in arrays["quads"]]
     points = [part if part is not None else np.zeros((0, 2), np.int32) for part in grown]
     return {"points": np.concatenate(points), "counts": np.array([len(part) for part in points], np.int32)}
 
 
-def _boxes(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Array]:
+def _boxes(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
     boxes, scores = boxes_from_map(arrays["prob_map"], params["width"], params["height"], rules.db)
     return {"boxes": boxes, "scores": scores}
 
 
-def _order(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Array]:
+def _order(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
     height, width = params["height"], params["width"]
     boxes, scores = tidy_boxes(arrays["boxes"], arrays["scores"], height, width, rules.boxes)
     return {"boxes": boxes, "scores": scores}
 
 
-def _crop(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Array]:
+def _crop(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
     return pack_lines([crop_line(arrays["image"], quad, rules.crop) for quad in arrays["quads"]])
 
 
-def _rec_input(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Array]:
+def _rec_input(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
     tensors = [recognition_input(line, rules.recognition) for line in unpack_lines(arrays)]
     widths = np.array([tensor.shape[3] for tensor in tensors], np.int32)
     return {"values": np.concatenate([tensor.reshape(-1) for tensor in tensors]), "widths": widths}
 
 
-def _ctc(rules: Profile, params: Params, arrays: Arrays) -> dict[str, Array]:
+def _ctc(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
     characters = bytes(arrays["characters"]).decode().split("\n")
     text, score = ctc_decode(arrays["probabilities"], characters, rules.ctc)
     return {"text": np.frombuffer(text.encode(), np.uint8), "score": np.array([score], np.float64)}
@@ -152,14 +152,14 @@ def vector_spec() -> Spec:
         description="Rules that no shipped profile uses",
         detection=replace(base.detection, limit_type="min", limit_side_len=160, channel_order="rgb"),
         db=replace(base.db, use_dilation=True, score_mode="slow", max_candidates=40),
-        boxes=replace(base.boxes, row_tolerance=25, bubble_end=0),
+        boxes=replace(base.boxes, row_tolerance=25, row_sort="keep_first"),
         crop=replace(base.crop, interpolation="linear", rotate_ratio=1.2),
         recognition=replace(base.recognition, channel_order="rgb", pad_value=0.25),
     )
     return replace(spec, profiles=(*spec.profiles, other))
 
 
-def image_cases(name: str, image: Image, prob_map: Float32Array, rules: Profile) -> Iterator[Case]:
+def image_cases(name: str, image: Image, prob_map: Float32Array, rules: SpecProfile) -> Iterator[Case]:
     """Yield a case of each stage from the image to the recogniser's input; ``prob_map`` is the detector's answer."""
     height, width = image.shape[:2]
     size = {"width": width, "height": height}
@@ -184,7 +184,7 @@ def image_cases(name: str, image: Image, prob_map: Float32Array, rules: Profile)
         yield case("rec_input", STAGES["crop"](rules, {}, cropping.inputs))
 
 
-def rectangle_case(seed: int, count: int, rules: Profile) -> Case:
+def rectangle_case(seed: int, count: int, rules: SpecProfile) -> Case:
     """Return a case of ``count`` random point sets, some on a line or on one point."""
     random = np.random.default_rng(seed)
     sets = [_random_points(random) for _ in range(count)]
@@ -192,7 +192,7 @@ def rectangle_case(seed: int, count: int, rules: Profile) -> Case:
     return Case(f"random-{seed}/rectangle", "rectangle", rules.name, {"points": np.concatenate(sets), "counts": counts})
 
 
-def offset_case(seed: int, count: int, rules: Profile) -> Case:
+def offset_case(seed: int, count: int, rules: SpecProfile) -> Case:
     """Return a case of ``count`` random rectangles as the detector makes them: long, thin, tiny, upright, turned."""
     random = np.random.default_rng(seed)
     quads: list[Array] = []
@@ -205,7 +205,7 @@ def offset_case(seed: int, count: int, rules: Profile) -> Case:
     return Case(f"random-{seed}/{rules.name}/offset", "offset", rules.name, inputs)
 
 
-def crop_case(seed: int, count: int, image: Image, rules: Profile) -> Case:
+def crop_case(seed: int, count: int, image: Image, rules: SpecProfile) -> Case:
     """Return a case of ``count`` random quads of ``image``, some with a corner named twice."""
     random = np.random.default_rng(seed)
     height, width = image.shape[:2]
@@ -219,7 +219,7 @@ def crop_case(seed: int, count: int, image: Image, rules: Profile) -> Case:
     return Case(f"random-{seed}/{rules.name}/crop", "crop", rules.name, inputs)
 
 
-def order_case(seed: int, count: int, rules: Profile) -> Case:
+def order_case(seed: int, count: int, rules: SpecProfile) -> Case:
     """Return a case of ``count`` random boxes in rows that lie close together, small and turned ones among them."""
     random = np.random.default_rng(seed)
     width, height = 4000, 3000
@@ -237,14 +237,14 @@ def order_case(seed: int, count: int, rules: Profile) -> Case:
     return Case(f"random-{seed}/{rules.name}/order", "order", rules.name, inputs, params)
 
 
-def ctc_case(name: str, probabilities: Float32Array, characters: Sequence[str], rules: Profile) -> Case:
+def ctc_case(name: str, probabilities: Float32Array, characters: Sequence[str], rules: SpecProfile) -> Case:
     """Return a case of one recogniser output, float32 [1, steps, classes]."""
     encoded = np.frombuffer("\n".join(characters).encode(), np.uint8)
     inputs: Arrays = {"probabilities": probabilities, "characters": encoded}
     return Case(f"{name}/ctc", "ctc", rules.name, inputs)
 
 
-def random_ctc_case(seed: int, steps: int, rules: Profile) -> Case:
+def random_ctc_case(seed: int, steps: int, rules: SpecProfile) -> Case:
     """Return a case of random probabilities over a short alphabet, with repeats, blanks and ties."""
     random = np.random.default_rng(seed)
     characters = [*"0123456789Az ", "\u6587", "\u5b57", "\U00020000"]
@@ -258,7 +258,7 @@ def random_ctc_case(seed: int, steps: int, rules: Profile) -> Case:
 
 
 def line_cases(
-    name: str, image: Image, quads: Array, recognise: Run, characters: Sequence[str], rules: Profile
+    name: str, image: Image, quads: Array, recognise: Run, characters: Sequence[str], rules: SpecProfile
 ) -> Iterator[Case]:
     """Yield the decoding of each line of ``image`` in ``quads``, with the recogniser's real answer."""
     for number, quad in enumerate(quads):
@@ -374,7 +374,7 @@ def _random_points(random: np.random.Generator) -> NDArray[np.int32]:
 
 
 def _random_rectangle(random: np.random.Generator) -> NDArray[np.int32]:
-    """Return the corners of a rectangle, cut to whole numbers: half of them upright, some at 45 degrees."""
+    """Return the corners of a rectangle, truncated to integers: half of them upright, some at 45 degrees."""
     sides = np.exp(random.uniform(np.log(3), np.log(700), 2))
     angle = random.choice([0.0, 0.0, 45.0, random.uniform(-90, 90), random.normal(0, 3)])
     centre = random.uniform(0, 960, 2)

@@ -22,7 +22,7 @@ from edge_kit.ocr.image import Image
 from edge_kit.ocr.pipeline import Line, OcrPipeline, Runs
 from edge_kit.ocr.result import OcrResult
 from edge_kit.ocr.tensor import CV_INTERPOLATION, Float32Array, normalise, resize
-from edge_kit.spec.model import CropRules, DbPost, DetectionInput, Profile, RecognitionInput
+from edge_kit.spec.model import CropRules, DbPost, DetectionInput, RecognitionInput, SpecProfile
 from labs.legacy.rules import LegacyRules
 
 
@@ -43,7 +43,7 @@ class LegacyPipeline(OcrPipeline):
     a new pipeline for a new series.
     """
 
-    def __init__(self, base: Profile, mistakes: LegacyRules, runs: Runs, characters: Sequence[str]) -> None:
+    def __init__(self, base: SpecProfile, mistakes: LegacyRules, runs: Runs, characters: Sequence[str]) -> None:
         super().__init__(with_values(base, mistakes), runs, characters)
         self.mistakes = mistakes
         self._first_scale: Scale | None = None
@@ -60,14 +60,14 @@ class LegacyPipeline(OcrPipeline):
 
     def det_input(self, image: Image) -> Float32Array:
         """Return the detector's input tensor, its sides rounded as the demo does."""
-        rules = self.profile.detection
+        rules = self.rules.detection
         padded = pad_small(image, rules)
         size = below_size if self.mistakes.side_block_below else input_size
         return sized_input(padded, size(padded.shape[0], padded.shape[1], rules), rules)
 
     def find_boxes(self, prob_map: Float32Array, height: int, width: int) -> tuple[Boxes, NDArray[np.float64]]:
         """Return the boxes in the demo's order, in pixels of the image, and their scores."""
-        mistakes, rules = self.mistakes, self.profile
+        mistakes, rules = self.mistakes, self.rules
         own = Scale(prob_map.shape[0], prob_map.shape[1], height, width)
         self._first_scale = self._first_scale or own
         grow = None
@@ -85,7 +85,7 @@ class LegacyPipeline(OcrPipeline):
 
     def cut_line(self, image: Image, box: NDArray[np.float32]) -> Image:
         """Return the upright line inside a box, cut as the demo does."""
-        return demo_crop(image, box, self.profile.crop, self.mistakes)
+        return demo_crop(image, box, self.rules.crop, self.mistakes)
 
     def keeps(self, line: Line) -> bool:
         """Return whether the demo shows a line: NaN is below no score, so a demo that drops what is below keeps it."""
@@ -94,7 +94,7 @@ class LegacyPipeline(OcrPipeline):
         return super().keeps(line) or (self.mistakes.empty_nan and math.isnan(line.score))
 
 
-def with_values(base: Profile, mistakes: LegacyRules) -> Profile:
+def with_values(base: SpecProfile, mistakes: LegacyRules) -> SpecProfile:
     """Return the profile with those mistakes that are another value of a rule."""
     db, boxes, recognition = base.db, base.boxes, base.recognition
     if mistakes.box_thresh is not None:
@@ -183,13 +183,13 @@ def demo_crop(image: Image, quad: NDArray[np.float32], rules: CropRules, mistake
     corners = line_corners(quad, rules)
     top, right, bottom, left = (length(corners[i], corners[(i + 1) % 4]) for i in range(4))
     size = (top, left) if mistakes.first_sides else (max(top, bottom), max(left, right))
-    whole = max(int(size[0]), 1), max(int(size[1]), 1)
+    size_px = max(int(size[0]), 1), max(int(size[1]), 1)
     if mistakes.cut_first:
         image, corners = cut_upright(image, corners)
     flags, border = CV_INTERPOLATION[rules.interpolation], cv2.BORDER_REPLICATE
     if mistakes.warp_flags:
         flags, border = cv2.INTER_LINEAR, cv2.BORDER_CONSTANT
-    return turn_tall(warp(image, corners, whole, flags, border), rules)
+    return turn_tall(warp(image, corners, size_px, flags, border), rules)
 
 
 def cut_upright(image: Image, quad: NDArray[np.float32]) -> tuple[Image, NDArray[np.float32]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_kit.spec.load import SpecError, profile
-from edge_kit.spec.model import Profile
+from edge_kit.spec.model import SpecProfile
 from model_opt.config import read_config
 
 FOLDER = Path(__file__).parent
@@ -78,7 +78,7 @@ class LegacyProfile:
 class LegacySpec:
     """All mistakes, and the profile that they are measured against."""
 
-    base: Profile
+    base: SpecProfile
     same_box: float
     """IoU from which a box is found again."""
     same_line: float

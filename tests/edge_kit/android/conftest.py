@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from apk_sample import Kit, Sample, package_sample
 
 from edge_kit.android.artifacts import fetch_artifacts
 from edge_kit.android.config import load_android
 from edge_kit.android.native import opencv_libraries
 from edge_kit.android.sdk import framework_apk
 from edge_kit.android.tools import missing_tools
+from tests.edge_kit.android.apk_sample import Kit, Sample, package_sample
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import pytest
 from edge_kit.android.sources import maven_env, sources_dir
 from edge_kit.android.tools import missing_tools, require_tools, run_tool
 
-pytestmark = pytest.mark.xdist_group("android")
+pytestmark = [pytest.mark.app, pytest.mark.xdist_group("android")]
 ANDROID = "{http://schemas.android.com/apk/res/android}"
 LAYOUT = {"AndroidManifest.xml", "classes.jar", "R.txt", "proguard.txt"}
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from elf_writer import shared_object
 from zoo_samples import Server, serving
 
 from edge_kit.android.api import read_api, unknown_references
@@ -45,8 +44,9 @@ from model_opt.fs import sha256_bytes
 from model_opt.nb import read_nb
 from model_opt.resources import cache_dir
 from model_opt.zoo import fetch
+from tests.edge_kit.android.elf_writer import shared_object
 
-pytestmark = pytest.mark.xdist_group("android")
+pytestmark = [pytest.mark.app, pytest.mark.xdist_group("android")]
 
 ARM64 = AppRequest(("arm64-v8a",))
 REQUEST = BuildRequest("arm64", "weight_int8", Path("unset"), allow_failed_gates=True, app=ARM64)
@@ -351,7 +351,7 @@ def test_a_bad_release_stops_a_build_that_requires_it(downloads, release_server,
         plan_app(replace(ARM64, require_lite=True), "arm64", "2.14rc0", offline=False)
 
 
-def test_a_source_that_does_not_compile_is_told_in_mavens_words(downloads, monkeypatch, tmp_path):
+def test_a_source_that_does_not_compile_is_reported_with_mavens_message(downloads, monkeypatch, tmp_path):
     from edge_kit.android import sources
 
     broken = tmp_path / "android_app"

@@ -8,8 +8,6 @@ import zipfile
 from dataclasses import replace
 
 import pytest
-from apk_sample import IDENTITY, SAMPLE
-from elf_writer import shared_object
 
 from edge_kit.android.api import read_api, unknown_references
 from edge_kit.android.apk import assemble, check_apk, package_of, signature_schemes, summarise
@@ -23,6 +21,8 @@ from edge_kit.android.signing import SigningKey, debug_key, release_key, sign_ap
 from edge_kit.android.tools import require_tools, run_tool
 from model_opt.nb import read_nb
 from model_opt.nb.to_onnx import to_onnx
+from tests.edge_kit.android.apk_sample import IDENTITY, SAMPLE
+from tests.edge_kit.android.elf_writer import shared_object
 
 pytestmark = pytest.mark.xdist_group("android")
 
@@ -136,7 +136,7 @@ def test_a_missing_class_and_a_newer_method_are_named_unless_listed(sample, andr
     assert unknown_references(sample.summary, older, ("java/lang/CharSequence", "android/app/Activity.onCreate")) == ()
 
 
-def test_the_list_of_api_26_is_read_whole(android_kit, tmp_path):
+def test_the_list_of_api_26_is_read_completely(android_kit, tmp_path):
     api = read_api(android_kit.paths["api"])
     assert len(api) > 4000
     assert "android/view/View" in api["android/widget/TextView"].parents
@@ -172,13 +172,13 @@ def test_no_cut_dex_is_read(sample):
             read_dex(data[:length], "cut.dex")
 
 
-def test_broken_promises_are_told(sample):
+def test_broken_promises_are_reported(sample):
     unsigned = sample.unsigned.read_bytes()
     with pytest.raises(ApkFault, match="its signatures are none"):
         check_apk(unsigned, "a.apk", ("android.permission.CAMERA",))
     with pytest.raises(ApkFault, match=r"asks for android\.permission\.CAMERA"):
         check_apk(sample.signed.read_bytes(), "a.apk", ())
-    with pytest.raises(ApkFault, match="no APK"):
+    with pytest.raises(ApkFault, match="not an APK"):
         summarise(b"PK", "a.apk")
     assert tuple(signature_schemes(unsigned)) == ()
 
@@ -273,7 +273,7 @@ def test_the_debug_key_is_kept_so_that_updates_install(sample):
     assert key.store.is_file()
 
 
-def test_a_faulty_resource_is_told_by_aapt2(sample, android_kit, tmp_path):
+def test_a_faulty_resource_is_reported_by_aapt2(sample, android_kit, tmp_path):
     (tmp_path / "values").mkdir()
     (tmp_path / "values" / "s.xml").write_text('<resources><string name="other">x</string></resources>')
     with pytest.raises(ToolFailed, match="resource string/app_name"):

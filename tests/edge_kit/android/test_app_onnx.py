@@ -71,5 +71,5 @@ def test_a_side_that_is_not_above_zero_is_refused(sides):
 
 @pytest.mark.parametrize("data", [b"", b"no model", small_onnx(1, 3, 48, 320)[:-9]])
 def test_what_is_no_onnx_file_is_refused(data):
-    with pytest.raises(AndroidError, match=r"no ONNX file|no input"):
+    with pytest.raises(AndroidError, match=r"not an ONNX file|no input"):
         check_declared(data, "det.onnx")

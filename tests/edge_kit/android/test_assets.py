@@ -44,8 +44,8 @@ def test_the_self_test_has_each_image_with_its_lines_and_none_of_the_users_own(t
     assert json.loads(made["selftest/expected.json"]) == expected
 
 
-def test_a_checkout_without_golden_vectors_is_told(tmp_path):
-    with pytest.raises(AndroidError, match="no golden vectors"):
+def test_a_checkout_without_golden_vectors_is_reported(tmp_path):
+    with pytest.raises(AndroidError, match="golden vectors are missing"):
         golden_assets(tmp_path)
     (tmp_path / "manifest.json").write_bytes(b"{}")
     assert golden_assets(tmp_path) == {"golden/manifest.json": b"{}"}

@@ -3,10 +3,10 @@ from __future__ import annotations
 import struct
 
 import pytest
-from elf_writer import shared_object
 
 from edge_kit.android.elf import check_library, read_library
 from edge_kit.android.errors import RuntimeUnfit
+from tests.edge_kit.android.elf_writer import shared_object
 
 
 @pytest.mark.parametrize(("bits", "machine"), [(64, 183), (32, 40)])
@@ -71,7 +71,7 @@ def test_no_damage_gets_past_as_anything_but_a_fault_of_the_file():
     for length in range(len(whole)):
         with pytest.raises(RuntimeUnfit):
             read_library(whole[:length], "cut.so")
-    with pytest.raises(RuntimeUnfit, match="no shared library"):
+    with pytest.raises(RuntimeUnfit, match="not a shared library"):
         read_library(shared_object(kind=2), "program")
 
 

@@ -25,8 +25,8 @@ def test_ids_of_java_packages_are_taken(text):
         ("com.ex-ample", "the part 'ex-ample'"),
         ("com.example.文字", "the part '文字'"),
         ("com.example.reader\n", "the part"),
-        ("com.example.new", "'new' is a word of Java"),
-        ("com.example.true", "'true' is a word of Java"),
+        ("com.example.new", "'new' is a keyword of Java"),
+        ("com.example.true", "'true' is a keyword of Java"),
         ("a." + "b" * (MAX_ID - 1), f"it has {MAX_ID + 1} characters"),
     ],
 )
@@ -47,5 +47,5 @@ def test_a_name_is_what_a_launcher_can_show():
 def test_a_version_code_is_one_that_google_play_takes():
     assert [check_version_code(code) for code in (1, 2_100_000_000)] == [1, 2_100_000_000]
     for code in (0, -1, 2_100_000_001):
-        with pytest.raises(AndroidError, match="no version code"):
+        with pytest.raises(AndroidError, match="not a version code"):
             check_version_code(code)

@@ -13,7 +13,6 @@ import zipfile
 from dataclasses import replace
 
 import pytest
-from elf_writer import shared_object
 from zoo_samples import serving
 
 from edge_kit.android import lite
@@ -21,6 +20,7 @@ from edge_kit.android.config import load_android
 from edge_kit.android.errors import RuntimeUnfit
 from edge_kit.android.lite import LiteRuntime, NoRuntime, next_attempt, read_runtime, release_runtime, release_tag
 from model_opt.fs import sha256_bytes
+from tests.edge_kit.android.elf_writer import shared_object
 
 VERSION = "v2.14-rc"
 ARM64 = shared_object(payload=b"\0v2.14-rc\0", needed=("libc.so",))
@@ -79,7 +79,7 @@ def test_a_folder_may_hold_loose_files_and_archives_of_several_processors(tmp_pa
     [
         (release(so=ARM32), "no libpaddle_lite_jni.so for arm64-v8a"),
         (release(so=shared_object(align=4096)), "aligned to 4096 bytes"),
-        (release(so=b"\x7fELF"), "damaged|no ELF"),
+        (release(so=b"\x7fELF"), "damaged|not an ELF"),
         (release(so=shared_object(payload=b"\0v2.10\0")), r"Paddle Lite v2\.10, the models are made by opt v2\.14-rc"),
         (release(java=b"PK"), "PaddlePredictor.jar is damaged"),
         (release(java=jar("a.class")), "holds no class com.baidu.paddle.lite.PaddlePredictor"),

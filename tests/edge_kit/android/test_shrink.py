@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from apk_sample import Kit
 
 from edge_kit.android.dex import make_dex
 from edge_kit.android.errors import AndroidError, ToolFailed
 from edge_kit.android.sdk import class_names, opened
 from edge_kit.android.shrink import Program, shrink
 from edge_kit.android.tools import require_tools, run_tool
+from tests.edge_kit.android.apk_sample import Kit
 
 pytestmark = pytest.mark.xdist_group("android")
 SOURCE = Path(__file__).parent / "lambdas" / "Lambdas.java"

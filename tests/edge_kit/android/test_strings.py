@@ -33,7 +33,7 @@ def test_every_text_is_there_in_chinese_with_the_same_places():
 
 
 @pytest.mark.parametrize("folder", ["layout", "layout-land", "menu"])
-def test_no_screen_holds_words_of_its_own(folder):
+def test_no_screen_holds_hard_coded_text(folder):
     worded = re.compile(r'android:(?:text|hint|title|contentDescription)="(?!@string/|\?)[^"]')
     for path in (RES / folder).iterdir():
         assert not worded.search(path.read_text(encoding="utf-8")), path.name

@@ -43,7 +43,7 @@ def test_the_jdk_of_java_home_comes_before_path(bare_path, monkeypatch):
     assert find_tool("java") == own
 
 
-def test_a_failure_tells_the_programs_own_words(tmp_path):
+def test_a_failure_holds_the_programs_own_message(tmp_path):
     tool = program(tmp_path / "aapt2", "echo reading; echo 'error: no such attribute' >&2; exit 3")
     with pytest.raises(ToolFailed, match="cannot link: aapt2 ended with code 3\n  error: no such attribute"):
         run_tool("link", [tool])
@@ -68,12 +68,12 @@ def test_a_stopped_build_ends_the_program_and_its_children(tmp_path):
     note = tmp_path / "pid"
     tool = program(tmp_path / "slow", f"sleep 60 & echo $! > {note}; wait")
 
-    def tick() -> None:
+    def on_poll() -> None:
         if note.exists() and note.read_text().strip():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_tool("wait", [tool], tick=tick)
+        run_tool("wait", [tool], on_poll=on_poll)
     child = note.read_text().strip()
     for _ in range(100):
         state = subprocess.run(["ps", "-o", "stat=", "-p", child], capture_output=True, text=True, check=False).stdout

@@ -90,7 +90,7 @@ def test_a_path_outside_the_stages_folder_is_a_fault(tmp_path: Path) -> None:
         encode(Path("/etc/hostname"), tmp_path)
 
 
-def test_a_key_tells_values_apart_and_files_by_content(tmp_path: Path) -> None:
+def test_a_key_differs_by_values_and_by_the_content_of_files(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     before = key_of((tmp_path / "a", Part("x", 1.0)))
     (tmp_path / "other").mkdir()

@@ -105,7 +105,7 @@ def test_an_input_without_a_sum_is_refused(manifest: Manifest) -> None:
         manifest_bytes(replace(manifest, created_from={"det": {"source": "wheel"}}))
 
 
-def test_a_whole_bundle_is_ok(bundle: Path) -> None:
+def test_a_complete_bundle_is_ok(bundle: Path) -> None:
     verdicts = check_bundle(bundle)
     assert [(v.path, v.status) for v in verdicts] == [
         ("labels.txt", "ok"),
@@ -114,7 +114,7 @@ def test_a_whole_bundle_is_ok(bundle: Path) -> None:
     ]
 
 
-def test_missing_changed_and_extra_files_are_told_apart(bundle: Path) -> None:
+def test_missing_changed_and_extra_files_are_distinguished(bundle: Path) -> None:
     (bundle / "labels.txt").unlink()
     (bundle / "models/det.nb").write_bytes(b"dEt")
     (bundle / "notes").write_bytes(b"mine")
@@ -220,7 +220,7 @@ def test_an_absent_or_linked_manifest_is_an_error(bundle: Path, tmp_path: Path) 
         check_bundle(tmp_path / "nothing")
 
 
-def test_our_manifests_are_told_from_those_of_other_programs(bundle: Path, tmp_path: Path) -> None:
+def test_our_manifests_are_distinguished_from_those_of_other_programs(bundle: Path, tmp_path: Path) -> None:
     assert listed_names(bundle) == frozenset({"labels.txt", "models/det.nb", "models/rec.nb"})
     edit(bundle, lambda value: value.update(schema_version=99, more=1))
     assert listed_names(bundle) == frozenset({"labels.txt", "models/det.nb", "models/rec.nb"})

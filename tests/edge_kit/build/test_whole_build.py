@@ -70,7 +70,7 @@ def build(cache: StageCache, manifest: Manifest, tmp_path: Path) -> Build:
     return Build(cache, manifest, tmp_path / "build" / "arm64")
 
 
-def test_a_build_leaves_a_whole_bundle(build: Build) -> None:
+def test_a_build_leaves_a_complete_bundle(build: Build) -> None:
     assert build()
     assert all(verdict.status == "ok" for verdict in check_bundle(build.target))
     found = read_manifest(build.target / "manifest.json")
@@ -97,7 +97,7 @@ def test_two_builds_from_empty_caches_are_byte_identical(build: Build, tmp_path:
 
 def test_a_damaged_cache_is_made_anew_and_never_ships(build: Build) -> None:
     build()
-    whole = (build.target / "manifest.json").read_bytes()
+    before = (build.target / "manifest.json").read_bytes()
     for path in build.cache.root.glob("*/out/det.nb"):
         path.chmod(0o644)
         path.write_bytes(b"NB" * 1000)
@@ -105,7 +105,7 @@ def test_a_damaged_cache_is_made_anew_and_never_ships(build: Build) -> None:
     assert build()
     assert (build.names(StageFinished), build.names(StageCached)) == (["convert"], ["verify"])
     assert (build.target / "models/det.nb").read_bytes() == b"nb" * 1000
-    assert (build.target / "manifest.json").read_bytes() == whole
+    assert (build.target / "manifest.json").read_bytes() == before
 
 
 def vandal(context: StageContext, converted: Converted) -> Verified:
@@ -117,10 +117,10 @@ def vandal(context: StageContext, converted: Converted) -> Verified:
 
 def test_a_stage_that_damages_its_input_is_caught_before_shipping(build: Build) -> None:
     build()
-    whole = (build.target / "models/det.nb").read_bytes()
+    before = (build.target / "models/det.nb").read_bytes()
     with pytest.raises(OutputError, match="not the one that was built"):
         build(vandal)
-    assert (build.target / "models/det.nb").read_bytes() == whole
+    assert (build.target / "models/det.nb").read_bytes() == before
 
 
 def fail(context: StageContext, converted: Converted) -> Verified:

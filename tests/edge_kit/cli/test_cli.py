@@ -40,6 +40,7 @@ def page(tmp_path):
     return path
 
 
+@pytest.mark.integration
 def test_ocr_writes_one_json_line_per_image_and_a_picture(page, tmp_path):
     out = tmp_path / "out"
     done = run("ocr", page, "--engine", "onnx", "--json", tmp_path / "r.jsonl", "--save", out)
@@ -53,12 +54,14 @@ def test_ocr_writes_one_json_line_per_image_and_a_picture(page, tmp_path):
     assert cv2.imread(str(out / "page.png")).shape == (224, 896, 3)
 
 
+@pytest.mark.integration
 def test_a_pipe_gets_plain_lines_and_no_progress(page):
     done = run("ocr", page, "--engine", "onnx")
     assert done.stderr == ""
     assert next(line.split("\t")[3] for line in done.stdout.splitlines()) == "人民北路"
 
 
+@pytest.mark.integration
 def test_a_folder_with_a_bad_file_is_read_on_and_ends_with_one(page):
     (page.parent / "broken.png").write_bytes(b"\x89PNG nonsense")
     done = run("ocr", page.parent, "--engine", "onnx", "--json", "-")
@@ -69,12 +72,14 @@ def test_a_folder_with_a_bad_file_is_read_on_and_ends_with_one(page):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.integration
 def test_a_lone_bad_file_is_bad_input(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"nonsense")
     check_error(run("ocr", tmp_path / "broken.png", "--engine", "onnx"), "broken.png", "next:")
     check_error(run("ocr", tmp_path / "absent.png", "--engine", "onnx"), "absent.png", "No such file")
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -92,6 +97,7 @@ def test_bad_options_say_what_is_allowed(page, options, words):
     check_error(run("ocr", page, *options), *words)
 
 
+@pytest.mark.integration
 def test_a_pipeline_file_chooses_engine_and_models(page, tmp_path):
     done = run("config", "export", "--save", tmp_path / "ocr.yaml")
     assert done.returncode == 0
@@ -243,6 +249,7 @@ def test_the_reader_of_a_pipe_may_leave(page):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.integration
 def test_pages_of_one_name_do_not_overwrite_one_another(page, tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
@@ -253,6 +260,7 @@ def test_pages_of_one_name_do_not_overwrite_one_another(page, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["page.png", "page_2.png"]
 
 
+@pytest.mark.integration
 def test_output_is_utf8_whatever_the_locale_and_the_file_names(page, tmp_path):
     odd = tmp_path / "odd\udcff"
     odd.mkdir()
@@ -269,6 +277,7 @@ def test_places_that_cannot_be_written_to_are_refused_before_any_work(page, tmp_
     check_error(run("ocr", page, "--save", page), "--save names a file")
 
 
+@pytest.mark.integration
 def test_a_device_that_no_engine_knows_is_refused(page):
     for engine in ("onnx", "server"):
         for device in ("cpu:3", "gpu:x"):
@@ -282,6 +291,7 @@ def test_doctor_says_when_the_cache_cannot_be_written_to():
     assert not findings["cache"]["ok"]
 
 
+@pytest.mark.integration
 def test_legacy_report_prints_a_row_for_each_mistake(page, tmp_path):
     done = run("legacy-report", page, "--json", tmp_path / "legacy.json")
     assert done.returncode == 0, done.stderr
@@ -294,6 +304,7 @@ def test_legacy_report_prints_a_row_for_each_mistake(page, tmp_path):
     assert squashed["images_changed"] == ["page.png"]
 
 
+@pytest.mark.integration
 def test_legacy_report_refuses_what_it_cannot_read(page, tmp_path):
     check_error(run("legacy-report", tmp_path / "absent.png"), "absent.png", "No such file")
     check_error(run("legacy-report", page, "--json", tmp_path), "--json names a folder")
@@ -304,10 +315,10 @@ def test_legacy_report_refuses_what_it_cannot_read(page, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--application-id", "reader"), ("'reader' is no application id", "com.example.reader")),
-        (("--application-id", "com.example.new"), ("'new' is a word of Java",)),
+        (("--application-id", "reader"), ("'reader' is not an application id", "com.example.reader")),
+        (("--application-id", "com.example.new"), ("'new' is a keyword of Java",)),
         (("--app-name", " "), ("the app's name has 0 characters",)),
-        (("--version-code", "2100000001"), ("2100000001 is no version code",)),
+        (("--version-code", "2100000001"), ("2100000001 is not a version code",)),
         (("--no-apk", "--app-name", "Reader"), ("--app-name: only a build with the app takes this",)),
     ],
 )

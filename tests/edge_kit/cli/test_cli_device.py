@@ -10,11 +10,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from axml_writer import compiled_xml
 
 from edge_kit.build.manifest import Manifest
 from edge_kit.build.output import write_bundle
 from edge_kit.devices import load_profile
+from tests.edge_kit.deploy.axml_writer import compiled_xml
 
 ROOT = Path(__file__).resolve().parents[3]
 FAKE = ROOT / "tests" / "edge_kit" / "deploy" / "fake_adb.py"
@@ -63,8 +63,8 @@ def replay(tmp_path, monkeypatch):
 
     def write(report, **script):
         (tmp_path / "device.json").write_text(json.dumps(report))
-        told = {"devices": "A1\tdevice", "looks": ["ready"], "report": str(tmp_path / "device.json"), **script}
-        (tmp_path / "script.json").write_text(json.dumps(told))
+        replayed = {"devices": "A1\tdevice", "looks": ["ready"], "report": str(tmp_path / "device.json"), **script}
+        (tmp_path / "script.json").write_text(json.dumps(replayed))
 
     return write
 

@@ -8,7 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from axml_writer import compiled_xml
+
+from tests.edge_kit.deploy.axml_writer import compiled_xml
 
 PACKAGE = "com.example.reader"
 LINES = {
@@ -18,7 +19,7 @@ LINES = {
 
 
 class FakeDevice:
-    """Writes what the fake adb replays, and tells what it was asked."""
+    """Writes what the fake adb replays, and returns what it was asked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -84,12 +84,12 @@ def test_the_device_is_put_back_after_an_error_too(phone, apk):
 
 def test_a_hot_device_is_waited_for(phone, apk):
     phone.says(thermal=[3, 2, 0])
-    told: list[str] = []
-    bench(apk, replace(QUICK, threads=(1,), power_modes=(HIGH,), passes=1), told.append)
+    messages: list[str] = []
+    bench(apk, replace(QUICK, threads=(1,), power_modes=(HIGH,), passes=1), messages.append)
     asked = commands(phone)
     start = next(i for i, c in enumerate(asked) if c.startswith("am start"))
     assert [c.startswith("dumpsys thermalservice") for c in asked[:start]].count(True) == 3
-    assert any("thermal status 3" in text for text in told)
+    assert any("thermal status 3" in text for text in messages)
 
 
 def test_a_device_that_stays_hot_is_measured_in_the_end(phone, apk):

@@ -59,15 +59,15 @@ def test_a_device_of_another_abi_gets_no_profile(device):
         suggested(device, (1, "LITE_POWER_HIGH", (1, 1, 1)), base="armv7")
 
 
-def test_nothing_measured_is_an_error_with_the_apps_words(device):
+def test_nothing_measured_is_an_error_with_the_apps_message(device):
     with pytest.raises(DeployError, match="bench: no such model"):
         suggested(device, errors=["bench: no such model"])
 
 
 def test_names_that_yaml_could_take_amiss_survive(device, tmp_path):
     model = 'Acme: "One" {#1} 手机'
-    told = {**device.report["device"], "model": model}
-    found = suggested(device, (1, "LITE_POWER_LOW", (1, 1, 1)), device=told)
+    described = {**device.report["device"], "model": model}
+    found = suggested(device, (1, "LITE_POWER_LOW", (1, 1, 1)), device=described)
     (tmp_path / "mine.yaml").write_text(found.text)
     profile = load_profile(str(tmp_path / "mine.yaml"))
     assert profile.description.startswith(model)
@@ -78,9 +78,9 @@ def test_throttled_rounds_do_not_count_and_are_named(device):
     hot = (4, "LITE_POWER_HIGH", (400, 410, 9000, 9100), (0, 0, 2, 1))
     found = suggested(device, hot, (1, "LITE_POWER_HIGH", (900, 900)))
     assert (found.best.threads, found.best.median_ms, found.best.throttled) == (4, 405.0, 2)
-    told = " ".join(found.text.split())
+    text = " ".join(found.text.split())
     assert (
-        "the median of 2 rounds over all self-test images was 405 ms (2 throttled rounds of all settings left" in told
+        "the median of 2 rounds over all self-test images was 405 ms (2 throttled rounds of all settings left" in text
     )
 
 
@@ -93,7 +93,7 @@ def test_a_setting_that_was_mostly_throttled_is_refused(device):
 
 def test_where_the_thermal_status_is_not_known_the_reason_says_so(device):
     found = suggested(device, (1, "LITE_POWER_HIGH", (1, 1), (None, None)))
-    assert "this Android tells no thermal status" in " ".join(found.text.split())
+    assert "this Android reports no thermal status" in " ".join(found.text.split())
 
 
 def test_with_an_engine_without_power_modes_the_power_mode_stays(device, tmp_path):
@@ -120,9 +120,9 @@ def test_big_cores_are_those_above_the_middle_clock(clocks, big):
 
 
 def test_the_reason_says_what_big_cores_mean_on_this_device(device):
-    told = {**device.report["device"], "cores_mhz": [3532] * 6 + [4320] * 2}
-    found = suggested(device, (2, "LITE_POWER_HIGH", (5, 5)), (4, "LITE_POWER_HIGH", (5, 5)), device=told)
+    described = {**device.report["device"], "cores_mhz": [3532] * 6 + [4320] * 2}
+    found = suggested(device, (2, "LITE_POWER_HIGH", (5, 5)), (4, "LITE_POWER_HIGH", (5, 5)), device=described)
     words = " ".join(found.text.split())
-    assert "(6 of 3532 MHz + 2 of 4320 MHz) Paddle Lite takes 2 for big ones" in words
+    assert "(6 of 3532 MHz + 2 of 4320 MHz) Paddle Lite regards 2 as big" in words
     assert "cut a larger number of threads to 2" in words
     assert "big ones" not in suggested(device, (2, "LITE_POWER_HIGH", (5, 5))).text

@@ -37,7 +37,7 @@ def test_the_app_is_installed_started_and_its_report_pulled(device, apk, tmp_pat
     assert {call[1] for call in device.calls()[1:]} == {"A1B2"}
 
 
-def test_a_file_that_is_no_apk_is_told_before_the_device_is_touched(device, tmp_path):
+def test_a_file_that_is_no_apk_is_refused_before_the_device_is_touched(device, tmp_path):
     (tmp_path / "a.apk").write_bytes(b"no zip")
     with zipfile.ZipFile(tmp_path / "b.apk", "w") as archive:
         archive.writestr("AndroidManifest.xml", b"no compiled XML")
@@ -129,13 +129,13 @@ def test_a_failed_install_gives_adbs_reason_and_a_remedy(device, apk, code, reme
     assert not any("am start" in call[-1] for call in device.calls())
 
 
-def test_an_activity_that_is_not_there_is_told(device, apk):
+def test_a_missing_activity_is_reported(device, apk):
     device.says(start=["Starting: Intent { }\nError type 3\nError: Activity class {x} does not exist.", 0])
     with pytest.raises(DeployError, match=r"Activity class .x. does not exist"):
         selftest(apk)
 
 
-def test_an_app_that_crashes_is_told_with_its_crash(device, apk):
+def test_an_app_that_crashes_is_reported_with_its_crash(device, apk):
     crash = "E AndroidRuntime: Process: com.example.reader, PID: 7\nE AndroidRuntime: java.lang.OutOfMemoryError: big"
     device.says(looks=["4711", "gone"], crash=crash)
     with pytest.raises(DeployError, match=r"before it wrote its report.*OutOfMemoryError: big"):
@@ -154,7 +154,7 @@ def test_a_self_test_that_never_ends_is_given_up(device, apk):
     assert "--timeout" in str(caught.value)
 
 
-def test_a_report_that_cannot_be_pulled_is_told(device, apk):
+def test_a_report_that_cannot_be_pulled_is_an_error(device, apk):
     device.says(report=None)
     with pytest.raises(DeployError, match=r"adb pull failed.*failed to stat remote object"):
         selftest(apk)

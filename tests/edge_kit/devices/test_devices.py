@@ -79,8 +79,8 @@ def test_the_configuration_ends_with_a_newline_and_has_sorted_keys():
 def test_what_nobody_measured_says_so(key):
     """No phone was at hand: a figure for one is published by others, or is called unmeasured."""
     for profile in list_profiles():
-        told = profile.reason(key)
-        assert "Not measured here" in told or profile.target == "x86", (profile.name, told)
+        reason = profile.reason(key)
+        assert "Not measured here" in reason or profile.target == "x86", (profile.name, reason)
 
 
 def test_another_recipe_than_the_default_has_its_own_reason():
@@ -92,14 +92,14 @@ def test_another_recipe_than_the_default_has_its_own_reason():
 
 
 @pytest.mark.parametrize("limit", [640, 1280])
-def test_another_limit_than_the_servers_is_told_with_both_numbers(tmp_path, limit):
+def test_another_limit_than_the_servers_is_explained_with_both_numbers(tmp_path, limit):
     """Also where the user changed the number and left the old reason beside it."""
     profile = load_profile(str(own(tmp_path, lambda s: s["limit_side_len"].update(value=limit))))
     config = json.loads(render(profile))
-    told = config["reasons"]["limit_side_len"]
+    reason = config["reasons"]["limit_side_len"]
     assert config["limit_side_len"] == limit
-    assert told.startswith(f"Departs from the specification, which says {spec_profile().detection.limit_side_len}:")
-    assert told.endswith(profile.reason("limit_side_len"))
+    assert reason.startswith(f"Departs from the specification, which says {spec_profile().detection.limit_side_len}:")
+    assert reason.endswith(profile.reason("limit_side_len"))
 
 
 def test_the_servers_own_limit_departs_from_nothing():
@@ -187,7 +187,7 @@ def test_settings_that_contradict_the_target_say_what_to_do(tmp_path, base, chan
     assert caught.value.path.endswith("mine.yaml")
 
 
-def test_a_whole_number_written_as_a_float_is_an_integer(tmp_path):
+def test_an_integral_float_is_an_integer(tmp_path):
     profile = load_profile(str(own(tmp_path, lambda s: s["threads"].update(value=4.0))))
     assert b'"threads": 4,' in render(profile)
 

@@ -160,7 +160,7 @@ def test_a_worker_killed_during_a_run_is_reported_and_replaced(make_engine, mobi
     assert [process.pid for process in workers()] != [worker.pid]
 
 
-def test_a_worker_that_died_between_runs_is_replaced_without_a_word(make_engine, mobile_det):
+def test_a_worker_that_died_between_runs_is_replaced_silently(make_engine, mobile_det):
     engine = make_engine(mobile_det)
     x = text_tensor(64, 64)
     expected = engine.run(x)
@@ -170,7 +170,7 @@ def test_a_worker_that_died_between_runs_is_replaced_without_a_word(make_engine,
     assert np.array_equal(engine.run(x), expected)
 
 
-def test_the_last_words_of_an_aborted_worker_are_in_the_error(make_engine, mobile_rec):
+def test_the_final_output_of_an_aborted_worker_is_in_the_error(make_engine, mobile_rec):
     """The recogniser takes lines of 48 pixels; at 96 Paddle Lite aborts."""
     engine = make_engine(mobile_rec)
     with pytest.raises(EngineError, match="SIGABRT") as caught:
@@ -181,7 +181,7 @@ def test_the_last_words_of_an_aborted_worker_are_in_the_error(make_engine, mobil
     assert engine.run(text_tensor(48, 64)).shape == (1, 8, 6625)
 
 
-def test_a_model_that_lite_cannot_load_is_told_with_its_last_words(env, tmp_path):
+def test_a_model_that_lite_cannot_load_is_reported_with_its_message(env, tmp_path):
     broken = tmp_path / "broken.nb"
     broken.write_bytes(b"\x02\x00v2.14-rc\0\0\0\0\0\0\0\0" + bytes(64))
     worker = LiteWorker(broken, env)
@@ -272,10 +272,10 @@ def test_a_damaged_conversion_in_the_cache_is_made_again(make_engine, mobile_cls
     monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path))
     make_engine(mobile_cls)
     (path,) = (tmp_path / "converted").glob("*.nb")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    complete = path.read_bytes()
+    path.write_bytes(complete[: len(complete) // 2])
     assert make_engine(mobile_cls).run(text_tensor(48, 192)).shape == (1, 2)
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == complete
 
 
 # --- nothing is left behind

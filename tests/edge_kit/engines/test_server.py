@@ -1,7 +1,9 @@
-"""The server engine in a process of its own: what a user sees of Paddle."""
+"""The server engine in a separate process: what a user sees of Paddle."""
 
 import subprocess
 import sys
+
+import pytest
 
 CODE = """
 from edge_kit.engines.base import EngineOptions
@@ -12,7 +14,8 @@ ServerEngine(fetch("PP-OCRv4_mobile_det"), EngineOptions(threads=1)).close()
 """
 
 
-def test_paddle_starts_without_a_word_about_tools_that_nobody_needs():
+@pytest.mark.integration
+def test_paddle_starts_without_warnings_about_tools_that_nobody_needs():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert "ccache" not in done.stderr
     assert done.stdout == ""

@@ -16,7 +16,7 @@ from edge_kit.jobs import build as job
 from edge_kit.jobs import models
 from edge_kit.jobs.build import GatesFailed, build_bundle
 from edge_kit.jobs.request import BuildRequest
-from edge_kit.jobs.verify import Sources, recheck
+from edge_kit.jobs.verify import VerifyRequest, recheck
 from edge_kit.recipes import load_recipes, without_algorithms
 from edge_kit.stages.oracle import NO_INTERPRETER, find_oracle
 from edge_kit.verify.gates import recipe_gates
@@ -89,7 +89,7 @@ def test_a_device_with_a_smaller_limit_is_verified_at_that_limit(tmp_path, monke
     assert at_320.verification["specified_limit_side_len"] == 960
     reports = [(tmp_path / name / "report.html").read_text() for name in "ab"]
     assert ["Verified at limit_side_len 320 of the device profile" in text for text in reports] == [False, True]
-    assert recheck(tmp_path / "b", Sources(), lambda _: None).to_dict()["counts"]["det_values"] == 320 * 160
+    assert recheck(tmp_path / "b", VerifyRequest(), lambda _: None).to_dict()["counts"]["det_values"] == 320 * 160
 
 
 @pytest.mark.usefixtures("env", "two_images")
@@ -116,7 +116,7 @@ def test_a_build_without_paddle_lites_programs_says_what_was_not_checked(
     report = (without.folder / "report.html").read_text()
     assert "Not checked: the conversion by an engine that shares no code" in report
     assert "no such" not in report
-    assert recheck(without.folder, Sources(), lambda _: None).passed
+    assert recheck(without.folder, VerifyRequest(), lambda _: None).passed
 
 
 @pytest.mark.usefixtures("env", "clean_cache", "two_images")
@@ -135,7 +135,7 @@ def test_without_the_passes_the_program_is_converted_as_it_is(tmp_path):
     assert (models["det"]["ops"], models["rec"]["ops"], models["det"]["optimised"]) == (243, 266, None)
 
 
-def test_the_whole_regression_set_passes_the_fp32_gates(clean_cache, tmp_path):
+def test_the_complete_regression_set_passes_the_fp32_gates(clean_cache, tmp_path):
     options = ["--target", "arm64", "--no-apk", "--out", tmp_path / "b", "--json"]
     command = [sys.executable, "-m", "edge_kit.cli", "build", *options]
     done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -188,7 +188,7 @@ def test_the_nan_of_an_fp16_detector_fail_its_gates_by_name(tmp_path, monkeypatc
     monkeypatch.setattr(models, "regression_set", lambda: few)
     changes = {"target": "arm64-fp16", "recipe": "fp16"}
     monkeypatch.setattr(job, "load_recipes", lambda: without_algorithms(load_recipes()))
-    with pytest.raises(GatesFailed, match=r"det_non_finite is \d+\.0, limit 0\.0.*moved most: street_sign\.png"):
+    with pytest.raises(GatesFailed, match=r"det_non_finite is \d+\.0, limit 0\.0.*differ most: street_sign\.png"):
         build(tmp_path / "b", **changes)
     assert not (tmp_path / "b").exists()
     verified = build(tmp_path / "b", allow_failed_gates=True, **changes).manifest.verification
@@ -215,8 +215,8 @@ def test_a_users_own_models_and_images_go_the_same_way(tmp_path, mobile_det, mob
     assert manifest.verification["images"] == 3
     assert str(tmp_path) not in (tmp_path / "b" / "manifest.json").read_text()
     with pytest.raises(KitError, match="--det-model"):
-        recheck(tmp_path / "b", Sources(), lambda _: None)
-    mine = Sources(own["det_model"], own["rec_model"], own["rec_dict"], own["images"])
+        recheck(tmp_path / "b", VerifyRequest(), lambda _: None)
+    mine = VerifyRequest(own["det_model"], own["rec_model"], own["rec_dict"], own["images"])
     assert recheck(tmp_path / "b", mine, lambda _: None).passed
     short = tmp_path / "short.txt"
     short.write_text("\n".join(mobile_rec.dictionary.read_text().split("\n")[:5000]) + "\n")

@@ -35,7 +35,7 @@ def built(tmp_path, field, dictionary):
 def texts(**settings) -> list[tuple[str, ...]]:
     image = next(image.path for image in regression_set() if image.name == "street_sign.png")
     with create_pipeline("ocr", **settings) as pipeline:
-        pipeline.ocr.profile = replace(pipeline.ocr.profile, result=replace(pipeline.ocr.profile.result, drop_score=0))
+        pipeline.ocr.rules = replace(pipeline.ocr.rules, result=replace(pipeline.ocr.rules.result, drop_score=0))
         return [result.rec_texts for result in pipeline.predict(image)]
 
 

@@ -1,5 +1,7 @@
 """Each stage of the pipeline alone, against values worked out by hand or by the library the server uses."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pyclipper
@@ -114,6 +116,11 @@ def test_paddlex_keeps_small_boxes_and_clips_to_the_size():
 def test_reading_order_joins_rows_within_ten_pixels():
     quads = [_quad(200, 12, 250, 30), _quad(10, 20, 60, 40), _quad(100, 15, 150, 33), _quad(5, 60, 50, 80)]
     assert reading_order(quads, RULES.boxes) == [1, 2, 0, 3]
+
+
+def test_a_row_sort_that_keeps_the_first_box_never_moves_it():
+    quads = [_quad(200, 12, 250, 30), _quad(10, 20, 60, 40), _quad(100, 15, 150, 33), _quad(5, 60, 50, 80)]
+    assert reading_order(quads, replace(RULES.boxes, row_sort="keep_first")) == [0, 1, 2, 3]
 
 
 def test_a_tall_crop_is_turned_counter_clockwise():

@@ -35,10 +35,10 @@ def pipeline(rules=RULES, recognise=lambda x: np.stack([A, BLANK, B])[None], cla
 
 
 def test_detection_alone_finds_the_boxes_of_the_pipeline(page):
-    mine, whole = steps.detect(page, detector, RULES), pipeline().detect(page)
+    mine, piped = steps.detect(page, detector, RULES), pipeline().detect(page)
     assert mine.dt_polys.shape == (2, 4, 2)
     for name in ("prob_map", "dt_polys", "dt_scores"):
-        assert getattr(mine, name).tobytes() == getattr(whole, name).tobytes()
+        assert getattr(mine, name).tobytes() == getattr(piped, name).tobytes()
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -1,4 +1,4 @@
-"""The specification file: complete, validated, exported whole."""
+"""The specification file: complete, validated, exported completely."""
 
 import json
 
@@ -44,7 +44,8 @@ def test_export_is_complete_and_repeats_byte_for_byte(tmp_path):
         (lambda d: d["profiles"]["paddlex-v4"].update(extends="nothing"), "'nothing', which is not defined"),
         (lambda d: d["profiles"]["pp-ocrv4"].update(extends="paddlex-v4"), "circle"),
         (lambda d: d.update(default_profile="absent"), "absent"),
-        (lambda d: d.update(spec_version=2), "spec_version"),
+        (lambda d: d.update(spec_version=1), "spec_version"),
+        (lambda d: d["profiles"]["pp-ocrv4"]["boxes"].update(row_sort="bubble"), "boxes.row_sort"),
     ],
 )
 def test_a_bad_file_names_the_key(changed_config, change, words):

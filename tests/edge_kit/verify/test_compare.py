@@ -18,7 +18,7 @@ def run(name="a.png", **changes) -> ImageRun:
     prob[2:4, 1:6] = 0.9
     logits = np.zeros((1, 3, 4), np.float32)
     logits[0, :, 1] = 0.7
-    whole = ImageRun(
+    complete = ImageRun(
         name=name,
         image_path=f"/somewhere/{name}",
         prob_map=prob,
@@ -28,7 +28,7 @@ def run(name="a.png", **changes) -> ImageRun:
         rec_scores=[0.99, 0.95],
         rec_logits=[logits, logits],
     )
-    return dataclasses.replace(whole, **changes)
+    return dataclasses.replace(complete, **changes)
 
 
 def compare(reference, candidate):

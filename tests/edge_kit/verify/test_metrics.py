@@ -84,11 +84,11 @@ def test_float32_values_are_subtracted_in_float64():
 @given(tensors, st.integers(0, 40))
 def test_tensor_difference_adds_up_over_parts(values, cut):
     other = np.roll(values, 1)
-    whole = tensor_difference(values, other)
+    complete = tensor_difference(values, other)
     parts = tensor_difference(values[:cut], other[:cut]) + tensor_difference(values[cut:], other[cut:])
-    assert parts.total == pytest.approx(whole.total)
-    assert (parts.values, parts.finite, parts.largest) == (whole.values, whole.finite, whole.largest)
-    assert parts.reference_non_finite == whole.reference_non_finite == whole.candidate_non_finite
+    assert parts.total == pytest.approx(complete.total)
+    assert (parts.values, parts.finite, parts.largest) == (complete.values, complete.finite, complete.largest)
+    assert parts.reference_non_finite == complete.reference_non_finite == complete.candidate_non_finite
 
 
 @given(tensors)

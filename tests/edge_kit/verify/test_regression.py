@@ -1,4 +1,4 @@
-"""The regression images are whole, small, readable and telling, and can be made again."""
+"""The regression images are complete, small, readable and meaningful, and can be made again."""
 
 import copy
 import dataclasses
@@ -93,10 +93,11 @@ def test_rendering_again_gives_the_same_bytes(tmp_path):
 
 
 def test_the_readme_names_every_image():
-    told = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert [image.name for image in regression_set() if image.name not in told] == []
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert [image.name for image in regression_set() if image.name not in text] == []
 
 
+@pytest.mark.integration
 @pytest.mark.xdist_group("onnx")
 def test_what_was_drawn_is_read_far_from_every_threshold(reader):
     characters = edits = 0
@@ -107,13 +108,14 @@ def test_what_was_drawn_is_read_far_from_every_threshold(reader):
         assert (matching.missed, matching.extra) == ((), ()), image.name
         texts = text_agreement([plain(t.text) for t in image.truth], [plain(t) for t in result.rec_texts], matching)
         characters, edits = characters + texts.characters, edits + texts.edits
-        rules = reader.profile
+        rules = reader.rules
         assert min(result.dt_scores, default=1.0) > rules.db.box_thresh + 0.1, image.name
         assert min(result.rec_scores, default=1.0) > rules.result.drop_score + 0.3, image.name
     assert characters > 400
     assert edits <= 0.01 * characters
 
 
+@pytest.mark.integration
 @pytest.mark.xdist_group("onnx")
 def test_columns_of_a_receipt_are_read_in_rows(reader):
     (truth,) = (image.truth for image in regression_set() if image.name == "receipt.png")
@@ -121,12 +123,13 @@ def test_columns_of_a_receipt_are_read_in_rows(reader):
     assert [plain(text) for text in texts] == [plain(line.text) for line in truth]
 
 
+@pytest.mark.integration
 @pytest.mark.xdist_group("onnx")
 @pytest.mark.parametrize(("section", "key", "value", "name"), BROKEN_RULES)
 def test_a_broken_rule_shows_on_an_image(reader, section, key, value, name):
-    rules = dataclasses.replace(getattr(reader.profile, section), **{key: value})
+    rules = dataclasses.replace(getattr(reader.rules, section), **{key: value})
     broken = copy.copy(reader)
-    broken.profile = dataclasses.replace(reader.profile, **{section: rules})
+    broken.rules = dataclasses.replace(reader.rules, **{section: rules})
     assert answer(broken, name) != answer(reader, name)
 
 

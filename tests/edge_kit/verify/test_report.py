@@ -164,7 +164,7 @@ def test_untrusted_text_stays_text_wherever_it_comes_from():
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=12), st.text(max_size=12))
-def test_any_text_is_shown_whole_on_both_sides(left, right):
+def test_any_text_is_shown_completely_on_both_sides(left, right):
     reference = dataclasses.replace(run("a.png", [left]), rec_texts=[left])
     page = render_report(report_data(reference, run("a.png", [right])))
     cells = re.findall(r'<span class="read" lang="zh">(.*?)</span></td>', page, re.S)
@@ -193,7 +193,7 @@ def test_equal_texts_carry_no_mark():
     assert "<mark" not in render_report(report_data())
 
 
-def test_the_verdict_is_said_in_words():
+def test_the_verdict_is_a_sentence():
     passed, failed = report_data(), report_data(candidate=run("page.png", ["参则士", "hello"]))
     assert passed.passed
     good, bad = Page(render_report(passed)).text, Page(render_report(failed)).text
@@ -233,7 +233,7 @@ def test_the_same_line_has_the_same_number_on_both_sides():
     assert "only on the device" in source
 
 
-def test_a_moved_box_is_told_with_its_iou():
+def test_a_moved_box_is_listed_with_its_iou():
     moved = run("a", ["one"])
     moved = dataclasses.replace(moved, dt_polys=moved.dt_polys + 1)
     picture, _ = picture_of(run("a", ["one"]), moved)

@@ -25,7 +25,7 @@ import org.json.JSONObject;
 
 /**
  * Runs the classes of an APK's dex, turned back into class files, on the APK's own assets (the first folder): golden
- * vectors, then the images of the self-test (the second folder: their pixels) through the whole pipeline. Prints one
+ * vectors, then the images of the self-test (the second folder: their pixels) through the complete pipeline. Prints one
  * JSON object for each.
  */
 public final class AppFromDex {
@@ -38,8 +38,8 @@ public final class AppFromDex {
 
     private static void vectors(Path folder) {
         VectorSource source = name -> open(folder.resolve(name));
-        Conformance.INSTANCE.run(source, told -> {
-            CaseResult result = (CaseResult) told;
+        Conformance.INSTANCE.run(source, reported -> {
+            CaseResult result = (CaseResult) reported;
             System.out.println(new JSONObject().put("vector", result.getName()).put("differs", result.getMessage()));
             return Unit.INSTANCE;
         });

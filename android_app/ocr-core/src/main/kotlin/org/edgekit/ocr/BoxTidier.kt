@@ -32,8 +32,9 @@ internal class BoxTidier(private val rules: BoxRules) {
             val byY = compareFloats(a.corners[1], b.corners[1])
             if (byY != 0) byY else compareFloats(a.corners[0], b.corners[0])
         }.toMutableList()
+        val first = if (rules.rowSort == RowSort.KEEP_FIRST) 1 else 0
         for (i in 0 until order.size - 1) {
-            for (j in i downTo rules.bubbleEnd + 1) {
+            for (j in i downTo first) {
                 val upper = order[j].corners
                 val lower = order[j + 1].corners
                 if (!(Math.abs(lower[1] - upper[1]) < rules.rowTolerance && lower[0] < upper[0])) break

@@ -20,7 +20,7 @@ object Conformance {
     private const val FORMAT = 1
     private const val HINT = "install the app again, or build it anew"
 
-    /** Runs the set in [vectors], telling [progress] of each case; throws [BundleException] when it cannot be read. */
+    /** Runs the set in [vectors], reporting each case to [progress]; throws [BundleException] when it cannot be read. */
     fun run(vectors: VectorSource, progress: (CaseResult) -> Unit = {}): ConformanceReport {
         try {
             val manifest = JSONObject(text(vectors, "manifest.json"))

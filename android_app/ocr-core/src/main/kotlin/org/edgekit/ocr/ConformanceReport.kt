@@ -15,7 +15,7 @@ class ConformanceReport(val results: List<CaseResult>) {
     /** Whether every case is equal, and there was one. */
     val passed: Boolean get() = results.isNotEmpty() && failures.isEmpty()
 
-    /** Returns one line on the whole set and one on each case that differs. */
+    /** Returns one line on the complete set and one on each case that differs. */
     fun toText(): String {
         val equal = results.size - failures.size
         val lines = ArrayList<String>()

@@ -6,7 +6,7 @@ import org.opencv.core.Mat
 /**
  * Returns the upright BGR image of the line inside [quad] (specification section `crop`).
  *
- * Width and height are the longer of the opposite sides, cut to whole pixels, at least one. A line from `rotateRatio`
+ * Width and height are the longer of the opposite sides, truncated to integers, at least one. A line from `rotateRatio`
  * times as high as wide is turned counter-clockwise.
  */
 internal fun cropLine(scope: MatScope, image: Mat, quad: FloatArray, rules: CropRules): Mat {

@@ -16,7 +16,7 @@ internal class ScoredQuad(val corners: FloatArray, val score: Double)
  */
 internal class DbPost(private val rules: DbRules) {
     /**
-     * Returns the boxes in whole pixels of the source image ([width] x [height]), clipped to [0, side], in the order
+     * Returns the boxes in integer pixels of the source image ([width] x [height]), clipped to [0, side], in the order
      * of their contours.
      */
     fun boxes(map: ProbMap, width: Int, height: Int): List<ScoredQuad> {
@@ -67,7 +67,7 @@ internal class DbPost(private val rules: DbRules) {
     }
 }
 
-/** Returns the mean of [probabilities] inside a polygon: points cut to whole numbers, bounds by floor and ceil. */
+/** Returns the mean of [probabilities] inside a polygon: points truncated to integers, bounds by floor and ceil. */
 internal fun meanInside(probabilities: Mat, outline: FloatArray): Double = matScope { scope ->
     val xs = outline.filterIndexed { i, _ -> i % 2 == 0 }
     val ys = outline.filterIndexed { i, _ -> i % 2 == 1 }
@@ -94,7 +94,7 @@ internal fun clip(value: Float, most: Float): Float {
 private fun bound(value: Double, side: Int): Int = maxOf(0.0, minOf(value, (side - 1).toDouble())).toInt()
 
 /**
- * Grows a rectangle by `area * ratio / perimeter`; returns whole-numbered points, or null when nothing is left.
+ * Grows a rectangle by `area * ratio / perimeter`; returns integer points, or null when nothing is left.
  *
  * Area and perimeter are summed in float64 in the order of the GEOS library, which the server uses: the order decides
  * the last bit of the distance.

@@ -24,7 +24,7 @@ internal fun Interpolation.flag(): Int = when (this) {
 /**
  * Returns [image] resized to [width] x [height] pixels on uint8.
  *
- * With three channels OpenCV's resize is whole-number arithmetic, equal on every processor. With one channel it is not:
+ * With three channels OpenCV's resize is integer arithmetic, equal on every processor. With one channel it is not:
  * OpenCV's ARM builds then take KleidiCV's kernels, whose values differ by one level in places.
  */
 internal fun resize(scope: MatScope, image: Mat, width: Int, height: Int, interpolation: Interpolation): Mat {

@@ -38,7 +38,7 @@ internal class JsonReader(
     fun int(key: String, least: Int = Int.MIN_VALUE, most: Int = Int.MAX_VALUE): Int {
         val number = number(key)
         if (number != Math.rint(number) || number < least || number > most) {
-            throw wrong(key, if (least == Int.MIN_VALUE) "a whole number" else "a whole number from $least to $most")
+            throw wrong(key, if (least == Int.MIN_VALUE) "an integer" else "an integer from $least to $most")
         }
         return number.toInt()
     }
@@ -64,7 +64,7 @@ internal class JsonReader(
 
     fun ints(key: String): List<Int> {
         val array = value(key) as? JSONArray ?: throw wrong(key, "a list")
-        return List(array.length()) { i -> (array.opt(i) as? Number)?.toInt() ?: throw wrong(key, "whole numbers") }
+        return List(array.length()) { i -> (array.opt(i) as? Number)?.toInt() ?: throw wrong(key, "integers") }
     }
 
     /** Returns the value of [choices] that the text at [key] names. */

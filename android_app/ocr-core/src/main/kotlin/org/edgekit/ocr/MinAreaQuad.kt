@@ -9,7 +9,7 @@ import org.opencv.imgproc.Imgproc
 internal class MinAreaQuad(val corners: FloatArray, val shortSide: Float)
 
 /**
- * Returns the smallest rectangle around whole-numbered points x0, y0, x1, y1 ..
+ * Returns the smallest rectangle around integer points x0, y0, x1, y1 ..
  *
  * Only the convex hull is OpenCV's: its float geometry differs between processors, so that is done here, in the order
  * of operations that the x86 build of OpenCV 4.11 has. The corners are ordered by x; of the left pair the upper comes

@@ -3,7 +3,7 @@ package org.edgekit.ocr
 import org.opencv.core.CvException
 import org.opencv.core.Mat
 
-/** Is told how far the reading of an image is, on the thread that reads. */
+/** Receives the progress of reading an image, on the thread that reads. */
 interface OcrProgress {
     /** [boxes] were found and will be recognised; once for each image. */
     fun found(boxes: Int)
@@ -40,7 +40,7 @@ class OcrPipeline(
     /** Returns boxes, texts and scores of [image] (CV_8UC3, BGR); throws [OcrException]. */
     fun read(image: Mat): OcrResult = read(image, Unwatched)
 
-    /** As [read], and tells [progress] after each step. */
+    /** As [read], and reports to [progress] after each step. */
     fun read(image: Mat, progress: OcrProgress): OcrResult =
         read(image, profile.detection.limitSideLen, progress) { _, recognise -> recognise() }
 

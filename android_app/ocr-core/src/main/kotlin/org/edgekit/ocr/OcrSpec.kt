@@ -14,6 +14,12 @@ enum class BoxOrder { CLOCKWISE, MINI_BOX }
 
 enum class BoxClip { LAST_PIXEL, IMAGE_SIZE }
 
+/**
+ * How far a box moves back past its neighbours of the same row: up to the first position, or with the box in the first
+ * position left there, as in older PaddleOCR.
+ */
+enum class RowSort { FULL, KEEP_FIRST }
+
 enum class CropShape { QUAD, MIN_AREA_RECT }
 
 /** How an image becomes the detector's input tensor. Units are pixels. */
@@ -51,7 +57,7 @@ data class BoxRules(
     val clip: BoxClip,
     val minSideExclusive: Int?,
     val rowTolerance: Int,
-    val bubbleEnd: Int,
+    val rowSort: RowSort,
 )
 
 /** How a text line is cut out of the image. */
@@ -113,7 +119,7 @@ class OcrSpec internal constructor(private val defaultProfile: String, val profi
 
     companion object {
         /** The version of the specification's format that this code was written for. */
-        const val VERSION = 1
+        const val VERSION = 2
 
         /** Parses `ocr_spec.json`; throws [SpecException] that names the key when it is damaged or of another version. */
         fun parse(json: String): OcrSpec = SpecParser.parse(json)

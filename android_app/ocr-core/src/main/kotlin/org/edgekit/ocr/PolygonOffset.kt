@@ -1,7 +1,7 @@
 package org.edgekit.ocr
 
 /**
- * Grows [polygon] (x0, y0, x1, y1 .., cut to whole numbers) by [distance] pixels with round corners.
+ * Grows [polygon] (x0, y0, x1, y1 .., truncated to integers) by [distance] pixels with round corners.
  *
  * It answers what A. Johnson's Clipper 6.4 answers for a convex polygon, vertex by vertex and in its order: arcs are
  * drawn so that they stay within [arcTolerance] of the circle. Returns null when nothing is left to grow.
@@ -70,7 +70,7 @@ private fun startAsClipper(outline: IntArray): IntArray? {
     return IntArray(outline.size) { i -> outline[(2 * (last + 1) + i) % outline.size] }
 }
 
-/** Draws the grown outline of a convex polygon with whole-numbered corners. */
+/** Draws the grown outline of a convex polygon with integer corners. */
 private class OutlineGrower(private val outline: IntArray, private val distance: Double, arcTolerance: Double) {
     private val count = outline.size / 2
     private val normalX = DoubleArray(count)
@@ -150,7 +150,7 @@ private class OutlineGrower(private val outline: IntArray, private val distance:
     private fun round(value: Double): Int = if (value < 0) (value - 0.5).toInt() else (value + 0.5).toInt()
 }
 
-/** A growing list of whole-numbered points. */
+/** A growing list of integer points. */
 private class PointList(capacity: Int) {
     private var data = IntArray(maxOf(capacity, 2))
     var size = 0

@@ -74,7 +74,7 @@ internal object SpecParser {
         clip = json.choice("clip", mapOf("last_pixel" to BoxClip.LAST_PIXEL, "image_size" to BoxClip.IMAGE_SIZE)),
         minSideExclusive = json.intOrNull("min_side_exclusive"),
         rowTolerance = json.int("row_tolerance"),
-        bubbleEnd = json.int("bubble_end", -1, LARGEST),
+        rowSort = json.choice("row_sort", mapOf("full" to RowSort.FULL, "keep_first" to RowSort.KEEP_FIRST)),
     )
 
     private fun crop(json: JsonReader): CropRules {

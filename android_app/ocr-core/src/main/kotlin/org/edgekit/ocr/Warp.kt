@@ -16,7 +16,7 @@ private const val STEP_BITS = 5
  * Returns the quad [corners] of [image] drawn as an upright rectangle of [width] x [height] pixels.
  *
  * OpenCV's warpPerspective, taken apart: the map of source positions is made here in float64, which gives the same bits
- * on every processor; the blending by whole numbers is left to OpenCV.
+ * on every processor; the integer blending is left to OpenCV.
  */
 internal fun warp(scope: MatScope, image: Mat, corners: FloatArray, width: Int, height: Int, how: Interpolation): Mat {
     if (maxOf(image.cols(), image.rows(), maxOf(width, height)) > LARGEST_SIDE) {

@@ -48,22 +48,22 @@ class OcrPipelineTest {
     }
 
     @Test
-    fun `progress tells the boxes first and then each line, those that are left out too`() {
-        val told = ArrayList<String>()
+    fun `progress reports the boxes first and then each line, dropped ones too`() {
+        val reported = ArrayList<String>()
         val progress = object : OcrProgress {
             override fun found(boxes: Int) {
-                told.add("found $boxes")
+                reported.add("found $boxes")
             }
 
             override fun recognised() {
-                told.add("recognised")
+                reported.add("recognised")
             }
         }
         val result = matScope { scope ->
             pipeline(rules = profile.copy(dropScore = 0.76)).read(scope.own(plainImage(320, 64)), progress)
         }
         assertEquals(0, result.lines.size)
-        assertEquals(listOf("found 1", "recognised"), told)
+        assertEquals(listOf("found 1", "recognised"), reported)
     }
 
     @Test

@@ -26,8 +26,8 @@ class OcrSpecTest {
 
     @Test
     fun `a specification of another version is refused`() =
-        assertTells<SpecException>("version 2, this app reads 1") {
-            OcrSpec.parse(changedSpec { it.put("spec_version", 2) })
+        assertTells<SpecException>("version 1, this app reads 2") {
+            OcrSpec.parse(changedSpec { it.put("spec_version", 1) })
         }
 
     @Test
@@ -39,7 +39,7 @@ class OcrSpecTest {
 
     @Test
     fun `text that is no JSON object is refused`() {
-        for (text in listOf("", "[1, 2]", "spec_version: 1", specJson.dropLast(900))) {
+        for (text in listOf("", "[1, 2]", "spec_version: 2", specJson.dropLast(900))) {
             assertTells<SpecException>("the specification is damaged") { OcrSpec.parse(text) }
         }
     }
@@ -64,6 +64,15 @@ class OcrSpecTest {
         for ((key, value) in wrong) {
             assertTells<SpecException>("profiles.pp-ocrv4.detection.$key must be") {
                 OcrSpec.parse(changedSpec { it.section("pp-ocrv4", "detection").put(key, value as Any) })
+            }
+        }
+    }
+
+    @Test
+    fun `a row sort without a known name is refused`() {
+        for (value in listOf<Any>("bubble", -1)) {
+            assertTells<SpecException>("profiles.pp-ocrv4.boxes.row_sort must be") {
+                OcrSpec.parse(changedSpec { it.section("pp-ocrv4", "boxes").put("row_sort", value) })
             }
         }
     }

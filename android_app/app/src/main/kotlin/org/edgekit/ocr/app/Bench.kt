@@ -6,7 +6,7 @@ import org.opencv.core.Mat
 /**
  * Measures a pipeline on [images], all of them in each round: [warmUp] rounds that do not count, then [rounds].
  *
- * [stateOf] tells the state of the device; a round bears the worse of those before and after it.
+ * [stateOf] returns the state of the device; a round has the worse of those before and after it.
  */
 class Bench(
     private val images: List<Mat>,

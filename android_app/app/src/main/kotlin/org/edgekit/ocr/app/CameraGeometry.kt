@@ -67,7 +67,7 @@ object CameraGeometry {
     /**
      * Returns the transform of a TextureView that shows the camera's [buffer] undistorted.
      *
-     * By itself the view stretches the picture, turned for the device's natural orientation, over its whole area.
+     * By itself the view stretches the picture, turned for the device's natural orientation, over its entire area.
      */
     fun previewTransform(buffer: Size, sensor: Int, displayRotation: Int, viewWidth: Int, viewHeight: Int): Matrix {
         val lying = sensor % 180 == 90

@@ -63,7 +63,7 @@ class FrameReader(
             try {
                 last?.let(take)
             } catch (error: OutOfMemoryError) {
-                tell(error)
+                report(error)
             } finally {
                 release()
             }
@@ -72,10 +72,10 @@ class FrameReader(
 
     private fun give(error: Throwable) {
         gate.leave()
-        tell(error)
+        report(error)
     }
 
-    private fun tell(error: Throwable) {
+    private fun report(error: Throwable) {
         // The models hold most of the app's memory.
         if (Messages.lacksMemory(error)) reader.letGo()
         fail(error)
@@ -90,12 +90,12 @@ class FrameReader(
         } catch (stopped: ReadCancelled) {
             // Nobody looks at this frame any more.
         } catch (error: OutOfMemoryError) {
-            tell(error)
+            report(error)
         } catch (error: LinkageError) {
-            tell(error)
+            report(error)
         } catch (error: Exception) {
             // The thread's last line: a frame that cannot be read must not end the camera.
-            tell(error)
+            report(error)
         } finally {
             if (last !== frame) frame.release()
             gate.leave()

@@ -14,7 +14,7 @@ import kotlin.math.sqrt
 class LinePrint(val width: Int, val height: Int, greys: FloatArray) {
     private val values = standardised(smoothed(greys))
 
-    /** Returns whether [other], of the same size, shows the same text as far as such small pictures can tell. */
+    /** Returns whether [other], of the same size, shows the same text as far as such small pictures show. */
     fun like(other: LinePrint): Boolean {
         require(width == other.width && height == other.height) { "prints of different sizes" }
         for (top in 0..height - BLOCK step BLOCK) {

@@ -72,9 +72,9 @@ class MainActivity : Activity() {
     private fun engine(): Pair<String, Boolean> = try {
         val settings = ocr.settings.load(ocr.bundle)
         val engine = Messages.engine(this, settings.engine)
-        val told = getString(R.string.main_engine, engine, ocr.bundle.info.recipe)
+        val engineLine = getString(R.string.main_engine, engine, ocr.bundle.info.recipe)
         val lacks = if (ocr.bundle.info.hasPaddleLite) "" else "\n" + getString(R.string.main_no_lite)
-        told + lacks to false
+        engineLine + lacks to false
     } catch (error: OcrException) {
         Messages.of(this, error) to true
     }

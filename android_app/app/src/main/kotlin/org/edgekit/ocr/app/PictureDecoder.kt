@@ -45,8 +45,8 @@ class PictureDecoder(private val budget: Long) {
 
     private fun decodeReduced(file: File, bounds: BitmapFactory.Options, halvings: Int): Mat {
         if (bounds.outMimeType in OPENCV_READS) {
-            val whole = if (halvings == 0) Imgcodecs.imread(file.path, Imgcodecs.IMREAD_COLOR) else Mat()
-            if (!whole.empty()) return whole
+            val decoded = if (halvings == 0) Imgcodecs.imread(file.path, Imgcodecs.IMREAD_COLOR) else Mat()
+            if (!decoded.empty()) return decoded
             if (halvings > 0 && bounds.outMimeType == JPEG) {
                 val reduced = Imgcodecs.imread(file.path, REDUCED[halvings - 1])
                 if (!reduced.empty()) return reduced

@@ -55,13 +55,13 @@ class PicturesAdapter(private val inflater: LayoutInflater, private val stateOf:
         val view = old ?: inflater.inflate(R.layout.picture_row, parent, false)
         val row = rows[position]
         view.findViewById<ImageView>(R.id.picture_thumb).setImageBitmap(row.thumb)
-        view.findViewById<TextView>(R.id.picture_text).text = told(view.context, row)
+        view.findViewById<TextView>(R.id.picture_text).text = describe(view.context, row)
         val detail = view.findViewById<TextView>(R.id.picture_detail)
         detail.text = detail(view.context, row)
         return view
     }
 
-    private fun told(context: Context, row: PictureRow): String {
+    private fun describe(context: Context, row: PictureRow): String {
         val state = stateOf(row.session.id)
         return when {
             state != null && !state.ended -> Messages.progress(context, state)

@@ -5,7 +5,7 @@ import android.app.ApplicationExitInfo
 import android.content.Context
 import android.os.Build
 
-/** Why an earlier process of the app ended, as far as the system tells. */
+/** Why an earlier process of the app ended, as far as the system reports. */
 object ProcessEnd {
     private const val SIGKILL = 9
 

@@ -53,10 +53,10 @@ class ReadJob internal constructor(val session: Session) : RunWatch, OcrProgress
     override fun recognised() = step { it.copy(lines = it.lines + 1) }
 
     internal fun step(next: (JobState.Running) -> JobState.Running) {
-        tell(next(state as? JobState.Running ?: JobState.Running()))
+        publish(next(state as? JobState.Running ?: JobState.Running()))
     }
 
-    internal fun tell(state: JobState) {
+    internal fun publish(state: JobState) {
         this.state = state
         main.post { listener?.invoke(state) }
     }
@@ -87,7 +87,7 @@ class Reader(private val app: OcrApplication) {
         jobs.values.removeAll { it.state.ended }
         jobs[session.id] = job
         // All pictures are taken over before the first is read: who shares them does not keep them for long.
-        importing.execute { if (imported(job, open)) thread.execute(::binding) { job.tell(outcome(job)) } }
+        importing.execute { if (imported(job, open)) thread.execute(::binding) { job.publish(outcome(job)) } }
         return job
     }
 
@@ -163,7 +163,7 @@ class Reader(private val app: OcrApplication) {
             app.sessions.prune(busy())
             null
         } ?: return true
-        job.tell(fault)
+        job.publish(fault)
         return false
     }
 
@@ -192,7 +192,7 @@ class Reader(private val app: OcrApplication) {
 
     private fun read(job: ReadJob): Reading {
         job.beforeRun()
-        job.tell(JobState.Running())
+        job.publish(JobState.Running())
         app.loadOpenCv()
         val degrees = job.session.degrees
         val picture = PictureDecoder(MemoryBudget.pixels(app)).decode(job.session.source).turnedBy(degrees)

@@ -174,12 +174,12 @@ class ResultActivity : Activity() {
         val engine = Messages.engine(this, reading.engine)
         val seconds = number(result.timings["total"] ?: 0.0, 2)
         val count = result.lines.size
-        val told = if (count == 0) {
+        val headline = if (count == 0) {
             getString(R.string.result_none, seconds, engine)
         } else {
             resources.getQuantityString(R.plurals.result_summary, count, count, seconds, engine)
         }
-        val notes = arrayListOf(told)
+        val notes = arrayListOf(headline)
         if (reading.reduced) {
             notes += getString(
                 R.string.result_reduced, result.width, result.height, reading.sourceWidth, reading.sourceHeight,

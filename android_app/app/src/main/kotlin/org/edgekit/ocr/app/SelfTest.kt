@@ -11,7 +11,7 @@ import org.edgekit.ocr.OcrPipeline
 import org.edgekit.ocr.VectorSource
 import org.opencv.core.Mat
 
-/** Is told how far a self-test is. */
+/** Receives the progress of a self-test. */
 interface SelfTestListener {
     fun checked(check: Check)
 

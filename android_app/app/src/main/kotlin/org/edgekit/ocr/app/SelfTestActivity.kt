@@ -65,7 +65,7 @@ class SelfTestActivity : Activity() {
         rows.notifyDataSetChanged()
         run.isEnabled = test.progress !is SelfTestProgress.Running
         list.keepScreenOn = test.progress is SelfTestProgress.Running
-        status.text = told(test.progress)
+        status.text = describe(test.progress)
         val report = test.report
         val visible = if (report == null) View.GONE else View.VISIBLE
         findViewById<View>(R.id.share_report).visibility = visible
@@ -74,7 +74,7 @@ class SelfTestActivity : Activity() {
         path.text = report?.let { getString(R.string.selftest_report, "${it.parentFile?.name}/${it.name}") }
     }
 
-    private fun told(progress: SelfTestProgress): String = when (progress) {
+    private fun describe(progress: SelfTestProgress): String = when (progress) {
         is SelfTestProgress.Idle -> ""
         is SelfTestProgress.Running -> getString(R.string.selftest_running, progress.what)
         is SelfTestProgress.Stopped -> getString(R.string.selftest_stopped, Messages.of(this, progress.cause))

@@ -31,7 +31,7 @@ class SettingsStore(context: Context, private val install: Long) {
     /** Whether Paddle Lite ended this install's process, so that OpenCV takes its place. */
     val fellBack: Boolean get() = kept.getLong(FELL_BACK, NEVER) == install
 
-    /** Whether the user has not been told yet that [fellBack]. */
+    /** Whether the user has not been notified yet that [fellBack]. */
     val noticeDue: Boolean get() = fellBack && kept.getBoolean(NOTICE, false)
 
     fun load(bundle: AppBundle): ReadSettings {

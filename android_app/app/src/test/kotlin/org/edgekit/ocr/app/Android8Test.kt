@@ -52,6 +52,6 @@ class Android8Test {
         assertTrue(report.golden.isNotEmpty() && report.images.isNotEmpty())
         val bench = SelfTestOptions.VERIFY_ONLY.copy(bench = true, rounds = 1)
         val row = SelfTest(app, bench, Silent, Silent).run().bench.single()
-        assertEquals(listOf<Int?>(null), row.states.map { it.thermal }, "Android tells it since version 10")
+        assertEquals(listOf<Int?>(null), row.states.map { it.thermal }, "Android reports it since version 10")
     }
 }

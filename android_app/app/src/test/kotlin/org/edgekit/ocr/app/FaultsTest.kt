@@ -96,7 +96,7 @@ class FaultsTest {
     }
 
     @Test
-    fun `the models are let go when memory lacks for a frame, wherever it ran out`() {
+    fun `the models are released when a frame lacks memory, wherever it ran out`() {
         needsBundle()
         val native = CvException("OpenCV(4.11.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate")
         for (error in listOf(OutOfMemoryError(), ImageException("x", null, native))) {

@@ -26,7 +26,7 @@ import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.shadows.ShadowActivityManager
 
-/** When models are loaded and let go, on which thread they run, and what happens where Paddle Lite ends the app. */
+/** When models are loaded and released, on which thread they run, and what happens where Paddle Lite ends the app. */
 @RunWith(RobolectricTestRunner::class)
 @Config(application = LiteApplication::class)
 class ReaderTest {
@@ -140,8 +140,8 @@ class ReaderTest {
         val job = assertNotNull(app.reader.jobOf(app.sessions.all().first().id))
         job.found(12)
         repeat(3) { job.recognised() }
-        val told = app.resources.getQuantityString(R.plurals.result_reading_lines, 12, 3, 12)
-        waitFor("the count") { screen.text(R.id.progress_text) == told }
+        val count = app.resources.getQuantityString(R.plurals.result_reading_lines, 12, 3, 12)
+        waitFor("the count") { screen.text(R.id.progress_text) == count }
         go.add(1)
         waitFor("the end") { !screen.shows(R.id.progress) }
     }
@@ -209,7 +209,7 @@ class ReaderTest {
     }
 
     @Test
-    fun `Paddle Lite that is chosen by hand, or installed anew, runs again`() {
+    fun `Paddle Lite that the user chooses, or installs anew, runs again`() {
         app.settings.fallBack()
         val screen = Robolectric.buildActivity(SettingsActivity::class.java).setup().get()
         assertTrue(screen.shows(R.id.power_note))

@@ -53,7 +53,7 @@ fun Activity.text(id: Int): String = findViewById<TextView>(id).text.toString()
 
 fun Activity.shows(id: Int): Boolean = findViewById<View>(id).visibility == View.VISIBLE
 
-/** Draws the whole window and leaves a PNG of it among the screenshots. */
+/** Draws the window and leaves a PNG of it among the screenshots. */
 fun Activity.screenshot(name: String) {
     shadowOf(Looper.getMainLooper()).idle()
     val view = window.decorView

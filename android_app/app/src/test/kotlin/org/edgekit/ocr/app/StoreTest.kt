@@ -133,11 +133,11 @@ class StoreTest {
 
     @Test
     fun `a damaged list of assets is named`() {
-        val whole = """{"files": {"labels.txt": {"sha256": "00", "bytes": 1}}, "has_paddle_lite": false, "opt_version": "v2.14-rc", "recipe": "fp32", "lite_version": null}"""
-        val info = BundleInfo.parse(whole)
+        val complete = """{"files": {"labels.txt": {"sha256": "00", "bytes": 1}}, "has_paddle_lite": false, "opt_version": "v2.14-rc", "recipe": "fp32", "lite_version": null}"""
+        val info = BundleInfo.parse(complete)
         assertEquals("00", info.sums["labels.txt"])
         assertNull(info.liteVersion)
-        for (bad in listOf("", "{}", whole.dropLast(5), whole.replace("recipe", "recipes"))) {
+        for (bad in listOf("", "{}", complete.dropLast(5), complete.replace("recipe", "recipes"))) {
             assertTrue("assets.json" in assertFailsWith<BundleException> { BundleInfo.parse(bad) }.message.orEmpty())
         }
     }

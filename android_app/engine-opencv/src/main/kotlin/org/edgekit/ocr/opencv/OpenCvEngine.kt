@@ -18,7 +18,7 @@ import org.opencv.dnn.Net
 /**
  * OpenCV's DNN module on an ONNX file that the build made of a shipped `.nb`.
  *
- * One net serves every size of input. [threads] is OpenCV's number of threads, which the whole process shares. Calls
+ * One net serves every size of input. [threads] is OpenCV's number of threads, which the process shares. Calls
  * from several threads wait for each other.
  */
 class OpenCvEngine(onnx: ByteArray, override val name: String, threads: Int) : InferenceEngine {
@@ -58,7 +58,7 @@ class OpenCvEngine(onnx: ByteArray, override val name: String, threads: Int) : I
     override fun close() {
         if (net == null) return
         net = null
-        // A Net has no release of its own: its native memory goes with the Java object, and nothing tells the
+        // A Net has no release method: its native memory goes with the Java object, and nothing tells the
         // collector how large it is.
         System.gc()
     }

@@ -9,7 +9,7 @@ object ProcessMemory {
     val known: Boolean get() = status.exists()
 
     /**
-     * Returns the resident megabytes less the heap, after a collection. The tests' JVM touches its whole heap at the
+     * Returns the resident megabytes less the heap, after a collection. The tests' JVM touches its entire heap at the
      * start, so that the heap is a constant.
      */
     fun nativeMegabytes(): Double {

@@ -2,7 +2,7 @@ package org.edgekit.ocr.opencv
 
 import java.io.ByteArrayOutputStream
 
-/** An ONNX file of one operator on an input [1, 3, 4, 4], written as protocol buffers by hand. */
+/** An ONNX file of one operator on an input [1, 3, 4, 4], encoded as protocol buffers here. */
 fun tinyOnnx(operator: String): ByteArray {
     val node = text(1, "x") + text(2, "y") + text(3, "node") + text(4, operator)
     val graph = bytes(1, node) + text(2, "graph") + bytes(11, tensorInfo("x")) + bytes(12, tensorInfo("y"))

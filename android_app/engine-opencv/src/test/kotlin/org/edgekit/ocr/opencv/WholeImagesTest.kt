@@ -10,7 +10,7 @@ class WholeImagesTest {
     private val set = ImageSet.given()
 
     @Test
-    fun `boxes and texts of whole images equal those of Python's engine nb`() {
+    fun `boxes and texts of complete images equal those of Python's engine nb`() {
         assumeTrue(set != null, "no -Dedgekit.images=DIR was given")
         val set = this.set!!
         val differing = ArrayList<String>()

@@ -84,8 +84,8 @@ class PaddleLiteEngine(
         val bytes = try {
             nb.readBytes()
         } catch (error: IOException) {
-            val told = "the model of engine $name cannot be read: ${error.message}"
-            throw ModelException(told, "install the app again", error)
+            val message = "the model of engine $name cannot be read: ${error.message}"
+            throw ModelException(message, "install the app again", error)
         }
         val header = NbHeader.read(bytes, nb.name)
         if (normaliseVersion(header.optVersion) != normaliseVersion(runtimeVersion)) {

@@ -1,6 +1,6 @@
 package com.baidu.paddle.lite;
 
-/** Pretended: keeps what it is told. */
+/** A stand-in: keeps what it is given. */
 public class MobileConfig extends ConfigBase {
     public void setModelFromFile(String modelFile) {
         Recorded.model = modelFile;

@@ -31,16 +31,16 @@ class NbHeaderTest {
 
     @Test
     fun `a damaged file is refused by name`() {
-        val whole = nbBytes()
+        val complete = nbBytes()
         val damaged = mapOf(
             "empty" to ByteArray(0),
-            "cut in the header" to whole.copyOf(20),
-            "cut in the topology" to whole.copyOf(60),
-            "another format" to whole.clone().also { it[0] = 1 },
+            "cut in the header" to complete.copyOf(20),
+            "cut in the topology" to complete.copyOf(60),
+            "another format" to complete.clone().also { it[0] = 1 },
             "no version" to nbBytes(version = ""),
-            "binary version" to whole.clone().also { it[2] = 7 },
-            "negative topology" to whole.clone().also { it[25] = -1 },
-            "topology beyond the file" to whole.clone().also { it[22] = 1 },
+            "binary version" to complete.clone().also { it[2] = 7 },
+            "negative topology" to complete.clone().also { it[25] = -1 },
+            "topology beyond the file" to complete.clone().also { it[22] = 1 },
             "an ONNX file" to byteArrayOf(8, 7, 18, 4) + ByteArray(100),
         )
         for ((what, bytes) in damaged) {
@@ -52,9 +52,9 @@ class NbHeaderTest {
     @Test
     fun `no bytes make it fail in another way`() {
         val random = Random(6)
-        val whole = nbBytes()
+        val complete = nbBytes()
         repeat(2000) {
-            val bytes = whole.copyOf(random.nextInt(whole.size))
+            val bytes = complete.copyOf(random.nextInt(complete.size))
             repeat(3) { if (bytes.isNotEmpty()) bytes[random.nextInt(bytes.size)] = random.nextInt().toByte() }
             try {
                 NbHeader.read(bytes, "det.nb")

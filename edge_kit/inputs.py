@@ -17,13 +17,13 @@ MAX_DOWNLOAD = 256 << 20
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageInput:
     """One image to be read: where it is, or the array itself."""
 
     input_path: str | None
     array: Any = None
     error: KitError | None = None
-    """Why nothing can be read here: told when it is loaded, so that a batch goes on with the others."""
+    """Why nothing can be read here: raised when it is loaded, so that a batch continues with the others."""
 
     def load(self) -> Image:
         """Return the BGR image; raise ``KitError`` when it cannot be read."""
@@ -38,14 +38,14 @@ class Source:
         return read_image(Path(self.input_path))
 
 
-def expand(inputs: Any) -> Iterator[Source]:
-    """Yield the sources in ``inputs``: an ndarray, a path, an http(s) URL, a folder, ``{"img": …}`` or a list of these.
+def expand(inputs: Any) -> Iterator[ImageInput]:
+    """Yield the images in ``inputs``: an ndarray, a path, an http(s) URL, a folder, ``{"img": …}`` or a list of these.
 
     A folder yields its image files in the order of their names, sub-folders left out. A path that does not exist and
-    a folder without images give a source that cannot be loaded; another type raises ``ImageError`` at once.
+    a folder without images give one that cannot be loaded; another type raises ``ImageError`` at once.
     """
     if isinstance(inputs, np.ndarray):
-        yield Source(None, inputs)
+        yield ImageInput(None, inputs)
     elif isinstance(inputs, Mapping):
         if "img" not in inputs:
             raise ImageError(f"a dict input needs the key 'img'; it has {sorted(map(str, inputs))}")
@@ -67,24 +67,24 @@ def is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
-def _expand_path(text: str) -> Iterator[Source]:
+def _expand_path(text: str) -> Iterator[ImageInput]:
     if is_url(text):
-        yield Source(text)
+        yield ImageInput(text)
         return
     path = Path(text)
     if not path.is_dir():
-        yield Source(text)
+        yield ImageInput(text)
         return
     try:
         files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
     except OSError as error:
-        yield Source(text, error=ImageError(f"cannot list the folder: {error.strerror}", path=path))
+        yield ImageInput(text, error=ImageError(f"cannot list the folder: {error.strerror}", path=path))
         return
     if not files:
         hint = f"known: {' '.join(sorted(SUFFIXES))}"
-        yield Source(text, error=ImageError("the folder holds no image files", path=path, hint=hint))
+        yield ImageInput(text, error=ImageError("the folder holds no image files", path=path, hint=hint))
     for file in files:
-        yield Source(str(file))
+        yield ImageInput(str(file))
 
 
 def _download(url: str) -> bytes:

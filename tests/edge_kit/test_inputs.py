@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_kit.inputs import expand
 from edge_kit.ocr.image import ImageError
-from edge_kit.sources import expand
 from model_opt.errors import KitError
 
 
@@ -54,7 +54,7 @@ def test_a_missing_address_names_it(address):
 
 
 def test_a_large_download_is_refused(address, monkeypatch):
-    monkeypatch.setattr("edge_kit.sources.MAX_DOWNLOAD", 20)
+    monkeypatch.setattr("edge_kit.inputs.MAX_DOWNLOAD", 20)
     (source,) = expand(address + "/b.png")
     with pytest.raises(KitError, match="larger than"):
         source.load()
