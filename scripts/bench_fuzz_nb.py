@@ -28,13 +28,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "model_opt")]
-
-from nb_mutator import mutate_model, to_bytes  # noqa: E402
-from nb_op_cases import CASES  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from model_opt.nb import NbError, NbModel, canonicalise, guard_place, inspect_nb, read_nb  # noqa: E402
 from model_opt.nb.to_onnx import to_onnx  # noqa: E402
+from tests.model_opt.nb_mutator import mutate_model, to_bytes  # noqa: E402
+from tests.model_opt.nb_op_cases import CASES  # noqa: E402
 
 SLOW_SECONDS = 2.0  # of the processor, as the machine may be busy
 HANG_SECONDS = 60

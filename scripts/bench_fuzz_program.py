@@ -26,10 +26,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "model_opt")]
-
-from program_cases import CASES  # noqa: E402
-from program_mutator import file_bytes, mutate_bytes, mutate_model  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from model_opt.errors import KitError  # noqa: E402
 from model_opt.opt_tool.conv_pairs import kept_apart  # noqa: E402
@@ -38,6 +35,8 @@ from model_opt.passes import optimise  # noqa: E402
 from model_opt.program import Model  # noqa: E402
 from model_opt.zoo.inspect import interface_of  # noqa: E402
 from model_opt.zoo.operators import check_known, check_not_quantised  # noqa: E402
+from tests.model_opt.program_cases import CASES  # noqa: E402
+from tests.model_opt.program_mutator import file_bytes, mutate_bytes, mutate_model  # noqa: E402
 
 SLOW_SECONDS = 2.0  # of the processor, as the machine may be busy
 HANG_SECONDS = 60

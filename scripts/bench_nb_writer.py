@@ -21,12 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "model_opt")]
-
-from lower_compare import verdict  # noqa: E402
-from lower_files import SUMS, File, plain_files, plain_program, recipe_files, sum_of_program  # noqa: E402
-from lower_random import random_program  # noqa: E402
-from opt_oracle import OptGaveUp, Oracle  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from edge_kit.build.cache import default_cache  # noqa: E402
 from edge_kit.build.runner import running  # noqa: E402
@@ -41,6 +36,10 @@ from model_opt.nb.write import write_as_opt, write_nb  # noqa: E402
 from model_opt.opt_tool import ConvertOptions, find_tool  # noqa: E402
 from model_opt.paddle_model import read_model  # noqa: E402
 from model_opt.program import Model  # noqa: E402
+from tests.model_opt.lower_compare import verdict  # noqa: E402
+from tests.model_opt.lower_files import SUMS, File, plain_files, plain_program, recipe_files, sum_of_program  # noqa: E402
+from tests.model_opt.lower_random import random_program  # noqa: E402
+from tests.model_opt.opt_oracle import OptGaveUp, Oracle  # noqa: E402
 
 RANDOM = (
     ("image", Target(), ConvertOptions()),

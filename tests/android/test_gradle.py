@@ -13,10 +13,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from zoo_samples import serving
 
 from edge_kit import __version__
 from edge_kit.android.config import load_android
+from tests.model_opt.zoo_samples import serving
 
 ANDROID = Path(__file__).resolve().parents[2] / "android_app"
 POM = {"m": "http://maven.apache.org/POM/4.0.0"}

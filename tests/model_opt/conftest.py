@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import random_numbers
-from opt_oracle import Oracle
 
 from model_opt.opt_tool import FALLBACK, ToolEnv, find_tool, interpreters
+from tests.model_opt import random_numbers
+from tests.model_opt.opt_oracle import Oracle
 
 
 @pytest.fixture(autouse=True)

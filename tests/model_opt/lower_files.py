@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from lower_random import in_int8
 
 from model_opt.lower import Target
 from model_opt.opt_tool import ConvertOptions
@@ -23,6 +22,7 @@ from model_opt.paddle_model.proto import encode_program
 from model_opt.passes import optimise
 from model_opt.program import Model
 from model_opt.zoo import fetch
+from tests.model_opt.lower_random import in_int8
 
 SUMS = Path(__file__).resolve().parent / "nb_sums.json"
 MODELS = {"det": "PP-OCRv4_mobile_det", "rec": "PP-OCRv4_mobile_rec", "cls": "ch_ppocr_mobile_v2.0_cls"}

@@ -6,11 +6,11 @@ import dataclasses
 import random
 
 import numpy as np
-from lower_programs import ONE_OP
-from lower_random import FAMILIES, random_program
 
 from model_opt.program import Attr, Model
 from model_opt.program import AttrType as T
+from tests.model_opt.lower_programs import ONE_OP
+from tests.model_opt.lower_random import FAMILIES, random_program
 
 _VALUES = (
     (T.INT, 0), (T.INT, -7), (T.INT, 1 << 31), (T.INT, -(1 << 31)), (T.FLOAT, float("nan")), (T.FLOAT, 1e39),

@@ -7,10 +7,10 @@ says which.
 from __future__ import annotations
 
 import numpy as np
-from lower_programs import IMAGE, TOKENS, Maker, ints, reals
 
 from model_opt.program import Model, Op
 from model_opt.quantize.qdq import CONVOLUTIONS, Int8Layer, with_int8_layers
+from tests.model_opt.lower_programs import IMAGE, TOKENS, Maker, ints, reals
 
 FAMILIES = ("image", "rows", "int8")
 

@@ -13,10 +13,10 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-import nb_writer as nw
 import numpy as np
 from numpy.typing import NDArray
 
+import tests.model_opt.nb_writer as nw
 from model_opt.nb import NbModel
 from model_opt.nb.schema import NEWEST_TYPE
 from model_opt.nb.types import KERNEL_ATTR

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import nb_writer as nw
 import numpy as np
 
+import tests.model_opt.nb_writer as nw
 from model_opt.nb import NbModel, read_nb
 from model_opt.nb.types import KERNEL_ATTR
 from model_opt.program import LAYOUTS, PRECISIONS, TARGETS

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from test_passes_small import STATISTICS, batch_norm, binary, conv, made, op, weight
 
 from model_opt.program import Model
+from tests.model_opt.test_passes_small import STATISTICS, batch_norm, binary, conv, made, op, weight
 
 IMAGE = (-1, 3, -1, -1)
 

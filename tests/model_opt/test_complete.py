@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 import pytest
-from pruned import OPTIONAL, saved_by_newer_paddle
-from test_passes import predictor
-from test_passes_small import made, op, weight
 
 from model_opt.nb import read_nb
 from model_opt.nb.to_onnx import to_onnx
@@ -15,6 +12,9 @@ from model_opt.opt_tool import ConvertOptions, ModelPair, convert
 from model_opt.paddle_model import complete, read_model, write_model
 from model_opt.passes import optimise
 from model_opt.program import Model, VarType
+from tests.model_opt.pruned import OPTIONAL, saved_by_newer_paddle
+from tests.model_opt.test_passes import predictor
+from tests.model_opt.test_passes_small import made, op, weight
 
 REAL = ("mobile_det", "mobile_rec", "mobile_cls")
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lower_programs import ONE_OP, TOKENS, Maker
-from nb_op_cases import random
 
 from edge_kit.engines.base import EngineOptions
 from edge_kit.engines.lite_x86 import LiteX86Engine
@@ -34,6 +32,8 @@ from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import optimise
 from model_opt.program import Model
 from model_opt.quantize.stored import store_nearest, to_rows, with_stored_weights
+from tests.model_opt.lower_programs import ONE_OP, TOKENS, Maker
+from tests.model_opt.nb_op_cases import random
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = [

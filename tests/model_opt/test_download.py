@@ -8,11 +8,11 @@ import socket
 from pathlib import Path
 
 import pytest
-from zoo_samples import Server, serving
 
 from model_opt.download import DownloadRefused, Policy, download
 from model_opt.errors import ChecksumError, KitError, SourceUnavailable
 from model_opt.fs import sha256_bytes
+from tests.model_opt.zoo_samples import Server, serving
 
 BODY = os.urandom(200_000)
 QUICK = Policy(attempts=3, pause=0.01, connect_timeout=2, read_timeout=2)

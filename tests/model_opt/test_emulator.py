@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nb_op_cases import Case, op, pools
 
 from model_opt.emulator import FP16_MAX, EngineBuild, emulate, overflow_check
 from model_opt.emulator.half import fma, gemm, gemm_c8, matmul, rounded
@@ -18,6 +17,7 @@ from model_opt.nb import NbError, NbModel, read_nb
 from model_opt.nb.translate.view import OpView
 from model_opt.nb.types import KERNEL_ATTR
 from model_opt.program import Attr, AttrType
+from tests.model_opt.nb_op_cases import Case, op, pools
 
 INT8 = (
     "int8_chain_1x1_dw_1x1", "int8_chain_hard_swish", "int8_conv1x1", "int8_conv1x1_hard_swish", "int8_conv1x1_relu",

@@ -9,11 +9,6 @@ from collections import Counter
 import numpy as np
 import onnxruntime as ort
 import pytest
-from lower_compare import verdict
-from lower_mutator import damaged, sound_programs
-from lower_programs import IMAGE, ONE_OP, TOKENS, Maker, together
-from lower_random import FAMILIES, in_int8, random_program
-from passes_float64 import run_float64
 
 from model_opt.errors import KitError
 from model_opt.lower import LowerError, Target, lower
@@ -25,6 +20,11 @@ from model_opt.nb.write import write_as_opt, write_nb
 from model_opt.opt_tool import ConvertOptions
 from model_opt.program import Attr, AttrType, Model, Op, Var, VarType
 from model_opt.program import AttrType as PaddleType
+from tests.model_opt.lower_compare import verdict
+from tests.model_opt.lower_mutator import damaged, sound_programs
+from tests.model_opt.lower_programs import IMAGE, ONE_OP, TOKENS, Maker, together
+from tests.model_opt.lower_random import FAMILIES, in_int8, random_program
+from tests.model_opt.passes_float64 import run_float64
 
 TARGETS = {
     "arm": (Target(), ConvertOptions()),

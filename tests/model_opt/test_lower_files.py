@@ -7,7 +7,6 @@ import hashlib
 
 import numpy as np
 import pytest
-from lower_files import MODELS, PLACES, File, plain_files, plain_program, recipe_files, recorded, sum_of_program
 
 from edge_kit.engines.base import EngineOptions
 from edge_kit.engines.lite_x86 import LiteX86Engine
@@ -15,6 +14,16 @@ from model_opt.lower import LowerError, Target, lower
 from model_opt.nb import NbModel, deduplicate_parts
 from model_opt.nb.write import write_as_opt, write_nb
 from model_opt.program import Model
+from tests.model_opt.lower_files import (
+    MODELS,
+    PLACES,
+    File,
+    plain_files,
+    plain_program,
+    recipe_files,
+    recorded,
+    sum_of_program,
+)
 
 LIVE = ("det arm-fp32", "rec arm-fp16", "cls arm-weight_int8", "rec opencl-fp32", "cls x86-fp32", "det int8 0.7")
 MOST_OPS = {"det": 136, "rec": 128}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import nb_writer as nw
 import pytest
 
+import tests.model_opt.nb_writer as nw
 from model_opt.nb import NbError, canonicalise, inspect_nb, is_canonical, read_nb
 
 DIRTY = nw.small_model(version=b"v2.14-rc\0\xcd\x5b\xd9\xfe\x7f\0\0")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 
-import nb_writer as nw
 import numpy as np
 import pytest
 
+import tests.model_opt.nb_writer as nw
 from model_opt.nb import CountChange, NbComparison, compare_summaries, inspect_nb, read_nb
 
 ARM, OPENCL = "4/1/1", "5/5/4"

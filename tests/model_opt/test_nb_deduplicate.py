@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib
 
-import nb_writer as nw
 import numpy as np
 import pytest
-from random_numbers import generator
 
+import tests.model_opt.nb_writer as nw
 from model_opt.nb import NbError, NbModel, deduplicate_parts, read_nb
 from model_opt.nb.canonical import FREE_READS, HEADER, parse_header
 from model_opt.nb.flat import Flat
 from model_opt.nb.schema import BLOCK, OP, PROGRAM
 from model_opt.opt_tool import ConvertOptions, convert
 from model_opt.opt_tool.worker import LiteWorker
+from tests.model_opt.random_numbers import generator
 
 EVERY_ATTR = {
     "int": 3, "float": 0.5, "text": b"\xff not UTF-8", "flag": True, "ints": ("ints", [1, 2]), "none": ("ints", []),

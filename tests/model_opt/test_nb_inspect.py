@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-import nb_writer as nw
 import numpy as np
 import pytest
 
+import tests.model_opt.nb_writer as nw
 from model_opt.nb import (
     NbError,
     guard_place,

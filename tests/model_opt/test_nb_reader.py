@@ -6,12 +6,12 @@ import os
 import struct
 import tracemalloc
 
-import nb_writer as nw
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import tests.model_opt.nb_writer as nw
 from model_opt.nb import NbError, read_nb
 from model_opt.program import AttrType, VarType
 

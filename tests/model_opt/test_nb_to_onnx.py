@@ -8,16 +8,16 @@ import re
 from pathlib import Path
 
 import cv2
-import nb_writer as nw
 import numpy as np
 import onnxruntime as ort
 import pytest
-from nb_mutator import mutate_model, to_bytes
-from nb_op_cases import CASES, HOST, Case, conv_attrs, ints, op
 
+import tests.model_opt.nb_writer as nw
 from model_opt.nb import NbError, NbModel, read_nb
 from model_opt.nb.to_onnx import OPSET, to_onnx
 from model_opt.nb.translate import TRANSLATORS, Graph, Node, encode_model, fold, ops_markdown, translate
+from tests.model_opt.nb_mutator import mutate_model, to_bytes
+from tests.model_opt.nb_op_cases import CASES, HOST, Case, conv_attrs, ints, op
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FIXED_PRECISIONS = ("fp32", "weight_int8", "weight_int16")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
-import nb_writer as nw
 import numpy as np
 import pytest
-from lower_programs import ONE_OP, together
-from random_numbers import generator
 
+import tests.model_opt.nb_writer as nw
 from model_opt.nb import NbError, NbModel, deduplicate_parts, read_nb
 from model_opt.nb.canonical import FREE_READS, HEADER
 from model_opt.nb.write import write_as_opt, write_nb
 from model_opt.opt_tool import ConvertOptions
 from model_opt.program import ELEMENT_TYPES, Attr, AttrType, Var
+from tests.model_opt.lower_programs import ONE_OP, together
+from tests.model_opt.random_numbers import generator
 
 RNG = generator(11)
 VALUES = {

@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-from passes_float64 import run_float64
 
 from model_opt.nb import inspect_nb, read_nb
 from model_opt.opt_tool import ConvertOptions, ModelPair, convert
@@ -15,6 +14,7 @@ from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import PASSES, optimise
 from model_opt.program import Model
 from model_opt.resources import config_dir
+from tests.model_opt.passes_float64 import run_float64
 
 pytestmark = pytest.mark.integration
 KINDS = ("det", "rec", "cls")

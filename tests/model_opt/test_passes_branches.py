@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from passes_float64 import run_float64
-from test_passes_small import STATISTICS, batch_norm, binary, conv, made, op, same, types, weight
 
 from model_opt.passes import optimise
 from model_opt.passes.fold_batch_norm import fold_batch_norm
@@ -14,6 +12,8 @@ from model_opt.passes.parallel_convs import parallel_convs
 from model_opt.passes.pooled_means import pooled_means
 from model_opt.passes.shape_constants import shape_constants
 from model_opt.passes.simplify_attention import simplify_attention
+from tests.model_opt.passes_float64 import run_float64
+from tests.model_opt.test_passes_small import STATISTICS, batch_norm, binary, conv, made, op, same, types, weight
 
 # ---- branches of one value
 

@@ -6,8 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from passes_float64 import run_float64
-from random_numbers import generator
 
 from model_opt.paddle_model import PaddleModelError
 from model_opt.passes import PASSES, optimise
@@ -26,6 +24,8 @@ from model_opt.passes.training_ops import training_ops
 from model_opt.program import Block, Model, Op, Program, Var, VarType, attr_of
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import conv_at
+from tests.model_opt.passes_float64 import run_float64
+from tests.model_opt.random_numbers import generator
 
 RNG = generator(5)
 IMAGE = (-1, 4, -1, -1)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import nb_writer as nw
 import pytest
-from lower_programs import ONE_OP
 
+import tests.model_opt.nb_writer as nw
 from model_opt.lower import LowerError, Target, lower
 from model_opt.nb import read_nb, write_nb
 from model_opt.nb.types import KERNEL_ATTR
@@ -14,6 +13,7 @@ from model_opt.paddle_model.params import encode_params
 from model_opt.paddle_model.proto import encode_program
 from model_opt.program import AttrType, Op, Program, Var, VarType
 from model_opt.program.sizes import LARGEST, SizeError, Sizes, free_sides, known, reshape_target
+from tests.model_opt.lower_programs import ONE_OP
 
 
 def test_the_same_rule_on_the_same_size_is_the_same_symbol():

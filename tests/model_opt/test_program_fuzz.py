@@ -7,11 +7,11 @@ import random
 from pathlib import Path
 
 import pytest
-from program_cases import CASES
-from program_mutator import file_bytes
 
 from model_opt.paddle_model import PaddleModelError, decode_model
 from model_opt.passes import optimise
+from tests.model_opt.program_cases import CASES
+from tests.model_opt.program_mutator import file_bytes
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "bench_fuzz_program.py"
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from passes_float64 import run_float64
-from random_numbers import generator
-from test_passes_small import binary, conv, made, op, weight
 
 from model_opt.emulator.winograd import F43, input_matrix, output_matrix_4
 from model_opt.program import Model
@@ -14,6 +11,9 @@ from model_opt.program.ops import conv_at
 from model_opt.quantize.channel_order import Way, best_order, winograd_way
 from model_opt.quantize.channels import channel_groups, with_orders
 from model_opt.quantize.concat_split import best_split, split_concats, split_length
+from tests.model_opt.passes_float64 import run_float64
+from tests.model_opt.random_numbers import generator
+from tests.model_opt.test_passes_small import binary, conv, made, op, weight
 
 RNG = generator(23)
 

@@ -6,10 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from passes_float64 import run_float64
-from random_numbers import generator
-from test_passes_small import binary, conv, made, op, weight
-from test_quantize_rescale import emulated, in_fp32, silent
 
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.emulator.half import rounded
@@ -25,6 +21,10 @@ from model_opt.quantize.rescale import RescaleOptions, rescale_fp16
 from model_opt.quantize.rounded_factors import undo_rounded_factors
 from model_opt.quantize.sum_split import halve_sums, split_last_matrix, split_sums, tap_order
 from model_opt.quantize.wide_means import wide_means
+from tests.model_opt.passes_float64 import run_float64
+from tests.model_opt.random_numbers import generator
+from tests.model_opt.test_passes_small import binary, conv, made, op, weight
+from tests.model_opt.test_quantize_rescale import emulated, in_fp32, silent
 
 RNG = generator(41)
 SWISH = {"offset": 3.0, "scale": 6.0, "threshold": 6.0}

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from passes_float64 import run_float64
-from random_numbers import generator
-from test_passes_small import binary, conv, made, op, weight
 
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.emulator import emulate
@@ -17,6 +14,9 @@ from model_opt.quantize import Observer, convert_in_memory
 from model_opt.quantize.gptq_fp16 import _upper, gptq_round, half, round_weights
 from model_opt.quantize.late_bias import bias_errors, late_bias
 from model_opt.quantize.patches import Seen, layer_inputs, windows
+from tests.model_opt.passes_float64 import run_float64
+from tests.model_opt.random_numbers import generator
+from tests.model_opt.test_passes_small import binary, conv, made, op, weight
 
 RNG = generator(11)
 WIDE = (-1, 24, -1, -1)

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from passes_float64 import run_float64
 from PIL import Image
-from random_numbers import generator
-from test_passes_small import binary, conv, made, op, weight
 
 from model_opt.convert import Converter, ConvertOptions
 from model_opt.emulator import emulate, overflow_check
@@ -21,6 +18,9 @@ from model_opt.quantize.exponents import factor_groups, with_exponents
 from model_opt.quantize.rescale import RescaleError, RescaleOptions, rescale_fp16
 from model_opt.resources import config_dir
 from model_opt.zoo import ModelFiles
+from tests.model_opt.passes_float64 import run_float64
+from tests.model_opt.random_numbers import generator
+from tests.model_opt.test_passes_small import binary, conv, made, op, weight
 
 RNG = generator(7)
 ONLY_POWERS = RescaleOptions(windows_of=0)

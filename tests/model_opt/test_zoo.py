@@ -14,7 +14,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from zoo_samples import (
+
+from model_opt import wheels
+from model_opt.dictionary import DictionaryError
+from model_opt.download import Policy
+from model_opt.errors import ChecksumError, KitError
+from model_opt.fs import sha256_bytes, sha256_file
+from model_opt.zoo import SourceUnavailable, Zoo, ZooError, fetch, load_zoo, verify
+from tests.model_opt.zoo_samples import (
     CHARACTERS,
     Server,
     model_bytes,
@@ -25,13 +32,6 @@ from zoo_samples import (
     write_dictionary,
     write_sample,
 )
-
-from model_opt import wheels
-from model_opt.dictionary import DictionaryError
-from model_opt.download import Policy
-from model_opt.errors import ChecksumError, KitError
-from model_opt.fs import sha256_bytes, sha256_file
-from model_opt.zoo import SourceUnavailable, Zoo, ZooError, fetch, load_zoo, verify
 
 DET = "PP-OCRv4_mobile_det"
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from zoo_samples import tar_bytes, tar_members
 
 from model_opt.errors import KitError
 from model_opt.fs import disk_faults, staged_folder
 from model_opt.zoo import ZooError
 from model_opt.zoo import archive as archive_module
 from model_opt.zoo.archive import Limits, extract_model
+from tests.model_opt.zoo_samples import tar_bytes, tar_members
 
 PDMODEL, PDIPARAMS = "inference.pdmodel", "inference.pdiparams"
 WANTED = (PDMODEL, PDIPARAMS)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from zoo_samples import CHARACTERS, model_bytes, sums_of, tar_bytes, write_dictionary, write_sample
 
 from model_opt.dictionary import DictionaryError
 from model_opt.errors import KitError
@@ -16,6 +15,7 @@ from model_opt.fs import sha256_file
 from model_opt.paddle_model import PaddleModelError, read_model, write_model
 from model_opt.program import Model, Op
 from model_opt.zoo import ZooError, check_model, check_operators, fetch, open_model, with_dictionary
+from tests.model_opt.zoo_samples import CHARACTERS, model_bytes, sums_of, tar_bytes, write_dictionary, write_sample
 
 
 @pytest.fixture

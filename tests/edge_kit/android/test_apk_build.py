@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from zoo_samples import Server, serving
 
 from edge_kit.android.api import read_api, unknown_references
 from edge_kit.android.apk import check_apk
@@ -45,6 +44,7 @@ from model_opt.nb import read_nb
 from model_opt.resources import cache_dir
 from model_opt.zoo import fetch
 from tests.edge_kit.android.elf_writer import shared_object
+from tests.model_opt.zoo_samples import Server, serving
 
 pytestmark = [pytest.mark.app, pytest.mark.xdist_group("android")]
 

@@ -13,7 +13,6 @@ import zipfile
 from dataclasses import replace
 
 import pytest
-from zoo_samples import serving
 
 from edge_kit.android import lite
 from edge_kit.android.config import load_android
@@ -21,6 +20,7 @@ from edge_kit.android.errors import RuntimeUnfit
 from edge_kit.android.lite import LiteRuntime, NoRuntime, next_attempt, read_runtime, release_runtime, release_tag
 from model_opt.fs import sha256_bytes
 from tests.edge_kit.android.elf_writer import shared_object
+from tests.model_opt.zoo_samples import serving
 
 VERSION = "v2.14-rc"
 ARM64 = shared_object(payload=b"\0v2.14-rc\0", needed=("libc.so",))
