@@ -80,7 +80,7 @@ def test_without_an_algorithm_opt_alone_rounds_the_weights(tmp_path):
     assert [file.path.name for file in written] == ["det.nb", "rec.nb"]
     assert verification.passed
     kinds = {param.dtype.name for param in read_nb(tmp_path / "q" / "rec.nb").params.values()}
-    assert "INT16" in kinds
+    assert "int16" in kinds
 
 
 def test_bad_requests_are_refused_before_any_work(tmp_path):
