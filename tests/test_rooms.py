@@ -1,10 +1,12 @@
 """The rooms of the project: who may import whom, and where constants and output may stand."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,6 +17,13 @@ def test_the_import_contracts_hold():
     done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "0 broken" in done.stdout
+
+
+def test_no_import_goes_in_a_circle():
+    """Imports inside functions count: a module that needs another and is needed by it belongs with it."""
+    graph = grimp.build_graph("edge_kit", "model_opt", cache_dir=None)
+    needs = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(tuple(graphlib.TopologicalSorter(needs).static_order())) == len(graph.modules)
 
 
 def test_help_needs_none_of_the_heavy_packages():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model_opt.convert.checks import check_restored, differences
@@ -13,11 +13,45 @@ from model_opt.convert.errors import ConvertError
 from model_opt.convert.options import NO_FP16, Conversion, ConvertOptions, ModelPair, ModelPaths
 from model_opt.fs import disk_faults, sha256_bytes, write_atomic
 from model_opt.nb import NbError, NbModel, canonicalise, deduplicate_parts, place_of, precision_of, read_nb
-from model_opt.opt_tool.environment import ToolEnv
 from model_opt.opt_tool.errors import OptError
-from model_opt.opt_tool.process import child_command, how_it_ended, last_lines, run_limited
+from model_opt.opt_tool.process import child_command, child_fingerprint, how_it_ended, last_lines, run_limited
 from model_opt.paddle_model import write_model
 from model_opt.program import Model
+
+
+@dataclass(frozen=True)
+class ToolEnv:
+    """An interpreter and the folder with paddlelite and numpy for it: the converter ``opt``.
+
+    ``python_version`` is the interpreter's (``3.7.16``), ``opt_version`` that of paddlelite's wheel (``2.14rc0``).
+    """
+
+    python: Path
+    python_version: str
+    opt_version: str
+    site: Path
+
+    @property
+    def name(self) -> str:
+        """The name of this converter."""
+        return "opt"
+
+    @property
+    def cache_key(self) -> str:
+        """What decides the answers: the release, and the scripts that drive it; no path of this machine."""
+        return f"opt {self.opt_version} {child_fingerprint()}"
+
+    def convert(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
+        """Convert ``model`` with opt; see ``Converter.convert`` and the function ``convert``."""
+        return convert(model, options, out, env=self)
+
+    def convert_export(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
+        """Convert a model as it was exported, which is the same for opt; see ``Converter.convert_export``."""
+        return self.convert(model, options, out)
+
+    def in_memory(self, model: Model, options: ConvertOptions) -> NbModel:
+        """Return what opt's file holds; see ``Converter.in_memory``."""
+        return convert_in_memory(model, options, self)
 
 
 def convert(

@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from model_opt.convert.options import Conversion, ConvertOptions, ModelPaths
 from model_opt.fs import file_state, locked, write_atomic
-from model_opt.nb import NbModel
+from model_opt.opt_tool.convert import ToolEnv
 from model_opt.opt_tool.errors import ToolError
 from model_opt.opt_tool.interpreters import (
     GROUPS,
@@ -28,50 +27,10 @@ from model_opt.opt_tool.interpreters import (
     what_to_install,
 )
 from model_opt.opt_tool.pins import PINS, ToolPins
-from model_opt.opt_tool.process import ask, child_command, child_fingerprint, how_it_ended, last_lines
-from model_opt.program import Model
+from model_opt.opt_tool.process import ask, child_command, how_it_ended, last_lines
 from model_opt.resources import cache_dir
 
 _LOAD_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class ToolEnv:
-    """An interpreter and the folder with paddlelite and numpy for it: the converter ``opt``.
-
-    ``python_version`` is the interpreter's (``3.7.16``), ``opt_version`` that of paddlelite's wheel (``2.14rc0``).
-    """
-
-    python: Path
-    python_version: str
-    opt_version: str
-    site: Path
-
-    @property
-    def name(self) -> str:
-        """The name of this converter."""
-        return "opt"
-
-    @property
-    def cache_key(self) -> str:
-        """What decides the answers: the release, and the scripts that drive it; no path of this machine."""
-        return f"opt {self.opt_version} {child_fingerprint()}"
-
-    def convert(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
-        """Convert ``model`` with opt; see ``Converter.convert`` and ``opt_tool.convert``."""
-        from model_opt.opt_tool.convert import convert
-
-        return convert(model, options, out, env=self)
-
-    def convert_export(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
-        """Convert a model as it was exported, which is the same for opt; see ``Converter.convert_export``."""
-        return self.convert(model, options, out)
-
-    def in_memory(self, model: Model, options: ConvertOptions) -> NbModel:
-        """Return what opt's file holds; see ``Converter.in_memory``."""
-        from model_opt.opt_tool.convert import convert_in_memory
-
-        return convert_in_memory(model, options, self)
 
 
 @dataclass(frozen=True)

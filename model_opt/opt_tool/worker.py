@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from model_opt.errors import KitError
 from model_opt.machine import end_group
-from model_opt.opt_tool.environment import ToolEnv
+from model_opt.opt_tool.convert import ToolEnv
 from model_opt.opt_tool.process import child_command, child_environment, how_it_ended, last_lines
 
 KEPT_BYTES = 160 << 20
