@@ -98,5 +98,5 @@ def empty_beside(real: Path, mine: Path) -> None:
 
 
 def run_maven(what: str, repository: Path, *arguments: str | Path) -> None:
-    command = [require_tools(("mvn",))["mvn"], "-B", "-ntp", "-Dstyle.color=never"]
+    command = [require_tools(("mvn",))["mvn"], "-B", "-ntp", "-Dstyle.color=never", "-Dkotlin.compiler.daemon=false"]
     run_tool(what, [*command, f"-Dmaven.repo.local={repository}", *arguments], env=maven_env())
