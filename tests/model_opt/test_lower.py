@@ -231,6 +231,15 @@ def test_a_second_activation_behind_a_convolution_is_kept():
         assert conv.attr("act_type") == "relu"
 
 
+@pytest.mark.parametrize("axis", [-1, 1, 3])
+def test_one_number_behind_a_bias_joins_it_along_any_axis(oracle, axis):
+    m = Maker()
+    model = m.model(m.binary("add", m.bias(m.conv("x", 8)), m.param(1), axis=axis))
+    own = write_as_opt(lower(model, Target()))
+    assert [op.type for op in read_nb(own).ops] == ["feed", "conv2d", "fetch"]
+    assert own == oracle.convert(model, ConvertOptions())
+
+
 def test_a_sum_along_another_side_than_the_channels_is_no_bias():
     m = Maker((-1, 8, 8, 8))
     model = m.model(m.binary("add", m.conv("x", 8), m.param(8), axis=-1))

@@ -12,8 +12,8 @@ def fuse_conv_bias(graph: Graph, target: Target) -> None:
     """Move ``conv + parameter`` into the convolution, which keeps its number and writes the sum's output.
 
     The parameter is the sum's Y, has one value for each channel, and nothing else reads it. A convolution that has a
-    bias gets the sum of both, in float32. opt does not look at the sum's ``axis``: one that adds along another side
-    than the channels would become a bias there, and stays a sum here.
+    bias gets the sum of both, in float32. opt does not look at the sum's ``axis``: one that adds several values
+    along another side than the channels would become a bias there, and stays a sum here.
     """
     for has_bias in (True, False):
         for kind in CONVOLUTIONS:
@@ -29,9 +29,11 @@ def _fits(graph: Graph, conv: LiteOp, add: LiteOp, has_bias: bool) -> bool:
         return False
     if has_bias and not conv.inputs.get("Bias"):
         return False
-    if conv.inputs.get("ResidualData") or conv.value("with_act", False) or add.value("axis") != 1:
+    if conv.inputs.get("ResidualData") or conv.value("with_act", False):
         return False
     values = graph.params[y]
+    if add.value("axis") != 1 and values.size != 1:
+        return False
     channels = _channels(graph, conv)
     return (
         values.ndim == 1 and values.dtype == np.float32 and (len(values) == channels or (has_bias and len(values) == 1))
