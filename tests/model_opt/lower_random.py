@@ -36,8 +36,9 @@ def random_program(family: str, seed: int, *, fp16: bool = False) -> Model:
 def merged_by_opt(model: Model, *, fp16: bool = False) -> bool:
     """Return whether the program holds a form that opt merges and the writer leaves as it is.
 
-    A 1x1 convolution, a ``scale`` or a second activation behind a convolution; a ``scale`` in front of an activation
-    or of another; a ``scale`` behind a sum. A hard activation behind a transposed convolution, where opt ends. In fp16
+    A 1x1 convolution, a ``scale`` or a second activation behind a convolution; a ``scale`` behind its activation, which
+    opt folds into the weights in front of the activation; a ``scale`` in front of an activation or of another; a
+    ``scale`` behind a sum. A hard activation behind a transposed convolution, where opt ends. In fp16
     a relu behind an operator with a constant operand that is no bias.
     """
     ops = model.program.main.ops
@@ -66,7 +67,10 @@ def _merges(model: Model, op: Op, readers: dict[str, list[Op]]) -> bool:
         pointwise = reader.type == "conv2d" and model.params[reader.input("Filter")].shape[2:] == (1, 1)
         again = _is_bias(model, reader) and _merges(model, _as_conv(op, reader), readers)
         ends = op.type == "conv2d_transpose" and reader.type.startswith("hard_")
-        return pointwise or reader.type == "scale" or again or ends or _two_activations(reader, readers)
+        folded = reader.type in _ACTIVATIONS and {one.type for one in readers.get(reader.output("Out"), [])} == {
+            "scale"
+        }
+        return pointwise or reader.type == "scale" or folded or again or ends or _two_activations(reader, readers)
     if op.type == "scale":
         return reader.type == "scale" or reader.type in _ACTIVATIONS
     return op.type.startswith("elementwise") and reader.type == "scale"

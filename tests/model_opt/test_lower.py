@@ -231,6 +231,14 @@ def test_a_second_activation_behind_a_convolution_is_kept():
         assert conv.attr("act_type") == "relu"
 
 
+def test_a_scale_behind_an_activation_stays_behind_it():
+    """opt multiplies the weights instead: relu(-2 x) is not -2 relu(x)."""
+    m = Maker()
+    act = m.op("relu", {"X": m.bias(m.conv("x", 8))}, None)
+    y = m.op("scale", {"X": act}, None, scale=-2.0, bias=0.0, bias_after_scale=True)
+    assert types(lowered(m.model(m.binary("add", y, y)))) == ["conv2d", "scale", "elementwise_add"]
+
+
 @pytest.mark.parametrize("axis", [-1, 1, 3])
 def test_one_number_behind_a_bias_joins_it_along_any_axis(oracle, axis):
     m = Maker()
