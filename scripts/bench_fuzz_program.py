@@ -96,6 +96,7 @@ def one_run(
     try:
         return try_model(damaged), None
     except Exception:  # noqa: BLE001  do files do the same?
+        signal.alarm(HANG_SECONDS)
         return _promised(*file_bytes(damaged))
 
 

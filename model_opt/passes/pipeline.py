@@ -25,6 +25,7 @@ from model_opt.passes.shape_constants import shape_constants
 from model_opt.passes.simplify_attention import simplify_attention
 from model_opt.passes.training_ops import training_ops
 from model_opt.program import Model
+from model_opt.program.order import read_too_early
 from model_opt.program.report import PassReport
 
 Pass = Callable[[Model], tuple[Model, PassReport]]
@@ -54,8 +55,15 @@ def optimise(model: Model) -> tuple[Model, tuple[PassReport, ...]]:
     """Run every pass of ``PASSES`` in order; return the new model and one report for each.
 
     What a pass that runs twice leaves is in its last report only. Raises ``PaddleModelError`` for a program that cannot
-    be followed: operators without what they need, attributes of other types, sizes that do not fit.
+    be followed: operators without what they need, attributes of other types, sizes that do not fit, values that depend
+    on themselves.
     """
+    early = read_too_early(model.program.main, model.params)
+    if early is not None:
+        index, op, name = early
+        raise PaddleModelError(
+            f"operator {index} ({op.type}) reads {name!r}, which only it or a later operator writes", hint=DAMAGED
+        )
     reports: list[PassReport] = []
     for each in PASSES:
         model, report = _followed(each, model)
@@ -65,9 +73,7 @@ def optimise(model: Model) -> tuple[Model, tuple[PassReport, ...]]:
 
 
 def _followed(each: Pass, model: Model) -> tuple[Model, PassReport]:
-    """Run one pass. Passes take a program's word for what an operator holds and for the order of operators; a damaged
-    one, such as one whose values depend on themselves, shows here.
-    """
+    """Run one pass. Passes take a program's word for what an operator holds; a damaged one shows here."""
     try:
         with np.errstate(all="ignore"):
             return each(model)

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from model_opt.lower import LowerError, Target, lower
 from model_opt.paddle_model import PaddleModelError
 from model_opt.passes import PASSES, optimise
 from model_opt.passes.constant_folding import constant_folding
@@ -493,8 +494,20 @@ def test_a_gate_that_reads_its_own_product_is_refused():
         conv("m", "w2", "y"),
     ]
     model = made(ops, {"w1": weight(4, 4, 1, 1), "w2": weight(4, 4, 1, 1)}, "y", dict.fromkeys("pah", (-1, 4, 1, 1)))
-    with pytest.raises(PaddleModelError, match="cannot be followed by the pass fuse_squeeze_excite"):
+    with pytest.raises(
+        PaddleModelError, match=r"operator 1 \(pool2d\) reads 'm', which only it or a later operator writes"
+    ):
         optimise(model)
+
+
+def test_an_operator_that_reads_its_own_output_is_refused():
+    """Following such a chain from reader to reader never ends."""
+    ops = [conv("x", "w", "a"), binary("mul", "b", "two", "b"), binary("add", "a", "b", "y")]
+    model = made(ops, {"w": weight(4, 4, 1, 1), "two": np.float32([2])}, "y")
+    with pytest.raises(PaddleModelError, match=r"operator 2 \(elementwise_mul\) reads 'b', which only it or a later"):
+        optimise(model)
+    with pytest.raises(LowerError, match="depends on its own output"):
+        lower(model, Target())
 
 
 def test_a_gate_whose_reader_takes_no_factor_stays():
