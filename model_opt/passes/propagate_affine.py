@@ -133,17 +133,11 @@ def _through_concat(editor: GraphEditor, name: str, op: Op, change: Affine) -> A
 def apply_affine(editor: GraphEditor, found: AffinePlan) -> None:
     """Write the planned maps into weights and biases."""
     for conv, change in found.takers:
-        current = conv_at(editor, _as_it_stands(editor, conv.op))
+        current = conv_at(
+            editor, next(op for op in editor.ops if op.outputs.get("Output") == conv.op.outputs["Output"])
+        )
         if current is not None:
             rewrite_conv(editor, current, *_taken(current, change))
-
-
-def _as_it_stands(editor: GraphEditor, conv: Op) -> Op:
-    """Return a convolution as other rewrites left it; ``LookupError`` for one that a rewrite of its own input moved."""
-    for op in editor.ops:
-        if op.outputs.get("Output") == conv.outputs["Output"]:
-            return op
-    raise LookupError(f"the convolution that writes {conv.outputs['Output']} depends on its own output")
 
 
 def _taken(conv: Conv, change: Affine) -> tuple[Float64Array, Float64Array]:

@@ -304,7 +304,3 @@ class Program:
     def declared_params(self) -> dict[str, Var]:
         """Return the variables of all blocks that need a parameter, by name."""
         return {var.name: var for block in self.blocks for var in block.vars if var.is_param}
-
-    def param_names(self) -> tuple[str, ...]:
-        """Return the names of the parameters of all blocks, sorted: the order in which a file holds them."""
-        return tuple(sorted(self.declared_params()))
