@@ -15,6 +15,7 @@ import numpy as np
 
 from model_opt.formats.errors import FormatError
 from model_opt.formats.onnx_model.graph import EXPORT, Array, Graph, Node, Value
+from model_opt.paddle_model import complete
 from model_opt.program import Attr, AttrType, Block, Model, Op, Program, Var, VarType
 from model_opt.program.sizes import Shape, Size, Sizes, checked
 
@@ -194,7 +195,7 @@ class Builder:
         return found
 
     def finish(self) -> Model:
-        """Return the model: the operators, and one ``fetch`` for each output of the graph."""
+        """Return the model: the operators, with the outputs that Paddle demands, and one ``fetch`` for each output."""
         for column, value in enumerate(self._graph.outputs):
             if value.name not in self._vars or value.name in self._params:
                 raise FormatError(
@@ -203,7 +204,7 @@ class Builder:
             holder = self._holder("fetch", VarType.FETCH_LIST)
             self.emit("fetch", {"X": (value.name,)}, ("Out", holder), col=whole(column))
         block = Block(0, -1, tuple(self._vars.values()), tuple(self._ops))
-        return Model(Program((block,), version=0), self._params)
+        return complete(Model(Program((block,), version=0), self._params))[0]
 
 
 def _same(a: Array, b: Array) -> bool:
