@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,11 @@ def schema_fault(document: Any, schema: Path) -> tuple[str, str] | None:
     return place or "(top level)", reason
 
 
-def load_yaml(text: str | bytes) -> Any:
+def load_yaml(text: str | bytes, adjust: Callable[[Any], None] | None = None) -> Any:
     """Return the value of a YAML document, plain types only.
 
-    Raises ``yaml.YAMLError`` for whatever is no such document; what PyYAML raises for a date of month 13, an unknown
+    ``adjust`` may change the document's nodes (None for an empty document) before values are made of them. Raises
+    ``yaml.YAMLError`` for whatever is no such document; what PyYAML raises for a date of month 13, an unknown
     truth value and the like is turned into it too.
     """
     import yaml
@@ -69,7 +71,14 @@ def load_yaml(text: str | bytes) -> Any:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     _check_extent(text, loader)
     try:
-        return yaml.load(text, Loader=loader)  # both loaders are the safe ones
+        made = loader(text)  # both loaders are the safe ones
+        try:
+            node = made.get_single_node()
+            if adjust is not None:
+                adjust(node)
+            return None if node is None else made.construct_document(node)
+        finally:
+            made.dispose()
     except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
         raise yaml.YAMLError(f"a value that cannot be read: {error}") from error
 

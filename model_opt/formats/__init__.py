@@ -33,10 +33,9 @@ def read_model(program: Path, params: Path | None) -> Model:
     if params is None:
         raise FormatError("the parameters (.pdiparams) are missing", path=program, hint="give both files of one export")
     if kind == "pir":
-        from model_opt.formats.pir import read_pir  # type: ignore[import-not-found]
+        from model_opt.formats.pir import read_pir
 
-        read: Model = read_pir(program, params)
-        return read
+        return read_pir(program, params)
     from model_opt.paddle_model import read_model as read_paddle
 
     return read_paddle(program, params)
