@@ -170,24 +170,24 @@ def _parts(settings: PipelineSettings) -> _Parts:
         )
     det, rec = det_files(settings), rec_files(settings)
     if rec.dictionary is None:
-        raise KitError("the recogniser has no dictionary", path=rec.pdmodel, hint="name it with --rec-dict")
+        raise KitError("the recogniser has no dictionary", path=rec.program_file, hint="name it with --rec-dict")
     return _Parts(_maker(settings, det), _maker(settings, rec), rec.dictionary, facts_of(rec))
 
 
 def _maker(settings: PipelineSettings, model: ModelFiles) -> Callable[[EngineOptions], Engine]:
     if settings.engine == "nb":
-        check_operators(model.pdmodel)
+        check_operators(model.program_file, model.params_file)
     return partial(create_engine, settings.engine, model)
 
 
 def det_files(settings: PipelineSettings) -> ModelFiles:
     """Return the detector's files: fetched by name, or the user's own by path."""
-    return _model_files(settings.det_model, "det", None, settings)
+    return _model_files(settings.chosen.det, "det", None, settings)
 
 
 def rec_files(settings: PipelineSettings) -> ModelFiles:
     """Return the recogniser's files and dictionary: fetched by name, or the user's own by path."""
-    return _model_files(settings.rec_model, "rec", settings.rec_dict, settings)
+    return _model_files(settings.chosen.rec, "rec", settings.rec_dict, settings)
 
 
 def _model_files(name: str, kind: Any, dictionary: str | None, settings: PipelineSettings) -> ModelFiles:
@@ -211,7 +211,7 @@ def _line_workers(settings: PipelineSettings, device: str) -> int:
 
 
 def _rules(settings: PipelineSettings, spec: Spec | None) -> SpecProfile:
-    rules = profile(settings.spec, spec)
+    rules = profile(settings.spec if spec else settings.chosen.profile, spec)
     if settings.use_angle_classifier is None:
         return rules
     return replace(rules, classifier=replace(rules.classifier, enabled=settings.use_angle_classifier))

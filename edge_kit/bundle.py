@@ -54,7 +54,8 @@ def bundle_files(bundle: Path) -> BundleFiles:
 
 def source_model(manifest: Manifest, role: str, bundle: Path) -> str:
     """Return the zoo's name of the model that ``role`` was made from; ``KitError`` for a user's own model."""
-    name = str(manifest.created_from.get(f"{role}/inference.pdmodel", {}).get("model", ""))
+    made_from = (entry for file, entry in manifest.created_from.items() if file.startswith(f"{role}/"))
+    name = str(next(made_from, {}).get("model", ""))
     if name in load_zoo().names:
         return name
     raise KitError(

@@ -10,9 +10,8 @@ from typing import Any
 from model_opt.config import read_yaml
 from model_opt.errors import KitError
 from model_opt.machine import available_cores
+from model_opt.zoo import ModelSet, load_zoo
 
-DEFAULT_DET = "PP-OCRv4_mobile_det"
-DEFAULT_REC = "PP-OCRv4_mobile_rec"
 DEFAULT_CLS = "ch_ppocr_mobile_v2.0_cls"
 MAX_THREADS = 256
 
@@ -21,8 +20,9 @@ MAX_THREADS = 256
 class PipelineSettings:
     """What a pipeline is made of.
 
-    ``det_model`` and ``rec_model`` are names of ``configs/models.yaml`` or paths of a user's own model;
-    ``rec_dict`` is that model's dictionary. ``spec`` names a specification profile. With engine ``nb`` and a
+    ``models`` names a set of ``configs/models.yaml`` (None: its default set): detector, recogniser and specification
+    profile. ``det_model`` and ``rec_model``, names of that file or paths of a user's own model, replace those of the
+    set; ``rec_dict`` is the dictionary of such a model, ``spec`` names another profile. With engine ``nb`` and a
     ``bundle``, the bundle's own files and dictionary are used; without one, ``converter`` (``own`` or ``opt``) makes
     the files.
     """
@@ -31,8 +31,9 @@ class PipelineSettings:
     device: str = "cpu"
     det_device: str | None = None
     rec_device: str | None = None
-    det_model: str = DEFAULT_DET
-    rec_model: str = DEFAULT_REC
+    models: str | None = None
+    det_model: str | None = None
+    rec_model: str | None = None
     rec_dict: str | None = None
     cls_model: str = DEFAULT_CLS
     use_angle_classifier: bool | None = None
@@ -48,10 +49,26 @@ class PipelineSettings:
         """Threads the pipeline may use: ``threads``, else those this process may run on."""
         return self.threads or available_cores()
 
+    @property
+    def chosen(self) -> ModelSet:
+        """The detector, recogniser and profile in use. Raises ``ZooError`` for an unknown set."""
+        return chosen_models(self.models, self.det_model, self.rec_model, self.spec)
+
+
+def chosen_models(models: str | None, det: str | None, rec: str | None, spec: str | None) -> ModelSet:
+    """Return the set called ``models`` (None: the default) with whatever else is given in its place.
+
+    Raises ``ZooError`` for an unknown set.
+    """
+    known = load_zoo().model_set(models)
+    return replace(known, det=det or known.det, rec=rec or known.rec, profile=spec or known.profile)
+
 
 def looks_like_path(name: str) -> bool:
     """Return whether a model is given as a folder or file, not as a name of ``configs/models.yaml``."""
-    return Path(name).exists() or "/" in name or name.endswith((".tar", ".tar.gz", ".tgz"))
+    return (
+        Path(name).exists() or "/" in name or name.endswith((".tar", ".tar.gz", ".tgz", ".onnx", ".pdmodel", ".json"))
+    )
 
 
 def from_mapping(values: Mapping[str, Any], origin: Path | None = None) -> PipelineSettings:

@@ -117,7 +117,7 @@ def program_of(name: str) -> Model:
         made = make_models(run, request, load_recipes().row(more[0]), profile(), OwnWriter())
         found = run.result(made["det" if role == "det" else "rec"].quantised)
         assert found is not None, f"recipe {more[0]} does nothing to {role}"
-        return read_model(found.pdmodel, found.pdiparams)
+        return read_model(found.program_file, found.params_file)
 
 
 def compare_random(count: int, first: int, oracle: Oracle) -> bool:

@@ -46,7 +46,7 @@ def predictor(pair: ModelPair) -> Run:
     """Make Paddle Inference with one thread on a model."""
     from paddle import inference
 
-    config = inference.Config(str(pair.pdmodel), str(pair.pdiparams))
+    config = inference.Config(str(pair.program_file), str(pair.params_file))
     config.disable_gpu()
     config.disable_glog_info()
     config.set_cpu_math_library_num_threads(1)
@@ -63,7 +63,7 @@ def predictor(pair: ModelPair) -> Run:
 def save(model: Model, folder: Path, name: str) -> ModelPair:
     """Write a model and return its files."""
     pair = ModelPair(folder / f"{name}.pdmodel", folder / f"{name}.pdiparams")
-    write_model(model, pair.pdmodel, pair.pdiparams)
+    write_model(model, pair.program_file, pair.params_file)
     return pair
 
 
@@ -76,7 +76,7 @@ def lite(pair: ModelPair, place: Place, env: ToolEnv, folder: Path) -> NbSummary
 
 def pass_table(files: ModelFiles, env: ToolEnv, folder: Path) -> Model:
     """Print a line for each pass that changes something; return the optimised model."""
-    model = read_model(files.pdmodel, files.pdiparams)
+    model = read_model(files.program_file, files.params_file)
     print("| pass | program | ARM `.nb` | done | left |\n|---|---|---|---|---|")
     arm = lite(save(model, folder, "m"), "arm", env, folder).ops
     print(f"| (original) | {len(model.program.main.ops)} | {arm} | | |")
@@ -143,7 +143,7 @@ def main() -> None:
             print(f"\n## {kind}\n")
             files = fetch(row)
             before, after = (
-                ModelPair(files.pdmodel, files.pdiparams),
+                ModelPair(files.program_file, files.params_file),
                 save(pass_table(files, env, folder), folder, "optimised"),
             )
             gpu = [lite(pair, "opencl,arm", env, folder) for pair in (before, after)]

@@ -30,11 +30,20 @@ app.add_typer(devices_app, name="devices")
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(config_app, name="config")
 
+Models = Annotated[
+    str | None,
+    typer.Option("--models", help="A set of 'models list': detector, recogniser, profile (default: v4 mobile)."),
+]
 DetModel = Annotated[
-    str | None, typer.Option("--det-model", help="Detector: a name of 'models list', or a folder or tar of your own.")
+    str | None,
+    typer.Option("--det-model", help="Detector: a name of 'models list', or a folder, tar or ONNX file of your own."),
 ]
 RecModel = Annotated[
-    str | None, typer.Option("--rec-model", help="Recogniser: a name of 'models list', or a folder or tar of your own.")
+    str | None,
+    typer.Option("--rec-model", help="Recogniser: a name of 'models list', or a folder, tar or ONNX file of your own."),
+]
+Spec = Annotated[
+    str | None, typer.Option("--spec", help="Specification profile (default: that of the set), such as paddlex-3.")
 ]
 RecDict = Annotated[
     Path | None, typer.Option("--rec-dict", help="Dictionary of your own recogniser, one character a line.")
@@ -60,9 +69,11 @@ def build(
     target: Annotated[str, typer.Option(help="What to build for: arm64, arm64-fp16, arm64-opencl, armv7 or x86.")],
     recipe: Annotated[str, typer.Option(help="A name of 'recipes list', or auto: the smallest that passes.")] = "fp32",
     device_profile: Annotated[str | None, typer.Option(help="A name of 'devices list', or a profile file.")] = None,
+    models: Models = None,
     det_model: DetModel = None,
     rec_model: RecModel = None,
     rec_dict: RecDict = None,
+    spec: Spec = None,
     images: Annotated[Path | None, typer.Option(help="A folder of your own images to verify on as well.")] = None,
     calibration: Calibration = None,
     out: Annotated[Path | None, typer.Option(help="Output folder (default: build/<target>).")] = None,
@@ -108,9 +119,11 @@ def build(
         target=target,
         recipe=recipe,
         device_profile=device_profile,
+        models=models,
         det_model=det_model,
         rec_model=rec_model,
         rec_dict=rec_dict,
+        spec=spec,
         images=images,
         out=out or Path("build") / target,
         offline=offline,
@@ -128,9 +141,11 @@ def build(
 def quantize(
     recipe: Annotated[str, typer.Option(help="A name of 'recipes list'.")],
     target: Annotated[str, typer.Option(help="What the file is for; see 'build'.")] = "arm64",
+    models: Models = None,
     det_model: DetModel = None,
     rec_model: RecModel = None,
     rec_dict: RecDict = None,
+    spec: Spec = None,
     images: Annotated[Path | None, typer.Option(help="A folder of your own images to verify on as well.")] = None,
     calibration: Calibration = None,
     converter: Converter = "own",
@@ -153,9 +168,11 @@ def quantize(
     request = BuildRequest(
         target=target,
         recipe=recipe,
+        models=models,
         det_model=det_model,
         rec_model=rec_model,
         rec_dict=rec_dict,
+        spec=spec,
         images=images,
         out=out,
         offline=offline,
@@ -173,10 +190,11 @@ def ocr(
     bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
     pipeline: Annotated[Path | None, typer.Option(help="A pipeline file (YAML).")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, gpu:0 … where the engine has it.")] = None,
+    models: Models = None,
     det_model: DetModel = None,
     rec_model: RecModel = None,
     rec_dict: RecDict = None,
-    spec: Annotated[str | None, typer.Option(help="Specification profile: pp-ocrv4 or paddlex-v4.")] = None,
+    spec: Spec = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads to use (default: all cores).")] = None,
     save: Annotated[Path | None, typer.Option(help="Folder for pictures with boxes and texts.")] = None,
     json_file: Annotated[
@@ -190,6 +208,7 @@ def ocr(
     settings = {
         "engine": engine,
         "device": device,
+        "models": models,
         "det_model": det_model,
         "rec_model": rec_model,
         "rec_dict": str(rec_dict) if rec_dict else None,

@@ -10,14 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from edge_kit.cli.render import console, table, write_json
-from edge_kit.settings import DEFAULT_CLS, DEFAULT_DET, DEFAULT_REC, looks_like_path
+from edge_kit.settings import DEFAULT_CLS, looks_like_path
 from model_opt import zoo
-
-DEFAULTS = (DEFAULT_DET, DEFAULT_REC, DEFAULT_CLS)
 
 
 def run_list(*, as_json: bool) -> None:
-    """Print the rows of the zoo."""
+    """Print the sets and the rows of the zoo."""
     known = zoo.load_zoo()
     rows = [known.row(name) for name in known.names]
     if as_json:
@@ -25,6 +23,8 @@ def run_list(*, as_json: bool) -> None:
         return
     cells = [(r.name, r.kind, ", ".join(s.label for s in r.sources)) for r in rows]
     console().print(table(("name", "kind", "sources, in order"), cells))
+    chosen = [(s.name, s.det, s.rec, s.profile, s.about) for s in known.sets.values()]
+    console().print(table(("set (--models)", "detector", "recogniser", "profile", "about"), chosen))
 
 
 def run_fetch(names: tuple[str, ...], *, offline: bool) -> None:
@@ -37,9 +37,9 @@ def run_fetch(names: tuple[str, ...], *, offline: bool) -> None:
         disable=not sys.stderr.isatty(),
     )
     with bar:
-        for name in names or DEFAULTS:
+        for name in _rows(names):
             files = zoo.fetch(name, offline=offline, progress=_on(bar))
-            sys.stdout.write(f"{name}\t{files.pdmodel.parent}\n")
+            sys.stdout.write(f"{name}\t{files.program_file.parent}\n")
 
 
 def run_verify_models(names: tuple[str, ...]) -> int:
@@ -49,13 +49,21 @@ def run_verify_models(names: tuple[str, ...]) -> int:
     cannot use, with the reason and the way out.
     """
     rows = []
-    for name in names or DEFAULTS:
+    for name in _rows(names):
         if looks_like_path(name):
             rows += [(name, f"a {zoo.check_model(Path(name))} model", "ok")]
         else:
             rows += [(name, v.file, v.state) for v in zoo.verify(name)]
     console().print(table(("model", "file", "state"), rows))
     return 0 if all(state == "ok" for _, _, state in rows) else 1
+
+
+def _rows(names: tuple[str, ...]) -> list[str]:
+    """Return the models that are named, those of a set one by one; without names those of the default pipeline."""
+    known = zoo.load_zoo()
+    wanted = names or (known.default_set, DEFAULT_CLS)
+    sets = {name: (known.sets[name].det, known.sets[name].rec) for name in wanted if name in known.sets}
+    return [model for name in wanted for model in sets.get(name, (name,))]
 
 
 def _on(bar: Progress) -> Callable[[str, int, int | None], None]:

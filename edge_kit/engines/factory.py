@@ -20,9 +20,9 @@ def create_engine(name: str, model: ModelFiles, options: EngineOptions) -> Engin
         converter = find_converter(options.converter, offline=options.offline)
         return NbEngine(converted(model, ConvertOptions(), converter), options)
     if name == "server":
-        from edge_kit.engines.server import ServerEngine
+        from edge_kit.engines.server import open_server
 
-        return ServerEngine(model, options)
+        return open_server(model, options)
     if name == "lite_x86":
         from edge_kit.engines.lite_x86 import LiteX86Engine
 

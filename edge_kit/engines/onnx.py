@@ -1,4 +1,4 @@
-"""The onnx engine: a paddle2onnx export of the model on ONNX Runtime."""
+"""ONNX Runtime: on a paddle2onnx export of the model (the onnx engine), or on a model that was published in ONNX."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ OPSET = 14
 
 
 class OnnxEngine:
-    """ONNX Runtime on one ``.onnx`` file. Runs from several threads at once are allowed."""
+    """ONNX Runtime on one ``.onnx`` file, under the name that the caller gives. Runs from several threads at once are
+    allowed.
+    """
 
-    name = "onnx"
-
-    def __init__(self, path: Path, options: EngineOptions) -> None:
+    def __init__(self, path: Path, options: EngineOptions, name: str = "onnx") -> None:
+        self.name = name
         self._path = path
         self._session = make_session(path, options, path)
         self._input = self._session.get_inputs()[0].name
@@ -72,7 +73,10 @@ def make_session(model: Path | bytes, options: EngineOptions, origin: Path) -> A
 
 
 def export_onnx(model: ModelFiles) -> Path:
-    """Return the ONNX export of a Paddle model, made once by paddle2onnx and kept in the cache.
+    """Return an ONNX export of the model, made once by paddle2onnx and kept in the cache.
+
+    paddle2onnx reads ``.pdmodel`` only: it gets any other format as the kit reads it.
+
 
     Raises ``EngineError`` when paddle2onnx is missing or cannot translate the model.
     """
@@ -103,7 +107,7 @@ def _export_bytes(model: ModelFiles) -> bytes:
     )
     with tempfile.TemporaryDirectory(prefix="edge-kit-onnx-") as folder:
         target = Path(folder) / "model.onnx"
-        command = [sys.executable, "-c", code, str(model.pdmodel), str(model.pdiparams), str(target)]
+        command = [sys.executable, "-c", code, *map(str, _paddle_files(model, Path(folder))), str(target)]
         done = subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=600
         )
@@ -111,7 +115,19 @@ def _export_bytes(model: ModelFiles) -> bytes:
             last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-3:]
             raise EngineError(
                 "paddle2onnx cannot translate the model: " + " | ".join(last),
-                path=model.pdmodel,
+                path=model.program_file,
                 hint="check the files with 'edge-kit models verify', or use --engine server",
             )
         return target.read_bytes()
+
+
+def _paddle_files(model: ModelFiles, folder: Path) -> tuple[Path, Path]:
+    """Return the model as ``.pdmodel`` and ``.pdiparams``: its own files, or what is written to ``folder``."""
+    if model.format == "paddle" and model.params_file is not None:
+        return model.program_file, model.params_file
+    from model_opt.formats import read_model
+    from model_opt.paddle_model import write_model
+
+    files = folder / "inference.pdmodel", folder / "inference.pdiparams"
+    write_model(read_model(model.program_file, model.params_file), *files)
+    return files

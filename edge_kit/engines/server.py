@@ -1,4 +1,7 @@
-"""The server engine: the original model on Paddle Inference, the reference of every comparison."""
+"""The server engine: the original model on its own runtime, the reference of every comparison.
+
+Paddle's formats run on Paddle Inference, ONNX files on ONNX Runtime.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output, split_device
+from edge_kit.engines.base import (
+    Engine,
+    EngineError,
+    EngineOptions,
+    Float32Array,
+    check_input,
+    check_output,
+    split_device,
+)
 from model_opt.zoo import ModelFiles
 
 _ALLOCATOR = threading.Lock()
@@ -16,8 +27,17 @@ _ALLOCATOR = threading.Lock()
 seen once when one freed while another ran."""
 
 
+def open_server(model: ModelFiles, options: EngineOptions) -> Engine:
+    """Return the server engine for a model, by its format. Raises ``EngineError`` as the engines do."""
+    if model.format == "onnx":
+        from edge_kit.engines.onnx import OnnxEngine
+
+        return OnnxEngine(model.program_file, options, name="server")
+    return ServerEngine(model, options)
+
+
 class ServerEngine:
-    """Paddle Inference on a model's ``.pdmodel`` and ``.pdiparams``; one run at a time in a process."""
+    """Paddle Inference on the files of a Paddle model; one run at a time in a process."""
 
     name = "server"
 
@@ -30,7 +50,7 @@ class ServerEngine:
         x = check_input(x, engine=self.name)
         with _ALLOCATOR:
             if self._predictor is None:
-                raise EngineError("the engine was closed", path=self._model.pdmodel)
+                raise EngineError("the engine was closed", path=self._model.program_file)
             source = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
             source.copy_from_cpu(x)
             try:
@@ -38,13 +58,13 @@ class ServerEngine:
             except (RuntimeError, ValueError) as error:
                 lines = [line for line in str(error).splitlines() if line.strip()]
                 raise EngineError(
-                    f"Paddle Inference failed: {lines[-1] if lines else error}", path=self._model.pdmodel
+                    f"Paddle Inference failed: {lines[-1] if lines else error}", path=self._model.program_file
                 ) from error
             target = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
             y = np.asarray(target.copy_to_cpu(), dtype=np.float32)
             # Otherwise the memory of every shape ever seen is kept: 1.1 GB instead of 0.6 GB over 14 small pages.
             self._predictor.try_shrink_memory()
-        return check_output(y, engine=self.name, model=self._model.pdiparams)
+        return check_output(y, engine=self.name, model=self._model.program_file)
 
     def close(self) -> None:
         """Free the predictor."""
@@ -64,7 +84,7 @@ def _make_predictor(model: ModelFiles, options: EngineOptions) -> Any:
             f"engine server needs paddlepaddle, which does not load: {error}",
             hint="install paddlepaddle 3.3.1 (there is none for Linux on ARM), or use another --engine",
         ) from error
-    config = inference.Config(str(model.pdmodel), str(model.pdiparams))
+    config = inference.Config(str(model.program_file), str(model.params_file))
     kind, index = split_device(options.device, engine="server")
     if kind == "gpu" and paddle.is_compiled_with_cuda():
         config.enable_use_gpu(256, index)
@@ -79,11 +99,17 @@ def _make_predictor(model: ModelFiles, options: EngineOptions) -> Any:
     config.disable_glog_info()
     config.switch_ir_optim(True)
     config.enable_memory_optim()
+    if model.format == "pir":
+        # As PaddleX sets up Paddle 3's programs; without the new executor, saving memory fails on them.
+        config.disable_mkldnn()
+        config.enable_new_ir(True)
+        config.enable_new_executor()
+        config.set_optimization_level(3)
     try:
         return inference.create_predictor(config)
     except (RuntimeError, ValueError, NotImplementedError) as error:
         raise EngineError(
             f"Paddle Inference cannot load the model: {str(error).strip().splitlines()[-1]}",
-            path=model.pdmodel,
+            path=model.program_file,
             hint="check the files with 'edge-kit models verify', or export the model again",
         ) from error

@@ -142,7 +142,7 @@ def _build(
         **{name: version(name) for name in PACKAGES},
     }
     app = plan_app(request.app, request.target, converter.opt_version, offline=request.offline) if request.app else None
-    rules = for_device(profile().for_recogniser(facts), device)
+    rules = for_device(profile(request.profile).for_recogniser(facts), device)
     spec = load_spec().for_recogniser(facts)
     job = Job(request, recipe, device, rules, spec, images, converter, oracle, tools, chosen_by)
     try:

@@ -12,7 +12,7 @@ from edge_kit.jobs.models import BuiltModel
 from edge_kit.spec import SpecProfile, export_json, load_spec
 from edge_kit.stages.configure import LABELS, RUNTIME, SPEC
 from edge_kit.stages.report import REPORT
-from edge_kit.stages.results import DICTIONARY, PARAMETERS, PROGRAM, Configured, Fetched, Report, Role
+from edge_kit.stages.results import DICTIONARY, PARAMETERS, Configured, Fetched, Report, Role
 from model_opt.fs import sha256_bytes, sha256_file
 from model_opt.resources import config_dir
 
@@ -30,7 +30,8 @@ def bundle_files(models: Mapping[Role, BuiltModel], configured: Configured, repo
 
 def source_files(fetched: Fetched) -> dict[str, SealedFile]:
     """Return the files that a model was made from, by their names."""
-    files = {PROGRAM: fetched.program, PARAMETERS: fetched.parameters}
+    files = {fetched.program.path.name: fetched.program}
+    files |= {PARAMETERS: fetched.parameters} if fetched.parameters else {}
     return files if fetched.dictionary is None else {**files, DICTIONARY: fetched.dictionary}
 
 

@@ -57,7 +57,7 @@ def recogniser_of(request: BuildRequest) -> RecogniserFacts:
     for role in ROLES:
         own = _given_model(request, role)
         if own is not None and not _any_operator(request):
-            check_operators(own.pdmodel)
+            check_operators(own.program_file, own.params_file)
     if own is not None:  # the recogniser, the last of the roles
         dictionary_of(own)
         return facts_of(own)

@@ -49,7 +49,7 @@ def quantise_models(
     if request.out.exists() and not request.out.is_dir():
         raise KitError("the output is not a folder", path=request.out, hint="give the name of a folder")
     check_converter(request)
-    rules = profile().for_recogniser(recogniser_of(request))
+    rules = profile(request.profile).for_recogniser(recogniser_of(request))
     images = images_of(request.images)
     converter, oracle = find_converter(request.converter, offline=request.offline), find_oracle(offline=request.offline)
     with running(default_cache(), jobs=request.jobs, on_event=on_event) as run:

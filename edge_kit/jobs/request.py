@@ -7,11 +7,12 @@ from pathlib import Path
 
 from edge_kit.android.identity import check_app_name, check_application_id, check_version_code
 from edge_kit.recipes import Recipe
-from edge_kit.settings import DEFAULT_DET, DEFAULT_REC
+from edge_kit.settings import chosen_models
 from edge_kit.stages.results import Role
 from edge_kit.targets import TARGETS, Target, target_of
 from model_opt.convert import CONVERTERS
 from model_opt.errors import KitError
+from model_opt.zoo import ModelSet
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,11 @@ class BuildRequest:
     recipe: str
     out: Path
     device_profile: str | None = None
+    models: str | None = None
     det_model: str | None = None
     rec_model: str | None = None
     rec_dict: Path | None = None
+    spec: str | None = None
     images: Path | None = None
     offline: bool = False
     jobs: int = 2
@@ -51,8 +54,16 @@ class BuildRequest:
 
     def model(self, role: Role) -> str:
         """Return the name or path of the model for ``role``."""
-        given = self.det_model if role == "det" else self.rec_model
-        return given or (DEFAULT_DET if role == "det" else DEFAULT_REC)
+        return self._chosen.det if role == "det" else self._chosen.rec
+
+    @property
+    def profile(self) -> str:
+        """The name of the specification profile: the given one, else that of the models' set."""
+        return self._chosen.profile
+
+    @property
+    def _chosen(self) -> ModelSet:
+        return chosen_models(self.models, self.det_model, self.rec_model, self.spec)
 
 
 def check_recipe(recipe: Recipe, target: Target) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from edge_kit.build.files import SealedFile
 from edge_kit.build.stage import StageContext
-from edge_kit.stages.results import DICTIONARY, PARAMETERS, PROGRAM, Fetched, Role
+from edge_kit.stages.results import DICTIONARY, PARAMETERS, Fetched, Role
 from model_opt.dictionary import read_dictionary
 from model_opt.errors import KitError
 from model_opt.fs import sha256_file
-from model_opt.zoo import ModelFiles, check_operators, fetch, load_zoo, with_dictionary
+from model_opt.zoo import FORMATS, ModelFiles, check_operators, fetch, load_zoo, with_dictionary
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ def fetch_model(context: StageContext, source: ModelSource) -> Fetched:
     if source.dictionary is not None:
         files = with_dictionary(files, source.dictionary)
     if not source.any_operator:
-        check_operators(files.pdmodel)
+        check_operators(files.program_file, files.params_file)
     dictionary: Path | None = None
     if source.role == "rec":
         dictionary = dictionary_of(files)
     notes = read_dictionary(dictionary).notes if dictionary else ()
     return Fetched(
-        program=_copied(files.pdmodel, context.out / PROGRAM),
-        parameters=_copied(files.pdiparams, context.out / PARAMETERS),
+        program=_copied(files.program_file, context.out / FORMATS[files.format][0]),
+        parameters=_copied(files.params_file, context.out / PARAMETERS) if files.params_file else None,
         name=files.name,
         source=files.source,
         dictionary=_copied(dictionary, context.out / DICTIONARY) if dictionary else None,
@@ -64,7 +64,7 @@ def fetch_model(context: StageContext, source: ModelSource) -> Fetched:
 def dictionary_of(recogniser: ModelFiles) -> Path:
     """Return the dictionary; raise ``KitError`` when the recogniser has none."""
     if recogniser.dictionary is None:
-        raise KitError("the recogniser has no dictionary", path=recogniser.pdmodel, hint="name it with --rec-dict")
+        raise KitError("the recogniser has no dictionary", path=recogniser.program_file, hint="name it with --rec-dict")
     return recogniser.dictionary
 
 

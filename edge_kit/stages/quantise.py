@@ -13,7 +13,8 @@ from edge_kit.calibration import Calibration, det_inputs, rec_inputs
 from edge_kit.spec import SpecProfile
 from edge_kit.stages.results import PARAMETERS, PROGRAM, Model, Quantised, Role
 from model_opt.convert import Converter
-from model_opt.paddle_model import read_model, write_model
+from model_opt.formats import read_model
+from model_opt.paddle_model import write_model
 from model_opt.quantize import ALGORITHMS
 
 NOTES = "quantisation.json"
@@ -34,7 +35,7 @@ def quantise_model(
     found = ALGORITHMS[algorithm]
     lines = found.max_lines
     inputs = det_inputs(images, rules) if role == "det" else rec_inputs(images, calibration, rules, lines)
-    model = read_model(source.pdmodel, source.pdiparams)
+    model = read_model(source.program_file, source.params_file)
     made, report = found.run(model, inputs, found.options(options), converter, context.progress)
     write_model(made, context.out / PROGRAM, context.out / PARAMETERS)
     (context.out / NOTES).write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")

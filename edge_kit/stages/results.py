@@ -18,20 +18,20 @@ Fact: TypeAlias = int | float | str | bool | None
 
 @dataclass(frozen=True)
 class Model:
-    """A Paddle model."""
+    """A model: its program, and its parameters where they have a file of their own."""
 
     program: SealedFile
-    parameters: SealedFile
+    parameters: SealedFile | None
 
     @property
-    def pdmodel(self) -> Path:
+    def program_file(self) -> Path:
         """The program's file."""
         return self.program.path
 
     @property
-    def pdiparams(self) -> Path:
-        """The parameters' file."""
-        return self.parameters.path
+    def params_file(self) -> Path | None:
+        """The parameters' file, None for a program that holds them."""
+        return self.parameters.path if self.parameters else None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from edge_kit.build.stage import StageContext, uses
 from edge_kit.engines.base import Engine, EngineOptions
 from edge_kit.engines.lite_x86 import LiteX86Engine
 from edge_kit.engines.nb import ExactNbEngine, open_nb
-from edge_kit.engines.server import ServerEngine
+from edge_kit.engines.server import open_server
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.tensor import Run
@@ -79,12 +79,12 @@ def _engines(sources: Mapping[Role, Fetched], shipped: Mapping[Role, Shipped], o
 
     def source(role: Role) -> ModelFiles:
         found = sources[role]
-        return open_model(found.pdmodel.parent, role, dictionary=found.characters if role == "rec" else None)
+        return open_model(found.program_file.parent, role, dictionary=found.characters if role == "rec" else None)
 
     def file(role: Role) -> Path:
         return shipped[role].nb.path
 
-    made: dict[str, MakeEngine] = {REFERENCE: lambda role: ServerEngine(source(role), options)}
+    made: dict[str, MakeEngine] = {REFERENCE: lambda role: open_server(source(role), options)}
     env = oracle.env
     if env is not None and _is_for(read_nb(file("det")), env):
         made[f"{ORACLE} (shipped)"] = lambda role: LiteX86Engine.from_nb(file(role), options, env=env)

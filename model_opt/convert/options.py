@@ -21,16 +21,16 @@ NO_FP16 = "fp16 kernels on weights stored as integers return NaN everywhere on t
 
 
 class ModelPaths(Protocol):
-    """A Paddle model on disk; ``model_opt.zoo.ModelFiles`` is one."""
+    """A model on disk; ``model_opt.zoo.ModelFiles`` is one."""
 
     @property
-    def pdmodel(self) -> Path:
+    def program_file(self) -> Path:
         """The program."""
         ...
 
     @property
-    def pdiparams(self) -> Path:
-        """The parameters."""
+    def params_file(self) -> Path | None:
+        """The parameters; None where the program's file holds them."""
         ...
 
 
@@ -47,8 +47,8 @@ class FingerprintedModel(ModelPaths, Protocol):
 class ModelPair:
     """The two files of a Paddle model, for callers without a row in the zoo."""
 
-    pdmodel: Path
-    pdiparams: Path
+    program_file: Path
+    params_file: Path
 
 
 @dataclass(frozen=True)

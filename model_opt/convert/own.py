@@ -11,11 +11,12 @@ from model_opt.convert.checks import check_restored, differences
 from model_opt.convert.errors import ConvertError
 from model_opt.convert.options import NO_FP16, PLACE_IN_FILE, Conversion, ConvertOptions, ModelPaths
 from model_opt.errors import KitError
+from model_opt.formats import read_model
 from model_opt.fs import disk_faults, sha256_bytes, write_atomic
 from model_opt.lower import NEWEST, LowerError, Target, lower
 from model_opt.nb import NbModel, place_of, precision_of, read_nb, write_nb
 from model_opt.nb.translate.weights import RESTORED
-from model_opt.paddle_model import integer_weights, read_model
+from model_opt.paddle_model import integer_weights
 from model_opt.passes import optimise
 from model_opt.program import Model
 
@@ -44,12 +45,12 @@ class OwnWriter:
         Raises ``ConvertError`` that names the operator which has no kernel there or a form that is not supported.
         """
         begin = time.perf_counter()
-        return self._written(model, read_model(model.pdmodel, model.pdiparams), options, out, begin)
+        return self._written(model, read_model(model.program_file, model.params_file), options, out, begin)
 
     def convert_export(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
         """Run the passes on an exported model and convert it; see ``Converter.convert_export``."""
         begin = time.perf_counter()
-        optimised, _ = optimise(read_model(model.pdmodel, model.pdiparams))
+        optimised, _ = optimise(read_model(model.program_file, model.params_file))
         return self._written(model, optimised, options, out, begin)
 
     def in_memory(self, model: Model, options: ConvertOptions) -> NbModel:
@@ -80,7 +81,7 @@ class OwnWriter:
         try:
             found = self.in_memory(model, options)
         except ConvertError as error:
-            raise ConvertError(error.what, path=files.pdmodel, hint=error.hint) from error
+            raise ConvertError(error.what, path=files.program_file, hint=error.hint) from error
         data = write_nb(found)
         _check_written(data, found)
         with disk_faults("convert the model", out):

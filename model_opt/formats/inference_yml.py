@@ -184,6 +184,8 @@ def _kind(after: Mapping[str, Any], steps: Mapping[str, Any]) -> Literal["det", 
     for name in (after.get("name"), *after):
         if isinstance(name, str) and name in _KINDS:
             return _KINDS[name]
+    if "character_dict" in after:
+        return "rec"
     return "det" if "DetResizeForTest" in steps else "rec" if "RecResizeImg" in steps else None
 
 

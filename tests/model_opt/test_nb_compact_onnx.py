@@ -29,7 +29,7 @@ def made(mobile_det, mobile_rec, tmp_path_factory):
     found = {}
     for role, model in (("det", mobile_det), ("rec", mobile_rec)):
         pair = ModelPair(folder / f"{role}.pdmodel", folder / f"{role}.pdiparams")
-        write_model(optimise(read_model(model.pdmodel, model.pdiparams))[0], pair.pdmodel, pair.pdiparams)
+        write_model(optimise(read_model(model.program_file, model.params_file))[0], pair.program_file, pair.params_file)
         for bits in (None, 8):
             target = folder / f"{role}_{bits}.nb"
             OwnWriter().convert(pair, ConvertOptions(weight_bits=bits), target)
@@ -66,7 +66,7 @@ def test_engines_answer_as_with_floats_from_less_than_half_the_bytes(made, engin
 
 def test_16_bit_weights_pack_better_as_integers_than_as_floats(mobile_rec, tmp_path):
     target = tmp_path / "rec.nb"
-    pair = ModelPair(mobile_rec.pdmodel, mobile_rec.pdiparams)
+    pair = ModelPair(mobile_rec.program_file, mobile_rec.params_file)
     OwnWriter().convert_export(pair, ConvertOptions(weight_bits=16), target)
     model = read_nb(target)
     plain, compact = to_onnx(model), to_compact_onnx(model, SIZES["rec"])
@@ -161,7 +161,7 @@ def test_two_bytes_hold_every_16_bit_integer():
 
 def stored_model(model, folder, slots, bits, halved=False):
     """Return the ``.nb`` file of ``model`` with some operators' weights rounded to ``bits`` in turns, and these."""
-    model = optimise(read_model(model.pdmodel, model.pdiparams))[0]
+    model = optimise(read_model(model.program_file, model.params_file))[0]
     names = dict.fromkeys(op.input(slots[op.type]) for op in model.program.main.ops if op.type in slots)
     stored = {}
     for index, name in enumerate(names):
@@ -170,7 +170,7 @@ def stored_model(model, folder, slots, bits, halved=False):
             one = StoredWeights((one.rows // 2).astype(one.rows.dtype), one.scales * np.float32(2))
         stored[name] = one
     pair = ModelPair(folder / "own.pdmodel", folder / "own.pdiparams")
-    write_model(with_stored_weights(model, stored), pair.pdmodel, pair.pdiparams)
+    write_model(with_stored_weights(model, stored), pair.program_file, pair.params_file)
     return read_nb(OwnWriter().convert(pair, ConvertOptions(), folder / "own.nb").path), stored
 
 

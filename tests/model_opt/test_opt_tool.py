@@ -37,7 +37,7 @@ OPTIONS = [
 
 @pytest.fixture
 def det(mobile_det) -> ModelPair:
-    return ModelPair(mobile_det.pdmodel, mobile_det.pdiparams)
+    return ModelPair(mobile_det.program_file, mobile_det.params_file)
 
 
 def children() -> list[psutil.Process]:
@@ -68,8 +68,8 @@ def test_folders_with_spaces_and_foreign_letters_work(det, env, tmp_path, monkey
     folder = tmp_path / "modèle 模型 #1 'x'"
     folder.mkdir()
     moved = ModelPair(folder / "my model.pdmodel", folder / "my model.pdiparams")
-    moved.pdmodel.write_bytes(det.pdmodel.read_bytes())
-    moved.pdiparams.write_bytes(det.pdiparams.read_bytes())
+    moved.program_file.write_bytes(det.program_file.read_bytes())
+    moved.params_file.write_bytes(det.params_file.read_bytes())
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -107,15 +107,15 @@ def test_the_older_opt_converts_too_and_says_its_version(mobile_rec, older_env, 
 
 def test_opt_gets_the_beta_of_swish_written_out(mobile_rec, older_env, env, tmp_path, monkeypatch):
     """Models saved with clip_extra=True lack it, and opt 2.13 aborts on its absence."""
-    whole = read_model(mobile_rec.pdmodel, mobile_rec.pdiparams)
+    whole = read_model(mobile_rec.program_file, mobile_rec.params_file)
     ops = [op.without_attr("beta") if op.type == "swish" else op for op in whole.program.main.ops]
     clipped = ModelPair(tmp_path / "clipped.pdmodel", tmp_path / "clipped.pdiparams")
-    write_model(whole.with_program(whole.program.with_ops(ops)), clipped.pdmodel, clipped.pdiparams)
-    before = sha256_file(clipped.pdmodel)
+    write_model(whole.with_program(whole.program.with_ops(ops)), clipped.program_file, clipped.params_file)
+    before = sha256_file(clipped.program_file)
 
     mended = convert(clipped, ConvertOptions(), tmp_path / "clipped.nb", env=older_env)
     assert mended.sha256 == convert(mobile_rec, ConvertOptions(), tmp_path / "whole.nb", env=older_env).sha256
-    assert sha256_file(clipped.pdmodel) == before
+    assert sha256_file(clipped.program_file) == before
 
     monkeypatch.setattr("model_opt.paddle_model.complete", lambda model: (model, {}))
     with pytest.raises(OptError, match="beta") as caught:
@@ -150,7 +150,7 @@ def test_a_damaged_model_is_refused_and_an_older_result_stays(det, env, tmp_path
         bad.write_bytes(contents[damage])
     out = tmp_path / "out.nb"
     out.write_bytes(b"the last good one")
-    files = {"pdmodel": det.pdmodel, "pdiparams": det.pdiparams, part: bad}
+    files = {"pdmodel": det.program_file, "pdiparams": det.params_file, part: bad}
     with pytest.raises(OptError) as caught:
         convert(ModelPair(**files), ConvertOptions(), out, env=env)
     assert caught.value.path == str(bad)
@@ -160,7 +160,7 @@ def test_a_damaged_model_is_refused_and_an_older_result_stays(det, env, tmp_path
 
 def test_files_of_two_models_are_refused(det, mobile_rec, env, tmp_path):
     with pytest.raises(OptError):
-        convert(ModelPair(det.pdmodel, mobile_rec.pdiparams), ConvertOptions(), tmp_path / "out.nb", env=env)
+        convert(ModelPair(det.program_file, mobile_rec.params_file), ConvertOptions(), tmp_path / "out.nb", env=env)
     assert not (tmp_path / "out.nb").exists()
 
 

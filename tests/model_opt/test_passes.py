@@ -98,7 +98,7 @@ def files(request, kind):
 
 @pytest.fixture(scope="module")
 def model(files) -> Model:
-    return read_model(files.pdmodel, files.pdiparams)
+    return read_model(files.program_file, files.params_file)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ LIMIT = {"det": 1e-4, "rec": 5e-5, "cls": 1e-5}
 
 @pytest.mark.xdist_group("server")
 def test_every_pass_keeps_the_results_on_paddle_inference(model, files, kind, inputs, tmp_path):
-    run = predictor((files.pdmodel, files.pdiparams))
+    run = predictor((files.program_file, files.params_file))
     before = {name: run(x) for name, x in inputs[kind].items()}
     for number, each in enumerate(PASSES):
         model, report = each(model)
@@ -142,7 +142,7 @@ def test_every_pass_keeps_the_results_on_paddle_inference(model, files, kind, in
 def test_free_sides_stay_free(optimised, model, files, kind, tmp_path):
     main, old = optimised.program.main, model.program.main
     assert main.var("x").dims == old.var("x").dims
-    now, before = predictor(written(optimised, tmp_path, "m")), predictor((files.pdmodel, files.pdiparams))
+    now, before = predictor(written(optimised, tmp_path, "m")), predictor((files.program_file, files.params_file))
     shapes = {
         "det": [(1, 32, 32), (3, 64, 96)],
         "rec": [(1, 48, 16), (3, 48, 200)],
@@ -197,20 +197,20 @@ def test_opt_makes_few_operators_of_it(optimised, kind, tmp_path, env):
 def test_paddle2onnx_takes_it(optimised, files, kind, inputs, tmp_path):
     pytest.importorskip("paddle2onnx")
     ort = pytest.importorskip("onnxruntime")
-    pdmodel, pdiparams = written(optimised, tmp_path, "m")
+    program_file, params_file = written(optimised, tmp_path, "m")
     code = "import sys, cv2, paddle2onnx; paddle2onnx.export(*sys.argv[1:4], opset_version=14, verbose=False)"
-    command = [sys.executable, "-c", code, str(pdmodel), str(pdiparams), str(tmp_path / "m.onnx")]
+    command = [sys.executable, "-c", code, str(program_file), str(params_file), str(tmp_path / "m.onnx")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (tmp_path / "m.onnx").is_file(), done.stderr[-500:]
     session = ort.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
-    server = predictor((files.pdmodel, files.pdiparams))
+    server = predictor((files.program_file, files.params_file))
     for name, x in inputs[kind].items():
         y = session.run(None, {session.get_inputs()[0].name: x})[0]
         assert np.abs(y - server(x)).max() <= max(LIMIT[kind], 3e-5), name
 
 
 def test_the_recogniser_asks_for_no_shape(mobile_rec):
-    model = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))[0]
+    model = optimise(read_model(mobile_rec.program_file, mobile_rec.params_file))[0]
     types = {op.type for op in model.program.main.ops}
     assert not types & {"shape", "fill_constant", "squeeze2", "dropout", "assign", "scale", "batch_norm"}
     outs = [name for op in model.program.main.ops for name in op.outputs.get("Out", ())]
@@ -218,7 +218,7 @@ def test_the_recogniser_asks_for_no_shape(mobile_rec):
 
 
 def test_reports_say_what_was_left_and_why(mobile_det):
-    _, reports = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))
+    _, reports = optimise(read_model(mobile_det.program_file, mobile_det.params_file))
     (fold,) = (report for report in reports if report.name == "fold_affine")
     assert (fold.ops_before, fold.ops_after) == (311, 221)
     assert len(fold.left) == 14

@@ -156,7 +156,7 @@ def test_what_cannot_be_mended_is_an_error_that_names_the_layer(converter: Conve
 
 
 def test_the_public_detector_is_finite_in_fp16(mobile_det: ModelFiles, converter: Converter) -> None:
-    model, _ = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))
+    model, _ = optimise(read_model(mobile_det.program_file, mobile_det.params_file))
     page = corner_of("page_02.jpg")
     assert overflows(model, page, converter)
     scaled, report = rescale_fp16(model, [page], ONLY_POWERS, converter, silent)
@@ -176,7 +176,7 @@ def test_same_inputs_same_model(converter: Converter) -> None:
 
 
 def test_all_steps_keep_the_public_detector_near_fp32(mobile_det: ModelFiles, converter: Converter) -> None:
-    model, _ = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))
+    model, _ = optimise(read_model(mobile_det.program_file, mobile_det.params_file))
     pages = [corner_of("page_02.jpg"), corner_of("page_04.jpg")]
     made_, report = rescale_fp16(model, pages, RescaleOptions(checked=0), converter, silent)
     assert report.totals["layers_rounded"] > 40

@@ -221,7 +221,7 @@ def test_limits_ignore_a_single_outlier_except_min_max() -> None:
 def test_the_detector_keeps_its_mask_also_on_washed_out_text(
     converter: Converter, mobile_det, shared_dir: Path
 ) -> None:
-    model = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))[0]
+    model = optimise(read_model(mobile_det.program_file, mobile_det.params_file))[0]
     images = sorted((Path(__file__).parents[2] / "configs" / "calibration").glob("*.[jp][pn]*g"))[::14]
     calibration = [detection_input(read_image(path), profile().detection)[:, :, :320, :320] for path in images]
     quantised, report = quantise_static(model, calibration, StaticOptions(trials=1), converter, _quiet)

@@ -16,7 +16,7 @@ from model_opt.quantize.stored import from_rows, store_nearest, to_rows, with_st
 
 @pytest.fixture(scope="module")
 def rec(mobile_rec):
-    return optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))[0]
+    return optimise(read_model(mobile_rec.program_file, mobile_rec.params_file))[0]
 
 
 def weights_of(model):
@@ -38,14 +38,14 @@ def stored_rec(rec):
 
 def saved(model, folder):
     pair = ModelPair(folder / "m.pdmodel", folder / "m.pdiparams")
-    write_model(model, pair.pdmodel, pair.pdiparams)
+    write_model(model, pair.program_file, pair.params_file)
     return pair
 
 
 def test_a_model_with_integer_weights_is_read_back_as_written(rec, tmp_path):
     model, stored = stored_rec(rec)
     pair = saved(model, tmp_path)
-    again = read_model(pair.pdmodel, pair.pdiparams)
+    again = read_model(pair.program_file, pair.params_file)
     assert integer_weights(again.program) == {name: one.bits for name, one in stored.items()}
     assert all(np.array_equal(again.params[name], model.params[name]) for name in model.params)
     assert all(again.params[n].dtype == (np.int8 if one.bits == 8 else np.int16) for n, one in stored.items())

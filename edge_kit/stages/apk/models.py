@@ -11,8 +11,8 @@ from edge_kit.spec import SpecProfile
 from edge_kit.stages.apk.results import AppModels
 from edge_kit.stages.results import ROLES, Model, Role, Shipped
 from model_opt.convert import Converter, ConvertOptions
+from model_opt.formats import read_model
 from model_opt.nb import needs_emulation, read_nb
-from model_opt.paddle_model import read_model
 
 
 def translate_models(
@@ -33,7 +33,7 @@ def translate_models(
         model = read_nb(shipped[role].nb.path)
         if needs_emulation(model):
             stand_ins.append(role)
-            before = read_model(unquantised[role].pdmodel, unquantised[role].pdiparams)
+            before = read_model(unquantised[role].program_file, unquantised[role].params_file)
             model = converter.in_memory(before, ConvertOptions())
         (context.out / f"{role}.onnx").write_bytes(app_onnx(model, role, rules))
     files = {role: SealedFile.of(context.out / f"{role}.onnx") for role in ROLES}

@@ -27,9 +27,11 @@ def translate(mobile_det, mobile_rec, converter, tmp_path):
             folder = tmp_path / role
             folder.mkdir()
             pair = ModelPair(folder / PROGRAM, folder / PARAMETERS)
-            write_model(optimise(read_model(model.pdmodel, model.pdiparams))[0], pair.pdmodel, pair.pdiparams)
+            write_model(
+                optimise(read_model(model.program_file, model.params_file))[0], pair.program_file, pair.params_file
+            )
             converter.convert(pair, how, folder / "shipped.nb")
-            unquantised[role] = Model(SealedFile.of(pair.pdmodel), SealedFile.of(pair.pdiparams))
+            unquantised[role] = Model(SealedFile.of(pair.program_file), SealedFile.of(pair.params_file))
             shipped[role] = Shipped(SealedFile.of(folder / "shipped.nb"))
         out = tmp_path / "out"
         out.mkdir()

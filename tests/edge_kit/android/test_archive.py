@@ -49,7 +49,7 @@ def test_a_packed_stream_gives_its_data_back(data):
 
 
 def test_packing_beats_zlib_and_a_stream_made_before_is_taken_as_it_is(mobile_rec):
-    data = mobile_rec.pdmodel.read_bytes()[:200_000]
+    data = mobile_rec.program_file.read_bytes()[:200_000]
     packed = pack(data)
     assert len(packed) < len(zlib.compress(data, 9)) - 6
     made = write_archive([Entry("lib/x.so", data, packed=packed)])

@@ -236,7 +236,7 @@ def test_a_truncated_file_is_refused(rec_nb, env, tmp_path):
 
 def test_an_answer_of_nan_is_an_error(mobile_rec, env, tmp_path):
     """Paddle Lite's x86 kernels answer NaN for a recogniser whose products hold integers, as opt writes it."""
-    model, _ = optimise(read_model(mobile_rec.pdmodel, mobile_rec.pdiparams))
+    model, _ = optimise(read_model(mobile_rec.program_file, mobile_rec.params_file))
     path = tmp_path / "rec.nb"
     path.write_bytes(write_nb(lower(model, Target("x86", weight_bits=8))))
     engine = LiteX86Engine.from_nb(path, CPU, env=env)

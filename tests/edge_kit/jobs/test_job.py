@@ -201,8 +201,8 @@ def test_the_nan_of_an_fp16_detector_fail_its_gates_by_name(tmp_path, monkeypatc
 def test_a_users_own_models_and_images_go_the_same_way(tmp_path, mobile_det, mobile_rec):
     for files, name in ((mobile_det, "my_det"), (mobile_rec, "my_rec")):
         (tmp_path / name).mkdir()
-        shutil.copy(files.pdmodel, tmp_path / name / "inference.pdmodel")
-        shutil.copy(files.pdiparams, tmp_path / name / "inference.pdiparams")
+        shutil.copy(files.program_file, tmp_path / name / "inference.pdmodel")
+        shutil.copy(files.params_file, tmp_path / name / "inference.pdiparams")
     (tmp_path / "photos").mkdir()
     shutil.copy(ROOT / "configs" / "regression" / "grey.png", tmp_path / "photos" / "mine.png")
     own = {
