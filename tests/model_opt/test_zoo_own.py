@@ -133,7 +133,7 @@ def test_the_dictionary_of_inference_yml_is_taken(cache: Path, rec: Path):
     assert files.dictionary is not None
     assert files.dictionary.read_text(encoding="utf-8").splitlines() == list(CHARACTERS)
     assert open_model(rec, "rec") == files
-    (rec / "inference.yml").write_text(yaml.safe_dump({"PostProcess": {"character_dict": "abc"}}))
+    (rec / "inference.yml").write_text(yaml.safe_dump({"PostProcess": {"character_dict": 7}}))
     with pytest.raises(KitError, match="expected a list of characters"):
         open_model(rec, "rec")
     (rec / "inference.yml").write_text("a: [")
