@@ -176,7 +176,7 @@ def ocr(
     det_model: DetModel = None,
     rec_model: RecModel = None,
     rec_dict: RecDict = None,
-    spec: Annotated[str | None, typer.Option(help="Specification profile: pp-ocrv4 or paddlex-v4.")] = None,
+    spec: Annotated[str | None, typer.Option(help="Specification profile: pp-ocrv4, paddlex-3 or paddlex-v4.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads to use (default: all cores).")] = None,
     save: Annotated[Path | None, typer.Option(help="Folder for pictures with boxes and texts.")] = None,
     json_file: Annotated[
