@@ -34,7 +34,7 @@ def runtime_config(
     """
     import jinja2
 
-    specified_limit = specified(spec_profile).detection.limit_side_len
+    specified_limit = specified(spec_profile).detection.longest_side
     path = config_dir() / "templates" / "runtime_config.json.j2"
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False)
     try:

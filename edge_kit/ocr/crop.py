@@ -18,13 +18,25 @@ _WARP_LIMIT = (1 << 15) - 1
 def crop_line(image: Image, quad: NDArray[np.float32], rules: CropRules) -> Image:
     """Return the upright BGR image of the line inside ``quad`` ([4, 2], pixels of ``image``).
 
-    Width and height are the longer of the opposite sides, truncated, at least one pixel.
+    Width and height are the longer of the opposite sides, truncated; a side of zero is left to ``collapsed_line``.
     """
     corners = line_corners(quad, rules)
-    width = max(int(max(length(corners[0], corners[1]), length(corners[2], corners[3]))), 1)
-    height = max(int(max(length(corners[0], corners[3]), length(corners[1], corners[2]))), 1)
-    line = warp(image, corners, (width, height), CV_INTERPOLATION[rules.interpolation], cv2.BORDER_REPLICATE)
+    width = int(max(length(corners[0], corners[1]), length(corners[2], corners[3])))
+    height = int(max(length(corners[0], corners[3]), length(corners[1], corners[2])))
+    if min(width, height) == 0 and rules.collapsed_line == "first_pixel":
+        return turn_tall(first_pixel(image), rules)
+    size = (max(width, 1), max(height, 1))
+    line = warp(image, corners, size, CV_INTERPOLATION[rules.interpolation], cv2.BORDER_REPLICATE)
     return turn_tall(line, rules)
+
+
+def first_pixel(image: Image) -> Image:
+    """Return an image of the same size, in the colour of the first pixel.
+
+    This is what PaddleX gets for a line without area: no homography leads there, so OpenCV's solver answers zeros, and
+    ``warpPerspective`` takes a size of zero for "as the source".
+    """
+    return np.full_like(image, image[0, 0])
 
 
 def line_corners(quad: NDArray[np.float32], rules: CropRules) -> NDArray[np.float32]:

@@ -42,9 +42,18 @@ def boxes_from_map(
     """
     boxes, scores = boxes_of_mask(prob_map, text_mask(prob_map, rules), rules)
     map_height, map_width = prob_map.shape
-    boxes[:, :, 0] = clipped(np.round(boxes[:, :, 0] / map_width * width), width)
-    boxes[:, :, 1] = clipped(np.round(boxes[:, :, 1] / map_height * height), height)
+    boxes[:, :, 0] = scaled(boxes[:, :, 0], map_width, width, rules)
+    boxes[:, :, 1] = scaled(boxes[:, :, 1], map_height, height, rules)
     return boxes, scores
+
+
+def scaled(values: Float32Array, map_side: int, side: int, rules: DbPost) -> Float32Array:
+    """Return coordinates of the map as whole pixels of the image, ties to the even number, clipped to [0, side]."""
+    if rules.box_scaling == "float64_ratio":
+        exact = np.round(values.astype(np.float64) * (side / map_side)).astype(np.float32)
+    else:
+        exact = np.round(values / map_side * side)
+    return clipped(exact, side)
 
 
 def boxes_of_mask(
@@ -114,11 +123,18 @@ def unclip(rectangle: Quad, rules: DbPost) -> NDArray[np.int32] | None:
 
     Returns the grown polygon's integer points [n, 2], or None when the offset gives no polygon or several.
     """
-    distance = polygon_area(rectangle) * rules.unclip_ratio / polygon_perimeter(rectangle)
+    distance = unclip_distance(rectangle, rules)
     offset = pyclipper.PyclipperOffset(arc_tolerance=rules.offset_arc_tolerance)
     offset.AddPath(rectangle, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
     grown = offset.Execute(distance)
     return np.array(grown[0], np.int32) if len(grown) == 1 else None
+
+
+def unclip_distance(rectangle: Quad, rules: DbPost) -> float:
+    """Return by how many pixels of the map a rectangle is grown; the last bit depends on ``rules.unclip_distance``."""
+    if rules.unclip_distance == "contour":
+        return cv2.contourArea(rectangle) * rules.unclip_ratio / cv2.arcLength(rectangle, True)
+    return polygon_area(rectangle) * rules.unclip_ratio / polygon_perimeter(rectangle)
 
 
 def polygon_area(polygon: Quad) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_kit.ocr.image import Image
-from edge_kit.ocr.tensor import Float32Array, normalise, resize
+from edge_kit.ocr.tensor import Float32Array, normalise, normalise_by_factors, resize
 from edge_kit.spec.model import DetectionInput
 
 
@@ -15,12 +15,22 @@ def input_size(height: int, width: int, rules: DetectionInput) -> tuple[int, int
     Python's ``round`` takes ties to the even number, as the server's code does.
     """
     ratio = limit_ratio(height, width, rules)
+    height, width = bounded(int(height * ratio), int(width * ratio), rules)
     multiple = rules.side_multiple
 
     def side(length: int) -> int:
-        return max(round(int(length * ratio) / multiple) * multiple, rules.min_side)
+        return max(round(length / multiple) * multiple, rules.min_side)
 
     return side(height), side(width)
+
+
+def bounded(height: int, width: int, rules: DetectionInput) -> tuple[int, int]:
+    """Return (height, width) with the longer side brought down to ``max_side_limit``, both truncated to integers."""
+    longer = max(height, width)
+    if rules.max_side_limit is None or longer <= rules.max_side_limit:
+        return height, width
+    ratio = rules.max_side_limit / longer
+    return int(height * ratio), int(width * ratio)
 
 
 def limit_ratio(height: int, width: int, rules: DetectionInput) -> float:
@@ -53,5 +63,10 @@ def sized_input(image: Image, size: tuple[int, int], rules: DetectionInput) -> F
     """Return a BGR image as a tensor, float32 [1, 3, h, w], resized to ``size`` (height, width)."""
     height, width = size
     resized = resize(image, width, height, rules.interpolation)
-    planes = normalise(resized, rules.divisor, rules.mean, rules.std, rules.channel_order)
-    return planes[np.newaxis]
+    return normalised(resized, rules)[np.newaxis]
+
+
+def normalised(image: Image, rules: DetectionInput) -> Float32Array:
+    """Return a BGR image as float32 [3, h, w] by the arithmetic that the rules name."""
+    how = normalise if rules.normalise == "subtract_divide" else normalise_by_factors
+    return how(image, rules.divisor, rules.mean, rules.std, rules.channel_order)

@@ -32,12 +32,30 @@ def normalise(
     channel_order: ChannelOrder,
 ) -> Float32Array:
     """Return ``(image / divisor - mean) / std`` as float32 [3, h, w]; each step is rounded to float32."""
-    channels = image if channel_order == "bgr" else image[:, :, ::-1]
-    planes = np.ascontiguousarray(channels.transpose(2, 0, 1)).astype(np.float32)
+    planes = _planes(image, channel_order)
     planes /= np.float32(divisor)
     planes -= np.asarray(mean, dtype=np.float32).reshape(-1, 1, 1)
     planes /= np.asarray(std, dtype=np.float32).reshape(-1, 1, 1)
     return planes
+
+
+def normalise_by_factors(
+    image: Image, divisor: float, mean: Sequence[float], std: Sequence[float], channel_order: ChannelOrder
+) -> Float32Array:
+    """Return ``image * alpha + beta`` as float32 [3, h, w], both steps rounded to float32, as PaddleX does.
+
+    alpha is ``1 / divisor / std`` and beta ``-mean / std``, computed in float64 and rounded to float32.
+    """
+    planes = _planes(image, channel_order)
+    planes *= np.array([1.0 / divisor / one for one in std], np.float32).reshape(-1, 1, 1)
+    planes += np.array([-level / one for level, one in zip(mean, std, strict=True)], np.float32).reshape(-1, 1, 1)
+    return planes
+
+
+def _planes(image: Image, channel_order: ChannelOrder) -> Float32Array:
+    """Return the channels of a BGR image as float32 [3, h, w], in the order in which they are fed."""
+    channels = image if channel_order == "bgr" else image[:, :, ::-1]
+    return np.ascontiguousarray(channels.transpose(2, 0, 1)).astype(np.float32)
 
 
 def clipped(values: Float32Array, most: int) -> Float32Array:

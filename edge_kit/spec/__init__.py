@@ -4,6 +4,15 @@ In: ``configs/ocr_spec.yaml``. Out: frozen values for Python, JSON for the app.
 """
 
 from edge_kit.spec.load import SpecError, export_json, load_spec, profile
-from edge_kit.spec.model import RecogniserFacts, Spec, SpecProfile
+from edge_kit.spec.model import DetectorFacts, RecogniserFacts, Spec, SpecProfile
 
-__all__ = ["RecogniserFacts", "Spec", "SpecError", "SpecProfile", "export_json", "load_spec", "profile"]
+__all__ = [
+    "DetectorFacts",
+    "RecogniserFacts",
+    "Spec",
+    "SpecError",
+    "SpecProfile",
+    "export_json",
+    "load_spec",
+    "profile",
+]

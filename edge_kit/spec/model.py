@@ -15,6 +15,7 @@ class DetectionInput:
 
     limit_side_len: int
     limit_type: Literal["max", "min"]
+    max_side_limit: int | None
     side_multiple: int
     min_side: int
     side_rounding: Literal["half_even"]
@@ -23,9 +24,26 @@ class DetectionInput:
     pad_value: int
     interpolation: Interpolation
     channel_order: ChannelOrder
+    normalise: Literal["subtract_divide", "multiply_add"]
     divisor: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+    @property
+    def longest_side(self) -> int | None:
+        """The longest side that an input may have before it is rounded to a multiple; None without a bound."""
+        bounds = (self.limit_side_len if self.limit_type == "max" else None, self.max_side_limit)
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    def limited_to(self, side: int) -> DetectionInput:
+        """Return the rules with ``side`` pixels as the bound of the longer side: what a device can afford.
+
+        ``limit_type`` "max": the limit itself, up or down. "min", whose limit is about the shorter side:
+        ``max_side_limit``, down only.
+        """
+        if self.limit_type == "max":
+            return replace(self, limit_side_len=side)
+        return replace(self, max_side_limit=min(side, self.max_side_limit or side))
 
 
 @dataclass(frozen=True)
@@ -39,10 +57,12 @@ class DbPost:
     score_mode: Literal["fast", "slow"]
     box_thresh: float
     unclip_ratio: float
+    unclip_distance: Literal["shoelace", "contour"]
     offset_join: Literal["round"]
     offset_arc_tolerance: float
     min_unclipped_short_side: float
     box_rounding: Literal["half_even"]
+    box_scaling: Literal["float32_steps", "float64_ratio"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +81,7 @@ class CropRules:
     """How a text line is cut out of the image."""
 
     shape: Literal["quad", "min_area_rect"]
+    collapsed_line: Literal["one_pixel", "first_pixel"]
     interpolation: Interpolation
     border: Literal["replicate"]
     rotate_ratio: float
@@ -113,6 +134,16 @@ class ResultRules:
 
 
 @dataclass(frozen=True)
+class DetectorFacts:
+    """What a detector's own file says; None where it leaves it open.
+
+    ``max_candidates``: contours looked at, from ``PostProcess`` of the model's ``inference.yml``.
+    """
+
+    max_candidates: int | None = None
+
+
+@dataclass(frozen=True)
 class RecogniserFacts:
     """What a recogniser's own file says; None where it leaves it open.
 
@@ -140,6 +171,12 @@ class SpecProfile:
     ctc: CtcRules
     result: ResultRules
 
+    def for_detector(self, facts: DetectorFacts) -> SpecProfile:
+        """Return the profile with what the detector's own file says in place of what the specification assumes."""
+        if facts.max_candidates is None:
+            return self
+        return replace(self, db=replace(self.db, max_candidates=facts.max_candidates))
+
     def for_recogniser(self, facts: RecogniserFacts) -> SpecProfile:
         """Return the profile with what the recogniser's own file says in place of what the specification assumes.
 
@@ -163,6 +200,10 @@ class Spec:
     spec_version: int
     default_profile: str
     profiles: tuple[SpecProfile, ...]
+
+    def for_detector(self, facts: DetectorFacts) -> Spec:
+        """Return the specification with every profile made for a detector; see ``SpecProfile.for_detector``."""
+        return replace(self, profiles=tuple(one.for_detector(facts) for one in self.profiles))
 
     def for_recogniser(self, facts: RecogniserFacts) -> Spec:
         """Return the specification with every profile made for a recogniser; see ``SpecProfile.for_recogniser``."""

@@ -1,13 +1,15 @@
 """Golden vectors: the committed set is what the pipeline answers today, and a damaged set says so."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_kit.spec.load import load_spec
+from edge_kit.spec.load import load_spec, profile
 from labs.golden.vectors import (
+    PADDLEX,
     STAGES,
     Case,
     ConformanceError,
@@ -17,6 +19,7 @@ from labs.golden.vectors import (
     order_case,
     pack_lines,
     random_ctc_case,
+    rare_cases,
     read_cases,
     rectangle_case,
     unpack_lines,
@@ -118,4 +121,33 @@ def test_an_answer_depends_on_the_profile():
         rules.name: digest(expected(Case("x", "order", rules.name, boxes.inputs, boxes.params), SPEC)["boxes"])
         for rules in SPEC.profiles
     }
-    assert len(set(answers.values())) == len(SPEC.profiles)
+    assert len(set(answers.values())) == len({rules.boxes for rules in SPEC.profiles}) == 3
+
+
+def test_the_rare_cases_show_each_rule_that_paddlex_3_alone_has():
+    """Under paddlex-3's rules with one of them put back each case that the rule is about has another answer."""
+    ours = profile(PADDLEX, SPEC)
+    image = next(case.inputs["image"] for case, _ in read_cases(GOLDEN) if case.stage == "det_input")
+    cases = list(rare_cases(7, image, ours))
+    older = {
+        "max_side_limit": replace(ours, detection=replace(ours.detection, max_side_limit=None)),
+        "normalise": replace(ours, detection=replace(ours.detection, normalise="subtract_divide")),
+        "unclip_distance": replace(ours, db=replace(ours.db, unclip_distance="shoelace")),
+        "box_scaling": replace(ours, db=replace(ours.db, box_scaling="float32_steps")),
+        "collapsed_line": replace(ours, crop=replace(ours.crop, collapsed_line="one_pixel")),
+    }
+    differing = {rule: [case.stage for case in cases if differs(case, ours, rules)] for rule, rules in older.items()}
+    assert differing == {
+        "max_side_limit": ["det_input"],
+        "normalise": ["det_input"],
+        "unclip_distance": ["offset"],
+        "box_scaling": ["boxes"],
+        "collapsed_line": ["crop"],
+    }
+
+
+def differs(case, rules, others):
+    """Return whether two sets of rules answer a case differently."""
+    answers = [expected(case, replace(SPEC, profiles=(replace(one, name=case.profile),))) for one in (rules, others)]
+    first, second = ({key: digest(value) for key, value in answer.items()} for answer in answers)
+    return first != second

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from edge_kit.ocr.boxes import tidy_boxes
 from edge_kit.ocr.crop import crop_line
 from edge_kit.ocr.db import boxes_from_map, min_area_quad, text_mask, unclip
-from edge_kit.ocr.detection import detection_input, input_size
+from edge_kit.ocr.detection import detection_input, input_size, normalised
 from edge_kit.ocr.image import Image
 from edge_kit.ocr.recognition import ctc_decode, recognition_input
 from edge_kit.ocr.tensor import Float32Array, Run, normalise, resize
-from edge_kit.spec.load import export_json, load_spec
+from edge_kit.spec.load import export_json, load_spec, profile
 from edge_kit.spec.model import Spec, SpecProfile
 from model_opt.errors import KitError
 from model_opt.fs import write_atomic
@@ -36,6 +36,11 @@ FORMAT = 1
 
 KEPT_BYTES = 8 << 10
 """Expected arrays up to this size are written as files beside their sum."""
+
+PADDLEX = "paddlex-3"
+"""The profile whose rules ``rare_cases`` are made for."""
+
+UNCLIP_DISTANCES: tuple[Literal["shoelace", "contour"], ...] = ("shoelace", "contour")
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -63,7 +68,9 @@ def _resize(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Arr
 
 
 def _normalise(rules: SpecProfile, params: Params, arrays: Arrays) -> dict[str, Array]:
-    part = rules.detection if params["section"] == "detection" else rules.recognition
+    if params["section"] == "detection":
+        return {"tensor": normalised(arrays["image"], rules.detection)}
+    part = rules.recognition
     return {"tensor": normalise(arrays["image"], part.divisor, part.mean, part.std, part.channel_order)}
 
 
@@ -134,7 +141,7 @@ STAGES: Mapping[str, Stage] = {
 
 def expected(case: Case, spec: Spec) -> dict[str, Array]:
     """Return what the Python pipeline answers to ``case``; the profile is one of ``spec``."""
-    rules = next(profile for profile in spec.profiles if profile.name == case.profile)
+    rules = profile(case.profile, spec)
     return STAGES[case.stage](rules, case.params, case.inputs)
 
 
@@ -237,6 +244,28 @@ def order_case(seed: int, count: int, rules: SpecProfile) -> Case:
     return Case(f"random-{seed}/{rules.name}/order", "order", rules.name, inputs, params)
 
 
+def rare_cases(seed: int, image: Image, rules: SpecProfile) -> Iterator[Case]:
+    """Yield what real images seldom reach.
+
+    A strip beyond ``max_side_limit``; coordinates halfway between two pixels; rectangles whose grown outline depends on
+    the last bit of the distance; boxes without area.
+    """
+    random = np.random.default_rng(seed)
+    strip: Arrays = {"image": random.integers(0, 256, (9, 613, 3), dtype=np.uint8)}
+    yield Case(f"random-{seed}/{rules.name}/strip", "det_input", rules.name, strip)
+    prob_map = np.zeros((96, 96), np.float32)
+    for _ in range(40):
+        cv2.fillPoly(prob_map, [_small_rectangle(random, prob_map.shape)], float(random.uniform(0.7, 1)))
+    size = {"width": 1584, "height": 816}  # 16.5 and 8.5 times the map
+    yield Case(f"random-{seed}/{rules.name}/boxes", "boxes", rules.name, {"prob_map": prob_map}, size)
+    yield _last_bit_case(seed, rules)
+    height, width = image.shape[:2]
+    ends = random.integers(0, [width, height], (12, 2, 2))
+    quads = np.concatenate([ends, ends[:, ::-1] + random.integers(0, 2, (12, 2, 2))], axis=1)
+    flat: Arrays = {"image": image, "quads": np.clip(quads, 0, [width, height]).astype(np.float32)}
+    yield Case(f"random-{seed}/{rules.name}/flat", "crop", rules.name, flat)
+
+
 def ctc_case(name: str, probabilities: Float32Array, characters: Sequence[str], rules: SpecProfile) -> Case:
     """Return a case of one recogniser output, float32 [1, steps, classes]."""
     encoded = np.frombuffer("\n".join(characters).encode(), np.uint8)
@@ -325,9 +354,10 @@ def write_vectors(folder: Path, cases: Iterable[Case], spec: Spec) -> int:
 
 def write_all_vectors(folder: Path, models: Models, images: Sequence[tuple[str, Image]]) -> int:
     """Write the vectors of every stage on all images and on thousands of random shapes; return their number."""
-    spec = vector_spec()
+    spec, image = vector_spec(), images[0][1]
+    rare = chain.from_iterable(rare_cases(seed, image, profile(PADDLEX, spec)) for seed in range(5))
     return write_vectors(
-        folder, chain(real_cases(images, models, spec), random_cases(3, 5000, images[0][1], spec)), spec
+        folder, chain(real_cases(images, models, spec), random_cases(3, 5000, image, spec), rare), spec
     )
 
 
@@ -380,6 +410,24 @@ def _random_rectangle(random: np.random.Generator) -> NDArray[np.int32]:
     centre = random.uniform(0, 960, 2)
     rectangle = ((float(centre[0]), float(centre[1])), (float(sides[0]), float(sides[1])), float(angle))
     return np.asarray(cv2.boxPoints(rectangle)).astype(np.int32)
+
+
+def _last_bit_case(seed: int, rules: SpecProfile) -> Case:
+    """Return those of some thousand rectangles that ``unclip_distance`` decides on."""
+    quads = offset_case(seed, 4000, rules).inputs["quads"]
+    ways = [replace(rules.db, unclip_distance=way) for way in UNCLIP_DISTANCES]
+    grown = [[np.asarray(unclip(quad, way)).tolist() for quad in quads] for way in ways]
+    chosen = [quad for quad, one, other in zip(quads, *grown, strict=True) if one != other]
+    inputs: Arrays = {"quads": np.array(chosen, np.float32).reshape(-1, 4, 2)}
+    return Case(f"random-{seed}/{rules.name}/last-bit", "offset", rules.name, inputs)
+
+
+def _small_rectangle(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Return the corners of a rectangle of a few pixels inside a map of ``shape``, upright or in any direction."""
+    centre, sides = random.uniform(0, shape[::-1]), random.uniform(4, 10, 2)
+    angle = float(random.choice([0.0, random.uniform(-90, 90)]))
+    corners = cv2.boxPoints((centre.tolist(), sides.tolist(), angle))
+    return np.asarray(corners).astype(np.int32)
 
 
 def _bytes(array: Array) -> bytes:

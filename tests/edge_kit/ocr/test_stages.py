@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 
 from edge_kit.ocr.boxes import order_clockwise, reading_order, tidy_boxes
 from edge_kit.ocr.crop import crop_line
-from edge_kit.ocr.db import boxes_from_map, min_area_quad, polygon_area, polygon_perimeter, text_mask, unclip
+from edge_kit.ocr.db import boxes_from_map, min_area_quad, polygon_area, polygon_perimeter, scaled, text_mask, unclip
 from edge_kit.ocr.detection import detection_input, input_size
 from edge_kit.ocr.recognition import ctc_decode, load_characters, recognition_input, recognition_width, turn_line
 from edge_kit.ocr.tensor import clipped
 from edge_kit.spec import profile
+from labs.golden.vectors import offset_case
 from model_opt.errors import KitError
 
 RULES = profile()
 PADDLEX = profile("paddlex-v4")
+PADDLEX_3 = profile("paddlex-3")
 
 
 def _quad(x0, y0, x1, y1):
@@ -41,12 +43,44 @@ def test_detector_sides_round_half_to_even(height, width, expected):
     assert input_size(height, width, RULES.detection) == expected
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (640, 480, (640, 480)),  # a page keeps its size
+        (32, 48, (64, 96)),
+        (4000, 3000, (4000, 3008)),  # 4000 is no side above 4000; 93.75 -> 94
+        (4030, 81, (4000, 64)),  # int(80.4) = 80 is 2.5 multiples: the even one, 2
+        (8000, 3000, (4000, 1504)),
+        (9, 613, (64, 4000)),  # brought up to 64 x 4359 first, then int(64 * 4000/4359) = 58, 1.8 -> 2
+        (10, 30000, (32, 4000)),
+    ],
+)
+def test_paddlex_3_bounds_the_longer_side_after_it_brought_up_the_shorter(height, width, expected):
+    assert input_size(height, width, PADDLEX_3.detection) == expected
+
+
+def test_a_bounded_side_is_truncated_twice():
+    rules = replace(PADDLEX_3.detection, max_side_limit=100, side_multiple=1, min_side=1)
+    # 64 x int(69 * 64/20) = 220, then int(64 * 100/220) = 29; in one step it would be int(20 * 100/69) = 28
+    assert input_size(20, 69, rules) == (29, 100)
+    # 64 x 195, and 195 * (100/195) is a little less than 100 in float64
+    assert input_size(20, 61, rules) == (32, 99)
+
+
 def test_detection_input_divides_before_it_subtracts_in_float32():
     image = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, axis=2).repeat(64, axis=0)
     tensor = detection_input(image, RULES.detection)
     assert tensor.shape == (1, 3, 64, 256)
     value = (np.float32(200) / np.float32(255) - np.float32(0.485)) / np.float32(0.229)
     assert tensor[0, 0, 5, 200] == value
+
+
+def test_paddlex_3_multiplies_and_adds_factors_made_in_float64():
+    image = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, axis=2).repeat(64, axis=0)
+    tensor = detection_input(image, PADDLEX_3.detection)
+    alpha, beta = np.float32(1 / 255 / 0.229), np.float32(-0.485 / 0.229)
+    assert tensor[0, 0, 5].tolist() == [float(np.float32(level) * alpha + beta) for level in range(256)]
+    assert (tensor != detection_input(image, PADDLEX.detection)).any()
 
 
 def test_tiny_images_are_padded_with_black_first():
@@ -87,6 +121,27 @@ def test_unclip_is_clippers_round_offset():
     offset = pyclipper.PyclipperOffset()
     offset.AddPath(quad, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
     assert unclip(quad, RULES.db).tolist() == offset.Execute(distance)[0]
+
+
+def test_paddlex_3_takes_the_distance_from_opencvs_contour():
+    """A rectangle of the detector's, and the point that the last bit of the distance moves."""
+    case = offset_case(11, 3000, PADDLEX_3)
+    changed = 0
+    for quad in case.inputs["quads"]:
+        distance = cv2.contourArea(quad) * 1.5 / cv2.arcLength(quad, True)
+        offset = pyclipper.PyclipperOffset()
+        offset.AddPath(quad, pyclipper.JT_ROUND, pyclipper.ET_CLOSEDPOLYGON)
+        grown = unclip(quad, PADDLEX_3.db)
+        assert grown.tolist() == offset.Execute(distance)[0]
+        changed += grown.tolist() != unclip(quad, replace(PADDLEX_3.db, unclip_distance="shoelace")).tolist()
+    assert changed > 0
+
+
+def test_paddlex_3_scales_a_coordinate_by_one_factor_in_float64():
+    values = np.arange(0, 97, dtype=np.float32)
+    answer = scaled(values, 96, 1584, PADDLEX_3.db)
+    assert answer.tolist() == [round(float(value) * 16.5) for value in values]  # every second one is a tie
+    assert answer.tolist() != scaled(values, 96, 1584, PADDLEX.db).tolist()
 
 
 def test_min_area_quad_starts_at_the_top_left():
@@ -130,6 +185,19 @@ def test_a_tall_crop_is_turned_counter_clockwise():
     line = crop_line(image, _quad(40, 20, 60, 80), RULES.crop)
     assert line.shape == (20, 60, 3)
     assert line[10, 5, 0] == 200  # ... becomes the left of the line
+
+
+@pytest.mark.parametrize("quad", [_quad(5, 3, 30, 3), _quad(7, 2, 7, 9), _quad(4, 4, 4, 4)])
+def test_a_line_without_area_is_the_first_pixel_in_paddlex_3(quad):
+    """What OpenCV makes of a size of zero; only images of a few pixels have such lines."""
+    image = np.random.default_rng(1).integers(0, 256, (20, 50, 3), dtype=np.uint8)
+    line = crop_line(image, quad, PADDLEX_3.crop)
+    matrix = cv2.getPerspectiveTransform(quad, np.zeros((4, 2), np.float32))
+    server = cv2.warpPerspective(image, matrix, (0, 0), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    assert line.shape == image.shape
+    assert np.array_equal(line, server)
+    assert (line == image[0, 0]).all()
+    assert min(crop_line(image, quad, PADDLEX.crop).shape[:2]) == 1
 
 
 def test_a_crop_beyond_the_image_repeats_the_border():

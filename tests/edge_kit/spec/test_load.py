@@ -1,10 +1,11 @@
 """The specification file: complete, validated, exported completely."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from edge_kit.spec import SpecError, export_json, load_spec, profile
+from edge_kit.spec import DetectorFacts, SpecError, export_json, load_spec, profile
 from model_opt.config import read_yaml
 from model_opt.errors import KitError
 
@@ -23,6 +24,36 @@ def test_paddlex_profile_differs_where_its_pipeline_does():
     assert rules.boxes.min_side_exclusive is None
     assert rules.detection == base.detection
     assert rules.recognition == base.recognition
+
+
+def test_paddlex_3_has_the_settings_of_paddleocr_3s_pipeline():
+    rules, older = profile("paddlex-3"), profile("paddlex-v4")
+    side = (rules.detection.limit_side_len, rules.detection.limit_type, rules.detection.max_side_limit)
+    assert side == (64, "min", 4000)
+    assert (rules.db.thresh, rules.db.box_thresh, rules.db.unclip_ratio) == (0.3, 0.6, 1.5)
+    assert (rules.boxes, rules.recognition, rules.ctc, rules.result) == (
+        older.boxes,
+        older.recognition,
+        older.ctc,
+        older.result,
+    )
+
+
+def test_a_detectors_own_file_decides_how_many_contours_are_looked_at():
+    assert profile("paddlex-3").for_detector(DetectorFacts(max_candidates=3000)).db.max_candidates == 3000
+    assert profile("paddlex-3").for_detector(DetectorFacts()) == profile("paddlex-3")
+    spec = load_spec().for_detector(DetectorFacts(max_candidates=3000))
+    assert {one.db.max_candidates for one in spec.profiles} == {3000}
+    assert [one.db.unclip_ratio for one in spec.profiles] == [one.db.unclip_ratio for one in load_spec().profiles]
+
+
+def test_a_device_bounds_the_longer_side_whichever_side_a_profile_limits():
+    longer, shorter = profile("pp-ocrv4").detection, profile("paddlex-3").detection
+    assert (longer.longest_side, shorter.longest_side) == (960, 4000)
+    assert replace(shorter, max_side_limit=None).longest_side is None
+    assert longer.limited_to(1280) == replace(longer, limit_side_len=1280)
+    assert shorter.limited_to(640) == replace(shorter, max_side_limit=640)
+    assert shorter.limited_to(9000) == shorter
 
 
 def test_export_is_complete_and_repeats_byte_for_byte(tmp_path):
@@ -44,7 +75,9 @@ def test_export_is_complete_and_repeats_byte_for_byte(tmp_path):
         (lambda d: d["profiles"]["paddlex-v4"].update(extends="nothing"), "'nothing', which is not defined"),
         (lambda d: d["profiles"]["pp-ocrv4"].update(extends="paddlex-v4"), "circle"),
         (lambda d: d.update(default_profile="absent"), "absent"),
-        (lambda d: d.update(spec_version=1), "spec_version"),
+        (lambda d: d.update(spec_version=2), "spec_version"),
+        (lambda d: d["profiles"]["paddlex-3"]["detection"].update(max_side_limit=8), "detection.max_side_limit"),
+        (lambda d: d["profiles"]["paddlex-3"]["detection"].update(normalise="divide"), "detection.normalise"),
         (lambda d: d["profiles"]["pp-ocrv4"]["boxes"].update(row_sort="bubble"), "boxes.row_sort"),
     ],
 )

@@ -54,7 +54,7 @@ internal class ConformanceStages(private val rules: OcrProfile) {
     private fun normalise(given: Given): Map<String, VectorArray> {
         val image = given.image()
         val normaliser = if (given.params.getString("section") == "detection") {
-            rules.detection.let { Normaliser(it.divisor, it.mean, it.std, it.channelOrder) }
+            Normaliser.of(rules.detection)
         } else {
             rules.recognition.let { Normaliser.uniform(it.divisor, it.mean, it.std, it.channelOrder) }
         }

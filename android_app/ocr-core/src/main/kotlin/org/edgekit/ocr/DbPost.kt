@@ -30,10 +30,13 @@ internal class DbPost(private val rules: DbRules) {
         return found
     }
 
-    /** Scales a coordinate in float32 and rounds half to even, as numpy does. */
+    /** Scales a coordinate and rounds half to even, as numpy does. */
     private fun scaled(value: Float, from: Int, to: Int): Float {
-        val rounded = Math.rint((value / from.toFloat() * to.toFloat()).toDouble()).toFloat()
-        return clip(rounded, to.toFloat())
+        val exact = when (rules.boxScaling) {
+            BoxScaling.FLOAT32_STEPS -> (value / from.toFloat() * to.toFloat()).toDouble()
+            BoxScaling.FLOAT64_RATIO -> value * (to.toDouble() / from)
+        }
+        return clip(Math.rint(exact).toFloat(), to.toFloat())
     }
 
     private fun boxesOfMap(scope: MatScope, map: ProbMap): List<ScoredQuad> {
@@ -96,14 +99,42 @@ private fun bound(value: Double, side: Int): Int = maxOf(0.0, minOf(value, (side
 /**
  * Grows a rectangle by `area * ratio / perimeter`; returns integer points, or null when nothing is left.
  *
- * Area and perimeter are summed in float64 in the order of the GEOS library, which the server uses: the order decides
- * the last bit of the distance.
+ * How area and perimeter are summed decides the last bit of the distance: in float64 in the order of the GEOS library,
+ * which PaddleOCR 2 uses, or as OpenCV does for a contour.
  */
 internal fun unclip(rectangle: FloatArray, rules: DbRules): IntArray? {
-    val perimeter = perimeter(rectangle)
+    val (area, perimeter) = when (rules.unclipDistance) {
+        UnclipDistance.SHOELACE -> Pair(area(rectangle), perimeter(rectangle))
+        UnclipDistance.CONTOUR -> Pair(contourArea(rectangle), arcLength(rectangle))
+    }
     if (perimeter == 0.0) return null
-    val distance = area(rectangle) * rules.unclipRatio / perimeter
-    return offsetPolygon(rectangle, distance, rules.offsetArcTolerance)
+    return offsetPolygon(rectangle, area * rules.unclipRatio / perimeter, rules.offsetArcTolerance)
+}
+
+/** OpenCV's contourArea: the products of float32 coordinates are exact in float64. */
+private fun contourArea(polygon: FloatArray): Double {
+    val count = polygon.size / 2
+    var total = 0.0
+    for (i in 0 until count) {
+        val before = (i + count - 1) % count
+        val down = polygon[2 * before].toDouble() * polygon[2 * i + 1]
+        total += down - polygon[2 * before + 1].toDouble() * polygon[2 * i]
+    }
+    return Math.abs(total * 0.5)
+}
+
+/** OpenCV's arcLength of a closed outline of up to 16 points: lengths in float32, the last one summed first. */
+private fun arcLength(polygon: FloatArray): Double {
+    val count = polygon.size / 2
+    var total = 0.0
+    for (i in count - 1 downTo 0) total += sideBefore(polygon, i, (i + count - 1) % count)
+    return total
+}
+
+private fun sideBefore(polygon: FloatArray, i: Int, before: Int): Float {
+    val dx = polygon[2 * i] - polygon[2 * before]
+    val dy = polygon[2 * i + 1] - polygon[2 * before + 1]
+    return Math.sqrt((dx * dx + dy * dy).toDouble()).toFloat()
 }
 
 private fun area(polygon: FloatArray): Double {

@@ -10,19 +10,28 @@ fun detectionInput(image: Mat, rules: DetectionRules): Tensor = matScope { scope
     val (height, width) = detectorSize(padded.rows(), padded.cols(), rules)
     val resized = resize(scope, padded, width, height, rules.interpolation)
     val planes = FloatArray(Normaliser.PLANES * height * width)
-    Normaliser(rules.divisor, rules.mean, rules.std, rules.channelOrder).write(resized, planes, width)
+    Normaliser.of(rules).write(resized, planes, width)
     Tensor(planes, intArrayOf(1, Normaliser.PLANES, height, width))
 }
 
 /** Returns the detector's input (height, width) for an image of the given size; ties go to the even multiple. */
 fun detectorSize(height: Int, width: Int, rules: DetectionRules): Pair<Int, Int> {
     val ratio = limitRatio(height, width, rules)
-    return Pair(limitedSide(height, ratio, rules), limitedSide(width, ratio, rules))
+    val (limitedHeight, limitedWidth) = bounded((height * ratio).toInt(), (width * ratio).toInt(), rules)
+    return Pair(roundedSide(limitedHeight, rules), roundedSide(limitedWidth, rules))
 }
 
-private fun limitedSide(length: Int, ratio: Double, rules: DetectionRules): Int {
-    val limited = (length * ratio).toInt()
-    val multiples = Math.rint(limited.toDouble() / rules.sideMultiple).toInt()
+/** Returns (height, width) with the longer side brought down to `maxSideLimit`, both truncated to integers. */
+private fun bounded(height: Int, width: Int, rules: DetectionRules): Pair<Int, Int> {
+    val longer = maxOf(height, width)
+    val most = rules.maxSideLimit ?: return Pair(height, width)
+    if (longer <= most) return Pair(height, width)
+    val ratio = most.toDouble() / longer
+    return Pair((height * ratio).toInt(), (width * ratio).toInt())
+}
+
+private fun roundedSide(length: Int, rules: DetectionRules): Int {
+    val multiples = Math.rint(length.toDouble() / rules.sideMultiple).toInt()
     return maxOf(multiples * rules.sideMultiple, rules.minSide)
 }
 

@@ -43,7 +43,8 @@ internal class JsonReader(
         return number.toInt()
     }
 
-    fun intOrNull(key: String): Int? = if (json.isNull(key)) null else int(key)
+    fun intOrNull(key: String, least: Int = Int.MIN_VALUE, most: Int = Int.MAX_VALUE): Int? =
+        if (json.isNull(key)) null else int(key, least, most)
 
     fun numbers(key: String, size: Int): DoubleArray {
         val array = value(key) as? JSONArray

@@ -2,13 +2,9 @@ package org.edgekit.ocr
 
 import org.opencv.core.Mat
 
-/** The value of each pixel level in each plane: `(level / divisor - mean) / std`, each step rounded to float32. */
-internal class Normaliser(divisor: Double, mean: List<Double>, std: List<Double>, order: ChannelOrder) {
-    private val tables = Array(PLANES) { plane ->
-        FloatArray(256) { level ->
-            (level.toFloat() / divisor.toFloat() - mean[plane].toFloat()) / std[plane].toFloat()
-        }
-    }
+/** The value that [level] gives each pixel level (0 to 255) in each plane. */
+internal class Normaliser private constructor(order: ChannelOrder, level: (plane: Int, level: Float) -> Float) {
+    private val tables = Array(PLANES) { plane -> FloatArray(256) { level(plane, it.toFloat()) } }
 
     /** The channel of the BGR image that each plane takes. */
     private val channels = if (order == ChannelOrder.BGR) intArrayOf(0, 1, 2) else intArrayOf(2, 1, 0)
@@ -38,8 +34,23 @@ internal class Normaliser(divisor: Double, mean: List<Double>, std: List<Double>
     companion object {
         const val PLANES = 3
 
-        /** One mean and deviation for all planes. */
+        /** The detector's values by the arithmetic that its rules name, each step rounded to float32. */
+        fun of(rules: DetectionRules): Normaliser = when (rules.normalise) {
+            Normalise.SUBTRACT_DIVIDE -> subtractDivide(rules.divisor, rules.mean, rules.std, rules.channelOrder)
+            Normalise.MULTIPLY_ADD -> {
+                val alpha = FloatArray(PLANES) { (1.0 / rules.divisor / rules.std[it]).toFloat() }
+                val beta = FloatArray(PLANES) { (-rules.mean[it] / rules.std[it]).toFloat() }
+                Normaliser(rules.channelOrder) { plane, level -> level * alpha[plane] + beta[plane] }
+            }
+        }
+
+        /** `(level / divisor - mean) / std` with one mean and deviation for all planes. */
         fun uniform(divisor: Double, mean: Double, std: Double, order: ChannelOrder) =
-            Normaliser(divisor, List(PLANES) { mean }, List(PLANES) { std }, order)
+            subtractDivide(divisor, List(PLANES) { mean }, List(PLANES) { std }, order)
+
+        private fun subtractDivide(divisor: Double, mean: List<Double>, std: List<Double>, order: ChannelOrder) =
+            Normaliser(order) { plane, level ->
+                (level / divisor.toFloat() - mean[plane].toFloat()) / std[plane].toFloat()
+            }
     }
 }

@@ -42,16 +42,15 @@ class OcrPipeline(
 
     /** As [read], and reports to [progress] after each step. */
     fun read(image: Mat, progress: OcrProgress): OcrResult =
-        read(image, profile.detection.limitSideLen, progress) { _, recognise -> recognise() }
+        read(image, profile.detection, progress) { _, recognise -> recognise() }
 
-    /** As [read] of an image alone, with another limit of the side for the detector, and texts by [lineReader]. */
-    fun read(image: Mat, limitSideLen: Int, lineReader: LineReader): OcrResult =
-        read(image, limitSideLen, Unwatched, lineReader)
+    /** As [read] of an image alone, with [longestSide] pixels as the detector's bound, and texts by [lineReader]. */
+    fun read(image: Mat, longestSide: Int, lineReader: LineReader): OcrResult =
+        read(image, profile.detection.limitedTo(longestSide), Unwatched, lineReader)
 
-    private fun read(image: Mat, limitSideLen: Int, progress: OcrProgress, lineReader: LineReader): OcrResult {
+    private fun read(image: Mat, detection: DetectionRules, progress: OcrProgress, lineReader: LineReader): OcrResult {
         checkImage(image)
         try {
-            val detection = profile.detection.copy(limitSideLen = limitSideLen)
             return readChecked(image, detection, progress, lineReader)
         } catch (error: CvException) {
             throw ImageException("OpenCV cannot work on the image: ${error.message}", "give another image", error)

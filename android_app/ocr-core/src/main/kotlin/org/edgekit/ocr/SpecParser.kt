@@ -8,6 +8,13 @@ internal object SpecParser {
     /** Cubic resizing rounds differently on Intel's processors than on a phone's, so no profile may ask for it. */
     private val resizing = mapOf("linear" to Interpolation.LINEAR)
     private val channelOrders = mapOf("bgr" to ChannelOrder.BGR, "rgb" to ChannelOrder.RGB)
+    private val normalises =
+        mapOf("subtract_divide" to Normalise.SUBTRACT_DIVIDE, "multiply_add" to Normalise.MULTIPLY_ADD)
+    private val distances = mapOf("shoelace" to UnclipDistance.SHOELACE, "contour" to UnclipDistance.CONTOUR)
+    private val scalings =
+        mapOf("float32_steps" to BoxScaling.FLOAT32_STEPS, "float64_ratio" to BoxScaling.FLOAT64_RATIO)
+    private val collapsed =
+        mapOf("one_pixel" to CollapsedLine.ONE_PIXEL, "first_pixel" to CollapsedLine.FIRST_PIXEL)
     private const val LARGEST = 1 shl 20
 
     fun parse(text: String): OcrSpec {
@@ -40,6 +47,7 @@ internal object SpecParser {
         return DetectionRules(
             limitSideLen = json.int("limit_side_len", 1, LARGEST),
             limitType = json.choice("limit_type", mapOf("max" to LimitType.MAX, "min" to LimitType.MIN)),
+            maxSideLimit = json.intOrNull("max_side_limit", 1, LARGEST),
             sideMultiple = json.int("side_multiple", 1, LARGEST),
             minSide = json.int("min_side", 1, LARGEST),
             padBelowSum = json.int("pad_below_sum", 0, LARGEST),
@@ -47,6 +55,7 @@ internal object SpecParser {
             padValue = json.int("pad_value", 0, 255),
             interpolation = json.choice("interpolation", resizing),
             channelOrder = json.choice("channel_order", channelOrders),
+            normalise = json.choice("normalise", normalises),
             divisor = json.positive("divisor"),
             mean = json.numbers("mean", 3).toList(),
             std = json.positives("std", 3).toList(),
@@ -64,8 +73,10 @@ internal object SpecParser {
             scoreMode = json.choice("score_mode", mapOf("fast" to ScoreMode.FAST, "slow" to ScoreMode.SLOW)),
             boxThresh = json.number("box_thresh"),
             unclipRatio = json.positive("unclip_ratio"),
+            unclipDistance = json.choice("unclip_distance", distances),
             offsetArcTolerance = json.positive("offset_arc_tolerance"),
             minUnclippedShortSide = json.number("min_unclipped_short_side"),
+            boxScaling = json.choice("box_scaling", scalings),
         )
     }
 
@@ -82,6 +93,7 @@ internal object SpecParser {
         val shapes = mapOf("quad" to CropShape.QUAD, "min_area_rect" to CropShape.MIN_AREA_RECT)
         return CropRules(
             shape = json.choice("shape", shapes),
+            collapsedLine = json.choice("collapsed_line", collapsed),
             interpolation = json.choice("interpolation", interpolations),
             rotateRatio = json.positive("rotate_ratio"),
         )

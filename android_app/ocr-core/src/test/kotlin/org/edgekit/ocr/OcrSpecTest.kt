@@ -25,8 +25,32 @@ class OcrSpecTest {
     }
 
     @Test
+    fun `the profile of PaddleX 3 has its own arithmetic`() {
+        val profile = OcrSpec.parse(specJson).profile("paddlex-3")
+        assertEquals(4000, profile.detection.maxSideLimit)
+        assertEquals(Normalise.MULTIPLY_ADD, profile.detection.normalise)
+        assertEquals(UnclipDistance.CONTOUR, profile.db.unclipDistance)
+        assertEquals(BoxScaling.FLOAT64_RATIO, profile.db.boxScaling)
+        assertEquals(CollapsedLine.FIRST_PIXEL, profile.crop.collapsedLine)
+    }
+
+    @Test
+    fun `a device bounds the longer side, whichever side a profile limits`() {
+        val spec = OcrSpec.parse(specJson)
+        val longer = spec.profile("pp-ocrv4").detection
+        val shorter = spec.profile("paddlex-3").detection
+        assertEquals(listOf(960, 4000), listOf(longer.longestSide, shorter.longestSide))
+        assertNull(shorter.copy(maxSideLimit = null).longestSide)
+        assertEquals(Pair(640, 480), detectorSize(1600, 1200, longer.limitedTo(640)))
+        assertEquals(Pair(640, 480), detectorSize(1600, 1200, shorter.limitedTo(640)))
+        assertEquals(Pair(1600, 1216), detectorSize(1600, 1200, shorter.limitedTo(9000)))
+        assertEquals(1280, longer.limitedTo(1280).longestSide)
+        assertEquals(4000, shorter.limitedTo(9000).longestSide)
+    }
+
+    @Test
     fun `a specification of another version is refused`() =
-        assertTells<SpecException>("version 1, this app reads 2") {
+        assertTells<SpecException>("version 1, this app reads 3") {
             OcrSpec.parse(changedSpec { it.put("spec_version", 1) })
         }
 
@@ -34,7 +58,7 @@ class OcrSpecTest {
     fun `an unknown profile is answered with the known ones`() {
         val error = runCatching { OcrSpec.parse(specJson).profile("v9") }.exceptionOrNull() as SpecException
         assertEquals("unknown specification profile 'v9'", error.message)
-        assertEquals("use one of: conformance, paddlex-v4, pp-ocrv4", error.hint)
+        assertEquals("use one of: conformance, paddlex-3, paddlex-v4, pp-ocrv4", error.hint)
     }
 
     @Test
@@ -53,6 +77,8 @@ class OcrSpecTest {
     fun `a value of another kind is named and not converted`() {
         val wrong = mapOf(
             "limit_side_len" to "960",
+            "max_side_limit" to 0,
+            "normalise" to "scale",
             "side_multiple" to 0,
             "mean" to listOf(1, 2),
             "std" to listOf(0.2, 0.0, 0.2),
@@ -93,8 +119,8 @@ class OcrSpecTest {
         val profile = JSONObject(specJson).getJSONObject("profiles").getJSONObject("pp-ocrv4")
         for (section in profile.keys()) {
             val keys = (profile.get(section) as? JSONObject)?.keys()?.asSequence()?.toList() ?: continue
-            // The one key that may be null may be absent too.
-            for (key in keys - "min_side_exclusive") {
+            // The keys that may be null may be absent too.
+            for (key in keys - setOf("min_side_exclusive", "max_side_limit")) {
                 assertTells<SpecException>("profiles.pp-ocrv4.$section.$key is missing") {
                     OcrSpec.parse(changedSpec { it.section("pp-ocrv4", section).remove(key) })
                 }

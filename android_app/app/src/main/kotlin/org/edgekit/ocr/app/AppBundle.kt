@@ -52,10 +52,10 @@ class AppBundle(private val folder: File, private val asset: (String) -> InputSt
     val info: BundleInfo by lazy { BundleInfo.parse(String(bytes("assets.json"), Charsets.UTF_8)) }
     val runtime: RuntimeConfig by lazy { RuntimeConfig.parse(text("runtime_config.json")) }
 
-    /** Returns the profile that the build verified, with [limitSideLen] as the detector's limit. */
-    fun profile(limitSideLen: Int): OcrProfile {
+    /** Returns the profile that the build verified, with [longestSide] pixels as the detector's bound. */
+    fun profile(longestSide: Int): OcrProfile {
         val profile = OcrSpec.parse(text(runtime.specFile)).profile(runtime.specProfile)
-        return profile.copy(detection = profile.detection.copy(limitSideLen = limitSideLen))
+        return profile.copy(detection = profile.detection.limitedTo(longestSide))
     }
 
     /** Returns the recogniser's characters in the order of its classes after the blank. */

@@ -115,7 +115,7 @@ class LiveReader(private val clock: () -> Long = { System.nanoTime() / 1_000_000
     /** Returns what [frame] (BGR) says; throws `OcrException`, and whatever [beforeLine] throws. */
     fun read(pipeline: OcrPipeline, frame: Mat): OcrResult {
         lines.begin(clock())
-        return pipeline.read(frame, minOf(SIDE, pipeline.profile.detection.limitSideLen)) { corners, recognise ->
+        return pipeline.read(frame, minOf(SIDE, pipeline.profile.detection.longestSide ?: SIDE)) { corners, recognise ->
             beforeLine()
             text(frame, corners, recognise)
         }

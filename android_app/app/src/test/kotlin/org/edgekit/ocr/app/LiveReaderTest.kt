@@ -7,6 +7,7 @@ import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
 import org.edgekit.ocr.InferenceEngine
+import org.edgekit.ocr.LimitType
 import org.edgekit.ocr.OcrPipeline
 import org.edgekit.ocr.OcrSpec
 import org.edgekit.ocr.Tensor
@@ -87,6 +88,14 @@ class LiveReaderTest {
         val small = OcrPipeline(profile.copy(detection = profile.detection.copy(limitSideLen = 320)), det, rec, listOf("a", "b"))
         reader.read(small, frame(1))
         assertEquals(listOf(listOf(1, 3, 256, 320)), det.shapes)
+    }
+
+    @Test
+    fun `frames are read small by a profile too that limits the shorter side`() {
+        val rules = profile.detection.copy(limitType = LimitType.MIN, limitSideLen = 64, maxSideLimit = 4000)
+        val large = OcrPipeline(profile.copy(detection = rules), det, rec, listOf("a", "b"))
+        reader.read(large, frame(1))
+        assertEquals(listOf(listOf(1, 3, 480, 640)), det.shapes)
     }
 
     @Test
