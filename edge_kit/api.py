@@ -14,14 +14,14 @@ from typing import Any
 from edge_kit.engines.base import Engine, EngineOptions
 from edge_kit.engines.factory import create_engine
 from edge_kit.inputs import ImageInput, expand
+from edge_kit.model_facts import detector_facts, recogniser_facts
 from edge_kit.ocr.image import Image
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
-from edge_kit.recogniser import facts_of
 from edge_kit.settings import PipelineSettings, from_mapping, load_settings, looks_like_path
 from edge_kit.spec import load_spec, profile
-from edge_kit.spec.model import RecogniserFacts, Spec, SpecProfile
+from edge_kit.spec.model import DetectorFacts, RecogniserFacts, Spec, SpecProfile
 from model_opt.errors import KitError
 from model_opt.zoo import ModelFiles, check_operators, fetch, open_model, with_dictionary
 
@@ -95,7 +95,7 @@ class Pipeline:
     def _assemble(self) -> OcrPipeline:
         settings = self.settings
         parts = _parts(settings)
-        rules = _rules(settings, parts.spec).for_recogniser(parts.facts)
+        rules = _rules(settings, parts.spec).for_detector(parts.det_facts).for_recogniser(parts.rec_facts)
         classify = None
         if rules.classifier.enabled:
             classifier = _model_files(settings.cls_model, "cls", None, settings)
@@ -142,8 +142,8 @@ def _with_bundle(settings: PipelineSettings, given: Mapping[str, Any]) -> Pipeli
     return replace(settings, **{key: value for key, value in stated.items() if key not in given})
 
 
-_NOTHING_SAID = RecogniserFacts()
-"""A bundle's recogniser: its specification says it all."""
+_NOTHING_SAID = DetectorFacts(), RecogniserFacts()
+"""A bundle's models: its specification says it all."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,8 @@ class _Parts:
     det: Callable[[EngineOptions], Engine]
     rec: Callable[[EngineOptions], Engine]
     dictionary: Path
-    facts: RecogniserFacts = _NOTHING_SAID
+    det_facts: DetectorFacts = _NOTHING_SAID[0]
+    rec_facts: RecogniserFacts = _NOTHING_SAID[1]
     spec: Spec | None = None
     """The bundle's own specification, None for the kit's."""
 
@@ -171,7 +172,9 @@ def _parts(settings: PipelineSettings) -> _Parts:
     det, rec = det_files(settings), rec_files(settings)
     if rec.dictionary is None:
         raise KitError("the recogniser has no dictionary", path=rec.program_file, hint="name it with --rec-dict")
-    return _Parts(_maker(settings, det), _maker(settings, rec), rec.dictionary, facts_of(rec))
+    return _Parts(
+        _maker(settings, det), _maker(settings, rec), rec.dictionary, detector_facts(det), recogniser_facts(rec)
+    )
 
 
 def _maker(settings: PipelineSettings, model: ModelFiles) -> Callable[[EngineOptions], Engine]:

@@ -27,6 +27,10 @@ def app_onnx(model: NbModel, role: AppRole, rules: SpecProfile | None = None) ->
     return to_compact_onnx(model, declared_size(role, rules or profile()))
 
 
+_SIDE = 960
+"""The declared side of a detector whose rules have no bound; OpenCV sees the true one with each picture."""
+
+
 def declared_size(role: AppRole, rules: SpecProfile) -> InputSize:
     """Return the input size in pixels that the specification gives the model of ``role``.
 
@@ -38,7 +42,7 @@ def declared_size(role: AppRole, rules: SpecProfile) -> InputSize:
     if role == "cls":
         return InputSize(rules.classifier.height, rules.classifier.width)
     step = rules.detection.side_multiple
-    side = max(step, rules.detection.limit_side_len // step * step)
+    side = max(step, (rules.detection.longest_side or _SIDE) // step * step)
     return InputSize(side, side)
 
 

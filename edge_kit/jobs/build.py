@@ -18,7 +18,7 @@ from edge_kit.build.runner import Runner, StageError, running
 from edge_kit.devices import DeviceProfile, check_fit, load_profile
 from edge_kit.jobs.app import AppPlan, app_facts, app_notes, make_app, make_code, plan_app
 from edge_kit.jobs.layout import bundle_files, created_from, model_facts
-from edge_kit.jobs.models import images_of, make_models, recogniser_of, verify
+from edge_kit.jobs.models import facts_of_models, images_of, make_models, verify
 from edge_kit.jobs.request import BuildRequest, check_converter, check_recipe
 from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
 from edge_kit.spec import Spec, SpecProfile, load_spec, profile
@@ -130,7 +130,7 @@ def _build(
     """Check what is left to check, find the tools, and run the job; without Paddle Lite's release if it is unfit."""
     check_converter(request)
     check_target(request.out)
-    facts = recogniser_of(request)
+    facts = facts_of_models(request)
     images = images_of(request.images)
     on_event(StageStarted("tool"))
     converter, oracle = find_converter(request.converter, offline=request.offline), find_oracle(offline=request.offline)
@@ -142,8 +142,8 @@ def _build(
         **{name: version(name) for name in PACKAGES},
     }
     app = plan_app(request.app, request.target, converter.opt_version, offline=request.offline) if request.app else None
-    rules = for_device(profile(request.profile).for_recogniser(facts), device)
-    spec = load_spec().for_recogniser(facts)
+    rules = for_device(facts.applied(profile(request.profile)), device)
+    spec = facts.applied(load_spec())
     job = Job(request, recipe, device, rules, spec, images, converter, oracle, tools, chosen_by)
     try:
         return _finished(job, app, on_event)
@@ -208,9 +208,9 @@ def _smallest_that_passes(
 
 
 def for_device(rules: SpecProfile, device: DeviceProfile) -> SpecProfile:
-    """Return the rules with the device's largest side."""
+    """Return the rules with the device's longest side."""
     limit = device.value("limit_side_len")
-    return replace(rules, detection=replace(rules.detection, limit_side_len=int(str(limit))))
+    return replace(rules, detection=rules.detection.limited_to(int(str(limit))))
 
 
 def _refuse_failed_gates(request: BuildRequest, verdict: Verdict) -> None:

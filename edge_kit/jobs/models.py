@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from edge_kit.build.runner import Runner
 from edge_kit.calibration import calibration_images
 from edge_kit.jobs.request import BuildRequest
+from edge_kit.model_facts import detector_facts, recogniser_facts
 from edge_kit.recipes import Recipe
-from edge_kit.recogniser import facts_of
 from edge_kit.settings import looks_like_path
-from edge_kit.spec import RecogniserFacts, SpecProfile
+from edge_kit.spec import DetectorFacts, RecogniserFacts, Spec, SpecProfile
 from edge_kit.spec import profile as specified
 from edge_kit.stages.calibrate import calibrate
 from edge_kit.stages.convert import convert_model
@@ -31,6 +32,8 @@ from model_opt.convert import Converter
 from model_opt.dictionary import read_dictionary, space_follows
 from model_opt.zoo import ModelFiles, check_operators, load_zoo, open_model
 
+Rules = TypeVar("Rules", Spec, SpecProfile)
+
 
 @dataclass(frozen=True)
 class BuiltModel:
@@ -47,20 +50,40 @@ class BuiltModel:
         return self.optimised or self.fetched
 
 
-def recogniser_of(request: BuildRequest) -> RecogniserFacts:
-    """Return what the request's recogniser says of lines and classes, before anything is fetched or built.
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the models of a request say of the rules."""
 
-    The user's own models are opened and checked, the detector's too, so that what cannot be built is refused here.
-    Raises ``KitError``: for a model or dictionary that cannot be used, and for operators that no ``.nb`` file of the
-    kit can hold.
+    det: DetectorFacts
+    rec: RecogniserFacts
+
+    def applied(self, rules: Rules) -> Rules:
+        """Return a profile, or a specification with all its profiles, made for these models."""
+        return rules.for_detector(self.det).for_recogniser(self.rec)
+
+
+def facts_of_models(request: BuildRequest) -> ModelFacts:
+    """Return what the request's models say of the rules, before anything is fetched or built.
+
+    The user's own models are opened and checked, so that what cannot be built is refused here. Raises ``KitError``: for
+    a model or dictionary that cannot be used, and for operators that no ``.nb`` file of the kit can hold.
     """
-    for role in ROLES:
-        own = _given_model(request, role)
-        if own is not None and not _any_operator(request):
-            check_operators(own.program_file, own.params_file)
-    if own is not None:  # the recogniser, the last of the roles
+    own = {role: _given_model(request, role) for role in ROLES}
+    for files in own.values():
+        if files is not None and not _any_operator(request):
+            check_operators(files.program_file, files.params_file)
+    det = own["det"]
+    row = None if det else load_zoo().row(request.model("det"))
+    return ModelFacts(
+        detector_facts(det) if det else DetectorFacts(row.max_candidates if row else None),
+        _recogniser_facts(request, own["rec"]),
+    )
+
+
+def _recogniser_facts(request: BuildRequest, own: ModelFiles | None) -> RecogniserFacts:
+    if own is not None:
         dictionary_of(own)
-        return facts_of(own)
+        return recogniser_facts(own)
     row = load_zoo().row(request.model("rec"))
     if row.dictionary is None:
         return RecogniserFacts()
@@ -113,7 +136,7 @@ def verify(
 ) -> Verification:
     """Plan the verification of shipped files by the gates of the request's recipe."""
     limits, fp32 = recipe_gates(request.recipe), recipe_gates("fp32")
-    limit = specified(rules.name).detection.limit_side_len
+    limit = specified(rules.name).detection.longest_side
     return run("verify", verify_models, sources, shipped, rules, limit, images, limits, fp32, oracle)
 
 

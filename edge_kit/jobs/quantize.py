@@ -10,7 +10,7 @@ from pathlib import Path
 from edge_kit.build.cache import default_cache
 from edge_kit.build.events import OnEvent
 from edge_kit.build.runner import running
-from edge_kit.jobs.models import BuiltModel, images_of, make_models, recogniser_of, verify
+from edge_kit.jobs.models import BuiltModel, facts_of_models, images_of, make_models, verify
 from edge_kit.jobs.request import BuildRequest, check_converter, check_recipe
 from edge_kit.recipes import ModelRecipe, load_recipes
 from edge_kit.spec import profile
@@ -49,7 +49,7 @@ def quantise_models(
     if request.out.exists() and not request.out.is_dir():
         raise KitError("the output is not a folder", path=request.out, hint="give the name of a folder")
     check_converter(request)
-    rules = profile(request.profile).for_recogniser(recogniser_of(request))
+    rules = facts_of_models(request).applied(profile(request.profile))
     images = images_of(request.images)
     converter, oracle = find_converter(request.converter, offline=request.offline), find_oracle(offline=request.offline)
     with running(default_cache(), jobs=request.jobs, on_event=on_event) as run:

@@ -13,7 +13,7 @@ from edge_kit.build.manifest import MANIFEST_NAME, Manifest, read_manifest
 from edge_kit.build.runner import running
 from edge_kit.bundle import source_model
 from edge_kit.jobs.layout import source_files
-from edge_kit.jobs.models import fetch_models, images_of, recogniser_of, verify
+from edge_kit.jobs.models import facts_of_models, fetch_models, images_of, verify
 from edge_kit.jobs.request import BuildRequest
 from edge_kit.spec import profile
 from edge_kit.stages.oracle import find_oracle
@@ -50,9 +50,9 @@ def recheck(bundle: Path, given: VerifyRequest, on_event: OnEvent) -> Verificati
         offline=given.offline,
     )
     chosen = manifest.created_from.get("ocr_spec", {}).get("profile")
-    rules = profile(str(chosen) if chosen else None).for_recogniser(recogniser_of(request))
+    rules = facts_of_models(request).applied(profile(str(chosen) if chosen else None))
     limit = json.loads((bundle / "runtime_config.json").read_bytes())["limit_side_len"]
-    rules = replace(rules, detection=replace(rules.detection, limit_side_len=limit))
+    rules = replace(rules, detection=rules.detection.limited_to(limit))
     shipped = {role: Shipped(SealedFile.of(bundle / "models" / f"{role}.nb")) for role in ROLES}
     images, oracle = images_of(given.images), find_oracle(offline=given.offline)
     with running(default_cache(), jobs=request.jobs, on_event=on_event) as run:

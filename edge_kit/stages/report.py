@@ -79,7 +79,8 @@ def _notes(verification: Verification) -> Iterator[str]:
     used, stated = verification.limit_side_len, verification.specified_limit_side_len
     if used != stated:
         yield (
-            f"Verified at limit_side_len {used} of the device profile, on both sides; the specification says {stated}. "
+            f"Verified at a longest side of {used} pixels (limit_side_len of the device profile) in both engines; the "
+            f"specification says {stated}. "
             f"Passed gates prove that the device reads what the server reads at {used}, not what it reads at {stated}."
         )
     yield "None of this was run on a phone."

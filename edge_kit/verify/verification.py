@@ -47,7 +47,7 @@ class Judged:
 class Verification:
     """The shipped files and, where it runs, the oracle of their conversion, against the reference on ``images``.
 
-    ``not_checked`` says why there is no oracle. ``limit_side_len`` is the largest side that all engines worked at,
+    ``not_checked`` says why there is no oracle. ``limit_side_len`` is the longest side that all engines worked at,
     ``specified_limit_side_len`` the specification's own. The runs are those of the reference and of the shipped files,
     without tensors, for pictures and for the app's self-test.
     """
@@ -57,8 +57,8 @@ class Verification:
     shipped: Judged
     oracle: Judged | None
     not_checked: str
-    limit_side_len: int
-    specified_limit_side_len: int
+    limit_side_len: int | None
+    specified_limit_side_len: int | None
     reference_runs: tuple[ImageRun, ...]
     shipped_runs: tuple[ImageRun, ...]
 

@@ -88,7 +88,7 @@ def test_a_device_with_a_smaller_limit_is_verified_at_that_limit(tmp_path, monke
     assert [m.verification["limit_side_len"] for m in (at_960, at_320)] == [960, 320]
     assert at_320.verification["specified_limit_side_len"] == 960
     reports = [(tmp_path / name / "report.html").read_text() for name in "ab"]
-    assert ["Verified at limit_side_len 320 of the device profile" in text for text in reports] == [False, True]
+    assert ["Verified at a longest side of 320 pixels" in text for text in reports] == [False, True]
     assert recheck(tmp_path / "b", VerifyRequest(), lambda _: None).to_dict()["counts"]["det_values"] == 320 * 160
 
 
