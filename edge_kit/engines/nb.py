@@ -37,7 +37,7 @@ class NbEngine:
         refuse_device(options.device, engine=self.name, reason="it emulates the kernels of a phone's CPU")
         self._path = path
         # Made anew each time (some hundredths of a second), so there is no cache that could be out of date.
-        self._session = make_session(to_onnx(read_nb(path)), options, path)
+        self._session = make_session(to_onnx(read_nb(path), accurate_means=True), options, path)
         source = self._session.get_inputs()[0]
         self._input, self._shape = source.name, tuple(source.shape)
 
