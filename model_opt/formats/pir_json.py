@@ -163,9 +163,10 @@ def _typed(number: int, held: Mapping[str, Any], what: str) -> PirValue:
     if not isinstance(data, list) or len(data) < 2 or not isinstance(data[0], dict) or not isinstance(data[1], list):
         raise FormatError(f"{what}: a tensor without a type and sizes", hint=DAMAGED)
     element, dims = _TYPES.get(_bare(data[0].get("#"))), tuple(_number(side, what) for side in data[1])
-    if element is None or len(dims) > _MOST_SIDES or min(dims, default=0) < -1:
+    if element is None or len(dims) > _MOST_SIDES:
         raise FormatError(f"{what}: a tensor of {_short(data[0].get('#'))} {_short(data[1])}", hint=DAMAGED)
-    return PirValue(number, element, dims)
+    # Paddle multiplies free sides too: the statistics of an instance norm have -3 of them.
+    return PirValue(number, element, tuple(max(side, -1) for side in dims))
 
 
 def _attribute(held: Mapping[str, Any]) -> AttrValue | None:

@@ -6,6 +6,7 @@ ones are those of ``op_compat.yaml`` there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from model_opt.formats.pir_draft import Constant, Draft
@@ -137,6 +138,30 @@ def _full_int_array(draft: Draft, op: PirOp) -> None:
     draft.emit(op, "assign_value", {}, {"Out": result}, attrs)
 
 
+def _assign_value(draft: Draft, op: PirOp) -> None:
+    result, dims, values = _result(op), _ints(op, "shape"), op.attrs.get("values")
+    kind = DATA_TYPES.get(_text(op, "dtype"))
+    if (
+        not isinstance(values, tuple)
+        or any(isinstance(value, str) for value in values)
+        or len(values) != math.prod(dims)
+    ):
+        op.refuse("it lacks the attribute 'values', as many numbers as its shape says")
+    attrs: _Attrs = {"shape": (_INTS, dims), "dtype": (_INT, int(kind or 0))}
+    if kind in (VarType.FP32, VarType.FP64):
+        attrs["fp32_values"] = (_FLOATS, tuple(float(value) for value in values))
+        attrs["dtype"] = (_INT, int(VarType.FP32))
+    elif kind in (VarType.INT32, VarType.INT64):
+        known = tuple(int(value) for value in values)
+        if len(dims) < 2:
+            draft.constants[result.number] = Constant(known, dims)
+        attrs["int64_values"] = (_LONGS, known)
+        attrs["dtype"] = (_INT, int(VarType.INT64))
+    else:
+        op.refuse(f"constants of the type {op.attrs.get('dtype')!r} cannot be read")
+    draft.emit(op, "assign_value", {}, {"Out": result}, attrs)
+
+
 def _combine(draft: Draft, op: PirOp) -> None:
     draft.parts[_result(op).number] = op.inputs
 
@@ -173,9 +198,9 @@ def _shape(draft: Draft, op: PirOp) -> None:
 def _stack(draft: Draft, op: PirOp) -> None:
     result, axis = _result(op), _int(op, "axis", 0)
     parts = draft.parts.get(draft.number(op, 0), ())
-    held = [draft.constants.get(part) for part in parts]
-    if axis == 0 and held and all(one is not None and one.dims == () for one in held):
-        values = tuple(one.values[0] for one in held if one is not None)
+    if axis == 0 and parts and result.dims == (len(parts),):
+        held = [draft.constants.get(part) for part in parts]
+        values = tuple(None if one is None else one.values[0] for one in held)
         draft.constants[result.number] = Constant(values, (len(values),))
     draft.parts[result.number] = parts
     draft.emit(op, "stack", {"X": draft.names(op, 0)}, {"Y": result}, {"axis": (_INT, axis)})
@@ -453,6 +478,7 @@ RULES: Mapping[str, Rule] = {
     "fetch": _fetch,
     "full": _full,
     "full_int_array": _full_int_array,
+    "assign_value": _assign_value,
     "builtin.combine": _combine,
     "builtin.split": _split_parts,
     "builtin.slice": _part,

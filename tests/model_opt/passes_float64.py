@@ -176,6 +176,8 @@ RULES = {
     "hard_sigmoid": _unary(lambda x, op: np.clip(x * op.attr("slope") + op.attr("offset"), 0, 1)),
     "sigmoid": _unary(lambda x, _: 1 / (1 + np.exp(-x))),
     "swish": _unary(lambda x, _: x / (1 + np.exp(-x))),
+    "tanh": _unary(lambda x, _: np.tanh(x)),
+    "leaky_relu": _unary(lambda x, op: np.where(x < 0, x * op.attr("alpha"), x)),
     "gelu": _unary(lambda x, _: x / 2 * (1 + _ERF(x / math.sqrt(2)).astype(np.float64))),
     "scale": _unary(
         lambda x, op: x * op.attr("scale") + op.attr("bias") * (1 if op.attr("bias_after_scale") else op.attr("scale"))

@@ -29,15 +29,13 @@ def binary(node: Node, made: Builder) -> None:
     if held is not None and held.size == 1 and len(y) <= len(x) and not _is_bias(x, held):
         _scale(node, made, a, x, float(held.reshape(-1)[0]))
         return
+    if len(y) > len(x):
+        made.refuse(node, f"a constant of {show(y)} beside {show(x)}")
     together = _broadcast(made, x, y)
     axis, second = -1, made.tensor(node, b) if held is None else ""
     if held is not None:
         flat = node.op == "Add" and _is_bias(x, held) and together == x
         axis, array = (1, held.reshape(-1)) if flat else (-1, held)
-        if array.ndim > len(x):
-            if any(side != 1 for side in array.shape[: array.ndim - len(x)]):
-                made.refuse(node, f"a constant of {list(array.shape)} beside {show(x)}")
-            array = array.reshape(array.shape[array.ndim - len(x) :])
         second = made.param(node, b, array)
     first = made.tensor(node, a)
     result = made.declare(node, node.outputs[0], together)

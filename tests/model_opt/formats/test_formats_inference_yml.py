@@ -2,54 +2,7 @@ import pytest
 
 from model_opt.errors import KitError
 from model_opt.formats.inference_yml import DbSettings, DetResize, parse_inference_yml, read_inference_yml
-
-DET = """\
-Global:
-  model_name: PP-OCRv5_mobile_det
-Hpi:
-  backend_configs:
-    paddle_infer:
-      trt_dynamic_shapes: &id001
-        x:
-        - - 1
-          - 3
-    tensorrt:
-      dynamic_shapes: *id001
-PreProcess:
-  transform_ops:
-  - DecodeImage:
-      channel_first: false
-      img_mode: BGR
-  - DetLabelEncode: null
-  - DetResizeForTest:
-      resize_long: 960
-  - NormalizeImage:
-      mean: [0.485, 0.456, 0.406]
-      order: hwc
-      scale: 1./255.
-      std: [0.229, 0.224, 0.225]
-  - ToCHWImage: null
-  - KeepKeys:
-      keep_keys: [image, shape]
-PostProcess:
-  name: DBPostProcess
-  thresh: 0.3
-  box_thresh: 0.6
-  max_candidates: 1000
-  unclip_ratio: 1.5
-"""
-REC = """\
-Global: {model_name: PP-OCRv5_mobile_rec}
-PreProcess:
-  transform_ops:
-  - DecodeImage: {channel_first: false, img_mode: BGR}
-  - MultiLabelEncode: {gtc_encode: NRTRLabelEncode}
-  - RecResizeImg: {image_shape: [3, 48, 320]}
-  - KeepKeys: {keep_keys: [image]}
-PostProcess:
-  name: CTCLabelDecode
-  character_dict:
-"""
+from tests.model_opt.formats.yml_cases import CLS, DET, REC
 
 
 def read(text, encoding="utf-8"):
@@ -83,8 +36,7 @@ def test_the_settings_of_a_recogniser():
 
 
 def test_the_settings_of_a_classifier():
-    text = "Global: {model_name: textline}\nPostProcess:\n  Topk: {topk: 1, label_list: [0_degree, 180_degree]}\n"
-    found = read(text)
+    found = read(CLS)
     assert (found.kind, found.labels) == ("cls", ("0_degree", "180_degree"))
 
 

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""Feed the readers of ``model_opt.formats`` damaged files: typed errors only, in bounded time and memory.
+
+    python scripts/bench_fuzz_formats.py --count 300000 [--only pir] [FOLDER ...]
+
+Each run takes one format in turn. ``pir``: bytes or JSON values of ``inference.json``, operators of the program, bytes
+of ``inference.pdiparams``; a program that can be read goes through the checks and the passes and is written again.
+``yml``: bytes, lines or values of ``inference.yml``. The files are the tests' small ones, and those of the folders
+(``inference.json``, ``.pdiparams`` and ``.yml``). What breaks the promise is written to ``--out`` and the exit code is
+1. The same seed and count repeat the same runs; SIGTERM ends them early, with the figures so far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import signal
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from bench_fuzz_program import HANG_SECONDS, MOST_MEMORY, SLOW_SECONDS, try_model  # noqa: E402
+
+from model_opt.config import load_yaml  # noqa: E402
+from model_opt.errors import KitError  # noqa: E402
+from model_opt.formats.inference_yml import parse_inference_yml  # noqa: E402
+from model_opt.formats.pir import decode_pir  # noqa: E402
+from model_opt.formats.pir_ops import RULES  # noqa: E402
+from tests.model_opt.formats import pir_cases, yml_cases  # noqa: E402
+from tests.model_opt.formats.document_mutator import json_bytes, mutate_document, mutate_operators  # noqa: E402
+from tests.model_opt.program_mutator import mutate_bytes  # noqa: E402
+
+REPORT_EVERY = 10_000
+MOST_FAILURES = 20
+BROKEN = "BROKEN "
+PIR_NAMES = tuple(name.replace("builtin.", "0.") if "." in name else f"1.{name}" for name in RULES)
+
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format: whole files by name, how one is damaged, and what is done with it (the outcome comes back)."""
+
+    seeds: Sequence[Files]
+    damage: Callable[[random.Random, Files], Files]
+    attempt: Callable[[Files], str]
+
+
+# ---- PIR
+
+
+def damage_pir(rng: random.Random, files: Files) -> Files:
+    """Damage the program's text, values or operators, or the parameters."""
+    program, kind = files["inference.json"], rng.random()
+    if kind < 0.1:
+        return files | {"inference.pdiparams": mutate_bytes(rng, files["inference.pdiparams"])}
+    if kind < 0.3:
+        return files | {"inference.json": mutate_bytes(rng, program)}
+    document = json.loads(program)
+    made = mutate_document(rng, document) if kind < 0.6 else mutate_operators(rng, document, PIR_NAMES)
+    return files | {"inference.json": json_bytes(made)}
+
+
+def try_pir(files: Files) -> str:
+    """Read a model of Paddle 3 and go on as a build does."""
+    try:
+        model = decode_pir(files["inference.json"], files["inference.pdiparams"])
+    except KitError:
+        return "refused"
+    return try_model(model)
+
+
+# ---- inference.yml
+
+
+def damage_yml(rng: random.Random, files: Files) -> Files:
+    """Damage the text, its lines, or the values that it holds."""
+    data, kind = files["inference.yml"], rng.random()
+    if kind < 0.4:
+        return {"inference.yml": mutate_bytes(rng, data)}
+    if kind < 0.6:
+        return {"inference.yml": _other_lines(rng, data)}
+    made = mutate_document(rng, load_yaml(data))
+    try:
+        return {"inference.yml": _yaml_bytes(made)}
+    except UnicodeEncodeError:
+        return {"inference.yml": _other_lines(rng, data)}
+
+
+def _other_lines(rng: random.Random, data: bytes) -> bytes:
+    lines = data.split(b"\n")
+    at, to = rng.randrange(len(lines)), rng.randrange(len(lines))
+    kind = rng.randrange(5)
+    if kind == 0:
+        del lines[at]
+    elif kind == 1:
+        lines[at], lines[to] = lines[to], lines[at]
+    elif kind == 2:
+        lines.insert(to, lines[at])
+    elif kind == 3:
+        lines[at] = b" " * rng.randrange(5) + lines[at].lstrip()
+    else:
+        spoilt = (
+            b"&a [*a]",
+            b"<<: *id001",
+            b"!!python/object:os.system x",
+            b"? [a]",
+            b"- ~",
+            b"...",
+            b"\t- x",
+            b"%TAG",
+        )
+        lines[at] = rng.choice(spoilt)
+    return b"\n".join(lines)
+
+
+def _yaml_bytes(document: Any) -> bytes:
+    import yaml
+
+    return yaml.safe_dump(document, allow_unicode=True, sort_keys=False).encode()
+
+
+def try_yml(files: Files) -> str:
+    """Read the settings of a model."""
+    try:
+        found = parse_inference_yml(files["inference.yml"])
+    except KitError:
+        return "refused"
+    if found.dictionary is not None and any(not entry for entry in found.dictionary.characters):
+        raise AssertionError("an empty character")
+    return f"read as {found.kind}"
+
+
+# ---- runs
+
+
+def formats(folders: Sequence[Path] = ()) -> dict[str, Format]:
+    """Return the formats by name, with the tests' small files and those of ``folders``."""
+    pir, yml = [], [{"inference.yml": text.encode()} for text in yml_cases.CASES.values()]
+    for make in pir_cases.CASES.values():
+        program, params = make().files
+        pir.append({"inference.json": program, "inference.pdiparams": params})
+    for folder in folders:
+        held = {path.name: path.read_bytes() for path in folder.glob("inference.*")}
+        pir += [held] if {"inference.json", "inference.pdiparams"} <= held.keys() else []
+        yml += [{"inference.yml": held["inference.yml"]}] if "inference.yml" in held else []
+    return {"pir": Format(pir, damage_pir, try_pir), "yml": Format(yml, damage_yml, try_yml)}
+
+
+def one_run(rng: random.Random, tried: Format) -> tuple[str, Files | None]:
+    """Damage one file and read it; return the outcome and, for a broken promise, the files that break it."""
+    files = tried.damage(rng, rng.choice(tried.seeds))
+    begin = time.process_time()
+    try:
+        outcome = tried.attempt(files)
+    except Exception as error:  # noqa: BLE001  any other exception is what this script looks for
+        return f"{BROKEN}{type(error).__name__}: {error}"[:300], files
+    seconds = time.process_time() - begin
+    return (f"{BROKEN}{seconds:.1f} s", files) if seconds > SLOW_SECONDS else (outcome, None)
+
+
+def _hung(number: int, frame: object) -> None:
+    raise TimeoutError(f"no answer for {HANG_SECONDS} s")
+
+
+def main() -> int:
+    """Parse, run, report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path, help="folders of models, beside the tests' small ones")
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", help="one format instead of all in turn")
+    parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
+    args = parser.parse_args()
+    known = formats(args.folders)
+    names = [args.only] if args.only else list(known)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    signal.signal(signal.SIGALRM, _hung)
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+    warnings.simplefilter("error")
+    stopped: list[bool] = []
+    rng, outcomes, failures = random.Random(args.seed), Counter[str](), list[tuple[str, Files]]()
+    slowest, begin = 0.0, time.perf_counter()
+    for number in range(args.count):
+        if stopped or len(failures) >= MOST_FAILURES:
+            break
+        name, started = names[number % len(names)], time.process_time()
+        signal.alarm(HANG_SECONDS)
+        outcome, files = one_run(rng, known[name])
+        signal.alarm(0)
+        slowest = max(slowest, time.process_time() - started)
+        outcomes[f"{name}: {outcome.split(':')[0] if files else outcome}"] += 1
+        if files is not None:
+            failures.append((outcome, files))
+            print(f"FAILED: {outcome}", flush=True)
+        if number % REPORT_EVERY == REPORT_EVERY - 1:
+            print(f"{number + 1} runs, {time.perf_counter() - begin:.0f} s", flush=True)
+    return report(outcomes, failures, slowest, time.perf_counter() - begin, args.out)
+
+
+def report(
+    outcomes: Counter[str], failures: Sequence[tuple[str, Files]], slowest: float, seconds: float, out: Path
+) -> int:
+    """Print the figures, write the failures, return the exit code."""
+    runs = sum(outcomes.values())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{runs} runs in {seconds:.0f} s ({runs / seconds:.0f} a second), peak memory {peak:.0f} MB")
+    print(f"slowest run {slowest * 1000:.0f} ms of the processor")
+    for name, count in outcomes.most_common():
+        print(f"  {count:9d}  {name}")
+    for number, (what, files) in enumerate(failures):
+        folder = out / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        print(f"FAILED {folder}: {what}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""PP-OCRv5 mobile as published: what is read of it computes what Paddle computes of the original files."""
+
+import numpy as np
+import pytest
+
+from model_opt.formats import kind_of, read_model
+from model_opt.formats.inference_yml import read_inference_yml
+from model_opt.fs import sha256_file
+from model_opt.paddle_model import output_classes, write_model
+from model_opt.passes import optimise
+from tests.model_opt.formats.published import predictor, v5_mobile
+
+pytestmark = pytest.mark.integration
+SHAPES = {"det": [(320, 320), (448, 640)], "rec": [(48, 320), (48, 480), (48, 1000)]}
+SUMS = {
+    "det": "05feef1acb00aa4cd7362b15f7f501fc4f99d7b1fa73c1c871e0c7b1504b0f5c",
+    "rec": "24587345250c7332d0fc6f9a44e794d078cdaeb64c302fef906f325619de2569",
+}
+
+
+@pytest.fixture(scope="module", params=["det", "rec"])
+def kind(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(kind, tmp_path_factory):
+    return v5_mobile(kind, tmp_path_factory.mktemp(kind))
+
+
+@pytest.fixture(scope="module")
+def original(folder):
+    return predictor(folder / "inference.json", folder / "inference.pdiparams")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return read_model(folder / "inference.json", folder / "inference.pdiparams")
+
+
+def written(model, folder):
+    files = folder / "made.pdmodel", folder / "made.pdiparams"
+    write_model(model, *files)
+    return predictor(*files)
+
+
+def inputs(kind):
+    draw = np.random.default_rng(5)
+    return [draw.standard_normal((1, 3, *shape)).astype(np.float32) for shape in SHAPES[kind]]
+
+
+def test_the_files_are_the_published_ones(folder, kind):
+    assert sha256_file(folder / "inference.json") == SUMS[kind]
+    assert kind_of(folder / "inference.json") == "pir"
+
+
+def test_the_program_read_computes_the_same_bits(model, original, kind, tmp_path):
+    made = written(model, tmp_path)
+    for x in inputs(kind):
+        assert original(x).tobytes() == made(x).tobytes()
+
+
+def test_the_passes_keep_what_it_computes(model, original, kind, tmp_path):
+    optimised, _ = optimise(model)
+    made = written(optimised, tmp_path)
+    assert len(optimised.program.ops) < len(model.program.ops)
+    for x in inputs(kind):
+        np.testing.assert_allclose(made(x), original(x), atol=1e-4 if kind == "det" else 1e-5, rtol=0)
+
+
+def test_it_computes_what_the_recorded_server_did(model, kind, shared_dir, tmp_path):
+    """Recorded from PaddleOCR 3.7 itself; probabilities below 1e-6 are zero in the recording."""
+    optimised, _ = optimise(model)
+    made = written(optimised, tmp_path)
+    recorded = np.load(shared_dir / "server_tensors" / "paddleocr_3.7_v5mobile_raw.npz")
+    names = [name.removesuffix("_in") for name in recorded.files if name.endswith("_in") and kind in name]
+    assert len(names) == {"det": 2, "rec": 4}[kind]
+    for name in names:
+        found, wanted = made(recorded[f"{name}_in"]), recorded[f"{name}_out"]
+        np.testing.assert_allclose(found, wanted, atol=1e-4 if kind == "det" else 2e-5, rtol=0)
+        if kind == "det":
+            assert np.array_equal(found > 0.3, wanted > 0.3)
+        else:
+            assert np.array_equal(found.argmax(-1), recorded[f"{name}_argmax"])
+
+
+def test_its_settings_fit_its_program(model, folder, kind):
+    settings = read_inference_yml(folder / "inference.yml")
+    assert (settings.kind, settings.model_name, settings.unknown) == (kind, f"PP-OCRv5_mobile_{kind}", ())
+    if kind == "rec":
+        assert settings.dictionary is not None
+        assert output_classes(model.program) == len(settings.dictionary.characters) + 2 == 18385
