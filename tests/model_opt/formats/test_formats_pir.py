@@ -200,6 +200,18 @@ def test_a_bias_in_front_of_a_difference_is_not_swapped():
     np.testing.assert_allclose(found, np.arange(3).reshape(1, 3, 1, 1) - image)
 
 
+def test_a_bias_that_makes_more_channels_is_not_added_at_axis_1():
+    """One channel plus four numbers are four channels; at axis 1 the classic operator would not give them."""
+    net = PirWriter()
+    bias = net.param("b", np.arange(4, dtype=np.float32))
+    x = net.data("x", [-1, 1, -1, -1])
+    net.fetch(biased(net, x, bias, [-1, 4, -1, -1]))
+    made = decoded(net)
+    assert only(made, "elementwise_add").attr("axis") == -1
+    image = np.random.default_rng(1).standard_normal((1, 1, 2, 2))
+    np.testing.assert_allclose(run_float64(made, image), image + np.arange(4).reshape(1, 4, 1, 1))
+
+
 def test_an_alias_leaves_no_operator():
     net = PirWriter()
     x = net.data("x", [-1, 3])
@@ -309,6 +321,8 @@ FAULTS = {
     "element type": (lambda d, o: _set(o, "1.hardswish", O=[{"%": 99, "TT": tensor([1], "c64")}]), "t_c64"),
     "no output": (lambda d, o: o.pop(), "no output"),
     "not an object": (lambda d, o: o.append(3), "expected an object"),
+    "half a letter": (lambda d, o: o[0]["A"].__setitem__(3, "\ud800"), "without a name"),
+    "half an input": (lambda d, o: _set(o, "1.data", A=[attr("name", "\udfff")]), "name"),
     "same parameter": (lambda d, o: o.insert(0, dict(o[0], O={"%": 500, "TT": tensor([1])})), "twice"),
     "training": (lambda d, o: _set(o, "1.dropout", A=[attr("is_test", False)]), "test mode"),
 }

@@ -1,6 +1,7 @@
 """PP-OCRv5 mobile as published: what is read of it computes what Paddle computes of the original files."""
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from model_opt.convert import ConvertOptions, OwnWriter
@@ -8,6 +9,7 @@ from model_opt.formats import kind_of, read_model
 from model_opt.formats.inference_yml import read_inference_yml
 from model_opt.fs import sha256_bytes, sha256_file
 from model_opt.nb import write_nb
+from model_opt.nb.to_onnx import to_onnx
 from model_opt.opt_tool import ModelPair, convert
 from model_opt.paddle_model import output_classes, write_model
 from model_opt.passes import optimise
@@ -103,6 +105,18 @@ def test_the_operators_stay_few(model, kind):
         made = OwnWriter().in_memory(optimised, ConvertOptions(place))
         counts[place] = len(made.program.ops), sum(op.type == "io_copy" for op in made.program.ops)
     assert counts == {"arm": ({"det": 136, "rec": 128}[kind], 0), "opencl,arm": (121, 2)}
+
+
+@pytest.mark.parametrize("place", ["arm", "opencl,arm", "x86"])
+def test_the_file_for_a_device_answers_as_the_recorded_server_did(model, kind, place, shared_dir):
+    made = OwnWriter().in_memory(optimise(model)[0], ConvertOptions(place))
+    session = onnxruntime.InferenceSession(to_onnx(made), providers=["CPUExecutionProvider"])
+    recorded = np.load(shared_dir / "server_tensors" / "paddleocr_3.7_v5mobile_raw.npz")
+    for name in [name.removesuffix("_in") for name in recorded.files if name.endswith("_in") and kind in name]:
+        (found,) = session.run(None, {session.get_inputs()[0].name: recorded[f"{name}_in"]})
+        np.testing.assert_allclose(found, recorded[f"{name}_out"], atol=1e-4 if kind == "det" else 4e-5, rtol=0)
+        if kind == "rec":
+            assert np.array_equal(found.argmax(-1), recorded[f"{name}_argmax"])
 
 
 @pytest.mark.parametrize("place", ["arm", "opencl,arm"])
