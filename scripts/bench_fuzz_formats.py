@@ -5,14 +5,16 @@
 
 Each run takes one format in turn. ``pir``: bytes or JSON values of ``inference.json``, operators of the program, bytes
 of ``inference.pdiparams``; a program that can be read goes through the checks and the passes and is written again.
-``yml``: bytes, lines or values of ``inference.yml``. The files are the tests' small ones, and those of the folders
-(``inference.json``, ``.pdiparams`` and ``.yml``). What breaks the promise is written to ``--out`` and the exit code is
-1. The same seed and count repeat the same runs; SIGTERM ends them early, with the figures so far.
+``yml``: bytes, lines or values of ``inference.yml``. ``kind``: bytes of programs, whose format is told. The files are
+the tests' small ones, and those of the folders (``inference.json``, ``.pdiparams`` and ``.yml``). What breaks the
+promise is written to ``--out`` and the exit code is 1. The same seed and count repeat the same runs; SIGTERM ends them
+early, with the figures so far.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import random
 import resource
@@ -34,11 +36,13 @@ from bench_fuzz_program import HANG_SECONDS, MOST_MEMORY, SLOW_SECONDS, try_mode
 from model_opt.config import load_yaml  # noqa: E402
 from model_opt.errors import KitError  # noqa: E402
 from model_opt.formats.inference_yml import parse_inference_yml  # noqa: E402
+from model_opt.formats.kinds import describe, kind_in  # noqa: E402
 from model_opt.formats.pir import decode_pir  # noqa: E402
 from model_opt.formats.pir_ops import RULES  # noqa: E402
 from tests.model_opt.formats import pir_cases, yml_cases  # noqa: E402
 from tests.model_opt.formats.document_mutator import json_bytes, mutate_document, mutate_operators  # noqa: E402
-from tests.model_opt.program_mutator import mutate_bytes  # noqa: E402
+from tests.model_opt.program_cases import CASES  # noqa: E402
+from tests.model_opt.program_mutator import file_bytes, mutate_bytes  # noqa: E402
 
 REPORT_EVERY = 10_000
 MOST_FAILURES = 20
@@ -142,6 +146,25 @@ def try_yml(files: Files) -> str:
     return f"read as {found.kind}"
 
 
+# ---- the kind of a file
+
+
+def try_kind(files: Files) -> str:
+    """Tell which format a file has, or what it is instead."""
+    (data,) = files.values()
+    kind = kind_in(io.BytesIO(data))
+    if kind is None:
+        found, hint = describe(data[:4096])
+        assert found
+        assert hint
+    return f"{kind}"
+
+
+def damage_any(rng: random.Random, files: Files) -> Files:
+    """Damage the bytes of the one file."""
+    return {name: mutate_bytes(rng, data) for name, data in files.items()}
+
+
 # ---- runs
 
 
@@ -155,7 +178,13 @@ def formats(folders: Sequence[Path] = ()) -> dict[str, Format]:
         held = {path.name: path.read_bytes() for path in folder.glob("inference.*")}
         pir += [held] if {"inference.json", "inference.pdiparams"} <= held.keys() else []
         yml += [{"inference.yml": held["inference.yml"]}] if "inference.yml" in held else []
-    return {"pir": Format(pir, damage_pir, try_pir), "yml": Format(yml, damage_yml, try_yml)}
+    programs = [{"inference.pdmodel": file_bytes(make())[0]} for make in CASES.values()]
+    programs += [{"inference.json": files["inference.json"]} for files in pir]
+    return {
+        "pir": Format(pir, damage_pir, try_pir),
+        "yml": Format(yml, damage_yml, try_yml),
+        "kind": Format(programs, damage_any, try_kind),
+    }
 
 
 def one_run(rng: random.Random, tried: Format) -> tuple[str, Files | None]:

@@ -35,6 +35,7 @@ class Draft:
         self.constants: dict[int, Constant] = {}
         self.parts: dict[int, tuple[int, ...]] = {}
         self.biases: dict[int, str] = {}
+        self._last_part = 0
         self._values: dict[int, PirValue] = {}
         self._names: dict[int, str] = {}
         for name, value in program.params.items():
@@ -151,6 +152,11 @@ class Draft:
     def taken(self, name: str) -> bool:
         """Return whether a variable of this name is declared."""
         return name in self.variables or name in ("feed", "fetch")
+
+    def fresh_numbers(self, count: int) -> tuple[int, ...]:
+        """Return numbers for results that PIR does not number: negative ones, which no value has."""
+        self._last_part -= count
+        return tuple(self._last_part + at for at in range(count))
 
     def _fresh(self, kind: str, value: PirValue) -> str:
         name = f"{kind}_{value.number}.tmp_0"

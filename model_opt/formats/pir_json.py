@@ -121,7 +121,7 @@ def _only_block(program: Any) -> list[Any]:
 
 def _parameter(item: Mapping[str, Any], what: str) -> tuple[str, PirValue]:
     attrs = _member(item, "A", list, what)
-    if len(attrs) < 4 or not isinstance(attrs[3], str):
+    if len(attrs) < 4 or not isinstance(attrs[3], str) or not _writable(attrs[3]):
         raise FormatError(f"{what}: a parameter without a name", hint=DAMAGED)
     value = _value(_member(item, "O", dict, what), what)
     if value.data_type is None or value.dims is None:
@@ -186,12 +186,17 @@ def _scalar(kind: str, data: Any) -> bool | int | float | str | None:
     if kind == "a_bool":
         return data if isinstance(data, bool) else None
     if kind in ("a_str", "a_dtype", "a_layout", "a_tensorname"):
-        return data if isinstance(data, str) else None
+        return data if isinstance(data, str) and _writable(data) else None
     if not isinstance(data, (int, float)) or isinstance(data, bool):
         return None
     if kind in _INTS:
         return data if isinstance(data, int) and -_LIMIT <= data < _LIMIT else None
     return float(data) if kind in _FLOATS and (isinstance(data, float) or -_LIMIT <= data < _LIMIT) else None
+
+
+def _writable(text: str) -> bool:
+    """Return whether UTF-8 can hold a text: JSON may have halves of surrogate pairs."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _same_kind(items: list[Any]) -> AttrValue | None:

@@ -200,7 +200,7 @@ def _stack(draft: Draft, op: PirOp) -> None:
     parts = draft.parts.get(draft.number(op, 0), ())
     if axis == 0 and parts and result.dims == (len(parts),):
         held = [draft.constants.get(part) for part in parts]
-        values = tuple(None if one is None else one.values[0] for one in held)
+        values = tuple(one.values[0] if one is not None and len(one.values) == 1 else None for one in held)
         draft.constants[result.number] = Constant(values, (len(values),))
     draft.parts[result.number] = parts
     draft.emit(op, "stack", {"X": draft.names(op, 0)}, {"Y": result}, {"axis": (_INT, axis)})
@@ -286,12 +286,11 @@ def _split_with_num(draft: Draft, op: PirOp) -> None:
 
 
 def _cut(draft: Draft, op: PirOp, attrs: _Attrs, count: int) -> None:
-    """Add a split. The tensors of its one result get negative numbers of their own."""
+    """Add a split; the tensors of its one result get numbers of their own."""
     result = _result(op)
     if len(result.parts) != count:
         op.refuse(f"it makes {len(result.parts)} tensors, and its numbers say {count}")
-    first = min((number for parts in draft.parts.values() for number in parts), default=0)
-    numbers = tuple(min(first, 0) - 1 - at for at in range(count))
+    numbers = draft.fresh_numbers(count)
     parts = [PirValue(number, part.data_type, part.dims) for number, part in zip(numbers, result.parts, strict=True)]
     draft.parts[result.number] = numbers
     draft.emit(op, "split", {"X": draft.name(op, 0)}, {"Out": parts}, attrs)
@@ -387,9 +386,9 @@ def _binary(kind: str, swaps: bool) -> Rule:
     def rule(draft: Draft, op: PirOp) -> None:
         x, y, axis = draft.name(op, 0), draft.name(op, 1), -1
         for at, other in ((1, 0), (0, 1)):
-            bias = draft.biases.get(op.inputs[at])
-            wide = len(draft.dims(op, other) or ()) == 4 and draft.param(op, other) is None
-            if bias is not None and wide and (swaps or at == 1):
+            bias, dims = draft.biases.get(op.inputs[at]), draft.dims(op, other) or ()
+            fits = len(dims) == 4 and bias is not None and draft.variables[bias].dims == dims[1:2]
+            if bias is not None and fits and draft.param(op, other) is None and (swaps or at == 1):
                 x, y, axis = draft.name(op, other), bias, 1
                 break
         draft.emit(op, kind, {"X": x, "Y": y}, {"Out": _result(op)}, {"axis": (_INT, axis)})

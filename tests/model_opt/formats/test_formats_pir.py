@@ -200,6 +200,18 @@ def test_a_bias_in_front_of_a_difference_is_not_swapped():
     np.testing.assert_allclose(found, np.arange(3).reshape(1, 3, 1, 1) - image)
 
 
+def test_a_bias_that_makes_more_channels_is_not_added_at_axis_1():
+    """One channel plus four numbers are four channels; at axis 1 the classic operator would not give them."""
+    net = PirWriter()
+    bias = net.param("b", np.arange(4, dtype=np.float32))
+    x = net.data("x", [-1, 1, -1, -1])
+    net.fetch(biased(net, x, bias, [-1, 4, -1, -1]))
+    made = decoded(net)
+    assert only(made, "elementwise_add").attr("axis") == -1
+    image = np.random.default_rng(1).standard_normal((1, 1, 2, 2))
+    np.testing.assert_allclose(run_float64(made, image), image + np.arange(4).reshape(1, 4, 1, 1))
+
+
 def test_an_alias_leaves_no_operator():
     net = PirWriter()
     x = net.data("x", [-1, 3])
@@ -309,6 +321,8 @@ FAULTS = {
     "element type": (lambda d, o: _set(o, "1.hardswish", O=[{"%": 99, "TT": tensor([1], "c64")}]), "t_c64"),
     "no output": (lambda d, o: o.pop(), "no output"),
     "not an object": (lambda d, o: o.append(3), "expected an object"),
+    "half a letter": (lambda d, o: o[0]["A"].__setitem__(3, "\ud800"), "without a name"),
+    "half an input": (lambda d, o: _set(o, "1.data", A=[attr("name", "\udfff")]), "name"),
     "same parameter": (lambda d, o: o.insert(0, dict(o[0], O={"%": 500, "TT": tensor([1])})), "twice"),
     "training": (lambda d, o: _set(o, "1.dropout", A=[attr("is_test", False)]), "test mode"),
 }
@@ -335,6 +349,15 @@ def test_an_operand_that_is_computed_is_refused_by_name():
     net.fetch(net.op("1.expand", [x, sizes], [[-1, 3, 4, -1]]))
     with pytest.raises(KitError, match=r"operator 2 \(pd_op.expand\).*computed while the model runs"):
         decoded(net)
+
+
+def test_an_empty_constant_among_the_sizes_of_a_target_is_no_number():
+    net = PirWriter()
+    x = net.data("x", [-1, 3, 4, -1])
+    parts = net.combine(net.full(0, "int64", ()), net.full(1, "int64", (0,)), net.full(3, "int64", ()))
+    target = net.op("1.stack", [parts], [tensor([3], I64)], attr("axis", 0))
+    net.fetch(net.op("1.reshape", [x, target], [[-1, -1, 3]]))
+    assert only(decoded(net), "reshape2").attr("shape") == (0, -1, 3)
 
 
 def test_all_unknown_operators_are_named_at_once():
