@@ -21,14 +21,21 @@ def fuzz():
     return module
 
 
-@pytest.mark.parametrize("name", ["pir", "yml"])
+@pytest.mark.parametrize("name", ["pir", "yml", "onnx"])
 def test_the_undamaged_files_go_through(fuzz, name):
     tried = fuzz.formats()[name]
     outcomes = {tried.attempt(files) for files in tried.seeds}
-    assert outcomes == {"pir": {"passes: optimised"}, "yml": {"read as det", "read as rec", "read as cls"}}[name]
+    assert (
+        outcomes
+        == {
+            "pir": {"passes: optimised"},
+            "yml": {"read as det", "read as rec", "read as cls"},
+            "onnx": {"passes: optimised"},
+        }[name]
+    )
 
 
-@pytest.mark.parametrize(("name", "count"), [("pir", 300), ("yml", 300)])
+@pytest.mark.parametrize(("name", "count"), [("pir", 300), ("yml", 300), ("onnx", 300)])
 def test_damaged_files_end_in_typed_errors(fuzz, name, count):
     rng = random.Random(7)
     tried = fuzz.formats()[name]
