@@ -5,15 +5,17 @@
 
 Each run takes one format in turn. ``pir``: bytes or JSON values of ``inference.json``, operators of the program, bytes
 of ``inference.pdiparams``; a program that can be read goes through the checks and the passes and is written again.
-``yml``: bytes, lines or values of ``inference.yml``. ``onnx``: bytes of an ONNX file, or nodes, attributes, weights and
-names in it; what can be read goes on as for ``pir``. The files are the tests' small ones, and those of the folders
-(``inference.json``, ``.pdiparams`` and ``.yml``, ``*.onnx``). What breaks the promise is written to ``--out`` and the
-exit code is 1. The same seed and count repeat the same runs; SIGTERM ends them early, with the figures so far.
+``yml``: bytes, lines or values of ``inference.yml``. ``kind``: bytes of programs, whose format is told. ``onnx``: bytes
+of an ONNX file, or nodes, attributes, weights and names in it; what can be read goes on as for ``pir``. The files are
+the tests' small ones, and those of the folders (``inference.json``, ``.pdiparams`` and ``.yml``, ``*.onnx``). What
+breaks the promise is written to ``--out`` and the exit code is 1. The same seed and count repeat the same runs; SIGTERM
+ends them early, with the figures so far.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import random
 import resource
@@ -35,13 +37,15 @@ from bench_fuzz_program import HANG_SECONDS, MOST_MEMORY, SLOW_SECONDS, try_mode
 from model_opt.config import load_yaml  # noqa: E402
 from model_opt.errors import KitError  # noqa: E402
 from model_opt.formats.inference_yml import parse_inference_yml  # noqa: E402
+from model_opt.formats.kinds import describe, kind_in  # noqa: E402
 from model_opt.formats.onnx_model import read_onnx  # noqa: E402
 from model_opt.formats.pir import decode_pir  # noqa: E402
 from model_opt.formats.pir_ops import RULES  # noqa: E402
 from tests.model_opt.formats import onnx_cases, pir_cases, yml_cases  # noqa: E402
 from tests.model_opt.formats.document_mutator import json_bytes, mutate_document, mutate_operators  # noqa: E402
 from tests.model_opt.formats.onnx_mutator import mutate_onnx  # noqa: E402
-from tests.model_opt.program_mutator import mutate_bytes  # noqa: E402
+from tests.model_opt.program_cases import CASES  # noqa: E402
+from tests.model_opt.program_mutator import file_bytes, mutate_bytes  # noqa: E402
 
 REPORT_EVERY = 10_000
 MOST_FAILURES = 20
@@ -145,6 +149,25 @@ def try_yml(files: Files) -> str:
     return f"read as {found.kind}"
 
 
+# ---- the kind of a file
+
+
+def try_kind(files: Files) -> str:
+    """Tell which format a file has, or what it is instead."""
+    (data,) = files.values()
+    kind = kind_in(io.BytesIO(data))
+    if kind is None:
+        found, hint = describe(data[:4096])
+        assert found
+        assert hint
+    return f"{kind}"
+
+
+def damage_any(rng: random.Random, files: Files) -> Files:
+    """Damage the bytes of the one file."""
+    return {name: mutate_bytes(rng, data) for name, data in files.items()}
+
+
 # ---- ONNX
 
 
@@ -178,9 +201,12 @@ def formats(folders: Sequence[Path] = ()) -> dict[str, Format]:
         yml += [{"inference.yml": held["inference.yml"]}] if "inference.yml" in held else []
     onnx = [{"inference.onnx": case.file} for case in onnx_cases.CASES.values()]
     onnx += [{"inference.onnx": path.read_bytes()} for folder in folders for path in sorted(folder.glob("*.onnx"))]
+    programs = [{"inference.pdmodel": file_bytes(make())[0]} for make in CASES.values()]
+    programs += [{"inference.json": files["inference.json"]} for files in pir] + onnx
     return {
         "pir": Format(pir, damage_pir, try_pir),
         "yml": Format(yml, damage_yml, try_yml),
+        "kind": Format(programs, damage_any, try_kind),
         "onnx": Format(onnx, damage_onnx, try_onnx),
     }
 

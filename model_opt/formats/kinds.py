@@ -55,7 +55,7 @@ def kind_of(path: Path) -> Kind | None:
     """
     try:
         with path.open("rb") as file:
-            return _kind(file)
+            return kind_in(file)
     except (OSError, ValueError) as error:
         raise FormatError(_unreadable(path, error), path=path, hint="check the path and its permissions") from error
 
@@ -67,7 +67,7 @@ def refusal(path: Path) -> FormatError:
             head = file.read(_HEAD)
     except (OSError, ValueError) as error:
         return FormatError(_unreadable(path, error), path=path, hint="check the path and its permissions")
-    found, hint = _description(head)
+    found, hint = describe(head)
     return FormatError(
         f"this is no program of Paddle (.pdmodel, inference.json) or ONNX: found {found}", path=path, hint=hint
     )
@@ -78,7 +78,8 @@ def _unreadable(path: Path, error: Exception) -> str:
     return f"cannot read the model: {error}" if found is None else f"expected a model file, found {found}"
 
 
-def _kind(file: BinaryIO) -> Kind | None:
+def kind_in(file: BinaryIO) -> Kind | None:
+    """Return the format of an opened program file, None when it holds no program."""
     head = file.read(_HEAD)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"{"):
@@ -135,8 +136,8 @@ def _varint(file: BinaryIO) -> int | None:
     return 0
 
 
-def _description(head: bytes) -> tuple[str, str]:
-    """Return what a file is that begins with ``head``, and what helps."""
+def describe(head: bytes) -> tuple[str, str]:
+    """Return what a file that holds no program is, by its first kilobytes, and what helps."""
     if not head:
         return "an empty file", "fetch or export the model again"
     for start, found, hint in _MAGIC:

@@ -200,7 +200,7 @@ def _stack(draft: Draft, op: PirOp) -> None:
     parts = draft.parts.get(draft.number(op, 0), ())
     if axis == 0 and parts and result.dims == (len(parts),):
         held = [draft.constants.get(part) for part in parts]
-        values = tuple(None if one is None else one.values[0] for one in held)
+        values = tuple(one.values[0] if one is not None and len(one.values) == 1 else None for one in held)
         draft.constants[result.number] = Constant(values, (len(values),))
     draft.parts[result.number] = parts
     draft.emit(op, "stack", {"X": draft.names(op, 0)}, {"Y": result}, {"axis": (_INT, axis)})

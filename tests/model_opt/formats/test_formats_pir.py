@@ -337,6 +337,15 @@ def test_an_operand_that_is_computed_is_refused_by_name():
         decoded(net)
 
 
+def test_an_empty_constant_among_the_sizes_of_a_target_is_no_number():
+    net = PirWriter()
+    x = net.data("x", [-1, 3, 4, -1])
+    parts = net.combine(net.full(0, "int64", ()), net.full(1, "int64", (0,)), net.full(3, "int64", ()))
+    target = net.op("1.stack", [parts], [tensor([3], I64)], attr("axis", 0))
+    net.fetch(net.op("1.reshape", [x, target], [[-1, -1, 3]]))
+    assert only(decoded(net), "reshape2").attr("shape") == (0, -1, 3)
+
+
 def test_all_unknown_operators_are_named_at_once():
     net = PirWriter()
     y = net.data("x", [-1, 3])
