@@ -14,7 +14,7 @@ from model_opt.formats.onnx_model.patterns import fused
 from model_opt.formats.onnx_model.size_lists import sizes_of
 from model_opt.program import Model
 
-_RULES: Mapping[str, Callable[[Node, Builder], None]] = {
+OPERATORS: Mapping[str, Callable[[Node, Builder], None]] = {
     "Conv": windows.conv,
     "ConvTranspose": windows.conv_transpose,
     **dict.fromkeys(("MaxPool", "AveragePool"), windows.pool),
@@ -40,6 +40,8 @@ _RULES: Mapping[str, Callable[[Node, Builder], None]] = {
     "Cast": moves.cast,
     **dict.fromkeys(("Identity", "Dropout"), moves.same),
 }
+"""What maps each operator of ONNX; those that exporters write out in several nodes are found by ``patterns``."""
+
 _UNFUSED: Mapping[str, str] = {
     "Erf": "it is not part of a gelu, x / 2 * (1 + erf(x / sqrt(2)))",
     "Sqrt": "it is not part of a layer_norm with factors and summands over the last side",
@@ -82,7 +84,7 @@ def _read(node: Node, made: Builder) -> None:
     if found is not None:
         made.set_list(node.outputs[0], found)
         return
-    rule = _RULES.get(node.op)
+    rule = OPERATORS.get(node.op)
     if rule is None:
         made.refuse(node, _UNFUSED.get(node.op, "no operator of Paddle is known for it"))
     rule(node, made)
