@@ -37,8 +37,7 @@ def hard_sigmoid(op: OpView, x: Float32) -> Array:
 def hard_swish(op: OpView, x: Float32, prefix: str = "") -> Array:
     """min(max(x + offset, 0), threshold) * x / scale; ``prefix`` begins the names of the three attributes."""
     offset, threshold, divisor = (np.float32(op.real(prefix + name)) for name in ("offset", "threshold", "scale"))
-    gate: Float32 = np.clip(x + offset, np.float32(0), threshold)
-    return gate * x * (np.float32(1) / divisor)
+    return np.clip(x + offset, np.float32(0), threshold) * x * (np.float32(1) / divisor)
 
 
 def scale(op: OpView, x: Float32) -> Array:
@@ -50,7 +49,7 @@ def scale(op: OpView, x: Float32) -> Array:
 
 def add_relu(x: Float32, y: Float32) -> Float32:
     """max(x + y, 0)."""
-    return np.maximum(x + y, np.float32(0))
+    return _f32(np.maximum(x + y, np.float32(0)))
 
 
 def affine_channel(op: OpView, values: Values) -> None:

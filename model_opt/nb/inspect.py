@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -33,17 +34,17 @@ class TensorInfo:
     """An input or output: its name, its shape as the file states it (-1 for any, None if not stated), its type."""
 
     name: str
-    dims: tuple[int, ...] | None
-    data_type: str | None
+    shape: tuple[int, ...] | None
+    type: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ParamInfo:
     """The parameters of one element type: how many, how many bytes."""
 
-    data_type: str
+    type: str
     count: int
-    nbytes: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class NbSummary:
     """What ``inspect_nb`` found. ``op_histogram`` and ``kernels`` are sorted by falling count, then by name."""
 
     path: str | None
-    nbytes: int
+    bytes: int
     meta_version: int
     opt_version: str
     program_version: int
@@ -80,34 +81,8 @@ class NbSummary:
     warnings: tuple[NbWarning, ...]
 
     def to_json(self) -> dict[str, object]:
-        """Return the summary as plain dicts, lists, strings and numbers."""
-        return {
-            "path": self.path,
-            "bytes": self.nbytes,
-            "meta_version": self.meta_version,
-            "opt_version": self.opt_version,
-            "program_version": self.program_version,
-            "canonical": self.canonical,
-            "place": self.place,
-            "precision": self.precision,
-            "targets": dict(self.targets),
-            "ops": self.ops,
-            "op_histogram": dict(self.op_histogram),
-            "kernels": dict(self.kernels),
-            "io_copy": self.io_copy,
-            "calib": self.calib,
-            "layout": self.layout,
-            "params": [{"type": p.data_type, "count": p.count, "bytes": p.nbytes} for p in self.params],
-            "param_bytes": self.param_bytes,
-            "inputs": [_tensor_json(tensor) for tensor in self.inputs],
-            "outputs": [_tensor_json(tensor) for tensor in self.outputs],
-            "warnings": [{"code": warning.code, "text": warning.text} for warning in self.warnings],
-        }
-
-
-def _tensor_json(tensor: TensorInfo) -> dict[str, object]:
-    dims = None if tensor.dims is None else list(tensor.dims)
-    return {"name": tensor.name, "shape": dims, "type": tensor.data_type}
+        """Return the summary as plain dicts, sequences, strings and numbers."""
+        return dataclasses.asdict(self)
 
 
 def inspect_nb(model: NbModel, *, pinned_opt: str | None = None) -> NbSummary:
@@ -121,7 +96,7 @@ def inspect_nb(model: NbModel, *, pinned_opt: str | None = None) -> NbSummary:
     histogram = _by_count(op.type for op in ops)
     return NbSummary(
         path=model.path,
-        nbytes=model.nbytes,
+        bytes=model.nbytes,
         meta_version=model.meta_version,
         opt_version=model.opt_version,
         program_version=model.program.version or 0,
