@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from model_opt.emulator.state import Array, Float64
-from model_opt.nb.translate.conv import pair, read_pads, same_pads
+from model_opt.nb.translate.conv import chosen_pads, pair, read_pads
 from model_opt.nb.translate.view import OpView
 
 Number = TypeVar("Number", bound=np.generic)
@@ -29,21 +29,14 @@ def read_window(op: OpView, x: Array, weights: Array) -> Window:
     if x.ndim != 4 or weights.ndim != 4:
         op.fail(f"an input of {x.ndim} and a filter of {weights.ndim} dimensions, 4 and 4 are expected")
     kernel = (weights.shape[2], weights.shape[3])
-    strides, pads, groups = pair(op, "strides", 1), read_pads(op), op.integer("groups")
+    strides, groups = pair(op, "strides", 1), op.integer("groups")
     op.must("dilations", (1, 1))
     op.must("data_format", "NCHW", "AnyLayout")
     op.must("fuse_activation", "")
     op.ignore("fuse_alpha", "fuse_beta")
     op.must("fuse_residual_connection", False)
     op.must("fuse_relu_before_depthwise_conv", False)
-    algorithm = op.text("padding_algorithm", "EXPLICIT")
-    if algorithm == "VALID":
-        pads = (0, 0, 0, 0)
-    elif algorithm == "SAME":
-        sides = [same_pads(size, *rest) or (0, 0) for size, *rest in zip(x.shape[2:], kernel, strides, strict=True)]
-        pads = (*sides[0], *sides[1])
-    elif algorithm not in ("EXPLICIT", ""):
-        op.fail(f"the padding algorithm {algorithm!r}")
+    pads = chosen_pads(op, x.shape[2:], kernel, strides) or (0, 0, 0, 0)  # every size is known in a run
     if groups < 1 or weights.shape[0] % groups:
         op.fail(f"{groups} groups for {weights.shape[0]} channels")
     return Window(kernel, strides, pads, groups)

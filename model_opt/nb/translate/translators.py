@@ -54,6 +54,7 @@ _LAYOUTS = tuple(
     )
 )
 
+_SIGNS = (("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("max", "max"), ("min", "min"))
 _CONV = "convolution, then + Bias, then the fused activation"
 _ROWS = (
     Row("conv2d", (_ARM, _GPU_2D), conv.conv2d, f"{_CONV}; on OpenCL then + SecondInput", "operators/conv_op.h"),
@@ -90,7 +91,7 @@ _ROWS = (
             f"X {sign} Y, the smaller one aligned at axis (-1: at the last side)",
             "operators/elementwise_ops.cc",
         )
-        for kind, sign in (("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("max", "max"), ("min", "min"))
+        for kind, sign in _SIGNS
     ),
     *(
         Row(
@@ -100,7 +101,7 @@ _ROWS = (
             f"X {sign} Y, then act_type",
             "operators/fusion_elementwise_activation_ops.cc",
         )
-        for kind, sign in (("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("max", "max"), ("min", "min"))
+        for kind, sign in _SIGNS
     ),
     Row(
         "affine_channel",
@@ -117,17 +118,17 @@ _ROWS = (
         "kernels/arm/scale_compute.cc",
     ),
     *(
-        Row(op, (_ARM, kernel), translate, meaning, "backends/arm/math/activation.cc")
-        for op, kernel, translate, meaning in (
-            ("relu", _GPU_NAMED, activation.relu_op, "max(x, 0)"),
-            ("relu6", _GPU_NAMED, activation.relu6_op, "min(max(x, 0), 6)"),
-            ("leaky_relu", _GPU_NAMED, activation.leaky_relu_op, "x > 0 ? x : alpha * x"),
-            ("sigmoid", _GPU_NAMED, activation.sigmoid_op, "1 / (1 + exp(-x))"),
-            ("tanh", _GPU_NAMED, activation.tanh_op, "tanh(x)"),
-            ("swish", _GPU_NAMED, activation.swish_op, "x / (1 + exp(-beta * x))"),
-            ("hard_sigmoid", _GPU_NAMED, activation.hard_sigmoid_op, "min(max(slope * x + offset, 0), 1)"),
-            ("hard_swish", _GPU, activation.hard_swish_op, "min(max(x + offset, 0), threshold) * x / scale"),
-            ("gelu", _GPU, activation.gelu_op, "x / 2 * (1 + erf(x / sqrt(2))), or by tanh when approximate"),
+        Row(op, (_ARM, kernel), activation.activation, meaning, "backends/arm/math/activation.cc")
+        for op, kernel, meaning in (
+            ("relu", _GPU_NAMED, "max(x, 0)"),
+            ("relu6", _GPU_NAMED, "min(max(x, 0), 6)"),
+            ("leaky_relu", _GPU_NAMED, "x > 0 ? x : alpha * x"),
+            ("sigmoid", _GPU_NAMED, "1 / (1 + exp(-x))"),
+            ("tanh", _GPU_NAMED, "tanh(x)"),
+            ("swish", _GPU_NAMED, "x / (1 + exp(-beta * x))"),
+            ("hard_sigmoid", _GPU_NAMED, "min(max(slope * x + offset, 0), 1)"),
+            ("hard_swish", _GPU, "min(max(x + offset, 0), threshold) * x / scale"),
+            ("gelu", _GPU, "x / 2 * (1 + erf(x / sqrt(2))), or by tanh when approximate"),
         )
     ),
     Row(
