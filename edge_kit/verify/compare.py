@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from edge_kit.verify.metrics import (
     FloatTensor,
     MaskFlips,
     StepFlips,
+    Sums,
     TensorDifference,
     TextAgreement,
     box_agreement,
@@ -59,7 +60,7 @@ class ImageRun:
 
 
 @dataclass(frozen=True)
-class Measures:
+class Measures(Sums):
     """All measures of one image, or of many added up."""
 
     det: TensorDifference = field(default_factory=TensorDifference)
@@ -70,9 +71,6 @@ class Measures:
     texts: TextAgreement = field(default_factory=TextAgreement)
     det_scores: TensorDifference = field(default_factory=TensorDifference)
     rec_scores: TensorDifference = field(default_factory=TensorDifference)
-
-    def __add__(self, other: Measures) -> Measures:
-        return Measures(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
     def metrics(self) -> dict[str, float]:
         """Return the numbers that gates judge, by the names of ``configs/gates.yaml``; NaN: nothing was measured."""
