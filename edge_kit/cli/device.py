@@ -40,18 +40,6 @@ class DeviceRequest:
     apk: Path | None
     report: Path | None
     seconds: float
-    poll_seconds: float = 2.0
-
-
-@dataclass(frozen=True)
-class BenchSettings:
-    """What a bench goes through: each of threads with each power mode, ``passes`` times, never on a hot device."""
-
-    threads: Sequence[int]
-    power_modes: Sequence[str]
-    passes: int
-    cool_seconds: float
-    pause_seconds: float = 5.0
 
 
 def run_device_verify(request: DeviceRequest) -> int:
@@ -66,21 +54,16 @@ def run_device_verify(request: DeviceRequest) -> int:
         )
     apk = bundle_apk(request.bundle, request.apk)
     expected = expected_runs(apk)
-    report = _selftest(request, apk, SelfTestRequest(seconds=request.seconds, poll_seconds=request.poll_seconds))
+    report = _selftest(request, apk, SelfTestRequest(seconds=request.seconds))
     verdict = judge(report, expected, manifest.recipe)
     _print_verdict(report, verdict)
     return 0 if verdict.passed else 1
 
 
-def run_device_bench(request: DeviceRequest, settings: BenchSettings, save: Path | None) -> int:
+def run_device_bench(request: DeviceRequest, wanted: BenchRequest, save: Path | None) -> int:
     """Measure latencies on the device and print or save the device profile that they suggest."""
     manifest = read_manifest(request.bundle / MANIFEST_NAME)
     base = _base_profile(manifest.device_profile, manifest.target)
-    wanted = BenchRequest(
-        settings.threads, settings.power_modes, settings.passes,
-        seconds=request.seconds, cool_seconds=settings.cool_seconds, pause_seconds=settings.pause_seconds,
-        poll_seconds=request.poll_seconds,
-    )  # fmt: skip
     apk, adb = bundle_apk(request.bundle, request.apk), connect(request.serial)
     with _status() as on_message:
         run = run_bench(adb, apk, wanted, on_message, request.report)
