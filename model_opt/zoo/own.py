@@ -10,7 +10,7 @@ from typing import Any
 from model_opt import store
 from model_opt.config import read_yaml
 from model_opt.dictionary import read_dictionary, space_follows
-from model_opt.fs import disk_faults, known_sum, locked, sha256_bytes, sha256_file, staged_folder
+from model_opt.fs import disk_faults, ensure_folder, known_sum, sha256_bytes, sha256_file
 from model_opt.resources import cache_dir
 from model_opt.zoo.archive import PIR_PROGRAM, extract_model, pir_error
 from model_opt.zoo.files import (
@@ -119,15 +119,13 @@ def _unpacked(archive: Path) -> Path:
     if archive.suffix in (".pdmodel", ".pdiparams", ".json", ".onnx", ".nb"):
         raise ZooError("this is a single file of a model", path=archive, hint=NEEDED)
     folder = cache_dir() / "models" / "own" / sha256_file(archive)[:32]
-    if _undamaged(folder):
-        return folder
-    with locked(folder), disk_faults("unpack the model", folder):
-        if not _undamaged(folder):
-            with staged_folder(folder) as staging:
-                names = extract_model(archive, staging, required=(PDMODEL, PDIPARAMS), optional=(INFERENCE_YML,))
-                sums = {name: sha256_file(staging / name) for name in names}
-                (staging / SUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
-    return folder
+
+    def fill(staging: Path) -> None:
+        names = extract_model(archive, staging, required=(PDMODEL, PDIPARAMS), optional=(INFERENCE_YML,))
+        sums = {name: sha256_file(staging / name) for name in names}
+        (staging / SUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
+
+    return ensure_folder(folder, "unpack the model", fill, lambda: _undamaged(folder))
 
 
 def _undamaged(folder: Path) -> bool:
