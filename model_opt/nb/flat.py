@@ -185,10 +185,7 @@ class Table:
 
     def lenient_string(self, slot: int) -> str:
         """Return free text, empty when absent; bytes that are not UTF-8 are shown as ``\\xNN``."""
-        if not self._offsets[slot]:
-            return ""
-        target = self.flat.follow(self.at + self._offsets[slot])
-        return self.flat.text(target, self.what(slot), errors="backslashreplace")
+        return self.string(slot, errors="backslashreplace") if self.has(slot) else ""
 
     def table(self, slot: int, kind: TableKind) -> Table | None:
         """Return a sub-table, None when absent."""

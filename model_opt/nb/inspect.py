@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,7 +114,7 @@ def inspect_nb(model: NbModel, *, pinned_opt: str | None = None) -> NbSummary:
         param_bytes=sum(array.nbytes for array in model.params.values()),
         inputs=_ends(model, "feed", "Out"),
         outputs=_ends(model, "fetch", "X"),
-        warnings=_warnings(model, ops, histogram, pinned_opt),
+        warnings=tuple(_warnings(model, ops, histogram, pinned_opt)),
     )
 
 
@@ -235,71 +235,62 @@ def _is_weight_only(op: Op) -> bool:
 
 def _warnings(
     model: NbModel, ops: tuple[Op, ...], histogram: Mapping[str, int], pinned_opt: str | None
-) -> tuple[NbWarning, ...]:
-    found = [
-        *_version_warnings(model, pinned_opt),
-        *_place_warnings(place_of(model), precision_of(model)),
-        *_kernel_warnings(ops),
-    ]
+) -> Iterator[NbWarning]:
+    yield from _version_warnings(model, pinned_opt)
+    yield from _place_warnings(place_of(model), precision_of(model))
+    yield from _kernel_warnings(ops)
     copies = histogram.get("io_copy", 0)
     if copies > _MANY_COPIES:
         text = f"{copies} copies between host and GPU on every run: operators in between have no GPU kernel"
-        found.append(NbWarning("io_copy", text))
+        yield NbWarning("io_copy", text)
     bad = [name for name, array in model.params.items() if not _is_finite(array)]
     if bad:
         text = f"{len(bad)} parameters hold NaN or infinity, the first is {bad[0]}"
-        found.append(NbWarning("non_finite_parameters", text))
-    return tuple(found)
+        yield NbWarning("non_finite_parameters", text)
 
 
-def _version_warnings(model: NbModel, pinned_opt: str | None) -> list[NbWarning]:
-    found = []
+def _version_warnings(model: NbModel, pinned_opt: str | None) -> Iterator[NbWarning]:
     if pinned_opt is not None and normalise_version(model.opt_version) != normalise_version(pinned_opt):
         text = f"converted by opt {model.opt_version}, not by the pinned {pinned_opt}: the runtime must be of the same"
-        found.append(NbWarning("opt_version", f"{text} version as opt"))
+        yield NbWarning("opt_version", f"{text} version as opt")
     if not model.is_canonical:
         text = "not canonical: uninitialised memory of opt stands behind the version, so two builds differ"
-        found.append(NbWarning("not_canonical", text))
-    return found
+        yield NbWarning("not_canonical", text)
 
 
-def _place_warnings(place: str, precision: str) -> list[NbWarning]:
-    found = []
+def _place_warnings(place: str, precision: str) -> Iterator[NbWarning]:
     parts = precision.split("+")
     weight_only = [part for part in parts if part.startswith("weight_")]
     if place == "x86":
-        found.append(NbWarning("place_x86", "made for x86: a host can run it, a phone cannot"))
+        yield NbWarning("place_x86", "made for x86: a host can run it, a phone cannot")
     elif place not in _RUNS_ON and place != "host":
-        found.append(NbWarning("place", f"made for {place}: none of the kit's engines has these kernels"))
+        yield NbWarning("place", f"made for {place}: none of the kit's engines has these kernels")
     if "fp16" in parts and place == "arm":
         text = "fp16 kernels need a core with fp16 arithmetic (ARMv8.2); others stop with an illegal instruction"
-        found.append(NbWarning("fp16_needs_armv82", text))
+        yield NbWarning("fp16_needs_armv82", text)
         if weight_only:
             text = f"fp16 kernels on {weight_only[0]} weights: the ARM engine was seen to return NaN everywhere"
-            found.append(NbWarning("fp16_weight_only", text))
+            yield NbWarning("fp16_weight_only", text)
     if "static_int8" in parts:
         text = "activations are quantised to int8: compare the results on low-contrast text before shipping"
-        found.append(NbWarning("int8_activations", text))
-    return found
+        yield NbWarning("int8_activations", text)
 
 
-def _kernel_warnings(ops: tuple[Op, ...]) -> list[NbWarning]:
+def _kernel_warnings(ops: tuple[Op, ...]) -> Iterator[NbWarning]:
     from model_opt.nb.translate.weights import RESTORED
 
-    found = []
     kept = _by_count(op.type for op in ops if "quantize_weight_bits" in op.attrs and op.type not in RESTORED)
     if kept:
         text = f"weights of {next(iter(kept))} are integers, which the runtime does not dequantise: the output is NaN"
-        found.append(NbWarning("weights_stay_integers", text))
+        yield NbWarning("weights_stay_integers", text)
     missing = _by_count(op.type for op in ops if op.kernel is None)
     if missing:
         text = f"{sum(missing.values())} operators name no kernel, such as {next(iter(missing))}"
-        found.append(NbWarning("no_kernel", text))
+        yield NbWarning("no_kernel", text)
     strange = _by_count(str(op.kernel) for op in ops if op.kernel is not None and not _is_known(op))
     if strange:
         text = f"{sum(strange.values())} kernels with an unknown target, precision or layout, such as"
-        found.append(NbWarning("unknown_kernel", f"{text} {next(iter(strange))}"))
-    return found
+        yield NbWarning("unknown_kernel", f"{text} {next(iter(strange))}")
 
 
 def _is_known(op: Op) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from model_opt.nb.canonical import FREE_READS, HEADER, is_canonical, parse_header
 from model_opt.nb.errors import DAMAGED, NbError, fault
-from model_opt.nb.flat import Flat, Table
+from model_opt.nb.flat import Flat, Table, TableKind
 from model_opt.nb.schema import (
     ATTR,
     ATTR_SLOTS,
@@ -149,9 +150,7 @@ def _op(table: Table) -> Op:
     inputs = _arguments(table, 1)
     outputs = _arguments(table, 2)
     attrs: dict[str, Attr] = {}
-    last = ""
-    for item in table.tables(3, ATTR):
-        name = last = _next_name(item, last)
+    for name, item in _by_name(table, 3, ATTR):
         kind = _ATTR_TYPES.get(item.number(1))
         if kind is None:
             item.flat.fail(item.at, f"a known type of attribute {name!r}", f"{item.number(1)}")
@@ -173,20 +172,18 @@ def _attr_value(table: Table, kind: AttrType) -> AttrValue:
 
 
 def _arguments(table: Table, slot: int) -> dict[str, tuple[str, ...]]:
-    arguments: dict[str, tuple[str, ...]] = {}
+    return {name: item.strings(1, errors="strict") for name, item in _by_name(table, slot, OP_VAR)}
+
+
+def _by_name(table: Table, slot: int, kind: TableKind) -> Iterator[tuple[str, Table]]:
+    """Yield the tables of a vector with their keys, which must rise: the device finds them by binary search."""
     last = ""
-    for item in table.tables(slot, OP_VAR):
-        name = last = _next_name(item, last)
-        arguments[name] = item.strings(1, errors="strict")
-    return arguments
-
-
-def _next_name(item: Table, last: str) -> str:
-    """Return the key of ``item``, which must follow ``last``: the device finds keys by binary search."""
-    name = item.string(0)
-    if name <= last:
-        item.flat.fail(item.at, f"{item.kind.name} in rising order of names", f"{name!r} after {last!r}")
-    return name
+    for item in table.tables(slot, kind):
+        name = item.string(0)
+        if name <= last:
+            item.flat.fail(item.at, f"{kind.name} in rising order of names", f"{name!r} after {last!r}")
+        yield name, item
+        last = name
 
 
 def _kernel(table: Table, op_type: str, attr: Attr | None) -> Kernel | None:
