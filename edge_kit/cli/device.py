@@ -16,7 +16,7 @@ from edge_kit.deploy.adb import connect
 from edge_kit.deploy.app import bundle_apk
 from edge_kit.deploy.bench import BenchRequest, BenchRun, run_bench
 from edge_kit.deploy.profile import Suggestion, suggest_profile
-from edge_kit.deploy.report import BenchRow, SelfTestReport
+from edge_kit.deploy.report import SelfTestReport
 from edge_kit.deploy.selftest import OnMessage, SelfTestRequest, run_selftest
 from edge_kit.deploy.verdict import DeviceVerdict, expected_runs, judge
 from edge_kit.devices import DeviceError, DeviceProfile, default_profile, load_profile
@@ -80,7 +80,7 @@ def run_device_bench(request: DeviceRequest, wanted: BenchRequest, save: Path | 
 def _print_bench(run: BenchRun, suggestion: Suggestion) -> None:
     out, report = console(), run.report
     rows = [
-        (row.threads, row.power_mode or "-", *map(_median, (_counted(row, row.det_ms), _counted(row, row.rec_ms))),
+        (row.threads, row.power_mode or "-", *map(_median, map(row.counted, (row.det_ms, row.rec_ms))),
          _median(row.counted_ms), len(row.counted_ms), row.throttled, "best" if row is suggestion.best else "")
         for row in report.bench
     ]  # fmt: skip
@@ -92,10 +92,6 @@ def _print_bench(run: BenchRun, suggestion: Suggestion) -> None:
     out.print(f"the device {fixed}", markup=False)
     for error in report.errors:
         out.print(f"the app says: {error}", markup=False, style="yellow")
-
-
-def _counted(row: BenchRow, milliseconds: Sequence[float]) -> tuple[float, ...]:
-    return tuple(ms for ms, status in zip(milliseconds, row.thermal, strict=True) if not status)
 
 
 def parse_threads(text: str) -> tuple[int, ...]:

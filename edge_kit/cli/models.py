@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from edge_kit.cli.render import console, table, write_json
+from edge_kit.cli.render import console, show, table
 from edge_kit.settings import DEFAULT_CLS, DEFAULT_DET, DEFAULT_REC, looks_like_path
 from model_opt import zoo
 
@@ -20,11 +20,9 @@ def run_list(*, as_json: bool) -> None:
     """Print the rows of the zoo."""
     known = zoo.load_zoo()
     rows = [known.row(name) for name in known.names]
-    if as_json:
-        write_json([{"name": r.name, "kind": r.kind, "sources": [s.label for s in r.sources]} for r in rows])
-        return
+    document = [{"name": r.name, "kind": r.kind, "sources": [s.label for s in r.sources]} for r in rows]
     cells = [(r.name, r.kind, ", ".join(s.label for s in r.sources)) for r in rows]
-    console().print(table(("name", "kind", "sources, in order"), cells))
+    show(document, table(("name", "kind", "sources, in order"), cells), as_json=as_json)
 
 
 def run_fetch(names: tuple[str, ...], *, offline: bool) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from model_opt.emulator import taps, winograd
 from model_opt.emulator.engine_build import EngineBuild
 from model_opt.emulator.exp32 import exponential, reciprocal_estimate
-from model_opt.emulator.fp32 import relu_of
+from model_opt.emulator.fp32 import fused_act, relu_of
 from model_opt.emulator.half import fma, gemm, matvec, rounded
 from model_opt.emulator.state import Array, Float32, Values
 from model_opt.emulator.window import (
@@ -90,7 +90,7 @@ def _with_relu(op: OpView, y: Float32) -> Float32:
 
 def _activated(op: OpView, y: Float32) -> Float32:
     """Apply the activation that ``gemm_fp16.cc`` and ``gemv_fp16.cc`` fuse."""
-    fused = op.text("act_type", "") if op.flag("with_act", False) else ""
+    fused = fused_act(op)
     if fused == "relu6":
         top = op.real("fuse_brelu_threshold")
         return np.clip(y, np.float32(0), _half(top))

@@ -112,6 +112,11 @@ def conv_transpose(op: OpView, values: Values) -> None:
     values.put(op, "Output", _f32(np.maximum(y, 0) if relu_of(op) else y))
 
 
+def fused_act(op: OpView) -> str:
+    """Return the activation that a convolution names, nothing when it has none."""
+    return op.text("act_type") if op.flag("with_act", False) else ""
+
+
 def relu_of(op: OpView) -> bool:
     """Return whether relu is fused into a convolution; ``NbError`` for another activation."""
     relu_fused = op.flag("fuse_relu", False)
@@ -141,7 +146,7 @@ def reduce_mean(op: OpView, values: Values) -> None:
 
 def _activated(op: OpView, y: Float32) -> Array:
     """Apply the activation that is fused into a convolution."""
-    kind = op.text("act_type", "") if op.flag("with_act", False) else ""
+    kind = fused_act(op)
     if kind == "relu6":
         return np.clip(y, np.float32(0), np.float32(op.real("fuse_brelu_threshold")))
     if kind == "hard_swish":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from model_opt.emulator.fp32 import fused_act, relu_of
 from model_opt.emulator.state import Float32, Values
 from model_opt.emulator.window import channelwise, exact_sums
 from model_opt.nb.translate.view import OpView
@@ -53,12 +54,8 @@ def _activated(op: OpView, y: Float32, out_scale: np.float32) -> Float32:
     hard_swish is only fused into 1x1 products; its three constants are divided by the unit of an int8 output
     (``conv_gemmlike.cc``), then y / scale * min(max(y + offset, 0), threshold) (``gemm_prepacked_int8.cc``).
     """
-    relu = op.flag("fuse_relu", False)
-    if not op.flag("with_act", relu):
-        return y
-    if op.text("act_type") != "hard_swish":
-        op.must("act_type", "relu")
-        return np.maximum(y, np.float32(0))
+    if fused_act(op) != "hard_swish":
+        return np.maximum(y, np.float32(0)) if relu_of(op) else y
     names = ("hard_swish_scale", "hard_swish_offset", "hard_swish_threshold")
     divisor, offset, threshold = (np.float32(op.real(name)) / out_scale for name in names)
     gate = np.minimum(np.maximum(y + offset, np.float32(0)), threshold)
