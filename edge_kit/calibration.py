@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_kit.inputs import image_files
 from edge_kit.ocr.boxes import Boxes
 from edge_kit.ocr.detection import detection_input
-from edge_kit.ocr.image import SUFFIXES, read_image
+from edge_kit.ocr.image import read_image
 from edge_kit.ocr.steps import detect, line_input
 from edge_kit.ocr.tensor import Float32Array, Run
 from edge_kit.spec import SpecProfile
@@ -32,14 +33,7 @@ def calibration_images(folder: Path | None) -> tuple[Path, ...]:
 
     Raises ``KitError`` for a folder that is missing, cannot be listed or holds no image.
     """
-    given = folder or config_dir() / "calibration"
-    try:
-        found = sorted(path for path in given.iterdir() if path.is_file() and path.suffix.lower() in SUFFIXES)
-    except OSError as error:
-        raise KitError(f"cannot list the calibration folder: {error.strerror}", path=given, hint=_HINT) from error
-    if not found:
-        raise KitError("the calibration folder holds no image", path=given, hint=_HINT)
-    return tuple(found)
+    return tuple(image_files(folder or config_dir() / "calibration", "calibration folder", _HINT))
 
 
 def find_lines(images: Sequence[Path], detector: Run, rules: SpecProfile, progress: Progress) -> Calibration:

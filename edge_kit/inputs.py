@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from edge_kit.ocr.image import SUFFIXES, Image, ImageError, as_image, decode_image, read_image
-from model_opt.errors import KitError
+from model_opt.download import Policy, download
+from model_opt.errors import KitError, SourceUnavailable
 
 MAX_DOWNLOAD = 256 << 20
 """Bytes an image behind a URL may have; more is refused before it fills the memory."""
@@ -76,29 +78,28 @@ def _expand_path(text: str) -> Iterator[ImageInput]:
         yield ImageInput(text)
         return
     try:
-        files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in SUFFIXES)
+        yield from (ImageInput(str(file)) for file in image_files(path))
+    except ImageError as error:
+        yield ImageInput(text, error=error)
+
+
+def image_files(folder: Path, what: str = "folder", hint: str | None = None) -> list[Path]:
+    """Return the image files in ``folder`` by name; ``ImageError`` when it cannot be listed or holds none."""
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in SUFFIXES)
     except OSError as error:
-        yield ImageInput(text, error=ImageError(f"cannot list the folder: {error.strerror}", path=path))
-        return
+        raise ImageError(f"cannot list the {what}: {error.strerror}", path=folder, hint=hint) from error
     if not files:
-        hint = f"known: {' '.join(sorted(SUFFIXES))}"
-        yield ImageInput(text, error=ImageError("the folder holds no image files", path=path, hint=hint))
-    for file in files:
-        yield ImageInput(str(file))
+        known = f"known: {' '.join(sorted(SUFFIXES))}"
+        raise ImageError(f"the {what} holds no image files", path=folder, hint=hint or known)
+    return files
 
 
 def _download(url: str) -> bytes:
-    import httpx
-
-    try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=30) as response:
-            response.raise_for_status()
-            blocks, size = [], 0
-            for block in response.iter_bytes():
-                size += len(block)
-                if size > MAX_DOWNLOAD:
-                    raise ImageError(f"the image is larger than {MAX_DOWNLOAD >> 20} MiB", path=url)
-                blocks.append(block)
-            return b"".join(blocks)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise KitError(f"cannot download the image: {error}", path=url, hint="check the address") from error
+    with tempfile.TemporaryDirectory(prefix="edge-kit-image-") as scratch:
+        target = Path(scratch) / "image"
+        try:
+            download(url, target, policy=Policy(attempts=1, connect_timeout=30.0, max_bytes=MAX_DOWNLOAD))
+        except SourceUnavailable as error:
+            raise KitError(error.what, path=url, hint="check the address") from error
+        return target.read_bytes()

@@ -29,6 +29,31 @@ class KitError(Exception):
         return "\n  ".join(parts)
 
 
+class FormatError(KitError):
+    """A file that cannot be read or written, is damaged, or does not fit its use.
+
+    ``section`` names the part of the file, ``offset`` is the byte position in the file (None when the fault has no
+    single place), ``expected`` and ``found`` are the two sides of the check that failed.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        path: str | Path | None = None,
+        hint: str | None = None,
+        section: str | None = None,
+        offset: int | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+    ) -> None:
+        self.section = section
+        self.offset = offset
+        self.expected = expected
+        self.found = found
+        super().__init__(what, path=path, hint=hint)
+
+
 class DiskError(KitError):
     """The operating system refused to read or write something."""
 

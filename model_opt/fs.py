@@ -279,6 +279,23 @@ def staged_folder(folder: Path, *, alone: bool = True) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)  # the unfinished new folder, or the old one
 
 
+def ensure_folder(
+    folder: Path, action: str, fill: Callable[[Path], object], ready: Callable[[], bool] | None = None
+) -> Path:
+    """Return ``folder`` of the cache; ``fill`` fills it, complete or not at all, unless it is there or ``ready``.
+
+    Processes that need it at once wait for the one that fills it. Raises what ``fill`` and ``locked`` raise, and
+    ``DiskError`` that names the ``action`` ("unpack the model").
+    """
+    is_ready = ready or folder.is_dir
+    if not is_ready():
+        with locked(folder), disk_faults(action, folder):
+            if not is_ready():
+                with staged_folder(folder) as staging:
+                    fill(staging)
+    return folder
+
+
 def clear_siblings(folder: Path, *, alone: bool) -> None:
     """Undo what a killed process left beside ``folder``: bring an old folder back; with ``alone`` delete the rest."""
     restore_folder(folder)

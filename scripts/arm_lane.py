@@ -26,7 +26,7 @@ from edge_kit.android.errors import AndroidError, ToolFailed, ToolMissing
 from edge_kit.android.sources import maven_env, sources_dir
 from edge_kit.android.tools import require_tools, run_tool
 from edge_kit.build.files import walk_files
-from model_opt.fs import locked, sha256_bytes, sha256_file, staged_folder
+from model_opt.fs import ensure_folder, sha256_bytes, sha256_file
 from model_opt.resources import cache_dir
 
 
@@ -210,12 +210,7 @@ def root_files(machine: Machine, packages: Sequence[str] = _IN_ROOT) -> Path:
     suite = host_suite()
     key = sha256_bytes("\n".join((*packages, *_LEFT_OUT)).encode())[:12]
     root = cache_dir() / "arm" / f"{suite}-{machine.debian}-{key}"
-    if not root.is_dir():
-        with locked(root):
-            if not root.is_dir():
-                with staged_folder(root) as staging:
-                    _make_root(machine, suite, staging, packages)
-    return root
+    return ensure_folder(root, "make the root file system", lambda folder: _make_root(machine, suite, folder, packages))
 
 
 def host_suite() -> str:
@@ -329,12 +324,7 @@ def class_folders() -> tuple[Path, ...]:
         return _folders(sources)
     key = _fingerprint(sources)
     kept = cache_dir() / "arm" / "classes" / key[:16]
-    if not kept.is_dir():
-        with locked(kept):
-            if not kept.is_dir():
-                with staged_folder(kept) as staging:
-                    _compile(sources, staging)
-    return _folders(kept)
+    return _folders(ensure_folder(kept, "compile the core", lambda folder: _compile(sources, folder)))
 
 
 def _folders(root: Path) -> tuple[Path, ...]:

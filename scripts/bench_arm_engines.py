@@ -54,6 +54,7 @@ from edge_kit.ocr.tensor import Float32Array
 from edge_kit.spec import profile
 from edge_kit.verify.metrics import BoxAgreement, TextAgreement, box_agreement, mask_flips, match_boxes, text_agreement
 from edge_kit.verify.regression import regression_set, user_set
+from model_opt.fs import ensure_folder
 from model_opt.nb import read_nb
 from model_opt.nb.compact_onnx import declare
 from model_opt.nb.to_onnx import IR_VERSION, OPSET, to_onnx
@@ -133,11 +134,9 @@ def open_guest(runtime: str, qemu: Path | None, folder: Path) -> Guest:
 
 def _site(name: str, version: str) -> Path:
     site = cache_dir() / "arm" / "sites" / f"{name}-{version}"
-    if not site.is_dir():
-        platform = _PLATFORMS[name == "onnxruntime"]
-        pin = WheelPin(name, version, _SUMS[name, version], python_version="3.11", platform=platform)
-        unpack_wheels([fetch_wheel(pin)], site)
-    return site
+    platform = _PLATFORMS[name == "onnxruntime"]
+    pin = WheelPin(name, version, _SUMS[name, version], python_version="3.11", platform=platform)
+    return ensure_folder(site, "unpack the wheels", lambda folder: unpack_wheels([fetch_wheel(pin)], folder))
 
 
 def output_ranges(nb: Path) -> Mapping[str, Range]:

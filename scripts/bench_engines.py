@@ -37,7 +37,7 @@ def main() -> None:
         m = row.measures
         print(f"{row.name}: det {m.det.max_abs:.2e}, rec {m.rec.max_abs:.2e}, lines {m.texts.equal}/{m.texts.lines}")
     print("| metric | value |\n|---|---|")
-    for name, value in done.comparison.metrics().items():
+    for name, value in done.comparison.total.metrics().items():
         print(f"| {name} | {value:.6g} |")
     for name, count in done.comparison.to_dict()["counts"].items():
         print(f"| {name} | {count} |")

@@ -29,11 +29,11 @@ from edge_kit.jobs.models import make_models  # noqa: E402
 from edge_kit.jobs.request import BuildRequest  # noqa: E402
 from edge_kit.recipes import load_recipes  # noqa: E402
 from edge_kit.spec import profile  # noqa: E402
-from model_opt.convert import OwnWriter  # noqa: E402
+from model_opt.convert import ConvertOptions, OwnWriter  # noqa: E402
 from model_opt.lower import LowerError, Target, lower  # noqa: E402
 from model_opt.nb import deduplicate_parts  # noqa: E402
 from model_opt.nb.write import write_as_opt, write_nb  # noqa: E402
-from model_opt.opt_tool import ConvertOptions, find_tool  # noqa: E402
+from model_opt.opt_tool import find_tool  # noqa: E402
 from model_opt.paddle_model import read_model  # noqa: E402
 from model_opt.program import Model  # noqa: E402
 from tests.model_opt.lower_compare import verdict  # noqa: E402

@@ -26,9 +26,10 @@ from edge_kit.ocr.image import read_image
 from edge_kit.ocr.recognition import recognition_input
 from edge_kit.spec import profile
 from edge_kit.verify.regression import regression_set, user_set
+from model_opt.convert import ConvertOptions, ModelPair
 from model_opt.convert.options import Place
 from model_opt.nb import NbSummary, inspect_nb, read_nb
-from model_opt.opt_tool import ConvertOptions, ModelPair, ToolEnv, convert, find_tool
+from model_opt.opt_tool import ToolEnv, find_tool
 from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import PASSES
 from model_opt.program import Model
@@ -70,7 +71,7 @@ def save(model: Model, folder: Path, name: str) -> ModelPair:
 def lite(pair: ModelPair, place: Place, env: ToolEnv, folder: Path) -> NbSummary:
     """Convert a model and say what is in the file."""
     out = folder / "converted.nb"
-    convert(pair, ConvertOptions(place), out, env=env)
+    env.convert(pair, ConvertOptions(place), out)
     return inspect_nb(read_nb(out))
 
 

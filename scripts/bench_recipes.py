@@ -32,7 +32,7 @@ from edge_kit.spec import profile
 from edge_kit.verify.bundles import compare_bundles, comparison_svg
 from edge_kit.verify.metrics import TextAgreement, mask_flips
 from edge_kit.verify.regression import regression_set
-from edge_kit.verify.truth import truth_agreement
+from labs.truth import truth_agreement
 from model_opt.fs import write_atomic
 
 HEAD = (

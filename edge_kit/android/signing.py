@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge_kit.android.errors import AndroidError, ToolFailed
 from edge_kit.android.tools import OnPoll, require_tools, run_tool
-from model_opt.fs import disk_faults, locked, sha256_file, staged_folder
+from model_opt.fs import ensure_folder, sha256_file
 from model_opt.resources import cache_dir
 
 STORE_PASSWORD, KEY_PASSWORD, KEY_ALIAS = "EDGE_KIT_KEYSTORE_PASS", "EDGE_KIT_KEY_PASS", "EDGE_KIT_KEY_ALIAS"
@@ -33,14 +33,8 @@ class SigningKey:
 
 def debug_key() -> SigningKey:
     """Return the debug key of this cache, made at the first call: an app signed by it updates one installed before."""
-    folder = cache_dir() / "android-debug-key"
-    store = folder / "debug.keystore"
-    if not store.is_file():
-        keytool = require_tools(("keytool",))["keytool"]
-        with locked(folder), disk_faults("store the debug key", folder):
-            if not store.is_file():
-                with staged_folder(folder) as staging:
-                    _make_key(keytool, staging / store.name)
+    store = cache_dir() / "android-debug-key" / "debug.keystore"
+    ensure_folder(store.parent, "store the debug key", lambda folder: _make_key(folder / store.name), store.is_file)
     return SigningKey(store, debug=True)
 
 
@@ -109,7 +103,8 @@ def verify_signature(apk: Path, min_sdk: int, on_poll: OnPoll | None = None) -> 
     return sums[0]
 
 
-def _make_key(keytool: Path, store: Path) -> None:
+def _make_key(store: Path) -> None:
+    keytool = require_tools(("keytool",))["keytool"]
     run_tool(
         "make the debug key",
         [

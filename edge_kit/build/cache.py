@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -108,7 +108,8 @@ class StageCache:
             found = _read_entry(self.root / key, name, key)
         except (OSError, ValueError):
             return None
-        _touch(self.root / key)
+        with suppress(OSError):  # another user's cache: the entry only looks older than it is
+            os.utime(self.root / key / "digest.json")
         return found
 
     def make(
@@ -219,13 +220,6 @@ def _digest(files: Mapping[str, FileSum], value: bytes) -> str:
     """Sum up what a stage made, whatever its key was."""
     lines = [f"{s.sha256} {s.bytes} {file}\n" for file, s in sorted(files.items())]
     return sha256_bytes("".join([sha256_bytes(value), "\n", *lines]).encode("utf-8"))
-
-
-def _touch(folder: Path) -> None:
-    try:
-        os.utime(folder / "digest.json")
-    except OSError:
-        return  # another user's cache: the entry only looks older than it is
 
 
 def _last_use(folder: Path) -> int:

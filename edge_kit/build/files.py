@@ -43,6 +43,14 @@ class SealedFile:
         return self.sum.sha256
 
 
+def write_files(folder: Path, files: Mapping[str, bytes]) -> dict[str, SealedFile]:
+    """Write files below ``folder`` by their names, and return each with its sum."""
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return {name: SealedFile.of(folder / name) for name in files}
+
+
 def name_fault(name: str) -> str | None:
     """Say why ``name`` cannot name a file inside a bundle, or None when it can.
 

@@ -24,7 +24,7 @@ _NAME = re.compile(r"[\w.]+")
 
 
 @dataclass(frozen=True)
-class Source:
+class Module:
     """One module: the SHA-256 of its file, and the modules of the kit that it imports itself."""
 
     sha256: str
@@ -35,7 +35,7 @@ class Source:
 class SourceTree:
     """The modules of the kit by their full names, as they were on disk at one moment."""
 
-    modules: Mapping[str, Source]
+    modules: Mapping[str, Module]
 
     def closure(self, module: str) -> frozenset[str]:
         """Return the names of all modules that ``module`` may run, itself among them; ``KitError`` if unknown."""
@@ -69,7 +69,7 @@ def read_sources(root: Path | None = None, packages: tuple[str, ...] = PACKAGES)
     for name, path in files.items():
         data = path.read_bytes()
         imports = frozenset(_imports(data.decode(), known) | _above(name))
-        modules[name] = Source(sha256_bytes(data), imports)
+        modules[name] = Module(sha256_bytes(data), imports)
     return SourceTree(modules)
 
 

@@ -62,7 +62,7 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class FileVerdict:
+class CheckedFile:
     """One file of a bundle against its manifest; ``expected`` / ``found`` are None where there is none.
 
     ``changed`` covers other bytes and things that are not regular files (then ``found`` is None).
@@ -113,7 +113,7 @@ def listed_names(folder: Path) -> frozenset[str] | None:
     return frozenset(files)
 
 
-def check_bundle(folder: Path) -> list[FileVerdict]:
+def check_bundle(folder: Path) -> list[CheckedFile]:
     """Compare every file below ``folder`` with the manifest there and return a verdict on each, by name.
 
     All bytes are read; links are never followed. ``ManifestError`` when the manifest cannot be used,
@@ -126,14 +126,14 @@ def check_bundle(folder: Path) -> list[FileVerdict]:
     return [_verdict(name, expected, found) for name in sorted(expected.keys() | found.keys())]
 
 
-def _verdict(name: str, expected: Mapping[str, FileSum], found: Mapping[str, FileSum | None]) -> FileVerdict:
+def _verdict(name: str, expected: Mapping[str, FileSum], found: Mapping[str, FileSum | None]) -> CheckedFile:
     want, have = expected.get(name), found.get(name)
     shown = name.encode("utf-8", "backslashreplace").decode("utf-8")  # a stray name may be undecodable
     if want is None:
-        return FileVerdict(shown, "extra", None, have)
+        return CheckedFile(shown, "extra", None, have)
     if name not in found:
-        return FileVerdict(shown, "missing", want, None)
-    return FileVerdict(shown, "ok" if have == want else "changed", want, have)
+        return CheckedFile(shown, "missing", want, None)
+    return CheckedFile(shown, "ok" if have == want else "changed", want, have)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -265,11 +265,14 @@ def bench(
     timeout: Timeout = 3600.0,
 ) -> None:
     """Measure the app on a device over threads and power modes, and suggest a device profile."""
-    from edge_kit.cli.device import BenchSettings, DeviceRequest, parse_modes, parse_threads, run_device_bench
+    from edge_kit.cli.device import DeviceRequest, parse_modes, parse_threads, run_device_bench
+    from edge_kit.deploy.bench import BenchRequest
 
     request = DeviceRequest(bundle, device or "auto", apk, report, timeout)
-    settings = BenchSettings(parse_threads(threads), parse_modes(power), passes, cool_down, pause)
-    raise typer.Exit(run_device_bench(request, settings, save))
+    wanted = BenchRequest(
+        parse_threads(threads), parse_modes(power), passes, seconds=timeout, pause_seconds=pause, cool_seconds=cool_down
+    )
+    raise typer.Exit(run_device_bench(request, wanted, save))
 
 
 @app.command()

@@ -16,7 +16,7 @@ from edge_kit.deploy.adb import connect
 from edge_kit.deploy.app import bundle_apk
 from edge_kit.deploy.bench import BenchRequest, BenchRun, run_bench
 from edge_kit.deploy.profile import Suggestion, suggest_profile
-from edge_kit.deploy.report import BenchRow, SelfTestReport
+from edge_kit.deploy.report import SelfTestReport
 from edge_kit.deploy.selftest import OnMessage, SelfTestRequest, run_selftest
 from edge_kit.deploy.verdict import DeviceVerdict, expected_runs, judge
 from edge_kit.devices import DeviceError, DeviceProfile, default_profile, load_profile
@@ -40,18 +40,6 @@ class DeviceRequest:
     apk: Path | None
     report: Path | None
     seconds: float
-    poll_seconds: float = 2.0
-
-
-@dataclass(frozen=True)
-class BenchSettings:
-    """What a bench goes through: each of threads with each power mode, ``passes`` times, never on a hot device."""
-
-    threads: Sequence[int]
-    power_modes: Sequence[str]
-    passes: int
-    cool_seconds: float
-    pause_seconds: float = 5.0
 
 
 def run_device_verify(request: DeviceRequest) -> int:
@@ -66,21 +54,16 @@ def run_device_verify(request: DeviceRequest) -> int:
         )
     apk = bundle_apk(request.bundle, request.apk)
     expected = expected_runs(apk)
-    report = _selftest(request, apk, SelfTestRequest(seconds=request.seconds, poll_seconds=request.poll_seconds))
+    report = _selftest(request, apk, SelfTestRequest(seconds=request.seconds))
     verdict = judge(report, expected, manifest.recipe)
     _print_verdict(report, verdict)
     return 0 if verdict.passed else 1
 
 
-def run_device_bench(request: DeviceRequest, settings: BenchSettings, save: Path | None) -> int:
+def run_device_bench(request: DeviceRequest, wanted: BenchRequest, save: Path | None) -> int:
     """Measure latencies on the device and print or save the device profile that they suggest."""
     manifest = read_manifest(request.bundle / MANIFEST_NAME)
     base = _base_profile(manifest.device_profile, manifest.target)
-    wanted = BenchRequest(
-        settings.threads, settings.power_modes, settings.passes,
-        seconds=request.seconds, cool_seconds=settings.cool_seconds, pause_seconds=settings.pause_seconds,
-        poll_seconds=request.poll_seconds,
-    )  # fmt: skip
     apk, adb = bundle_apk(request.bundle, request.apk), connect(request.serial)
     with _status() as on_message:
         run = run_bench(adb, apk, wanted, on_message, request.report)
@@ -97,7 +80,7 @@ def run_device_bench(request: DeviceRequest, settings: BenchSettings, save: Path
 def _print_bench(run: BenchRun, suggestion: Suggestion) -> None:
     out, report = console(), run.report
     rows = [
-        (row.threads, row.power_mode or "-", *map(_median, (_counted(row, row.det_ms), _counted(row, row.rec_ms))),
+        (row.threads, row.power_mode or "-", *map(_median, map(row.counted, (row.det_ms, row.rec_ms))),
          _median(row.counted_ms), len(row.counted_ms), row.throttled, "best" if row is suggestion.best else "")
         for row in report.bench
     ]  # fmt: skip
@@ -109,10 +92,6 @@ def _print_bench(run: BenchRun, suggestion: Suggestion) -> None:
     out.print(f"the device {fixed}", markup=False)
     for error in report.errors:
         out.print(f"the app says: {error}", markup=False, style="yellow")
-
-
-def _counted(row: BenchRow, milliseconds: Sequence[float]) -> tuple[float, ...]:
-    return tuple(ms for ms, status in zip(milliseconds, row.thermal, strict=True) if not status)
 
 
 def parse_threads(text: str) -> tuple[int, ...]:

@@ -59,14 +59,14 @@ def _print(summary: NbSummary) -> None:
     out = console()
     facts = [
         ("file", summary.path),
-        ("size", f"{summary.nbytes} bytes ({size(summary.nbytes)})"),
+        ("size", f"{summary.bytes} bytes ({size(summary.bytes)})"),
         ("opt version", summary.opt_version),
         ("canonical", "yes" if summary.canonical else "no: bytes behind the version are not zero"),
         ("place, precision", f"{summary.place}, {summary.precision}"),
         ("ops", f"{summary.ops}, of them io_copy {summary.io_copy}, calib {summary.calib}, layout {summary.layout}"),
-        *[("input", f"{i.name} {list(i.dims or ())} {i.data_type or ''}") for i in summary.inputs],
-        *[("output", f"{o.name} {list(o.dims or ())} {o.data_type or ''}") for o in summary.outputs],
-        *[("parameters", f"{p.count} of {p.data_type}, {size(p.nbytes)}") for p in summary.params],
+        *[("input", f"{i.name} {list(i.shape or ())} {i.type or ''}") for i in summary.inputs],
+        *[("output", f"{o.name} {list(o.shape or ())} {o.type or ''}") for o in summary.outputs],
+        *[("parameters", f"{p.count} of {p.type}, {size(p.bytes)}") for p in summary.params],
     ]
     out.print(table(("what", "value"), facts))
     out.print(table(("op", "count"), list(summary.op_histogram.items()), "ops"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from edge_kit.cli.render import console, table, write_json
+from edge_kit.cli.render import console, show, table
 from edge_kit.settings import DEFAULT_CLS, looks_like_path
 from model_opt import zoo
 
@@ -18,13 +18,12 @@ def run_list(*, as_json: bool) -> None:
     """Print the sets and the rows of the zoo."""
     known = zoo.load_zoo()
     rows = [known.row(name) for name in known.names]
-    if as_json:
-        write_json([{"name": r.name, "kind": r.kind, "sources": [s.label for s in r.sources]} for r in rows])
-        return
+    document = [{"name": r.name, "kind": r.kind, "sources": [s.label for s in r.sources]} for r in rows]
     cells = [(r.name, r.kind, ", ".join(s.label for s in r.sources)) for r in rows]
-    console().print(table(("name", "kind", "sources, in order"), cells))
-    chosen = [(s.name, s.det, s.rec, s.profile, s.about) for s in known.sets.values()]
-    console().print(table(("set (--models)", "detector", "recogniser", "profile", "about"), chosen))
+    show(document, table(("name", "kind", "sources, in order"), cells), as_json=as_json)
+    if not as_json:
+        chosen = [(s.name, s.det, s.rec, s.profile, s.about) for s in known.sets.values()]
+        console().print(table(("set (--models)", "detector", "recogniser", "profile", "about"), chosen))
 
 
 def run_fetch(names: tuple[str, ...], *, offline: bool) -> None:

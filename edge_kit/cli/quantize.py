@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_kit.cli.build import gate_table, listener
-from edge_kit.cli.render import console, size, table, write_json
+from edge_kit.cli.render import console, show, size, table
 from edge_kit.jobs.quantize import quantise_models
 from edge_kit.jobs.request import BuildRequest
 from edge_kit.recipes import load_recipes
@@ -35,14 +35,10 @@ def run_quantize(request: BuildRequest, roles: Sequence[Role]) -> int:
 def run_list(*, as_json: bool) -> None:
     """Print every recipe with when to choose it and what it costs."""
     recipes = load_recipes()
-    if as_json:
-        write_json(
-            {
-                name: {"description": row.description, "choose": row.choose, "costs": row.costs, "places": row.places}
-                for name, row in recipes.rows.items()
-            }
-        )
-        return
+    document = {
+        name: {"description": row.description, "choose": row.choose, "costs": row.costs, "places": row.places}
+        for name, row in recipes.rows.items()
+    }
     rows = [(name, row.description, row.choose, row.costs) for name, row in recipes.rows.items()]
     rows.append(("auto", "the first that passes", "When the smallest is wanted.", " > ".join(recipes.auto)))
-    console().print(table(("recipe", "what it is", "choose it", "what it costs"), rows))
+    show(document, table(("recipe", "what it is", "choose it", "what it costs"), rows), as_json=as_json)

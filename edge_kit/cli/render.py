@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,6 +23,15 @@ def console() -> Console:
 def write_json(value: Any) -> None:
     """Write ``value`` as indented JSON to standard output."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def show(document: Any, *drawn: RenderableType, as_json: bool) -> None:
+    """Write ``document`` as JSON, or print what was ``drawn`` of it."""
+    if as_json:
+        write_json(document)
+        return
+    for one in drawn:
+        console().print(one)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> Table:

@@ -59,7 +59,11 @@ class BenchRow:
     @property
     def counted_ms(self) -> tuple[float, ...]:
         """``total_ms`` of the rounds that count."""
-        return tuple(ms for ms, status in zip(self.total_ms, self.thermal, strict=True) if not status)
+        return self.counted(self.total_ms)
+
+    def counted(self, milliseconds: Sequence[float]) -> tuple[float, ...]:
+        """Return those of ``milliseconds``, one for each round, whose rounds count."""
+        return tuple(ms for ms, status in zip(milliseconds, self.thermal, strict=True) if not status)
 
     @property
     def median_ms(self) -> float:

@@ -82,7 +82,7 @@ def judge(report: SelfTestReport, expected: Sequence[ImageRun], recipe: str) -> 
     found = {image.name: image for image in report.images}
     candidate = [found.get(image.name, _nothing(image.name)) for image in expected]
     comparison = compare_runs(expected, candidate, mask_threshold=math.nan)
-    results = apply_gates(comparison.metrics(), recipe)
+    results = apply_gates(comparison.total.metrics(), recipe)
     return DeviceVerdict(
         gates=tuple(gate for gate in results if gate.name in _ON_DEVICE),
         not_measured=tuple(gate.name for gate in results if gate.name not in _ON_DEVICE),

@@ -6,7 +6,6 @@ In: ``configs/devices/*.yaml`` or a user's own profile file. Out: ``runtime_conf
 from edge_kit.devices.profiles import (
     DeviceError,
     DeviceProfile,
-    Setting,
     check_fit,
     default_profile,
     list_profiles,
@@ -18,7 +17,6 @@ __all__ = [
     "DeviceError",
     "DeviceProfile",
     "ModelEntry",
-    "Setting",
     "check_fit",
     "default_profile",
     "list_profiles",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from edge_kit.devices.profiles import DeviceError, DeviceProfile
 from edge_kit.spec import profile as specified
+from edge_kit.templates import fill_template
 from model_opt.config import check_schema
 from model_opt.resources import config_dir
 
@@ -32,22 +33,21 @@ def runtime_config(
     Where the profile's largest side is not that of the specification's profile
     ``spec_profile``, its reason says so, whatever the profile's file says; ``SpecError`` when there is no such profile.
     """
-    import jinja2
-
     specified_limit = specified(spec_profile).detection.longest_side
     path = config_dir() / "templates" / "runtime_config.json.j2"
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False)
+    text = fill_template(
+        path,
+        DeviceError,
+        profile=profile,
+        spec_profile=spec_profile,
+        specified_limit=specified_limit,
+        models={role: dataclasses.asdict(entry) for role, entry in models.items()},
+        opt_version=opt_version,
+        recipe=recipe,
+    )
     try:
-        text = environment.from_string(path.read_text(encoding="utf-8")).render(
-            profile=profile,
-            spec_profile=spec_profile,
-            specified_limit=specified_limit,
-            models={role: dataclasses.asdict(entry) for role, entry in models.items()},
-            opt_version=opt_version,
-            recipe=recipe,
-        )
         document = json.loads(text)
-    except (OSError, ValueError, jinja2.TemplateError) as error:
+    except ValueError as error:
         raise DeviceError(f"the template is broken: {error}", path=path) from error
     check_schema(document, config_dir() / "runtime_config.schema.json", path, DeviceError)
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

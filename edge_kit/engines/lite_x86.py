@@ -124,5 +124,5 @@ def _guarded(path: Path, env: ToolEnv) -> int | None:
     guard_place(model, "x86")
     guard_version(model, env.opt_version)
     inputs = inspect_nb(model).inputs
-    dims = (inputs[0].dims if inputs else None) or ()
+    dims = (inputs[0].shape if inputs else None) or ()
     return dims[1] if len(dims) == 4 and dims[1] > 0 else None

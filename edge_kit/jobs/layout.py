@@ -12,19 +12,21 @@ from edge_kit.jobs.models import BuiltModel
 from edge_kit.spec import SpecProfile, export_json, load_spec
 from edge_kit.stages.configure import LABELS, RUNTIME, SPEC
 from edge_kit.stages.report import REPORT
-from edge_kit.stages.results import DICTIONARY, PARAMETERS, Configured, Fetched, Report, Role
+from edge_kit.stages.results import DICTIONARY, PARAMETERS, Configured, Fetched, Role
 from model_opt.fs import sha256_bytes, sha256_file
 from model_opt.resources import config_dir
 
 
-def bundle_files(models: Mapping[Role, BuiltModel], configured: Configured, report: Report) -> dict[str, SealedFile]:
+def bundle_files(
+    models: Mapping[Role, BuiltModel], configured: Configured, report: SealedFile
+) -> dict[str, SealedFile]:
     """Return the files of a bundle by their names in it, without the app."""
     return {
         **{f"models/{role}.nb": model.converted.nb for role, model in models.items()},
         RUNTIME: configured.runtime,
         SPEC: configured.spec,
         LABELS: configured.labels,
-        REPORT: report.page,
+        REPORT: report,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge_kit.build.files import SealedFile
+from edge_kit.build.files import write_files
 from edge_kit.build.stage import StageContext, uses
 from edge_kit.devices import DeviceProfile, ModelEntry, runtime_config
 from edge_kit.spec import Spec, export_json
@@ -43,8 +43,6 @@ def configure(
     config = runtime_config(
         device, spec_profile=profile, models=models, opt_version=converted["det"].opt_version, recipe=recipe
     )
-    (context.out / RUNTIME).write_bytes(config)
-    (context.out / SPEC).write_bytes(export_json(spec))
-    labels = read_dictionary(recogniser.characters).text
-    (context.out / LABELS).write_text(labels, encoding="utf-8", newline="")
-    return Configured(*(SealedFile.of(context.out / name) for name in (RUNTIME, SPEC, LABELS)))
+    labels = read_dictionary(recogniser.characters).text.encode()
+    made = write_files(context.out, {RUNTIME: config, SPEC: export_json(spec), LABELS: labels})
+    return Configured(made[RUNTIME], made[SPEC], made[LABELS])

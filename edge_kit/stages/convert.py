@@ -31,7 +31,7 @@ def convert_model(
         calib=summary.calib,
         layout=summary.layout,
         param_bytes=summary.param_bytes,
-        params={p.data_type: ParamTotal(p.count, p.nbytes) for p in summary.params},
+        params={p.type: ParamTotal(p.count, p.bytes) for p in summary.params},
         op_histogram=dict(summary.op_histogram),
         warnings=tuple(warning.text for warning in summary.warnings),
     )

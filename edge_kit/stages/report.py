@@ -11,7 +11,7 @@ from typing import Any
 from edge_kit.build.files import SealedFile
 from edge_kit.build.stage import StageContext, uses
 from edge_kit.ocr.image import read_image
-from edge_kit.stages.results import ROLES, Configured, Converted, Fetched, Report, Role
+from edge_kit.stages.results import ROLES, Configured, Converted, Fetched, Role
 from edge_kit.verify.compare import ImageComparison
 from edge_kit.verify.report import ConfigRow, ModelRow, ReportData, ReportPicture, render_report, report_picture
 from edge_kit.verify.runs import Named
@@ -43,9 +43,9 @@ def report_files() -> Mapping[str, Path]:
 
 
 @uses(report_files)
-def write_report(context: StageContext, about: Subject, app_notes: tuple[str, ...]) -> Report:
+def write_report(context: StageContext, about: Subject, app_notes: tuple[str, ...]) -> SealedFile:
     """Write the page, with notes on the app where there is one."""
-    return Report(render(context, about, app_notes))
+    return render(context, about, app_notes)
 
 
 def render(context: StageContext, about: Subject, notes: Sequence[str] = ()) -> SealedFile:

@@ -114,13 +114,6 @@ class Configured:
 
 
 @dataclass(frozen=True)
-class Report:
-    """The page about a bundle."""
-
-    page: SealedFile
-
-
-@dataclass(frozen=True)
 class Verdict:
     """What the gates say: a sentence for each failed gate, the images that differ most, and a report where
     a build may end here.

@@ -70,7 +70,7 @@ def verify_models(
 
 def _judged(candidate: str, verified: Verified, limits: Limits) -> Judged:
     comparison = verified.comparison
-    return Judged(candidate, limits.name, comparison, apply_gates(comparison.metrics(), limits.name, (limits,)))
+    return Judged(candidate, limits.name, comparison, apply_gates(comparison.total.metrics(), limits.name, (limits,)))
 
 
 def _engines(sources: Mapping[Role, Fetched], shipped: Mapping[Role, Shipped], oracle: Oracle) -> dict[str, MakeEngine]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_kit.build.manifest import MANIFEST_NAME, Manifest, read_manifest
+from edge_kit.templates import fill_template
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
@@ -78,15 +79,6 @@ def _row(folder: Path, manifest: Manifest) -> BundleRow:
 
 def comparison_svg(rows: Sequence[BundleRow]) -> bytes:
     """Return a picture (SVG): for each figure a panel of bars, one for each bundle, all from zero."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(config_dir() / "templates"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     panels = []
     for column, (title, unit) in COLUMNS.items():
         largest = max((value for row in rows if (value := row.figures[column]) is not None), default=0.0) or 1.0
@@ -99,4 +91,5 @@ def comparison_svg(rows: Sequence[BundleRow]) -> bytes:
             for row in rows
         ]
         panels.append({"title": f"{title}{f', {unit}' if unit else ''}", "bars": bars})
-    return environment.get_template("comparison.svg.j2").render(panels=panels, count=len(rows)).encode()
+    template = config_dir() / "templates" / "comparison.svg.j2"
+    return fill_template(template, KitError, panels=panels, count=len(rows)).encode()

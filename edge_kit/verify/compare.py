@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from edge_kit.verify.metrics import (
     FloatTensor,
     MaskFlips,
     StepFlips,
+    Sums,
     TensorDifference,
     TextAgreement,
     box_agreement,
@@ -59,7 +60,7 @@ class ImageRun:
 
 
 @dataclass(frozen=True)
-class Measures:
+class Measures(Sums):
     """All measures of one image, or of many added up."""
 
     det: TensorDifference = field(default_factory=TensorDifference)
@@ -70,9 +71,6 @@ class Measures:
     texts: TextAgreement = field(default_factory=TextAgreement)
     det_scores: TensorDifference = field(default_factory=TensorDifference)
     rec_scores: TensorDifference = field(default_factory=TensorDifference)
-
-    def __add__(self, other: Measures) -> Measures:
-        return Measures(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
     def metrics(self) -> dict[str, float]:
         """Return the numbers that gates judge, by the names of ``configs/gates.yaml``; NaN: nothing was measured."""
@@ -118,17 +116,13 @@ class Comparison:
         """The images by falling harm: non-finite values, edits, unequal lines, boxes, mask, tensors; then by name."""
         return tuple(sorted(self.images, key=lambda image: (*_harm(image.measures), image.name)))
 
-    def metrics(self) -> dict[str, float]:
-        """Return the totals that gates judge; see ``Measures.metrics``."""
-        return self.total.metrics()
-
     def to_dict(self) -> dict[str, Any]:
         """Return counts, metrics and rows as JSON types; ``None`` stands for what was not measured.
 
         Numbers keep six significant digits. No image path is in it, so the same runs give the same text anywhere.
         """
         return {
-            "metrics": json_metrics(self.metrics()),
+            "metrics": json_metrics(self.total.metrics()),
             "counts": _counts(self.total),
             "worst_first": [image.name for image in self.worst_first],
             "images": [
@@ -143,11 +137,10 @@ def compare_runs(
     candidate: Sequence[ImageRun],
     *,
     mask_threshold: float,
-    min_iou: float = 0.5,
 ) -> Comparison:
     """Compare two runs over the same images, in the same order.
 
-    ``mask_threshold`` is the specification's (``db.thresh`` of the profile); boxes pair from ``min_iou`` on. Raises
+    ``mask_threshold`` is the specification's (``db.thresh`` of the profile); boxes pair as ``match_boxes`` says. Raises
     ``CompareError`` or ``MetricError`` naming the image when the runs do not fit each other.
     """
     names, others = [run.name for run in reference], [run.name for run in candidate]
@@ -159,7 +152,7 @@ def compare_runs(
         )
     if len(set(names)) != len(names):
         raise CompareError(f"an image name occurs twice: {', '.join(names)}", hint="give each image its own name")
-    images = tuple(_compare_image(a, b, mask_threshold, min_iou) for a, b in zip(reference, candidate, strict=True))
+    images = tuple(_compare_image(a, b, mask_threshold) for a, b in zip(reference, candidate, strict=True))
     return Comparison(images, sum((image.measures for image in images), start=Measures()))
 
 
@@ -173,11 +166,11 @@ def json_number(value: float) -> float | None:
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def _compare_image(reference: ImageRun, candidate: ImageRun, mask_threshold: float, min_iou: float) -> ImageComparison:
+def _compare_image(reference: ImageRun, candidate: ImageRun, mask_threshold: float) -> ImageComparison:
     for run in (reference, candidate):
         _check(run)
     try:
-        matching = match_boxes(reference.dt_polys, candidate.dt_polys, min_iou)
+        matching = match_boxes(reference.dt_polys, candidate.dt_polys)
         det, mask = _compare_maps(reference, candidate, mask_threshold)
         rec, steps = _compare_lines(reference, candidate)
     except KitError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_kit.verify.compare import json_number
 from model_opt.config import read_config
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
@@ -43,18 +44,12 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class GateResult:
+class GateResult(Gate):
     """A limit and the measured value."""
 
-    name: str
     value: float
     """NaN when nothing was measured."""
-    limit: float
     passed: bool
-    unit: str
-    why: str
-    title: str
-    direction: Direction
 
     @property
     def value_text(self) -> str:
@@ -69,14 +64,7 @@ class GateResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types; a value that is NaN or infinite becomes ``None``."""
-        return {
-            "name": self.name,
-            "value": float(f"{self.value:.6g}") if math.isfinite(self.value) else None,
-            "limit": self.limit,
-            "direction": self.direction,
-            "passed": self.passed,
-            "unit": self.unit,
-        }
+        return {"name": self.name, "value": json_number(self.value), "limit": self.limit, "passed": self.passed}
 
 
 def load_gates(path: Path | None = None) -> tuple[Limits, ...]:
@@ -125,7 +113,7 @@ def all_passed(results: Sequence[GateResult]) -> bool:
 def _judge(gate: Gate, value: float) -> GateResult:
     # Both comparisons are false for NaN.
     passed = value <= gate.limit if gate.direction == "at_most" else value >= gate.limit
-    return GateResult(gate.name, value, gate.limit, passed, gate.unit, gate.why, gate.title, gate.direction)
+    return GateResult(**vars(gate), value=value, passed=passed)
 
 
 def _gates(recipe: str, rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any], path: Path) -> tuple[Gate, ...]:

@@ -8,10 +8,11 @@ IoU on small boxes of large pages, and its answer for a degenerate or twisted bo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from model_opt.errors import KitError
 
 FloatTensor = NDArray[np.floating[Any]]
 Point = tuple[float, float]
+_Sums = TypeVar("_Sums", bound="Sums")
 
 
 class MetricError(KitError):
@@ -27,13 +29,30 @@ class MetricError(KitError):
 
 
 @dataclass(frozen=True)
-class TensorDifference:
+class Sums:
+    """Figures of one image that add up over images field by field; of a field of ``largest`` the larger one stays."""
+
+    def __add__(self: _Sums, other: _Sums) -> _Sums:
+        added = {}
+        for one in fields(self):
+            joined: Callable[[Any, Any], Any] = max if "largest" in one.metadata else operator.add
+            added[one.name] = joined(getattr(self, one.name), getattr(other, one.name))
+        return type(self)(**added)
+
+
+def _largest() -> float:
+    """Return the default of a field that keeps the larger of two when values are added."""
+    return field(default=0.0, metadata={"largest": True})
+
+
+@dataclass(frozen=True)
+class TensorDifference(Sums):
     """Difference of two tensors; ``largest`` and ``total`` run over the pairs that are finite in both."""
 
     values: int = 0
     finite: int = 0
     """Pairs with a finite number on both sides."""
-    largest: float = 0.0
+    largest: float = _largest()
     """max |reference - candidate|."""
     total: float = 0.0
     """sum |reference - candidate|."""
@@ -55,19 +74,9 @@ class TensorDifference:
         """Pairs that are NaN or infinite on either side; NaN when nothing was compared."""
         return float(self.values - self.finite) if self.values else math.nan
 
-    def __add__(self, other: TensorDifference) -> TensorDifference:
-        return TensorDifference(
-            self.values + other.values,
-            self.finite + other.finite,
-            max(self.largest, other.largest),
-            self.total + other.total,
-            self.reference_non_finite + other.reference_non_finite,
-            self.candidate_non_finite + other.candidate_non_finite,
-        )
-
 
 @dataclass(frozen=True)
-class MaskFlips:
+class MaskFlips(Sums):
     """Pixels that a threshold puts on different sides in two maps."""
 
     pixels: int = 0
@@ -88,17 +97,9 @@ class MaskFlips:
         either = (self.reference_mask + self.candidate_mask + self.flips) // 2
         return self.flips / either if either else 0.0
 
-    def __add__(self, other: MaskFlips) -> MaskFlips:
-        return MaskFlips(
-            self.pixels + other.pixels,
-            self.reference_mask + other.reference_mask,
-            self.candidate_mask + other.candidate_mask,
-            self.flips + other.flips,
-        )
-
 
 @dataclass(frozen=True)
-class StepFlips:
+class StepFlips(Sums):
     """Steps of the recogniser whose best class differs."""
 
     steps: int = 0
@@ -108,9 +109,6 @@ class StepFlips:
     def share(self) -> float:
         """Flips over steps; NaN when nothing was compared."""
         return self.flips / self.steps if self.steps else math.nan
-
-    def __add__(self, other: StepFlips) -> StepFlips:
-        return StepFlips(self.steps + other.steps, self.flips + other.flips)
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class BoxMatching:
 
 
 @dataclass(frozen=True)
-class BoxAgreement:
+class BoxAgreement(Sums):
     """How well two lists of boxes agree. A slot is a pair, a missed box or an extra box."""
 
     matched: int = 0
@@ -143,7 +141,7 @@ class BoxAgreement:
     identical: int = 0
     """Pairs with all four corners equal."""
     iou_total: float = 0.0
-    max_shift: float = 0.0
+    max_shift: float = _largest()
     """Largest corner distance over all pairs, pixels."""
 
     @property
@@ -166,19 +164,9 @@ class BoxAgreement:
         """Mean IoU over slots, a missed or extra box counting 0; NaN when neither side has a box."""
         return self.iou_total / self.slots if self.slots else math.nan
 
-    def __add__(self, other: BoxAgreement) -> BoxAgreement:
-        return BoxAgreement(
-            self.matched + other.matched,
-            self.missed + other.missed,
-            self.extra + other.extra,
-            self.identical + other.identical,
-            self.iou_total + other.iou_total,
-            max(self.max_shift, other.max_shift),
-        )
-
 
 @dataclass(frozen=True)
-class TextAgreement:
+class TextAgreement(Sums):
     """How well the texts of matched lines agree; a missed or extra line is unequal, all its characters edits."""
 
     lines: int = 0
@@ -199,14 +187,6 @@ class TextAgreement:
         if self.characters:
             return max(0.0, 1.0 - self.edits / self.characters)
         return 0.0 if self.edits else math.nan
-
-    def __add__(self, other: TextAgreement) -> TextAgreement:
-        return TextAgreement(
-            self.lines + other.lines,
-            self.equal + other.equal,
-            self.characters + other.characters,
-            self.edits + other.edits,
-        )
 
 
 @dataclass(frozen=True)
@@ -323,14 +303,9 @@ def text_agreement(reference: Sequence[str], candidate: Sequence[str], matching:
 
 
 def edit_distance(a: str, b: str) -> int:
-    """Return the Levenshtein distance in code points (Wagner and Fischer, 1974; two rows of the table)."""
+    """Return the Levenshtein distance in code points (Wagner and Fischer, 1974)."""
     a, b, _, _ = _trim(a, b)
-    row = list(range(len(b) + 1))
-    for i, left in enumerate(a, start=1):
-        above, row = row, [i]
-        for j, right in enumerate(b, start=1):
-            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (left != right)))
-    return row[-1]
+    return _edit_table(a, b)[-1][-1]
 
 
 def align_texts(reference: str, candidate: str) -> tuple[Span, ...]:

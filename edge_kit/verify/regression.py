@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_kit.ocr.image import SUFFIXES, ImageError, read_image
+from edge_kit.inputs import image_files
+from edge_kit.ocr.image import ImageError, read_image
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
 
@@ -57,12 +58,7 @@ def user_set(folder: Path) -> tuple[RegressionImage, ...]:
     Each is decoded once here: what cannot be read is better known before an expensive build than at its end. Raises
     ``KitError`` when the folder is missing, cannot be listed, holds no image, or holds one that cannot be read.
     """
-    try:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in SUFFIXES)
-    except OSError as error:
-        raise KitError(f"cannot list the folder of images: {error.strerror}", path=folder) from error
-    if not files:
-        raise KitError("the folder holds no image files", path=folder, hint=f"known: {' '.join(sorted(SUFFIXES))}")
+    files = image_files(folder)
     for path in files:
         _check_readable(path)
     return tuple(RegressionImage(f"own/{path.name}", path, None) for path in files)

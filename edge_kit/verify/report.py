@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_kit.templates import fill_template
 from edge_kit.verify.compare import ImageComparison, ImageRun
 from edge_kit.verify.gates import GateResult, all_passed
 from edge_kit.verify.metrics import Span, align_texts
@@ -175,29 +176,18 @@ def render_report(data: ReportData, template: Path | None = None) -> str:
 
     Raises ``ReportError`` when the template cannot be read or does not fit the data.
     """
-    import jinja2
-
+    filters: Mapping[str, Callable[..., object]] = {
+        "visible": visible_text,
+        "size": _size,
+        "number": _number,
+        "share": _share,
+        "points": _points,
+        "uri": _data_uri,
+        "label_size": _label_size,
+        "left_middle": _left_middle,
+    }
     template = template or config_dir() / "templates" / "report.html.j2"
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(
-        visible=visible_text,
-        size=_size,
-        number=_number,
-        share=_share,
-        points=_points,
-        uri=_data_uri,
-        label_size=_label_size,
-        left_middle=_left_middle,
-    )
-    try:
-        source = template.read_text(encoding="utf-8")
-        return environment.from_string(source).render(data=data, ops=_op_rows(data.models))
-    except OSError as error:
-        raise ReportError(f"cannot read the report's template: {error.strerror}", path=template) from error
-    except jinja2.TemplateError as error:
-        raise ReportError(f"the report's template is broken: {error}", path=template) from error
+    return fill_template(template, ReportError, filters, data=data, ops=_op_rows(data.models))
 
 
 def report_picture(

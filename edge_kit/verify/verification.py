@@ -35,10 +35,7 @@ class Judged:
     def to_dict(self) -> dict[str, Any]:
         """Return gates, metrics and counts as JSON types, as the manifest has them."""
         compared = self.comparison.to_dict()
-        gates = [
-            {"name": gate.name, "value": json_number(gate.value), "limit": gate.limit, "passed": gate.passed}
-            for gate in self.gates
-        ]
+        gates = [gate.to_dict() for gate in self.gates]
         kept = {key: compared[key] for key in ("metrics", "counts", "worst_first")}
         return {"candidate": self.candidate, "gates": gates, "passed": self.passed, **kept}
 

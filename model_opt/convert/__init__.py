@@ -9,26 +9,20 @@ from model_opt.convert.errors import ConvertError
 from model_opt.convert.find import CONVERTERS, find_converter
 from model_opt.convert.options import (
     PLACE_OF_KERNELS,
-    Conversion,
     Converter,
     ConvertOptions,
     ModelPair,
-    ModelPaths,
-    Place,
 )
 from model_opt.convert.own import OwnWriter
 
 __all__ = [
     "CONVERTERS",
     "PLACE_OF_KERNELS",
-    "Conversion",
     "ConvertError",
     "ConvertOptions",
     "Converter",
     "ModelPair",
-    "ModelPaths",
     "OwnWriter",
-    "Place",
     "converted",
     "find_converter",
 ]

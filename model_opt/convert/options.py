@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from model_opt.errors import KitError
-from model_opt.nb import NbModel
+from model_opt.fs import sha256_bytes
+from model_opt.nb import NbModel, place_of, precision_of
 from model_opt.program import Model
 
 Place = Literal["arm", "opencl,arm", "x86"]
@@ -99,6 +101,15 @@ class Conversion:
     ops: int
     seconds: float
     log: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, out: Path, data: bytes, model: NbModel, opt_version: str, begin: float, log: tuple[str, ...] = ()
+    ) -> Conversion:
+        """Return the conversion that began at ``begin`` (``perf_counter``) and wrote ``data``, read as ``model``."""
+        ops, seconds = sum(1 for _ in model.program.all_ops()), time.perf_counter() - begin
+        place, precision = place_of(model), precision_of(model)
+        return cls(out, sha256_bytes(data), len(data), opt_version, place, precision, ops, seconds, log)
 
 
 class Converter(Protocol):

@@ -12,9 +12,9 @@ from model_opt.convert.errors import ConvertError
 from model_opt.convert.options import NO_FP16, PLACE_IN_FILE, Conversion, ConvertOptions, ModelPaths
 from model_opt.errors import KitError
 from model_opt.formats import read_model
-from model_opt.fs import disk_faults, sha256_bytes, write_atomic
+from model_opt.fs import disk_faults, write_atomic
 from model_opt.lower import NEWEST, LowerError, Target, lower
-from model_opt.nb import NbModel, place_of, precision_of, read_nb, write_nb
+from model_opt.nb import NbModel, read_nb, write_nb
 from model_opt.nb.translate.weights import RESTORED
 from model_opt.paddle_model import integer_weights
 from model_opt.passes import optimise
@@ -81,22 +81,13 @@ class OwnWriter:
         try:
             found = self.in_memory(model, options)
         except ConvertError as error:
-            raise ConvertError(error.what, path=files.program_file, hint=error.hint) from error
+            error.path = str(files.program_file)
+            raise
         data = write_nb(found)
         _check_written(data, found)
         with disk_faults("convert the model", out):
             write_atomic(out, data)
-        return Conversion(
-            path=out,
-            sha256=sha256_bytes(data),
-            nbytes=len(data),
-            opt_version=self.opt_version,
-            place=place_of(found),
-            precision=precision_of(found),
-            ops=sum(1 for _ in found.program.all_ops()),
-            seconds=time.perf_counter() - begin,
-            log=(),
-        )
+        return Conversion.of(out, data, found, self.opt_version, begin)
 
 
 def _check_written(data: bytes, found: NbModel) -> None:

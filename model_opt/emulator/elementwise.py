@@ -1,11 +1,42 @@
-"""The operands of an elementwise operator, brought to shapes that broadcast."""
+"""Kernels that compute value by value: of one tensor, and of two that are brought to shapes that broadcast."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from model_opt.emulator.state import Array, Values
+from model_opt.emulator.state import Array, Float32, Values
 from model_opt.nb.translate.view import OpView
+
+Kernel = Callable[[OpView, Values], None]
+Dtype = type[np.float16] | type[np.float32]
+
+
+def unary(dtype: Dtype, compute: Callable[[OpView, Float32], Array]) -> Kernel:
+    """Return the kernel that applies ``compute`` to X, widened to float32; values in memory are of ``dtype``."""
+
+    def kernel(op: OpView, values: Values) -> None:
+        values.put(op, "Out", compute(op, values.one(op, "X", dtype).astype(np.float32)).astype(dtype))
+
+    return kernel
+
+
+def binary(dtype: Dtype, compute: Callable[[Float32, Float32], Float32]) -> Kernel:
+    """Return the kernel that applies ``compute`` to X and Y as ``unary`` does to X; a fused activation is a relu."""
+
+    def kernel(op: OpView, values: Values) -> None:
+        if op.desc.type.startswith("fusion_") and op.text("act_type") != "relu":
+            op.fail(f"the activation {op.text('act_type')!r}")
+        x, y = (array.astype(np.float32) for array in aligned(op, values, dtype))
+        values.put(op, "Out", compute(x, y).astype(dtype))
+
+    return kernel
+
+
+def relu(_: OpView, x: Float32) -> Array:
+    """max(x, 0); NaN stays."""
+    return np.maximum(x, np.float32(0))
 
 
 def aligned(op: OpView, values: Values, dtype: type[np.generic]) -> tuple[Array, Array]:

@@ -8,10 +8,9 @@ from functools import partial
 import numpy as np
 
 from model_opt.emulator import taps, winograd
-from model_opt.emulator.elementwise import aligned
 from model_opt.emulator.engine_build import EngineBuild
 from model_opt.emulator.exp32 import exponential, reciprocal_estimate
-from model_opt.emulator.fp32 import relu_of
+from model_opt.emulator.fp32 import fused_act, relu_of
 from model_opt.emulator.half import fma, gemm, matvec, rounded
 from model_opt.emulator.state import Array, Float32, Values
 from model_opt.emulator.window import (
@@ -23,6 +22,8 @@ from model_opt.emulator.window import (
     read_pool,
     read_window,
     rows,
+    transposed_window,
+    unfolded,
 )
 from model_opt.nb.translate.view import OpView
 
@@ -53,22 +54,8 @@ def to_fp32(op: OpView, values: Values) -> None:
     values.put(op, "Out", _read(op, values, "Input"))
 
 
-def unary(compute: Callable[[OpView, Float32], Array]) -> Callable[[OpView, Values], None]:
-    """Return the kernel that applies ``compute`` to X."""
-
-    def kernel(op: OpView, values: Values) -> None:
-        _write(op, values, "Out", compute(op, _read(op, values, "X")))
-
-    return kernel
-
-
 def _half(number: float) -> np.float32:
     return np.float32(np.float16(number))
-
-
-def relu(_: OpView, x: Float32) -> Array:
-    """max(x, 0); NaN stays."""
-    return np.maximum(x, np.float32(0))
 
 
 def hard_sigmoid(op: OpView, x: Float32) -> Array:
@@ -78,12 +65,9 @@ def hard_sigmoid(op: OpView, x: Float32) -> Array:
     return np.where(y < 1, y, np.float32(1))
 
 
-def hard_swish(op: OpView, x: Float32) -> Array:
-    """(x / scale) * min(max(x + offset, 0), threshold)."""
-    return _hard_swish(x, *map(op.real, ("offset", "scale", "threshold")))
-
-
-def _hard_swish(x: Float32, offset: float, scale: float, threshold: float) -> Float32:
+def hard_swish(op: OpView, x: Float32, prefix: str = "") -> Float32:
+    """(x / scale) * min(max(x + offset, 0), threshold); ``prefix`` begins the names of the three attributes."""
+    offset, scale, threshold = (op.real(prefix + name) for name in ("offset", "scale", "threshold"))
     gate = np.clip(rounded(x + _half(offset)), np.float32(0), _half(threshold))
     return rounded(rounded(x * _half(1 / scale)) * gate)
 
@@ -95,35 +79,9 @@ def scale(op: OpView, x: Float32) -> Array:
     return fma(np.broadcast_to(_half(op.real("bias")), x.shape), x, _half(op.real("scale")))
 
 
-def _operands(op: OpView, values: Values) -> tuple[Float32, Float32]:
-    x, y = aligned(op, values, np.float16)
-    return x.astype(np.float32), y.astype(np.float32)
-
-
-def add(op: OpView, values: Values) -> None:
-    """X + Y."""
-    x, y = _operands(op, values)
-    _write(op, values, "Out", x + y)
-
-
-def sub(op: OpView, values: Values) -> None:
-    """X - Y."""
-    x, y = _operands(op, values)
-    _write(op, values, "Out", x - y)
-
-
-def mul(op: OpView, values: Values) -> None:
-    """X * Y."""
-    x, y = _operands(op, values)
-    _write(op, values, "Out", x * y)
-
-
-def add_relu(op: OpView, values: Values) -> None:
-    """max(X + Y, 0)."""
-    if op.text("act_type") != "relu":
-        op.fail(f"the activation {op.text('act_type')!r}")
-    x, y = _operands(op, values)
-    _write(op, values, "Out", np.maximum(rounded(x + y), np.float32(0)))
+def add_relu(x: Float32, y: Float32) -> Float32:
+    """max(x + y, 0)."""
+    return np.maximum(rounded(x + y), np.float32(0))
 
 
 def _with_relu(op: OpView, y: Float32) -> Float32:
@@ -132,12 +90,12 @@ def _with_relu(op: OpView, y: Float32) -> Float32:
 
 def _activated(op: OpView, y: Float32) -> Float32:
     """Apply the activation that ``gemm_fp16.cc`` and ``gemv_fp16.cc`` fuse."""
-    fused = op.text("act_type", "") if op.flag("with_act", False) else ""
+    fused = fused_act(op)
     if fused == "relu6":
         top = op.real("fuse_brelu_threshold")
         return np.clip(y, np.float32(0), _half(top))
     if fused == "hard_swish":
-        return _hard_swish(y, *map(op.real, ("hard_swish_offset", "hard_swish_scale", "hard_swish_threshold")))
+        return hard_swish(op, y, "hard_swish_")
     return _with_relu(op, y)
 
 
@@ -145,8 +103,6 @@ def conv(op: OpView, values: Values) -> None:
     """``conv2d`` and ``depthwise_conv2d``, by the algorithm that ``conv_compute.cc`` chooses."""
     x, weights = _read(op, values, "Input"), _read(op, values, "Filter")
     bias = _maybe(op, values, "Bias")
-    op.must("fuse_activation", "")
-    op.ignore("fuse_alpha", "fuse_beta")
     window = read_window(op, x, weights)
     check_channels(op, x, weights, window)
     start = np.zeros(weights.shape[0], np.float32) if bias is None else bias.reshape(-1)
@@ -219,18 +175,9 @@ def _winograd(build: EngineBuild, op: OpView, x: Float32, weights: Float32, star
 def conv_transpose(op: OpView, values: Values) -> None:
     """Transposed convolution without overlap: gemm along the channels, then + bias, then relu when fused."""
     x, weights = _read(op, values, "Input"), _read(op, values, "Filter")
-    window = read_window(op, x, weights)
-    op.must("output_padding", ())
-    op.must("output_size", ())
-    op.must("fuse_activation", "")
-    op.ignore("fuse_alpha", "fuse_beta")
-    if window.kernel != window.strides or any(window.pads) or window.groups != 1 or x.shape[1] != weights.shape[0]:
-        op.fail(f"a transposed convolution of {list(x.shape)} by {list(weights.shape)}, {window}")
-    n, channels, height, width = x.shape
-    flat = weights.reshape(channels, -1).T
-    blocks = np.stack([gemm(flat, one.reshape(channels, -1)) for one in x])
-    parts = blocks.reshape(n, weights.shape[1], *window.kernel, height, width).transpose(0, 1, 4, 2, 5, 3)
-    y: Float32 = parts.reshape(n, weights.shape[1], height * window.kernel[0], width * window.kernel[1])
+    window = transposed_window(op, x, weights)
+    flat = weights.reshape(x.shape[1], -1).T
+    y = unfolded(np.stack([gemm(flat, one.reshape(x.shape[1], -1)) for one in x]), window, x.shape)
     bias = _maybe(op, values, "Bias")
     if bias is not None:
         y = rounded(y + channelwise(bias))

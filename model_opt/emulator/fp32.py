@@ -6,14 +6,12 @@ rounded exact sum is the centre of all orders.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import erf, sqrt
 
 import numpy as np
 
-from model_opt.emulator.elementwise import aligned
 from model_opt.emulator.state import Array, Float32, Values
-from model_opt.emulator.window import channelwise, check_channels, patches, read_pool, read_window, rows
+from model_opt.emulator.window import channelwise, exact_sums, patches, read_pool, transposed_window, unfolded
 from model_opt.nb.translate.view import OpView
 
 _erf = np.frompyfunc(erf, 1, 1)
@@ -22,20 +20,6 @@ _NORM_BLOCK = 16
 
 def _f32(values: Array) -> Float32:
     return np.asarray(values, dtype=np.float32)
-
-
-def unary(compute: Callable[[OpView, Float32], Array]) -> Callable[[OpView, Values], None]:
-    """Return the kernel that applies ``compute`` to X."""
-
-    def kernel(op: OpView, values: Values) -> None:
-        values.put(op, "Out", _f32(compute(op, values.one(op, "X", np.float32))))
-
-    return kernel
-
-
-def relu(_: OpView, x: Float32) -> Array:
-    """max(x, 0)."""
-    return np.maximum(x, np.float32(0))
 
 
 def gelu(op: OpView, x: Float32) -> Array:
@@ -50,10 +34,10 @@ def hard_sigmoid(op: OpView, x: Float32) -> Array:
     return np.clip(x * np.float32(op.real("slope")) + np.float32(op.real("offset")), 0, 1)
 
 
-def hard_swish(op: OpView, x: Float32) -> Array:
-    """min(max(x + offset, 0), threshold) * x / scale."""
-    gate = np.clip(x + np.float32(op.real("offset")), np.float32(0), np.float32(op.real("threshold")))
-    return gate * x * (np.float32(1) / np.float32(op.real("scale")))
+def hard_swish(op: OpView, x: Float32, prefix: str = "") -> Array:
+    """min(max(x + offset, 0), threshold) * x / scale; ``prefix`` begins the names of the three attributes."""
+    offset, threshold, divisor = (np.float32(op.real(prefix + name)) for name in ("offset", "threshold", "scale"))
+    return np.clip(x + offset, np.float32(0), threshold) * x * (np.float32(1) / divisor)
 
 
 def scale(op: OpView, x: Float32) -> Array:
@@ -63,24 +47,9 @@ def scale(op: OpView, x: Float32) -> Array:
     return x * np.float32(op.real("scale")) + np.float32(op.real("bias"))
 
 
-def add(op: OpView, values: Values) -> None:
-    """X + Y."""
-    x, y = aligned(op, values, np.float32)
-    values.put(op, "Out", x + y)
-
-
-def mul(op: OpView, values: Values) -> None:
-    """X * Y."""
-    x, y = aligned(op, values, np.float32)
-    values.put(op, "Out", x * y)
-
-
-def add_relu(op: OpView, values: Values) -> None:
-    """max(X + Y, 0)."""
-    if op.text("act_type") != "relu":
-        op.fail(f"the activation {op.text('act_type')!r}")
-    x, y = aligned(op, values, np.float32)
-    values.put(op, "Out", np.maximum(x + y, np.float32(0)))
+def add_relu(x: Float32, y: Float32) -> Float32:
+    """max(x + y, 0)."""
+    return _f32(np.maximum(x + y, np.float32(0)))
 
 
 def affine_channel(op: OpView, values: Values) -> None:
@@ -133,32 +102,19 @@ def _moments(flat: Float32) -> tuple[Float32, Float32]:
 
 
 def conv_transpose(op: OpView, values: Values) -> None:
-    """Transposed convolution without overlap handling beyond plain sums, + Bias, then relu when fused."""
+    """Transposed convolution without overlap in plain sums, + Bias, then relu when fused."""
     x, weights = values.one(op, "Input", np.float32), values.one(op, "Filter", np.float32)
-    columns, bias, relu_fused = transposed_parts(op, values, x, weights)
-    y = columns + (0 if bias is None else channelwise(bias.astype(np.float64)))
-    values.put(op, "Output", _f32(np.maximum(y, 0) if relu_fused else y))
+    window = transposed_window(op, x, weights)
+    flat = weights.astype(np.float64).reshape(x.shape[1], -1).T
+    y = unfolded(flat @ x.astype(np.float64).reshape(*x.shape[:2], -1), window, x.shape)
+    bias = values.optional(op, "Bias", np.float32)
+    y = y + (0 if bias is None else channelwise(bias.astype(np.float64)))
+    values.put(op, "Output", _f32(np.maximum(y, 0) if relu_of(op) else y))
 
 
-def transposed_parts(op: OpView, values: Values, x: Array, weights: Array) -> tuple[Array, Array | None, bool]:
-    """Return the transposed convolution in float64, the bias and whether relu is fused.
-
-    Only windows that do not overlap (stride = kernel, no pads) are known: the only ones the models have.
-    """
-    window = read_window(op, x, weights)
-    op.must("output_padding", ())
-    op.must("output_size", ())
-    op.must("fuse_activation", "")
-    op.ignore("fuse_alpha", "fuse_beta")
-    if window.kernel != window.strides or any(window.pads) or window.groups != 1:
-        op.fail(f"a transposed convolution with kernel {window.kernel}, strides {window.strides}, pads {window.pads}")
-    n, channels, height, width = x.shape
-    if channels != weights.shape[0]:
-        op.fail(f"an input of {channels} channels for a filter of shape {list(weights.shape)}")
-    flat = weights.astype(np.float64).reshape(channels, -1).T @ x.astype(np.float64).reshape(n, channels, -1)
-    blocks = flat.reshape(n, weights.shape[1], *window.kernel, height, width).transpose(0, 1, 4, 2, 5, 3)
-    y = blocks.reshape(n, weights.shape[1], height * window.kernel[0], width * window.kernel[1])
-    return y, values.optional(op, "Bias", x.dtype.type), relu_of(op)
+def fused_act(op: OpView) -> str:
+    """Return the activation that a convolution names, nothing when it has none."""
+    return op.text("act_type") if op.flag("with_act", False) else ""
 
 
 def relu_of(op: OpView) -> bool:
@@ -190,23 +146,17 @@ def reduce_mean(op: OpView, values: Values) -> None:
 
 def _activated(op: OpView, y: Float32) -> Array:
     """Apply the activation that is fused into a convolution."""
-    kind = op.text("act_type", "") if op.flag("with_act", False) else ""
+    kind = fused_act(op)
     if kind == "relu6":
         return np.clip(y, np.float32(0), np.float32(op.real("fuse_brelu_threshold")))
     if kind == "hard_swish":
-        offset, threshold, divisor = (np.float32(op.real(f"hard_swish_{n}")) for n in ("offset", "threshold", "scale"))
-        return np.clip(y + offset, np.float32(0), threshold) * y * (np.float32(1) / divisor)
+        return hard_swish(op, y, "hard_swish_")
     return np.maximum(y, np.float32(0)) if relu_of(op) else y
 
 
 def conv(op: OpView, values: Values) -> None:
     """Convolution in float64, + Bias, rounded once, then the fused activation."""
-    x, weights = values.one(op, "Input", np.float32), values.one(op, "Filter", np.float32)
-    window = read_window(op, x, weights)
-    check_channels(op, x, weights, window)
-    matrix, size = rows(op, x.astype(np.float64), window)
-    flat = weights.astype(np.float64).reshape(window.groups, weights.shape[0] // window.groups, -1)
-    y = (flat @ matrix).reshape(x.shape[0], weights.shape[0], *size)
+    y = exact_sums(op, values.one(op, "Input", np.float32), values.one(op, "Filter", np.float32))
     bias = values.optional(op, "Bias", np.float32)
     y = y + (0 if bias is None else channelwise(bias.astype(np.float64)))
     values.put(op, "Output", _f32(_activated(op, _f32(y))))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.emulator.state import Array, Float32, Float64, Values
-from model_opt.emulator.window import channelwise, check_channels, read_window, rows
+from model_opt.emulator.fp32 import fused_act, relu_of
+from model_opt.emulator.state import Float32, Values
+from model_opt.emulator.window import channelwise, exact_sums
 from model_opt.nb.translate.view import OpView
 
 _MOST = 127
@@ -47,27 +48,14 @@ def _scale(op: OpView, name: str, count: int) -> Float32:
     return np.broadcast_to(scales, (count,))
 
 
-def _sums(op: OpView, x: Array, weights: Array) -> Float64:
-    """Return the exact integer convolution (n, c, h, w)."""
-    window = read_window(op, x, weights)
-    check_channels(op, x, weights, window)
-    matrix, size = rows(op, x.astype(np.float64), window)
-    flat = weights.astype(np.float64).reshape(window.groups, weights.shape[0] // window.groups, -1)
-    return (flat @ matrix).reshape(x.shape[0], weights.shape[0], *size)
-
-
 def _activated(op: OpView, y: Float32, out_scale: np.float32) -> Float32:
     """Apply the fused activation to values in units of ``out_scale``, in float32 as the kernels do.
 
     hard_swish is only fused into 1x1 products; its three constants are divided by the unit of an int8 output
     (``conv_gemmlike.cc``), then y / scale * min(max(y + offset, 0), threshold) (``gemm_prepacked_int8.cc``).
     """
-    relu = op.flag("fuse_relu", False)
-    if not op.flag("with_act", relu):
-        return y
-    if op.text("act_type") != "hard_swish":
-        op.must("act_type", "relu")
-        return np.maximum(y, np.float32(0))
+    if fused_act(op) != "hard_swish":
+        return np.maximum(y, np.float32(0)) if relu_of(op) else y
     names = ("hard_swish_scale", "hard_swish_offset", "hard_swish_threshold")
     divisor, offset, threshold = (np.float32(op.real(name)) / out_scale for name in names)
     gate = np.minimum(np.maximum(y + offset, np.float32(0)), threshold)
@@ -78,10 +66,8 @@ def _convolve(op: OpView, values: Values, out_scale: np.float32) -> Float32:
     """Return the convolution in units of ``out_scale``, with bias and activation, rounded to float32 once."""
     op.must("enable_int8", True)
     op.must("bit_length", 8)
-    op.must("fuse_activation", "")
-    op.ignore("fuse_alpha", "fuse_beta")
     weights = values.one(op, "Filter", np.int8)
-    sums = _sums(op, values.one(op, "Input", np.int8), weights)
+    sums = exact_sums(op, values.one(op, "Input", np.int8), weights)
     channels = weights.shape[0]
     scales = _scale(op, "Filter0_scale", channels) * _scale(op, "Input0_scale", 1)[0] / out_scale
     bias = values.optional(op, "Bias", np.float32)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
+import numpy as np
+
 from model_opt.emulator import exp16, exp32, fp16, fp32, int8, moves
+from model_opt.emulator.elementwise import binary, relu, unary
 from model_opt.emulator.state import Values
 from model_opt.nb.translate.view import OpView
 
 Compute = Callable[[OpView, Values], None]
 
 _FP32: dict[str, Compute] = {
-    "relu": fp32.unary(fp32.relu),
-    "sigmoid": fp32.unary(exp32.sigmoid),
-    "swish": fp32.unary(exp32.swish),
-    "gelu": fp32.unary(fp32.gelu),
-    "hard_sigmoid": fp32.unary(fp32.hard_sigmoid),
-    "hard_swish": fp32.unary(fp32.hard_swish),
-    "scale": fp32.unary(fp32.scale),
-    "elementwise_add": fp32.add,
-    "elementwise_mul": fp32.mul,
-    "fusion_elementwise_add_activation": fp32.add_relu,
+    **{
+        name: unary(np.float32, compute)
+        for name, compute in (
+            ("relu", relu), ("sigmoid", exp32.sigmoid), ("swish", exp32.swish), ("gelu", fp32.gelu),
+            ("hard_sigmoid", fp32.hard_sigmoid), ("hard_swish", fp32.hard_swish), ("scale", fp32.scale),
+        )
+    },
+    "elementwise_add": binary(np.float32, operator.add),
+    "elementwise_mul": binary(np.float32, operator.mul),
+    "fusion_elementwise_add_activation": binary(np.float32, fp32.add_relu),
     "affine_channel": fp32.affine_channel,
     "layer_norm": fp32.layer_norm,
     "conv2d": fp32.conv,
@@ -30,19 +34,20 @@ _FP32: dict[str, Compute] = {
     "reduce_mean": fp32.reduce_mean,
     "nearest_interp_v2": moves.nearest,
     "slice": moves.slice_,
-}
+}  # fmt: skip
 
 _FP16: dict[str, Compute] = {
-    "relu": fp16.unary(fp16.relu),
-    "sigmoid": fp16.unary(exp16.sigmoid),
-    "swish": fp16.unary(exp16.swish),
-    "hard_sigmoid": fp16.unary(fp16.hard_sigmoid),
-    "hard_swish": fp16.unary(fp16.hard_swish),
-    "scale": fp16.unary(fp16.scale),
-    "elementwise_add": fp16.add,
-    "elementwise_sub": fp16.sub,
-    "elementwise_mul": fp16.mul,
-    "fusion_elementwise_add_activation": fp16.add_relu,
+    **{
+        name: unary(np.float16, compute)
+        for name, compute in (
+            ("relu", relu), ("sigmoid", exp16.sigmoid), ("swish", exp16.swish), ("hard_sigmoid", fp16.hard_sigmoid),
+            ("hard_swish", fp16.hard_swish), ("scale", fp16.scale),
+        )
+    },
+    "elementwise_add": binary(np.float16, operator.add),
+    "elementwise_sub": binary(np.float16, operator.sub),
+    "elementwise_mul": binary(np.float16, operator.mul),
+    "fusion_elementwise_add_activation": binary(np.float16, fp16.add_relu),
     "conv2d": fp16.conv,
     "depthwise_conv2d": fp16.conv,
     "conv2d_transpose": fp16.conv_transpose,
@@ -51,7 +56,7 @@ _FP16: dict[str, Compute] = {
     "matmul_v2": fp16.matmul_v2,
     "fc": fp16.fc,
     "nearest_interp_v2": moves.nearest,
-}
+}  # fmt: skip
 
 _CALIB: dict[str, Compute] = {
     "calib fp32_to_fp16/arm/fp16": fp16.to_fp16,

@@ -10,12 +10,17 @@ from model_opt.nb.translate.view import OpView
 _INT32 = 2
 
 
+def _refuse(op: OpView, what: str, *slots: str) -> None:
+    """Raise when an input gives what only attributes may."""
+    for slot in slots:
+        if op.arguments(slot):
+            op.fail(f"{what} comes from the input {slot!r}")
+
+
 def nearest(op: OpView, values: Values) -> None:
     """Nearest neighbour at integer factors: floor(i / factor)."""
     x = values.one(op, "X")
-    for slot in ("OutSize", "Scale", "SizeTensor"):
-        if op.arguments(slot):
-            op.fail(f"the size comes from the input {slot!r}")
+    _refuse(op, "the size", "OutSize", "Scale", "SizeTensor")
     op.must("align_corners", False)
     op.must("interp_method", "nearest")
     op.must("data_layout", "NCHW")
@@ -30,8 +35,7 @@ def nearest(op: OpView, values: Values) -> None:
 
 def concat(op: OpView, values: Values) -> None:
     """X joined along axis; of fp16 and fp32 parts, the first decides (``concat_compute.cc``)."""
-    if op.arguments("AxisTensor"):
-        op.fail("the axis comes from a tensor")
+    _refuse(op, "the axis", "AxisTensor")
     parts = [values.named(op, name) for name in op.arguments("X")]
     axis = op.integer("axis")
     if not parts:
@@ -50,8 +54,7 @@ def split(op: OpView, values: Values) -> None:
     """X cut along axis, into ``num`` equal parts or into ``sections``."""
     x, axis, outputs = values.one(op, "X"), op.integer("axis"), op.outputs("Out")
     number, sections = op.integer("num", 0), op.ints("sections", ())
-    if op.arguments("AxisTensor") or op.arguments("SectionsTensorList"):
-        op.fail("where to cut comes from a tensor")
+    _refuse(op, "where to cut", "AxisTensor", "SectionsTensorList")
     size = x.shape[axis]
     sections = (size // number,) * number if number > 0 and size % number == 0 else sections
     if len(sections) != len(outputs) or sum(sections) != size:
@@ -127,9 +130,7 @@ def shape(op: OpView, values: Values) -> None:
 
 def fill_constant(op: OpView, values: Values) -> None:
     """An int32 vector for shapes."""
-    for slot in ("ShapeTensor", "ShapeTensorList", "ValueTensor"):
-        if op.arguments(slot):
-            op.fail(f"the constant comes from the input {slot!r}")
+    _refuse(op, "the constant", "ShapeTensor", "ShapeTensorList", "ValueTensor")
     if op.integer("dtype") != _INT32:
         op.fail(f"a constant of type {op.integer('dtype')}, known is int32 (2)")
     op.ignore("force_cpu", "place_type", "str_value")
@@ -139,9 +140,7 @@ def fill_constant(op: OpView, values: Values) -> None:
 def slice_(op: OpView, values: Values) -> None:
     """From starts to ends, decrease_axis dropped."""
     x = values.one(op, "Input")
-    for slot in ("StartsTensor", "StartsTensorList", "EndsTensor", "EndsTensorList"):
-        if op.arguments(slot):
-            op.fail(f"a bound comes from the input {slot!r}")
+    _refuse(op, "a bound", "StartsTensor", "StartsTensorList", "EndsTensor", "EndsTensorList")
     axes, starts, ends = op.ints("axes"), op.ints("starts"), op.ints("ends")
     op.ignore("infer_flags")
     if not len(axes) == len(starts) == len(ends) or any(not 0 <= axis < x.ndim for axis in axes):

@@ -11,7 +11,7 @@ from model_opt.emulator import winograd
 from model_opt.emulator.fp16 import uses_winograd
 from model_opt.emulator.run import run_watched
 from model_opt.emulator.state import Array, Values
-from model_opt.emulator.window import padded, read_window, rows
+from model_opt.emulator.window import exact_sums, padded, read_window
 from model_opt.nb.translate.view import OpView
 from model_opt.nb.types import NbModel
 
@@ -72,13 +72,6 @@ def _measure(op: OpView, values: Values, position: int) -> Overflow:
     # No sum can exceed the largest input times the largest sum of |weights|: cheap, and far above for most layers,
     # so it is checked closely only where it matters.
     bound = largest * float(np.abs(weights).reshape(len(weights), -1).sum(axis=1).max(initial=0))
-    output = bound if bound <= FP16_MAX else _largest_output(op, x, weights)
+    output = bound if bound <= FP16_MAX else float(np.abs(exact_sums(op, x, weights)).max(initial=0))
     lost = int(finite.size - np.count_nonzero(finite))
     return Overflow(position, op.argument("Filter"), algorithm, largest, transformed, output, lost)
-
-
-def _largest_output(op: OpView, x: Array, weights: Array) -> float:
-    window = read_window(op, x, weights)
-    matrix, _ = rows(op, x, window)
-    flat = weights.reshape(window.groups, weights.shape[0] // window.groups, -1)
-    return float(np.abs(flat @ matrix).max(initial=0))

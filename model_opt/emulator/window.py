@@ -8,8 +8,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from model_opt.emulator.state import Array
-from model_opt.nb.translate.conv import pair, read_pads, same_pads
+from model_opt.emulator.state import Array, Float64
+from model_opt.nb.translate.conv import chosen_pads, pair, read_pads
 from model_opt.nb.translate.view import OpView
 
 Number = TypeVar("Number", bound=np.generic)
@@ -29,19 +29,14 @@ def read_window(op: OpView, x: Array, weights: Array) -> Window:
     if x.ndim != 4 or weights.ndim != 4:
         op.fail(f"an input of {x.ndim} and a filter of {weights.ndim} dimensions, 4 and 4 are expected")
     kernel = (weights.shape[2], weights.shape[3])
-    strides, pads, groups = pair(op, "strides", 1), read_pads(op), op.integer("groups")
+    strides, groups = pair(op, "strides", 1), op.integer("groups")
     op.must("dilations", (1, 1))
     op.must("data_format", "NCHW", "AnyLayout")
+    op.must("fuse_activation", "")
+    op.ignore("fuse_alpha", "fuse_beta")
     op.must("fuse_residual_connection", False)
     op.must("fuse_relu_before_depthwise_conv", False)
-    algorithm = op.text("padding_algorithm", "EXPLICIT")
-    if algorithm == "VALID":
-        pads = (0, 0, 0, 0)
-    elif algorithm == "SAME":
-        sides = [same_pads(size, *rest) or (0, 0) for size, *rest in zip(x.shape[2:], kernel, strides, strict=True)]
-        pads = (*sides[0], *sides[1])
-    elif algorithm not in ("EXPLICIT", ""):
-        op.fail(f"the padding algorithm {algorithm!r}")
+    pads = chosen_pads(op, x.shape[2:], kernel, strides) or (0, 0, 0, 0)  # every size is known in a run
     if groups < 1 or weights.shape[0] % groups:
         op.fail(f"{groups} groups for {weights.shape[0]} channels")
     return Window(kernel, strides, pads, groups)
@@ -58,6 +53,23 @@ def padded(x: NDArray[Number], pads: tuple[int, int, int, int], around: float = 
     top, bottom, left, right = pads
     sides = ((0, 0), (0, 0), (top, bottom), (left, right))
     return np.pad(x, sides, constant_values=around) if any(pads) else x
+
+
+def transposed_window(op: OpView, x: Array, weights: Array) -> Window:
+    """Return the window of a transposed convolution; only ones without overlap are known, as the models have them."""
+    window = read_window(op, x, weights)
+    op.must("output_padding", ())
+    op.must("output_size", ())
+    if window.kernel != window.strides or any(window.pads) or window.groups != 1 or x.shape[1] != weights.shape[0]:
+        op.fail(f"a transposed convolution of {list(x.shape)} by {list(weights.shape)}, {window}")
+    return window
+
+
+def unfolded(products: NDArray[Number], window: Window, source: tuple[int, ...]) -> NDArray[Number]:
+    """Return products (n, out channels * kernel area, area) of an input of shape ``source`` as (n, c, out h, out w)."""
+    (high, wide), (height, width) = window.kernel, source[2:]
+    blocks = products.reshape(len(products), -1, high, wide, height, width).transpose(0, 1, 4, 2, 5, 3)
+    return blocks.reshape(*blocks.shape[:2], height * high, width * wide)
 
 
 class Pool(NamedTuple):
@@ -106,6 +118,15 @@ def rows(op: OpView, x: NDArray[Number], window: Window) -> tuple[NDArray[Number
     n, _, height, width = view.shape[:4]
     flat = view.transpose(0, 1, 4, 5, 2, 3).reshape(n, window.groups, -1, height * width)
     return np.ascontiguousarray(flat), (height, width)
+
+
+def exact_sums(op: OpView, x: Array, weights: Array) -> Float64:
+    """Return a convolution (n, c, h, w) in float64, before bias and activation."""
+    window = read_window(op, x, weights)
+    check_channels(op, x, weights, window)
+    matrix, size = rows(op, x.astype(np.float64), window)
+    flat = weights.astype(np.float64).reshape(window.groups, weights.shape[0] // window.groups, -1)
+    return (flat @ matrix).reshape(x.shape[0], weights.shape[0], *size)
 
 
 def channelwise(values: NDArray[Any]) -> NDArray[Any]:

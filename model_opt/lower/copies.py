@@ -58,7 +58,8 @@ def _insert_io_copies(graph: Graph, sides: dict[str, Side]) -> None:
             if copy not in made:
                 made.add(copy)
                 alias = "device_to_host" if wanted == "host" else "host_to_device"
-                _add(graph, op, name, copy, Kernel("io_copy", alias, _GPU, _ANY, LAYOUTS.index("any")))
+                kernel = Kernel("io_copy", alias, _GPU, _ANY, LAYOUTS.index("any"))
+                graph.put_between(name, copy, op, kernel, VarType.FP32, {})
                 sides[copy] = wanted
             graph.rewire(op, inputs=renamed(op.inputs, {name: copy}))
 
@@ -95,16 +96,8 @@ def _add_layout(graph: Graph, reader: LiteOp, name: str, laid: str, has: int) ->
     wants = _layout(reader)
     alias = f"{LAYOUTS[has]}_to_{LAYOUTS[wants]}"
     before = graph.writer(name)
-    layout = _add(graph, reader, name, laid, Kernel("layout", alias, _GPU, _ANY, wants))
+    layout = graph.put_between(name, laid, reader, Kernel("layout", alias, _GPU, _ANY, wants), VarType.FP32, {})
     for op in (reader, before):
         if op is not None and op.type == "io_copy":
             layout.attrs["process_type"] = op.attrs["process_type"] = integer(_THROUGH_A_COPY)
             break
-
-
-def _add(graph: Graph, reader: LiteOp, name: str, made: str, kernel: Kernel) -> LiteOp:
-    graph.skip_number()
-    op = graph.add(kernel.op, {"Input": (name,)}, {"Out": (made,)}, {}, reader.index)
-    op.kernel = kernel
-    graph.data_types[made] = VarType.FP32
-    return op

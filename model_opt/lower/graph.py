@@ -130,6 +130,16 @@ class Graph:
         self._link(op)
         return op
 
+    def put_between(
+        self, name: str, made: str, reader: LiteOp, kernel: Kernel, holds: VarType, attrs: Mapping[str, Attr]
+    ) -> LiteOp:
+        """Add the operator of ``kernel`` that makes the variable ``made`` of ``name`` for ``reader``."""
+        self.skip_number()
+        op = self.add(kernel.op, {"Input": (name,)}, {"Out": (made,)}, attrs, reader.index)
+        op.kernel = kernel
+        self.data_types[made] = holds
+        return op
+
     def skip_number(self) -> None:
         """Use up one number: opt numbers a new variable too."""
         self._next += 1

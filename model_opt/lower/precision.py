@@ -82,9 +82,7 @@ def _wanted(op: LiteOp) -> VarType | None:
 
 
 def _add_calib(graph: Graph, reader: LiteOp, name: str, made: str, wanted: VarType) -> None:
-    graph.skip_number()
     attrs = {"scale": real(reader.need("Input0_scale")[0])} if wanted is VarType.INT8 else {}
-    calib = graph.add("calib", {"Input": (name,)}, {"Out": (made,)}, attrs, reader.index)
     alias, precision = _CALIBS[wanted]
-    calib.kernel = Kernel("calib", alias, TARGETS.index("arm"), PRECISIONS.index(precision), 1)
-    graph.data_types[made] = wanted
+    kernel = Kernel("calib", alias, TARGETS.index("arm"), PRECISIONS.index(precision), 1)
+    graph.put_between(name, made, reader, kernel, wanted, attrs)

@@ -8,18 +8,13 @@ from typing import Any
 import numpy as np
 
 from model_opt.lower.errors import LowerError, refuse
-from model_opt.nb.schema import NEWEST_TYPE
+from model_opt.nb.schema import ATTR_SLOTS, NEWEST_TYPE
 from model_opt.program import Attr, AttrType, Op, Program, Var, VarType
 
 _NOT_CARRIED = frozenset({"op_callstack", "op_namescope", "op_role", "op_role_var", "workspace_size_MB"})
 """Attributes that Paddle writes for itself; no kernel of Paddle Lite reads one."""
 _KINDS = frozenset({VarType.LOD_TENSOR, VarType.FEED_MINIBATCH, VarType.FETCH_LIST})
-_TYPES = frozenset(
-    {
-        AttrType.INT, AttrType.FLOAT, AttrType.STRING, AttrType.INTS, AttrType.FLOATS, AttrType.STRINGS,
-        AttrType.BOOLEAN, AttrType.BOOLEANS, AttrType.LONG, AttrType.LONGS, AttrType.FLOAT64, AttrType.FLOAT64S,
-    }
-)  # fmt: skip
+_TYPES = ATTR_SLOTS.keys() - {AttrType.BLOCK, AttrType.BLOCKS}
 
 _BOUNDS: Mapping[int, int] = {
     AttrType.INT: 1 << 31, AttrType.INTS: 1 << 31, AttrType.LONG: 1 << 63, AttrType.LONGS: 1 << 63,

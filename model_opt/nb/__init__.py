@@ -7,14 +7,11 @@ back: a model becomes a file (``write_nb``).
 from __future__ import annotations
 
 from model_opt.nb.canonical import canonicalise, is_canonical
-from model_opt.nb.compare import CountChange, FactChange, NbComparison, compare_summaries
+from model_opt.nb.compare import CountChange, NbComparison, compare_summaries
 from model_opt.nb.deduplicate import deduplicate_parts
 from model_opt.nb.errors import NbError
 from model_opt.nb.inspect import (
     NbSummary,
-    NbWarning,
-    ParamInfo,
-    TensorInfo,
     guard_place,
     guard_version,
     inspect_nb,
@@ -29,14 +26,10 @@ from model_opt.nb.write import write_nb
 
 __all__ = [
     "CountChange",
-    "FactChange",
     "NbComparison",
     "NbError",
     "NbModel",
     "NbSummary",
-    "NbWarning",
-    "ParamInfo",
-    "TensorInfo",
     "canonicalise",
     "compare_summaries",
     "deduplicate_parts",

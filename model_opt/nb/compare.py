@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from model_opt.nb.inspect import NbSummary, NbWarning
+
+_FACTS = ("place", "precision", "opt_version", "canonical")
+_TOTALS = ("bytes", "param_bytes", "ops", "io_copy", "calib", "layout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,8 @@ class NbComparison:
             "after": self.after,
             "facts": {fact.name: {"before": fact.before, "after": fact.after} for fact in self.facts},
             **{name: _counts_json(getattr(self, name)) for name in ("totals", "op_types", "kernels", "param_bytes")},
-            "warnings_gone": [{"code": warning.code, "text": warning.text} for warning in self.warnings_gone],
-            "warnings_new": [{"code": warning.code, "text": warning.text} for warning in self.warnings_new],
+            "warnings_gone": list(map(dataclasses.asdict, self.warnings_gone)),
+            "warnings_new": list(map(dataclasses.asdict, self.warnings_new)),
         }
 
 
@@ -82,20 +86,8 @@ def compare_summaries(before: NbSummary, after: NbSummary) -> NbComparison:
     return NbComparison(
         before=before.path,
         after=after.path,
-        facts=(
-            FactChange("place", before.place, after.place),
-            FactChange("precision", before.precision, after.precision),
-            FactChange("opt_version", before.opt_version, after.opt_version),
-            FactChange("canonical", _yes(before.canonical), _yes(after.canonical)),
-        ),
-        totals=(
-            CountChange("bytes", before.nbytes, after.nbytes),
-            CountChange("param_bytes", before.param_bytes, after.param_bytes),
-            CountChange("ops", before.ops, after.ops),
-            CountChange("io_copy", before.io_copy, after.io_copy),
-            CountChange("calib", before.calib, after.calib),
-            CountChange("layout", before.layout, after.layout),
-        ),
+        facts=tuple(FactChange(name, _text(before, name), _text(after, name)) for name in _FACTS),
+        totals=tuple(CountChange(name, getattr(before, name), getattr(after, name)) for name in _TOTALS),
         op_types=_changes(before.op_histogram, after.op_histogram),
         kernels=_changes(before.kernels, after.kernels),
         param_bytes=_changes(_bytes_by_type(before), _bytes_by_type(after)),
@@ -104,12 +96,13 @@ def compare_summaries(before: NbSummary, after: NbSummary) -> NbComparison:
     )
 
 
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
+def _text(summary: NbSummary, fact: str) -> str:
+    value = getattr(summary, fact)
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _bytes_by_type(summary: NbSummary) -> Mapping[str, int]:
-    return {info.data_type: info.nbytes for info in summary.params}
+    return {info.type: info.bytes for info in summary.params}
 
 
 def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[CountChange, ...]:

@@ -16,18 +16,18 @@ from typing import Any, NoReturn
 
 from model_opt.nb.errors import fault
 
-_U16 = struct.Struct("<H").unpack_from
 _U32 = struct.Struct("<I").unpack_from
 _I32 = struct.Struct("<i").unpack_from
-_I64 = struct.Struct("<q").unpack_from
-_F32 = struct.Struct("<f").unpack_from
-_F64 = struct.Struct("<d").unpack_from
 
 # Writers may share strings and tables, so the sum of what is read can pass the size of the buffer; a buffer whose
 # offsets all point at the same large table would cost the square of its size without a limit.
 _SHARING = 2
 
-WIDTHS = {"u8": 1, "i32": 4, "f32": 4, "i64": 8, "f64": 8}
+NUMBERS = {
+    kind: struct.Struct(f"<{code}") for kind, code in zip(("u8", "i32", "f32", "i64", "f64"), "Bifqd", strict=True)
+}
+"""How each type of number is stored."""
+WIDTHS = {kind: stored.size for kind, stored in NUMBERS.items()}
 """The bytes of each type of number."""
 
 
@@ -156,46 +156,26 @@ class Table:
         """Return whether the field is present."""
         return self._offsets[slot] != 0
 
-    def byte(self, slot: int) -> int:
-        """Return an unsigned byte, 0 when absent."""
-        offset = self._offsets[slot]
-        return self.flat.data[self.at + offset] if offset else 0
+    def number(self, slot: int, default: int = 0) -> Any:
+        """Return a number of the slot's type; one of 8 bytes must be aligned."""
+        offset, kind = self._offsets[slot], self.kind.fields[slot][1]
+        if not offset:
+            return default
+        if WIDTHS[kind] == 8 and (self.at + offset - self.flat.start) & 7:
+            self.flat.fail(self.at + offset, f"{self.what(slot)} aligned to 8 bytes", "an unaligned place")
+        return NUMBERS[kind].unpack_from(self.flat.data, self.at + offset)[0]
 
     def flag(self, slot: int) -> bool:
         """Return a bool, False when absent; any byte but 0 and 1 is an error."""
-        value = self.byte(slot)
+        value = self.number(slot)
         if value > 1:
             self.flat.fail(self.at + self._offsets[slot], f"{self.what(slot)}: 0 or 1", f"{value}")
-        return value == 1
+        return bool(value)
 
     def raw(self, slot: int) -> bytes:
         """Return the bytes of a number that is present."""
         first = self.at + self._offsets[slot]
         return self.flat.data[first : first + self.kind.widths[slot]]
-
-    def int32(self, slot: int, default: int = 0) -> int:
-        """Return a signed 32-bit integer."""
-        offset = self._offsets[slot]
-        return int(_I32(self.flat.data, self.at + offset)[0]) if offset else default
-
-    def float32(self, slot: int) -> float:
-        """Return a 32-bit float, 0.0 when absent."""
-        offset = self._offsets[slot]
-        return float(_F32(self.flat.data, self.at + offset)[0]) if offset else 0.0
-
-    def int64(self, slot: int) -> int:
-        """Return a signed 64-bit integer, 0 when absent."""
-        return int(_I64(self.flat.data, self._wide(slot))[0]) if self._offsets[slot] else 0
-
-    def float64(self, slot: int) -> float:
-        """Return a 64-bit float, 0.0 when absent."""
-        return float(_F64(self.flat.data, self._wide(slot))[0]) if self._offsets[slot] else 0.0
-
-    def _wide(self, slot: int) -> int:
-        at = self.at + self._offsets[slot]
-        if (at - self.flat.start) & 7:
-            self.flat.fail(at, f"{self.what(slot)} aligned to 8 bytes", "an unaligned place")
-        return at
 
     def string(self, slot: int, *, errors: str = "strict") -> str:
         """Return a string that must be present; a name must be valid UTF-8."""
@@ -205,10 +185,7 @@ class Table:
 
     def lenient_string(self, slot: int) -> str:
         """Return free text, empty when absent; bytes that are not UTF-8 are shown as ``\\xNN``."""
-        if not self._offsets[slot]:
-            return ""
-        target = self.flat.follow(self.at + self._offsets[slot])
-        return self.flat.text(target, self.what(slot), errors="backslashreplace")
+        return self.string(slot, errors="backslashreplace") if self.has(slot) else ""
 
     def table(self, slot: int, kind: TableKind) -> Table | None:
         """Return a sub-table, None when absent."""
@@ -237,10 +214,11 @@ class Table:
         what = self.what(slot)
         return tuple(flat.text(flat.follow(at), what, errors=errors) for at in range(first, first + 4 * count, 4))
 
-    def numbers(self, slot: int, code: str, width: int) -> tuple[Any, ...]:
-        """Return a vector of numbers of the struct ``code``, empty when absent."""
-        first, count = self.raw_vector(slot, width)
-        return struct.unpack_from(f"<{count}{code}", self.flat.data, first) if count else ()
+    def numbers(self, slot: int) -> tuple[Any, ...]:
+        """Return a vector of numbers of the slot's type, empty when absent."""
+        stored = NUMBERS[self.kind.fields[slot][1].strip("[]")]
+        first, count = self.raw_vector(slot, stored.size)
+        return struct.unpack_from(f"<{count}{stored.format[1:]}", self.flat.data, first) if count else ()
 
     def flags(self, slot: int) -> tuple[bool, ...]:
         """Return a vector of bools; any byte but 0 and 1 is an error."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,17 +34,17 @@ class TensorInfo:
     """An input or output: its name, its shape as the file states it (-1 for any, None if not stated), its type."""
 
     name: str
-    dims: tuple[int, ...] | None
-    data_type: str | None
+    shape: tuple[int, ...] | None
+    type: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ParamInfo:
     """The parameters of one element type: how many, how many bytes."""
 
-    data_type: str
+    type: str
     count: int
-    nbytes: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class NbSummary:
     """What ``inspect_nb`` found. ``op_histogram`` and ``kernels`` are sorted by falling count, then by name."""
 
     path: str | None
-    nbytes: int
+    bytes: int
     meta_version: int
     opt_version: str
     program_version: int
@@ -80,34 +81,8 @@ class NbSummary:
     warnings: tuple[NbWarning, ...]
 
     def to_json(self) -> dict[str, object]:
-        """Return the summary as plain dicts, lists, strings and numbers."""
-        return {
-            "path": self.path,
-            "bytes": self.nbytes,
-            "meta_version": self.meta_version,
-            "opt_version": self.opt_version,
-            "program_version": self.program_version,
-            "canonical": self.canonical,
-            "place": self.place,
-            "precision": self.precision,
-            "targets": dict(self.targets),
-            "ops": self.ops,
-            "op_histogram": dict(self.op_histogram),
-            "kernels": dict(self.kernels),
-            "io_copy": self.io_copy,
-            "calib": self.calib,
-            "layout": self.layout,
-            "params": [{"type": p.data_type, "count": p.count, "bytes": p.nbytes} for p in self.params],
-            "param_bytes": self.param_bytes,
-            "inputs": [_tensor_json(tensor) for tensor in self.inputs],
-            "outputs": [_tensor_json(tensor) for tensor in self.outputs],
-            "warnings": [{"code": warning.code, "text": warning.text} for warning in self.warnings],
-        }
-
-
-def _tensor_json(tensor: TensorInfo) -> dict[str, object]:
-    dims = None if tensor.dims is None else list(tensor.dims)
-    return {"name": tensor.name, "shape": dims, "type": tensor.data_type}
+        """Return the summary as plain dicts, sequences, strings and numbers."""
+        return dataclasses.asdict(self)
 
 
 def inspect_nb(model: NbModel, *, pinned_opt: str | None = None) -> NbSummary:
@@ -121,7 +96,7 @@ def inspect_nb(model: NbModel, *, pinned_opt: str | None = None) -> NbSummary:
     histogram = _by_count(op.type for op in ops)
     return NbSummary(
         path=model.path,
-        nbytes=model.nbytes,
+        bytes=model.nbytes,
         meta_version=model.meta_version,
         opt_version=model.opt_version,
         program_version=model.program.version or 0,
@@ -139,7 +114,7 @@ def inspect_nb(model: NbModel, *, pinned_opt: str | None = None) -> NbSummary:
         param_bytes=sum(array.nbytes for array in model.params.values()),
         inputs=_ends(model, "feed", "Out"),
         outputs=_ends(model, "fetch", "X"),
-        warnings=_warnings(model, ops, histogram, pinned_opt),
+        warnings=tuple(_warnings(model, ops, histogram, pinned_opt)),
     )
 
 
@@ -260,71 +235,62 @@ def _is_weight_only(op: Op) -> bool:
 
 def _warnings(
     model: NbModel, ops: tuple[Op, ...], histogram: Mapping[str, int], pinned_opt: str | None
-) -> tuple[NbWarning, ...]:
-    found = [
-        *_version_warnings(model, pinned_opt),
-        *_place_warnings(place_of(model), precision_of(model)),
-        *_kernel_warnings(ops),
-    ]
+) -> Iterator[NbWarning]:
+    yield from _version_warnings(model, pinned_opt)
+    yield from _place_warnings(place_of(model), precision_of(model))
+    yield from _kernel_warnings(ops)
     copies = histogram.get("io_copy", 0)
     if copies > _MANY_COPIES:
         text = f"{copies} copies between host and GPU on every run: operators in between have no GPU kernel"
-        found.append(NbWarning("io_copy", text))
+        yield NbWarning("io_copy", text)
     bad = [name for name, array in model.params.items() if not _is_finite(array)]
     if bad:
         text = f"{len(bad)} parameters hold NaN or infinity, the first is {bad[0]}"
-        found.append(NbWarning("non_finite_parameters", text))
-    return tuple(found)
+        yield NbWarning("non_finite_parameters", text)
 
 
-def _version_warnings(model: NbModel, pinned_opt: str | None) -> list[NbWarning]:
-    found = []
+def _version_warnings(model: NbModel, pinned_opt: str | None) -> Iterator[NbWarning]:
     if pinned_opt is not None and normalise_version(model.opt_version) != normalise_version(pinned_opt):
         text = f"converted by opt {model.opt_version}, not by the pinned {pinned_opt}: the runtime must be of the same"
-        found.append(NbWarning("opt_version", f"{text} version as opt"))
+        yield NbWarning("opt_version", f"{text} version as opt")
     if not model.is_canonical:
         text = "not canonical: uninitialised memory of opt stands behind the version, so two builds differ"
-        found.append(NbWarning("not_canonical", text))
-    return found
+        yield NbWarning("not_canonical", text)
 
 
-def _place_warnings(place: str, precision: str) -> list[NbWarning]:
-    found = []
+def _place_warnings(place: str, precision: str) -> Iterator[NbWarning]:
     parts = precision.split("+")
     weight_only = [part for part in parts if part.startswith("weight_")]
     if place == "x86":
-        found.append(NbWarning("place_x86", "made for x86: a host can run it, a phone cannot"))
+        yield NbWarning("place_x86", "made for x86: a host can run it, a phone cannot")
     elif place not in _RUNS_ON and place != "host":
-        found.append(NbWarning("place", f"made for {place}: none of the kit's engines has these kernels"))
+        yield NbWarning("place", f"made for {place}: none of the kit's engines has these kernels")
     if "fp16" in parts and place == "arm":
         text = "fp16 kernels need a core with fp16 arithmetic (ARMv8.2); others stop with an illegal instruction"
-        found.append(NbWarning("fp16_needs_armv82", text))
+        yield NbWarning("fp16_needs_armv82", text)
         if weight_only:
             text = f"fp16 kernels on {weight_only[0]} weights: the ARM engine was seen to return NaN everywhere"
-            found.append(NbWarning("fp16_weight_only", text))
+            yield NbWarning("fp16_weight_only", text)
     if "static_int8" in parts:
         text = "activations are quantised to int8: compare the results on low-contrast text before shipping"
-        found.append(NbWarning("int8_activations", text))
-    return found
+        yield NbWarning("int8_activations", text)
 
 
-def _kernel_warnings(ops: tuple[Op, ...]) -> list[NbWarning]:
+def _kernel_warnings(ops: tuple[Op, ...]) -> Iterator[NbWarning]:
     from model_opt.nb.translate.weights import RESTORED
 
-    found = []
     kept = _by_count(op.type for op in ops if "quantize_weight_bits" in op.attrs and op.type not in RESTORED)
     if kept:
         text = f"weights of {next(iter(kept))} are integers, which the runtime does not dequantise: the output is NaN"
-        found.append(NbWarning("weights_stay_integers", text))
+        yield NbWarning("weights_stay_integers", text)
     missing = _by_count(op.type for op in ops if op.kernel is None)
     if missing:
         text = f"{sum(missing.values())} operators name no kernel, such as {next(iter(missing))}"
-        found.append(NbWarning("no_kernel", text))
+        yield NbWarning("no_kernel", text)
     strange = _by_count(str(op.kernel) for op in ops if op.kernel is not None and not _is_known(op))
     if strange:
         text = f"{sum(strange.values())} kernels with an unknown target, precision or layout, such as"
-        found.append(NbWarning("unknown_kernel", f"{text} {next(iter(strange))}"))
-    return found
+        yield NbWarning("unknown_kernel", f"{text} {next(iter(strange))}")
 
 
 def _is_known(op: Op) -> bool:

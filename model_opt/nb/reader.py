@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from model_opt.nb.canonical import FREE_READS, HEADER, is_canonical, parse_header
 from model_opt.nb.errors import DAMAGED, NbError, fault
-from model_opt.nb.flat import Flat, Table
+from model_opt.nb.flat import Flat, Table, TableKind
 from model_opt.nb.schema import (
     ATTR,
+    ATTR_SLOTS,
     BLOCK,
     NEWEST_TYPE,
     OP,
@@ -47,22 +48,7 @@ _MAX_DIM = 1 << 31
 _MAX_ELEMENTS = 1 << 40  # numpy refuses an empty array whose other sizes multiply beyond its address space
 
 _VAR_TYPES = {int(member): member for member in VarType if member <= NEWEST_TYPE}
-_ATTR_VALUES: dict[int, Callable[[Table], AttrValue]] = {
-    AttrType.INT: lambda t: t.int32(2),
-    AttrType.FLOAT: lambda t: t.float32(3),
-    AttrType.STRING: lambda t: t.lenient_string(4),
-    AttrType.INTS: lambda t: t.numbers(5, "i", 4),
-    AttrType.FLOATS: lambda t: t.numbers(6, "f", 4),
-    AttrType.STRINGS: lambda t: t.strings(7, errors="backslashreplace"),
-    AttrType.BOOLEAN: lambda t: t.flag(8),
-    AttrType.BOOLEANS: lambda t: t.flags(9),
-    AttrType.BLOCK: lambda t: t.int32(10),
-    AttrType.LONG: lambda t: t.int64(11),
-    AttrType.BLOCKS: lambda t: t.numbers(12, "i", 4),
-    AttrType.LONGS: lambda t: t.numbers(13, "q", 8),
-    AttrType.FLOAT64: lambda t: t.float64(14),
-    AttrType.FLOAT64S: lambda t: t.numbers(15, "d", 8),
-}
+_ATTR_TYPES = {int(kind): kind for kind in ATTR_SLOTS}
 
 
 def read_nb(source: str | Path | bytes) -> NbModel:
@@ -78,15 +64,8 @@ def read_nb(source: str | Path | bytes) -> NbModel:
     try:
         return _parse(data, str(path))
     except NbError as error:
-        raise NbError(
-            error.what,
-            path=path,
-            hint=error.hint,
-            section=error.section,
-            offset=error.offset,
-            expected=error.expected,
-            found=error.found,
-        ) from error
+        error.path = str(path)
+        raise
 
 
 def _read_file(path: Path) -> bytes:
@@ -129,18 +108,18 @@ def _topology(flat: Flat) -> tuple[Program, dict[str, int]]:
     version_map = program.table(2, OP_VERSIONS)
     if version_map is not None:
         for pair in version_map.tables(0, OP_VERSION_PAIR):
-            op_versions[pair.string(0)] = pair.need_table(1, OP_VERSION).int32(0)
+            op_versions[pair.string(0)] = pair.need_table(1, OP_VERSION).number(0)
     blocks = tuple(_block(table) for table in program.tables(0, BLOCK))
     if not blocks:
         flat.fail(program.at, "at least one block", "none")
     _check_blocks(flat, blocks)
-    return Program(blocks, 0 if version is None else version.int64(0)), op_versions
+    return Program(blocks, 0 if version is None else version.number(0)), op_versions
 
 
 def _block(table: Table) -> Block:
     variables = tuple(_var(item) for item in table.tables(2, VAR))
     ops = tuple(_op(item) for item in table.tables(3, OP))
-    return Block(table.int32(0), table.int32(1), variables, ops, table.int32(4, -1))
+    return Block(table.number(0), table.number(1), variables, ops, table.number(4, -1))
 
 
 def _var(table: Table) -> Var:
@@ -153,13 +132,13 @@ def _var(table: Table) -> Var:
         if lod_tensor is None:
             table.flat.fail(var_type.at, f"the tensor description of variable {name!r}", "nothing")
         tensor = lod_tensor.need_table(0, TENSOR)
-        data_type, dims = _var_type(tensor, 0), tensor.numbers(1, "q", 8)
-        lod_level = lod_tensor.int32(1)
+        data_type, dims = _var_type(tensor, 0), tensor.numbers(1)
+        lod_level = lod_tensor.number(1)
     return Var(name, kind, data_type, dims, lod_level, persistable=table.flag(2), need_check_feed=table.flag(3))
 
 
 def _var_type(table: Table, slot: int) -> VarType:
-    number = table.int32(slot)
+    number = table.number(slot)
     member = _VAR_TYPES.get(number)
     if member is None:
         table.flat.fail(table.at, f"{table.what(slot)}: a known type number", f"{number}")
@@ -171,33 +150,40 @@ def _op(table: Table) -> Op:
     inputs = _arguments(table, 1)
     outputs = _arguments(table, 2)
     attrs: dict[str, Attr] = {}
-    last = ""
-    for item in table.tables(3, ATTR):
-        name = last = _next_name(item, last)
-        kind = item.int32(1)
-        read = _ATTR_VALUES.get(kind)
-        if read is None:
-            item.flat.fail(item.at, f"a known type of attribute {name!r}", f"{kind}")
-        attrs[name] = Attr(AttrType(kind), read(item))
+    for name, item in _by_name(table, 3, ATTR):
+        kind = _ATTR_TYPES.get(item.number(1))
+        if kind is None:
+            item.flat.fail(item.at, f"a known type of attribute {name!r}", f"{item.number(1)}")
+        attrs[name] = Attr(kind, _attr_value(item, kind))
     kernel = _kernel(table, op_type, attrs.pop(KERNEL_ATTR, None))
     return Op(op_type, inputs, outputs, attrs, table.flag(4), kernel)
 
 
+def _attr_value(table: Table, kind: AttrType) -> AttrValue:
+    slot = ATTR_SLOTS[kind]
+    if kind is AttrType.STRING:
+        return table.lenient_string(slot)
+    if kind is AttrType.STRINGS:
+        return table.strings(slot, errors="backslashreplace")
+    if kind in (AttrType.BOOLEAN, AttrType.BOOLEANS):
+        return table.flag(slot) if kind is AttrType.BOOLEAN else table.flags(slot)
+    value: AttrValue = table.numbers(slot) if ATTR.fields[slot][1].startswith("[") else table.number(slot)
+    return value
+
+
 def _arguments(table: Table, slot: int) -> dict[str, tuple[str, ...]]:
-    arguments: dict[str, tuple[str, ...]] = {}
+    return {name: item.strings(1, errors="strict") for name, item in _by_name(table, slot, OP_VAR)}
+
+
+def _by_name(table: Table, slot: int, kind: TableKind) -> Iterator[tuple[str, Table]]:
+    """Yield the tables of a vector with their keys, which must rise: the device finds them by binary search."""
     last = ""
-    for item in table.tables(slot, OP_VAR):
-        name = last = _next_name(item, last)
-        arguments[name] = item.strings(1, errors="strict")
-    return arguments
-
-
-def _next_name(item: Table, last: str) -> str:
-    """Return the key of ``item``, which must follow ``last``: the device finds keys by binary search."""
-    name = item.string(0)
-    if name <= last:
-        item.flat.fail(item.at, f"{item.kind.name} in rising order of names", f"{name!r} after {last!r}")
-    return name
+    for item in table.tables(slot, kind):
+        name = item.string(0)
+        if name <= last:
+            item.flat.fail(item.at, f"{kind.name} in rising order of names", f"{name!r} after {last!r}")
+        yield name, item
+        last = name
 
 
 def _kernel(table: Table, op_type: str, attr: Attr | None) -> Kernel | None:
@@ -270,14 +256,14 @@ def _param(flat: Flat) -> tuple[str, NDArray[Any]]:
     """Return the name of a parameter, and its values as a read-only view."""
     root = flat.root(PARAM)
     name = root.string(1)
-    if root.byte(2) != 1:
-        flat.fail(root.at, f"a tensor (1) in parameter {name!r}", f"union type {root.byte(2)}")
+    if root.number(2) != 1:
+        flat.fail(root.at, f"a tensor (1) in parameter {name!r}", f"union type {root.number(2)}")
     tensor = root.need_table(3, PARAM_TENSOR)
     data_type = _var_type(tensor, 3)
     dtype = DTYPES.get(data_type)
     if dtype is None:
         flat.fail(tensor.at, f"parameter {name!r} with an element type", data_type.name)
-    dims = tensor.numbers(2, "q", 8)
+    dims = tensor.numbers(2)
     first, nbytes = tensor.raw_vector(4, 1)
     _check_dims(flat, name, dims, dtype.itemsize, nbytes)
     if data_type is VarType.BOOL:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from model_opt.nb.flat import TableKind
+from model_opt.program import AttrType
 
 
 def _kind(name: str, /, **fields: str) -> TableKind:
@@ -28,6 +29,18 @@ ATTR = _kind(
     b="u8", bools="[u8]", block_idx="i32", l="i64", blocks_idx="[i32]", longs="[i64]", float64="f64",
     float64s="[f64]",
 )  # fmt: skip
+ATTR_SLOTS: Mapping[AttrType, int] = {
+    kind: slot
+    for slot, kind in enumerate(
+        (
+            AttrType.INT, AttrType.FLOAT, AttrType.STRING, AttrType.INTS, AttrType.FLOATS, AttrType.STRINGS,
+            AttrType.BOOLEAN, AttrType.BOOLEANS, AttrType.BLOCK, AttrType.LONG, AttrType.BLOCKS, AttrType.LONGS,
+            AttrType.FLOAT64, AttrType.FLOAT64S,
+        ),
+        start=2,
+    )
+}  # fmt: skip
+"""The slot of ``ATTR`` that holds the value of each type of attribute."""
 VAR = _kind("VarDesc", name="string", type="VarType", persistable="u8", need_check_feed="u8")
 VAR_TYPE = _kind(
     "VarType",

@@ -7,7 +7,6 @@ numbers unless they have their default. The format is described in ``docs/nb-for
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from model_opt.nb import schema
 from model_opt.nb.canonical import FREE_READS, HEADER
 from model_opt.nb.errors import NbError
+from model_opt.nb.flat import NUMBERS, TableKind
 from model_opt.nb.pack import Content, Part, pack, pack_shared
 from model_opt.nb.reader import PARAM_SIZES, PARAMS_HEADER
 from model_opt.nb.types import KERNEL_ATTR, NbModel
@@ -66,14 +66,19 @@ def _file(model: NbModel, topology: bytes) -> bytes:
 def _param(name: str, array: NDArray[Any]) -> bytes:
     held = Part(
         schema.PARAM_TENSOR,
-        {1: b"", 2: _numbers("q", array.shape), **_set(3, "i", ELEMENT_TYPES[array.dtype]), 4: array.tobytes()},
+        {
+            1: b"",
+            2: _numbers(schema.PARAM_TENSOR, 2, array.shape),
+            **_set(schema.PARAM_TENSOR, 3, ELEMENT_TYPES[array.dtype]),
+            4: array.tobytes(),
+        },
     )
     made = pack(Part(schema.PARAM, {1: name.encode(), 2: bytes([_TENSOR]), 3: held}))
     return PARAM_SIZES.pack(len(made) + 4, 4) + made
 
 
 def _program(model: NbModel) -> Part:
-    version = Part(schema.VERSION, _set(0, "q", model.program.version or 0))
+    version = Part(schema.VERSION, _set(schema.VERSION, 0, model.program.version or 0))
     return Part(schema.PROGRAM, {0: tuple(_block(block) for block in model.blocks), 1: version})
 
 
@@ -81,21 +86,23 @@ def _block(block: Block) -> Part:
     return Part(
         schema.BLOCK,
         {
-            **_set(0, "i", block.idx),
-            **_set(1, "i", block.parent_idx),
+            **_set(schema.BLOCK, 0, block.idx),
+            **_set(schema.BLOCK, 1, block.parent_idx),
             2: tuple(_variable(variable) for variable in block.vars),
             3: tuple(_op(op) for op in block.ops),
-            **_set(4, "i", -1 if block.forward_block_idx is None else block.forward_block_idx, default=-1),
+            **_set(schema.BLOCK, 4, -1 if block.forward_block_idx is None else block.forward_block_idx, default=-1),
         },
     )
 
 
 def _variable(variable: Var) -> Part:
-    tensor = Part(schema.TENSOR, {**_set(0, "i", variable.data_type or 0), 1: _numbers("q", variable.dims or ())})
-    described = Part(schema.VAR_TENSOR, {0: tensor, **_set(1, "i", variable.lod_level or 0)})
-    kind = Part(schema.VAR_TYPE, {**_set(0, "i", variable.kind), 2: described})
-    flags = {**_set(2, "B", bool(variable.persistable)), **_set(3, "B", bool(variable.need_check_feed))}
-    return Part(schema.VAR, {0: variable.name.encode(), 1: kind, **flags})
+    dims = _numbers(schema.TENSOR, 1, variable.dims or ())
+    tensor = Part(schema.TENSOR, {**_set(schema.TENSOR, 0, variable.data_type or 0), 1: dims})
+    described = Part(schema.VAR_TENSOR, {0: tensor, **_set(schema.VAR_TENSOR, 1, variable.lod_level or 0)})
+    kind = Part(schema.VAR_TYPE, {**_set(schema.VAR_TYPE, 0, variable.kind), 2: described})
+    persistable = _set(schema.VAR, 2, bool(variable.persistable))
+    need_check_feed = _set(schema.VAR, 3, bool(variable.need_check_feed))
+    return Part(schema.VAR, {0: variable.name.encode(), 1: kind, **persistable, **need_check_feed})
 
 
 def _op(op: Op) -> Part:
@@ -106,7 +113,7 @@ def _op(op: Op) -> Part:
         1: _arguments(op.inputs),
         2: _arguments(op.outputs),
         3: attrs,
-        **_set(4, "B", bool(op.is_target)),
+        **_set(schema.OP, 4, bool(op.is_target)),
     }
     return Part(schema.OP, fields)
 
@@ -118,36 +125,20 @@ def _arguments(arguments: Mapping[str, tuple[str, ...]]) -> tuple[Part, ...]:
     )
 
 
-_LISTS: Mapping[int, tuple[AttrType, str]] = {
-    5: (AttrType.INTS, "i"),
-    6: (AttrType.FLOATS, "f"),
-    9: (AttrType.BOOLEANS, "B"),
-    12: (AttrType.BLOCKS, "i"),
-    13: (AttrType.LONGS, "q"),
-    15: (AttrType.FLOAT64S, "d"),
-}
-"""Slots of an attribute that hold a list of numbers: for which type, and how each number is stored."""
-
-_NUMBERS: Mapping[AttrType, tuple[int, str]] = {
-    AttrType.INT: (2, "i"),
-    AttrType.FLOAT: (3, "f"),
-    AttrType.BOOLEAN: (8, "B"),
-    AttrType.BLOCK: (10, "i"),
-    AttrType.LONG: (11, "q"),
-    AttrType.FLOAT64: (14, "d"),
-}
-"""For each type of one number the slot that holds it and how."""
-
-
 def _attr(name: str, attr: Attr) -> Part:
+    """Return an attribute: lists and texts of every slot, a number only in its own."""
     kind, held = AttrType(attr.type), cast("Any", attr.value)
-    fields: dict[int, Content] = {0: name.encode(), **_set(1, "i", kind)}
-    fields[4] = _text(held) if kind is AttrType.STRING else b""
-    fields[7] = tuple(_text(one) for one in held) if kind is AttrType.STRINGS else ()
-    fields |= {slot: _numbers(code, held if kind is one else ()) for slot, (one, code) in _LISTS.items()}
-    if kind in _NUMBERS:
-        slot, code = _NUMBERS[kind]
-        fields |= _set(slot, code, held)
+    fields: dict[int, Content] = {0: name.encode(), **_set(schema.ATTR, 1, kind)}
+    for of, slot in schema.ATTR_SLOTS.items():
+        stored = schema.ATTR.fields[slot][1]
+        if stored in NUMBERS:
+            fields |= _set(schema.ATTR, slot, held) if of is kind else {}
+        elif stored == "string":
+            fields[slot] = _text(held) if of is kind else b""
+        elif stored == "[string]":
+            fields[slot] = tuple(_text(one) for one in held) if of is kind else ()
+        else:
+            fields[slot] = _numbers(schema.ATTR, slot, held if of is kind else ())
     return Part(schema.ATTR, fields)
 
 
@@ -155,14 +146,12 @@ def _text(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _set(slot: int, code: str, value: float, default: float = 0) -> dict[int, Content]:
+def _set(kind: TableKind, slot: int, value: float, default: float = 0) -> dict[int, Content]:
     """Return the field of a number, none when it equals its default (as -0.0 does)."""
-    made = struct.pack(f"<{code}", value)
-    return {} if struct.unpack(f"<{code}", made)[0] == default else {slot: made}
+    stored = NUMBERS[kind.fields[slot][1]]
+    made = stored.pack(value)
+    return {} if stored.unpack(made)[0] == default else {slot: made}
 
 
-_DTYPES: Mapping[str, str] = {"i": "<i4", "f": "<f4", "B": "u1", "q": "<i8", "d": "<f8"}
-
-
-def _numbers(code: str, values: tuple[Any, ...]) -> bytes:
-    return np.asarray(values, _DTYPES[code]).tobytes()
+def _numbers(kind: TableKind, slot: int, values: tuple[Any, ...]) -> bytes:
+    return np.asarray(values, NUMBERS[kind.fields[slot][1].strip("[]")].format).tobytes()

@@ -6,28 +6,8 @@ words. ``find_tool`` finds or makes the environment; ``diagnose`` says what a ma
 
 from __future__ import annotations
 
-from model_opt.convert.options import Conversion, ConvertOptions, ModelPair, ModelPaths, Place
-from model_opt.opt_tool.convert import ToolEnv, convert
+from model_opt.opt_tool.convert import ToolEnv
 from model_opt.opt_tool.environment import Diagnosis, diagnose, find_tool
 from model_opt.opt_tool.errors import OptError, ToolError
-from model_opt.opt_tool.interpreters import Verdict
-from model_opt.opt_tool.pins import FALLBACK, PINS, PREFERRED
 
-__all__ = [
-    "FALLBACK",
-    "PINS",
-    "PREFERRED",
-    "Conversion",
-    "ConvertOptions",
-    "Diagnosis",
-    "ModelPair",
-    "ModelPaths",
-    "OptError",
-    "Place",
-    "ToolEnv",
-    "ToolError",
-    "Verdict",
-    "convert",
-    "diagnose",
-    "find_tool",
-]
+__all__ = ["Diagnosis", "OptError", "ToolEnv", "ToolError", "diagnose", "find_tool"]

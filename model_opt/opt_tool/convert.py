@@ -12,8 +12,8 @@ from model_opt.convert.checks import check_restored, differences
 from model_opt.convert.errors import ConvertError
 from model_opt.convert.options import NO_FP16, Conversion, ConvertOptions, ModelPair, ModelPaths
 from model_opt.errors import KitError
-from model_opt.fs import disk_faults, sha256_bytes, write_atomic
-from model_opt.nb import NbError, NbModel, canonicalise, deduplicate_parts, place_of, precision_of, read_nb
+from model_opt.fs import disk_faults, write_atomic
+from model_opt.nb import NbError, NbModel, canonicalise, deduplicate_parts, read_nb
 from model_opt.opt_tool.errors import OptError
 from model_opt.opt_tool.process import child_command, child_fingerprint, how_it_ended, last_lines, run_limited
 from model_opt.paddle_model import write_model
@@ -42,9 +42,24 @@ class ToolEnv:
         """What decides the answers: the release, and the scripts that drive it; no path of this machine."""
         return f"opt {self.opt_version} {child_fingerprint()}"
 
-    def convert(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
-        """Convert ``model`` with opt; see ``Converter.convert`` and the function ``convert``."""
-        return convert(model, options, out, env=self)
+    def convert(self, model: ModelPaths, options: ConvertOptions, out: Path, *, timeout_s: float = 300.0) -> Conversion:
+        """Convert ``model`` to ``out`` with opt; equal inputs give equal bytes. See ``Converter.convert``.
+
+        Raises ``OptError`` with opt's own last lines when opt aborts, exits, is ended by a signal, runs out of time or
+        writes something else than asked for, and ``KitError`` for a damaged model.
+        """
+        begin = time.perf_counter()
+        _check_files(model)
+        with disk_faults("convert the model", out), tempfile.TemporaryDirectory(prefix="edge-kit-opt-") as name:
+            folder = Path(name)
+            held = _lay_out(model, folder)
+            if held and options.fp16:
+                raise OptError(NO_FP16, path=model.program_file, hint="choose one of the two")
+            asked = replace(options, weight_bits=None) if held else options
+            log = _run_opt(model, asked, folder, self, timeout_s)
+            found, data = _read_back(model, (folder / "model.nb").read_bytes(), asked, held, self, log)
+            write_atomic(out, data)
+        return Conversion.of(out, data, found, self.opt_version, begin, log)
 
     def convert_export(self, model: ModelPaths, options: ConvertOptions, out: Path) -> Conversion:
         """Convert a model as it was exported, which is the same for opt; see ``Converter.convert_export``."""
@@ -52,51 +67,12 @@ class ToolEnv:
 
     def in_memory(self, model: Model, options: ConvertOptions) -> NbModel:
         """Return what opt's file holds; see ``Converter.in_memory``."""
-        return convert_in_memory(model, options, self)
-
-
-def convert(
-    model: ModelPaths, options: ConvertOptions, out: Path, *, env: ToolEnv, timeout_s: float = 300.0
-) -> Conversion:
-    """Convert ``model`` to ``out`` with opt; equal inputs give equal bytes.
-
-    The file is canonical and stores equal parts once (see ``model_opt.nb``), was read back strictly, and has the place,
-    precision and version that were asked for; only then it takes its place. Raises ``OptError`` with opt's own last
-    lines when opt aborts, exits, is ended by a signal, runs out of time or writes something else, and ``KitError`` for
-    a damaged model.
-    """
-    begin = time.perf_counter()
-    _check_files(model)
-    with disk_faults("convert the model", out), tempfile.TemporaryDirectory(prefix="edge-kit-opt-") as name:
-        folder = Path(name)
-        held = _lay_out(model, folder, env)
-        if held and options.fp16:
-            raise OptError(NO_FP16, path=model.program_file, hint="choose one of the two")
-        asked = replace(options, weight_bits=None) if held else options
-        log = _run_opt(model, asked, folder, env, timeout_s)
-        found, data = _read_back(model, (folder / "model.nb").read_bytes(), asked, held, env, log)
-        write_atomic(out, data)
-    return Conversion(
-        path=out,
-        sha256=sha256_bytes(data),
-        nbytes=len(data),
-        opt_version=env.opt_version,
-        place=place_of(found),
-        precision=precision_of(found),
-        ops=sum(1 for _ in found.program.all_ops()),
-        seconds=time.perf_counter() - begin,
-        log=log,
-    )
-
-
-def convert_in_memory(model: Model, options: ConvertOptions, env: ToolEnv) -> NbModel:
-    """Return the ``.nb`` that opt makes of ``model``; nothing stays on disk. Raises as ``convert`` does."""
-    with tempfile.TemporaryDirectory(prefix="edge-kit-quantize-") as name:
-        folder = Path(name)
-        pair = ModelPair(folder / "inference.pdmodel", folder / "inference.pdiparams")
-        write_model(model, pair.program_file, pair.params_file)
-        convert(pair, options, folder / "model.nb", env=env)
-        return read_nb(folder / "model.nb")
+        with tempfile.TemporaryDirectory(prefix="edge-kit-quantize-") as name:
+            folder = Path(name)
+            pair = ModelPair(folder / "inference.pdmodel", folder / "inference.pdiparams")
+            write_model(model, pair.program_file, pair.params_file)
+            self.convert(pair, options, folder / "model.nb")
+            return read_nb(folder / "model.nb")
 
 
 def _check_files(model: ModelPaths) -> None:
@@ -111,7 +87,7 @@ def _check_files(model: ModelPaths) -> None:
             raise OptError(f"the model's {what} file is empty", path=path, hint="fetch or export the model again")
 
 
-def _lay_out(model: ModelPaths, folder: Path, env: ToolEnv) -> frozenset[int]:
+def _lay_out(model: ModelPaths, folder: Path) -> frozenset[int]:
     """Put the model into ``folder`` under plain names, so that opt never meets a strange path.
 
     Returns the widths of the weights that the model holds as integers. The files are read and checked first: opt

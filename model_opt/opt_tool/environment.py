@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from model_opt.fs import file_state, locked, write_atomic
+from model_opt.fs import ensure_folder, file_state, write_atomic
 from model_opt.opt_tool.convert import ToolEnv
 from model_opt.opt_tool.errors import ToolError
 from model_opt.opt_tool.interpreters import (
@@ -115,12 +115,13 @@ def _site(pins: ToolPins) -> Path:
 def _unpacked(pins: ToolPins, *, offline: bool) -> Path:
     """Return the folder with the pinned wheels unpacked; make it if it is not there."""
     site = _site(pins)
-    if not site.is_dir():
+
+    def fill(folder: Path) -> None:
         from model_opt.wheels import fetch_wheel, unpack_wheels
 
-        with locked(site.parent):
-            if not site.is_dir():
-                unpack_wheels([fetch_wheel(pin, offline=offline) for pin in (pins.opt, pins.numpy)], site)
+        unpack_wheels([fetch_wheel(pin, offline=offline) for pin in (pins.opt, pins.numpy)], folder / site.name)
+
+    ensure_folder(site.parent, "unpack the wheels", fill, site.is_dir)
     return site
 
 

@@ -67,7 +67,7 @@ class LiteWorker:
         """Start a worker on the ``.nb`` file ``model``; raises ``KitError`` when the interpreter cannot be started."""
         self._log: IO[bytes] = tempfile.TemporaryFile(prefix="edge-kit-lite-")  # noqa: SIM115  stop() closes it
         self._reply, reply_end = os.pipe()
-        self._request, request_end = _other_way(os.pipe())
+        request_end, self._request = os.pipe()
         arguments = (env.site, model.absolute(), str(kept_bytes), str(reply_end))
         try:
             self._process = subprocess.Popen(
@@ -177,11 +177,6 @@ class LiteWorker:
         fd = self._log.fileno()
         start = max(os.fstat(fd).st_size - _LOG_TAIL, 0)
         return last_lines(os.pread(fd, _LOG_TAIL, start).decode("utf-8", errors="replace"))
-
-
-def _other_way(pipe: tuple[int, int]) -> tuple[int, int]:
-    """Return (write end, read end) of a pipe."""
-    return pipe[1], pipe[0]
 
 
 def _end(process: subprocess.Popen[bytes], log: IO[bytes], request: int, reply: int, owner: int) -> None:

@@ -5,19 +5,15 @@ file is smaller or runs in fewer bits, and a report of what was done to each lay
 from __future__ import annotations
 
 from model_opt.quantize.algorithms import ALGORITHMS, Algorithm
-from model_opt.quantize.observe import LayerView, Observation, Observer, convert_in_memory
-from model_opt.quantize.report import LayerNote, QuantReport
+from model_opt.quantize.observe import Observer
+from model_opt.quantize.report import QuantReport
 from model_opt.quantize.static import StaticOptions, quantise_static
 
 __all__ = [
     "ALGORITHMS",
     "Algorithm",
-    "LayerNote",
-    "LayerView",
-    "Observation",
     "Observer",
     "QuantReport",
     "StaticOptions",
-    "convert_in_memory",
     "quantise_static",
 ]

@@ -49,18 +49,7 @@ def inverted(x: Float32Array, ends: Ends) -> Float32Array:
     return np.asarray(ends.low + ends.high - x, np.float32)
 
 
-def _inverted(x: Float32Array, ends: Ends, random: np.random.Generator) -> Float32Array:
-    del random
-    return inverted(x, ends)
-
-
-def _washed_out(x: Float32Array, ends: Ends, random: np.random.Generator) -> Float32Array:
-    del ends, random
-    return washed_out(x)
-
-
 def _dim(x: Float32Array, ends: Ends, random: np.random.Generator) -> Float32Array:
-    del random
     return np.asarray(ends.low + (x - ends.low) * _DIM, np.float32)
 
 
@@ -69,19 +58,16 @@ def _noisy(x: Float32Array, ends: Ends, random: np.random.Generator) -> Float32A
 
 
 def _steep(x: Float32Array, ends: Ends, random: np.random.Generator) -> Float32Array:
-    del random
     mean = x.mean(axis=(2, 3), keepdims=True)
     return _kept(mean + (x - mean) * _STEEP, ends)
 
 
 def _turned(x: Float32Array, ends: Ends, random: np.random.Generator) -> Float32Array:
-    del ends, random
     return np.ascontiguousarray(x.transpose(0, 1, 3, 2))
 
 
 def _half(x: Float32Array, ends: Ends, random: np.random.Generator) -> Float32Array:
     """Half as large, four times, so that the sides stay."""
-    del ends, random
     even = x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
     small = (even[:, :, ::2] + even[:, :, 1::2])[..., ::2] + (even[:, :, ::2] + even[:, :, 1::2])[..., 1::2]
     high, wide = (-(-side // (side // 2)) for side in x.shape[2:])
@@ -108,8 +94,8 @@ def _kept(x: Float32Array, ends: Ends) -> Float32Array:
 
 
 AUGMENTATIONS: Mapping[str, Augmentation] = {
-    "inverted": _inverted,
-    "washed_out": _washed_out,
+    "inverted": lambda x, ends, random: inverted(x, ends),
+    "washed_out": lambda x, ends, random: washed_out(x),
     "dim": _dim,
     "noisy": _noisy,
     "steep": _steep,

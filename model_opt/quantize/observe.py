@@ -7,19 +7,17 @@ same variable name to many tensors, but a parameter's name stays.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.convert import Converter, ConvertOptions
 from model_opt.errors import KitError
 from model_opt.nb import NbModel
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import Graph, Node, encode_model, translate
-from model_opt.program import Model
 
 Float32Array = NDArray[np.float32]
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
@@ -43,31 +41,41 @@ class Observation:
     layers: Mapping[str, LayerView]
 
 
-def convert_in_memory(model: Model, options: ConvertOptions, converter: Converter) -> NbModel:
-    """Return the ``.nb`` that ``converter`` makes of ``model``, in memory. Raises as the converter does."""
-    return converter.in_memory(model, options)
+class Session:
+    """Runs a graph in ONNX Runtime, one thread. One session serves all shapes."""
+
+    def __init__(self, graph: Graph, *, fused: bool = True) -> None:
+        """Without ``fused`` no node is joined with another, which would hide the output of the first."""
+        import onnxruntime as ort
+
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+        if not fused:
+            settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        data = encode_model(graph, opset=OPSET, ir_version=IR_VERSION, producer=("", ""))
+        self._session: Any = ort.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
+        self.input, self.output = graph.inputs[0][0], graph.outputs[0][0]
+
+    def values(self, names: Sequence[str], x: Float32Array) -> dict[str, Float32Array]:
+        """Return the values of these outputs of the graph for one input (float32 NCHW, batch 1)."""
+        return dict(zip(names, self._session.run(names, {self.input: x}), strict=True))
+
+    def run(self, x: Float32Array) -> Float32Array:
+        """Return the first output for one input."""
+        return self.values([self.output], x)[self.output]
 
 
 class Observer:
     """Runs an fp32 or weight-only ``.nb`` model and keeps what its layers see. One session serves all shapes."""
 
-    def __init__(self, model: NbModel, weights: Collection[str] | None = None, *, threads: int = 1) -> None:
+    def __init__(self, model: NbModel, weights: Collection[str] | None = None) -> None:
         """Watch the layers with these weights, all convolutions and matrix products when None.
 
         Raises ``NbError`` for a model that cannot be translated and ``KitError`` for weights no layer has.
         """
-        import onnxruntime as ort
-
         graph = translate(model)
         self._watched = _products(graph) if weights is None else _chosen(graph, weights)
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = threads
-        settings.inter_op_num_threads = 1
-        # A fused node would hide the product's own output.
-        settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        data = encode_model(_with_outputs(graph, self._watched), opset=OPSET, ir_version=IR_VERSION, producer=("", ""))
-        self._session: Any = ort.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
-        self._input, self._output = graph.inputs[0][0], graph.outputs[0][0]
+        self._session = Session(_with_outputs(graph, self._watched), fused=False)
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -76,11 +84,11 @@ class Observer:
 
     def run(self, x: Float32Array) -> Observation:
         """Run on one input (float32 NCHW, batch 1)."""
-        wanted = [self._output, *dict.fromkeys(n for pair in self._watched.values() for n in pair if n != self._input)]
-        found = dict(zip(wanted, self._session.run(wanted, {self._input: x}), strict=True))
-        found[self._input] = x
+        first, given = self._session.output, self._session.input
+        wanted = [first, *dict.fromkeys(n for pair in self._watched.values() for n in pair if n != given)]
+        found = {**self._session.values(wanted, x), given: x}
         views = {name: LayerView(found[source], found[made]) for name, (source, made) in self._watched.items()}
-        return Observation(found[self._output], views)
+        return Observation(found[first], views)
 
 
 def _products(graph: Graph) -> dict[str, tuple[str, str]]:

@@ -26,7 +26,7 @@ from model_opt.quantize.exponents import PRODUCTS, FactorGroups, factor_groups, 
 from model_opt.quantize.gptq_fp16 import round_weights
 from model_opt.quantize.integer_input import integer_input
 from model_opt.quantize.late_bias import can_be_late, late_bias
-from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
+from model_opt.quantize.observe import Float32Array, Observer
 from model_opt.quantize.patches import Seen, grounds, layer_inputs, tile_grams
 from model_opt.quantize.report import LayerNote, QuantizeProgress, QuantReport
 from model_opt.quantize.rounded_factors import undo_rounded_factors
@@ -108,7 +108,7 @@ def rescale_fp16(
         model, counted = integer_input(model, inputs)
         model, factors = undo_rounded_factors(model, options.gated)
     groups = factor_groups(model)
-    observer = Observer(convert_in_memory(model, ConvertOptions(), converter))
+    observer = Observer(converter.in_memory(model, ConvertOptions()))
     ranges = layer_ranges(observer, _convs(model), inputs, lambda done, what: progress(0.5 * done, what))
     layers = _layers(model, groups, ranges)
     exponents = choose_exponents(layers, FP16_MAX / options.headroom)
@@ -116,7 +116,7 @@ def rescale_fp16(
     made = with_exponents(model, groups, exponents)
     made, gains = _refined(made, inputs, options, converter, lambda done, what: progress(0.5 + 0.35 * done, what))
     progress(0.85, "checking with the fp16 kernels' arithmetic")
-    _check(convert_in_memory(made, ConvertOptions(fp16=True), converter), _smallest(inputs, options.checked))
+    _check(converter.in_memory(made, ConvertOptions(fp16=True)), _smallest(inputs, options.checked))
     progress(1.0, "rescaled")
     report = _report(layers, exponents, gains, len(inputs))
     return made, replace(report, totals={**report.totals, "image_exact": counted, "factors_undone": factors})
@@ -186,7 +186,7 @@ def _seen(
 ) -> dict[str, Seen]:
     """Return what the convolutions that can be refined see on ``inputs``; windows are kept for late biases alone."""
     convs = {name: conv for name, conv in _convs(model).items() if _can_be_refined(conv)}
-    plain = convert_in_memory(model, ConvertOptions(), converter)
+    plain = converter.in_memory(model, ConvertOptions())
     observer = Observer(plain, [name for name in Observer(plain).weights if name in convs])
     wanted = [name for name, conv in convs.items() if sampled and can_be_late(conv)]
     return layer_inputs(observer, convs, inputs, progress, wanted)
@@ -197,7 +197,7 @@ def _tiles(model: Model, inputs: Sequence[Float32Array], converter: Converter) -
     convs = {name: conv for name, conv in _convs(model).items() if _goes_to_winograd(conv)}
     if not convs:
         return {}
-    plain = convert_in_memory(model, ConvertOptions(), converter)
+    plain = converter.in_memory(model, ConvertOptions())
     return tile_grams(Observer(plain, sorted(convs)), convs, inputs, lambda _done, _what: None)
 
 

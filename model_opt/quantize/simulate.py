@@ -15,44 +15,24 @@ from numpy.typing import NDArray
 
 from model_opt.errors import KitError
 from model_opt.nb import NbModel
-from model_opt.nb.to_onnx import IR_VERSION, OPSET
-from model_opt.nb.translate import Graph, Node, encode_model, translate
-from model_opt.quantize.observe import Float32Array
+from model_opt.nb.translate import Graph, Node, translate
+from model_opt.quantize.observe import Float32Array, Session
 from model_opt.quantize.qdq import MOST, ChannelScaling, Int8Layer, scaling_key
 
 
 class Simulator:
-    """The fp32 ``.nb`` of a model, to be run with any choice of int8 layers. One thread by default."""
+    """The fp32 ``.nb`` of a model, to be run with any choice of int8 layers."""
 
-    def __init__(self, model: NbModel, *, threads: int = 1) -> None:
+    def __init__(self, model: NbModel) -> None:
         """Raises ``NbError`` for a model that cannot be translated."""
         self._graph = translate(model)
-        self._threads = threads
 
-    def compile(self, layers: Mapping[str, Int8Layer], biases: Mapping[str, Float32Array] | None = None) -> Runner:
-        """Return a runner with these layers, by the name of their filter, in int8 and with other biases, by name.
+    def compile(self, layers: Mapping[str, Int8Layer], biases: Mapping[str, Float32Array] | None = None) -> Session:
+        """Return what runs with these layers, by the name of their filter, in int8 and with other biases, by name.
 
         Raises ``KitError`` for a name that no convolution has.
         """
-        return Runner(_with_biases(_quantised(self._graph, layers), biases or {}), self._threads)
-
-
-class Runner:
-    """One choice of int8 layers, ready to run."""
-
-    def __init__(self, graph: Graph, threads: int) -> None:
-        import onnxruntime as ort
-
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = threads
-        settings.inter_op_num_threads = 1
-        data = encode_model(graph, opset=OPSET, ir_version=IR_VERSION, producer=("", ""))
-        self._session: Any = ort.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
-        self._input, self._output = graph.inputs[0][0], graph.outputs[0][0]
-
-    def run(self, x: Float32Array) -> Float32Array:
-        """Return the model's first output for one input (float32 NCHW, batch 1)."""
-        return np.asarray(self._session.run([self._output], {self._input: x})[0])
+        return Session(_with_biases(_quantised(self._graph, layers), biases or {}))
 
 
 def _quantised(graph: Graph, layers: Mapping[str, Int8Layer]) -> Graph:

@@ -14,7 +14,7 @@ from model_opt.program import Model
 from model_opt.quantize.augment import ends_of, inverted, washed_out
 from model_opt.quantize.candidates import Candidate, biases_of, candidates, preferred, without_needless_scalings
 from model_opt.quantize.columns import ConvLayer, check_inputs, conv_layers, sample_columns
-from model_opt.quantize.observe import Float32Array, Observer, convert_in_memory
+from model_opt.quantize.observe import Float32Array, Observer
 from model_opt.quantize.qdq import with_int8_layers
 from model_opt.quantize.report import LayerNote, QuantizeProgress, QuantReport
 from model_opt.quantize.simulate import Simulator
@@ -61,7 +61,7 @@ def quantise_static(
     """
     check_inputs(inputs)
     layers = _eligible(model, options)
-    plain = convert_in_memory(model, ConvertOptions(), converter)
+    plain = converter.in_memory(model, ConvertOptions())
     observer = Observer(plain)
     shapes = {layer.filter: model.params[layer.filter].shape for layer in layers}
     columns = sample_columns(observer, layers, inputs, shapes, _LOOKS, lambda part, what: progress(part * 0.5, what))

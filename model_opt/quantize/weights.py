@@ -20,7 +20,7 @@ from model_opt.program.ops import Float64Array
 from model_opt.quantize.augment import augmented
 from model_opt.quantize.columns import ConvLayer, added_behind, check_inputs, conv_layers, sample_windows
 from model_opt.quantize.int8_rounding import damped, round_by_gram
-from model_opt.quantize.observe import Float32Array, LayerView, Observer, convert_in_memory
+from model_opt.quantize.observe import Float32Array, LayerView, Observer
 from model_opt.quantize.parallel import in_order
 from model_opt.quantize.qdq import filter_of
 from model_opt.quantize.report import LayerNote, QuantizeProgress, QuantReport
@@ -139,7 +139,7 @@ def quantise_weights(
     layers = _layers(model)
     if not layers:
         raise KitError("the model has no convolution or matrix product whose weights can be rounded")
-    plain = convert_in_memory(model, ConvertOptions(), converter)
+    plain = converter.in_memory(model, ConvertOptions())
     shown = itertools.chain(inputs, augmented(inputs, options.augmentations))
     count = len(inputs) * (1 + options.augmentations)
     seen = _watch(plain, layers, model, shown, count, lambda done, what: progress(done / 3, what))

@@ -5,24 +5,18 @@ Out: ``ModelFiles``, checked files in the cache (or where the user has them) and
 
 from __future__ import annotations
 
-from model_opt.download import Progress
 from model_opt.errors import SourceUnavailable
-from model_opt.zoo.fetching import FileVerdict, fetch, verify
-from model_opt.zoo.files import FORMATS, Kind, ModelFiles, ZooError
+from model_opt.zoo.fetching import fetch, verify
+from model_opt.zoo.files import FORMATS, ModelFiles, ZooError
 from model_opt.zoo.operators import check_operators
 from model_opt.zoo.own import check_model, open_model, with_dictionary
-from model_opt.zoo.rows import DictionaryRow, FolderSource, ModelSet, Row, UrlSource, WheelSource, Zoo, load_zoo
+from model_opt.zoo.rows import FolderSource, ModelSet, UrlSource, WheelSource, Zoo, load_zoo
 
 __all__ = [
     "FORMATS",
-    "DictionaryRow",
-    "FileVerdict",
     "FolderSource",
-    "Kind",
     "ModelFiles",
     "ModelSet",
-    "Progress",
-    "Row",
     "SourceUnavailable",
     "UrlSource",
     "WheelSource",

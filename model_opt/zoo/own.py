@@ -8,7 +8,7 @@ from pathlib import Path
 
 from model_opt import store
 from model_opt.dictionary import Dictionary, read_dictionary, space_follows
-from model_opt.fs import disk_faults, known_sum, locked, sha256_bytes, sha256_file, staged_folder
+from model_opt.fs import disk_faults, ensure_folder, known_sum, sha256_bytes, sha256_file
 from model_opt.resources import cache_dir
 from model_opt.zoo.archive import extract_model
 from model_opt.zoo.files import DICT_FILE, DICTIONARY, INFERENCE_YML, KINDS, PIR_PROGRAM, Kind, ModelFiles, ZooError
@@ -102,15 +102,13 @@ def _read(path: Path) -> tuple[Located, Interface]:
 def _unpacked(archive: Path) -> Path:
     """Return the folder of the cache with the archive's model, unpacked at the first call."""
     folder = cache_dir() / "models" / "own" / sha256_file(archive)[:32]
-    if _undamaged(folder):
-        return folder
-    with locked(folder), disk_faults("unpack the model", folder):
-        if not _undamaged(folder):
-            with staged_folder(folder) as staging:
-                names = extract_model(archive, staging, optional=WANTED)
-                sums = {name: sha256_file(staging / name) for name in names}
-                (staging / SUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
-    return folder
+
+    def fill(staging: Path) -> None:
+        names = extract_model(archive, staging, optional=WANTED)
+        sums = {name: sha256_file(staging / name) for name in names}
+        (staging / SUMS_FILE).write_text(json.dumps(sums), encoding="utf-8")
+
+    return ensure_folder(folder, "unpack the model", fill, lambda: _undamaged(folder))
 
 
 def _undamaged(folder: Path) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from model_opt.opt_tool import FALLBACK, ToolEnv, find_tool, interpreters
+from model_opt.opt_tool import ToolEnv, find_tool, interpreters
+from model_opt.opt_tool.pins import FALLBACK
 from tests.model_opt import random_numbers
 from tests.model_opt.opt_oracle import Oracle
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from model_opt.convert import ConvertOptions
 from model_opt.lower import Target
-from model_opt.opt_tool import ConvertOptions
 from model_opt.paddle_model import read_model
 from model_opt.paddle_model.params import encode_params
 from model_opt.paddle_model.proto import encode_program

@@ -7,8 +7,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from model_opt.convert import ConvertOptions
 from model_opt.nb import canonicalise
-from model_opt.opt_tool import ConvertOptions, ToolEnv
+from model_opt.opt_tool import ToolEnv
 from model_opt.opt_tool.process import child_environment, last_lines
 from model_opt.paddle_model import write_model
 from model_opt.program import Model

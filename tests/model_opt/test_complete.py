@@ -6,9 +6,9 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from model_opt.convert import ConvertOptions, ModelPair
 from model_opt.nb import read_nb
 from model_opt.nb.to_onnx import to_onnx
-from model_opt.opt_tool import ConvertOptions, ModelPair, convert
 from model_opt.paddle_model import complete, read_model, write_model
 from model_opt.passes import optimise
 from model_opt.program import Model, VarType
@@ -100,8 +100,8 @@ def test_a_pruned_model_gives_the_file_of_the_full_one(request, name, env, tmp_p
     pruned = saved_by_newer_paddle(whole)
     assert not any(slot in OPTIONAL for one in pruned.program.main.ops for slot in one.outputs)
     for label, before, after in (("plain", whole, pruned), ("fast", optimise(whole)[0], optimise(pruned)[0])):
-        convert(files_of(before, tmp_path, f"{label}-a"), ConvertOptions(), tmp_path / "a.nb", env=env)
-        convert(files_of(after, tmp_path, f"{label}-b"), ConvertOptions(), tmp_path / "b.nb", env=env)
+        env.convert(files_of(before, tmp_path, f"{label}-a"), ConvertOptions(), tmp_path / "a.nb")
+        env.convert(files_of(after, tmp_path, f"{label}-b"), ConvertOptions(), tmp_path / "b.nb")
         a, b = read_nb(tmp_path / "a.nb"), read_nb(tmp_path / "b.nb")
         assert [(one.type, one.kernel) for one in a.ops] == [(one.type, one.kernel) for one in b.ops]
         assert a.params.keys() == b.params.keys()
@@ -118,7 +118,7 @@ def test_a_recogniser_of_paddle_3_builds_and_answers_as_paddle(shared_dir, env, 
     given = folder / "inference.pdmodel", folder / "inference.pdiparams"
     model = read_model(*given)
     pair = files_of(optimise(model)[0], tmp_path) if optimised else ModelPair(*given)
-    convert(pair, ConvertOptions(), tmp_path / "m.nb", env=env)
+    env.convert(pair, ConvertOptions(), tmp_path / "m.nb")
     run = predictor(given)
     for width in (48, 320):
         x = np.random.default_rng(3).standard_normal((1, 3, 48, width)).astype(np.float32)
@@ -135,7 +135,7 @@ def test_dropout_left_in_is_computed_as_paddle_does(env, tmp_path):
     )  # fmt: skip
     model = made([convolution, op("dropout", {"X": "h"}, "y", **drop)], {"w": weight(4, 4, 1, 1)}, "y")
     pair = files_of(model, tmp_path)
-    convert(pair, ConvertOptions(), tmp_path / "m.nb", env=env)
+    env.convert(pair, ConvertOptions(), tmp_path / "m.nb")
     assert "dropout" in {one.type for one in read_nb(tmp_path / "m.nb").ops}
     x = np.random.default_rng(3).standard_normal((1, 4, 5, 6)).astype(np.float32)
     expected = predictor((pair.program_file, pair.params_file))(x)

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from model_opt.convert import ConvertOptions
 from model_opt.errors import KitError
 from model_opt.lower import LowerError, Target, lower
 from model_opt.lower.demanded import ATTRIBUTES, NEEDED, OUTPUTS
@@ -17,7 +18,6 @@ from model_opt.lower.kernels import KERNELS
 from model_opt.nb import NbModel, read_nb
 from model_opt.nb.to_onnx import to_onnx
 from model_opt.nb.write import write_as_opt, write_nb
-from model_opt.opt_tool import ConvertOptions
 from model_opt.program import Attr, AttrType, Model, Op, Var, VarType
 from model_opt.program import AttrType as PaddleType
 from tests.model_opt.lower_compare import verdict

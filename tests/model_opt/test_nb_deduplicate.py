@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import tests.model_opt.nb_writer as nw
+from model_opt.convert import ConvertOptions
 from model_opt.nb import NbError, NbModel, deduplicate_parts, read_nb
 from model_opt.nb.canonical import FREE_READS, HEADER, parse_header
 from model_opt.nb.flat import Flat
 from model_opt.nb.schema import BLOCK, OP, PROGRAM
-from model_opt.opt_tool import ConvertOptions, convert
 from model_opt.opt_tool.worker import LiteWorker
 from tests.model_opt.random_numbers import generator
 
@@ -101,8 +101,8 @@ def test_paddle_lite_loads_it_and_answers_the_same(request, kind, shape, env, tm
     files = request.getfixturevalue(f"mobile_{kind}")
     with monkeypatch.context() as patch:
         patch.setattr(importlib.import_module("model_opt.opt_tool.convert"), "deduplicate_parts", lambda data: data)
-        convert(files, ConvertOptions("x86"), tmp_path / "plain.nb", env=env)
-    convert(files, ConvertOptions("x86"), tmp_path / "shared.nb", env=env)
+        env.convert(files, ConvertOptions("x86"), tmp_path / "plain.nb")
+    env.convert(files, ConvertOptions("x86"), tmp_path / "shared.nb")
     plain, shared = ((tmp_path / name).stat().st_size for name in ("plain.nb", "shared.nb"))
     assert plain - shared > 80_000
     x = generator(4).standard_normal(shape).astype(np.float32)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import tests.model_opt.nb_writer as nw
+from model_opt.convert import ConvertOptions
 from model_opt.nb import NbError, NbModel, deduplicate_parts, read_nb
 from model_opt.nb.canonical import FREE_READS, HEADER
 from model_opt.nb.write import write_as_opt, write_nb
-from model_opt.opt_tool import ConvertOptions
 from model_opt.program import ELEMENT_TYPES, Attr, AttrType, Var
 from tests.model_opt.lower_programs import ONE_OP, together
 from tests.model_opt.random_numbers import generator

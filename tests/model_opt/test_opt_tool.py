@@ -10,17 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from model_opt.convert import ConvertOptions, ModelPair
 from model_opt.errors import KitError
 from model_opt.fs import sha256_file
 from model_opt.nb import is_canonical, place_of, precision_of, read_nb
-from model_opt.opt_tool import (
-    ConvertOptions,
-    ModelPair,
-    OptError,
-    ToolEnv,
-    convert,
-    interpreters,
-)
+from model_opt.opt_tool import OptError, ToolEnv, interpreters
 from model_opt.opt_tool.process import how_it_ended, last_lines, run_limited
 from model_opt.paddle_model import read_model, write_model
 
@@ -46,7 +40,7 @@ def children() -> list[psutil.Process]:
 
 @pytest.mark.parametrize(("options", "place", "precision"), OPTIONS, ids=lambda value: getattr(value, "label", None))
 def test_two_conversions_are_byte_identical_and_what_was_asked_for(det, env, tmp_path, options, place, precision):
-    first, second = (convert(det, options, tmp_path / name, env=env) for name in ("1.nb", "2.nb"))
+    first, second = (env.convert(det, options, tmp_path / name) for name in ("1.nb", "2.nb"))
     data = first.path.read_bytes()
     assert data == second.path.read_bytes()
     assert is_canonical(data)
@@ -59,7 +53,7 @@ def test_two_conversions_are_byte_identical_and_what_was_asked_for(det, env, tmp
 
 def test_the_recogniser_is_byte_identical_for_every_option(mobile_rec, env, tmp_path):
     for options, place, precision in OPTIONS:
-        first, second = (convert(mobile_rec, options, tmp_path / name, env=env) for name in ("1.nb", "2.nb"))
+        first, second = (env.convert(mobile_rec, options, tmp_path / name) for name in ("1.nb", "2.nb"))
         assert first.sha256 == second.sha256
         assert (first.place, first.precision) == (place, precision)
 
@@ -73,24 +67,24 @@ def test_folders_with_spaces_and_foreign_letters_work(det, env, tmp_path, monkey
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setattr("tempfile.tempdir", None)
-    there = convert(moved, ConvertOptions(), folder / "out dir" / "模型.nb", env=env)
-    assert there.sha256 == convert(det, ConvertOptions(), tmp_path / "plain.nb", env=env).sha256
+    there = env.convert(moved, ConvertOptions(), folder / "out dir" / "模型.nb")
+    assert there.sha256 == env.convert(det, ConvertOptions(), tmp_path / "plain.nb").sha256
     assert sorted(path.name for path in folder.iterdir()) == ["my model.pdiparams", "my model.pdmodel", "out dir"]
 
 
 def test_settings_of_the_caller_do_not_reach_opt(det, env, tmp_path, monkeypatch):
-    plain = convert(det, ConvertOptions(), tmp_path / "1.nb", env=env)
+    plain = env.convert(det, ConvertOptions(), tmp_path / "1.nb")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "json.py").write_text("raise RuntimeError('a module of the caller was imported')\n")
     monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "json.py"))
     monkeypatch.setenv("GLOG_v", "5")
-    assert convert(det, ConvertOptions(), tmp_path / "2.nb", env=env).sha256 == plain.sha256
+    assert env.convert(det, ConvertOptions(), tmp_path / "2.nb").sha256 == plain.sha256
 
 
 def test_weights_that_paddle_lite_would_not_turn_back_are_refused(mobile_rec, env, tmp_path):
     """opt rounds the matrices of products for x86 too, and the runtime answers NaN."""
     with pytest.raises(OptError, match=r"\(matmul_v2\) holds its weights .* as integers"):
-        convert(mobile_rec, ConvertOptions("x86", weight_bits=8), tmp_path / "rec.nb", env=env)
+        env.convert(mobile_rec, ConvertOptions("x86", weight_bits=8), tmp_path / "rec.nb")
     assert not (tmp_path / "rec.nb").exists()
 
 
@@ -99,7 +93,7 @@ def test_weights_that_paddle_lite_would_not_turn_back_are_refused(mobile_rec, en
 
 @pytest.mark.parametrize("options", [ConvertOptions(), ConvertOptions("opencl,arm"), ConvertOptions(weight_bits=8)])
 def test_the_older_opt_converts_too_and_says_its_version(mobile_rec, older_env, tmp_path, options):
-    first, second = (convert(mobile_rec, options, tmp_path / name, env=older_env) for name in ("1.nb", "2.nb"))
+    first, second = (older_env.convert(mobile_rec, options, tmp_path / name) for name in ("1.nb", "2.nb"))
     assert first.sha256 == second.sha256
     assert first.opt_version == "2.13rc0"
     assert read_nb(first.path).opt_version == "v2.13-rc"
@@ -113,13 +107,13 @@ def test_opt_gets_the_beta_of_swish_written_out(mobile_rec, older_env, env, tmp_
     write_model(whole.with_program(whole.program.with_ops(ops)), clipped.program_file, clipped.params_file)
     before = sha256_file(clipped.program_file)
 
-    mended = convert(clipped, ConvertOptions(), tmp_path / "clipped.nb", env=older_env)
-    assert mended.sha256 == convert(mobile_rec, ConvertOptions(), tmp_path / "whole.nb", env=older_env).sha256
+    mended = older_env.convert(clipped, ConvertOptions(), tmp_path / "clipped.nb")
+    assert mended.sha256 == older_env.convert(mobile_rec, ConvertOptions(), tmp_path / "whole.nb").sha256
     assert sha256_file(clipped.program_file) == before
 
     monkeypatch.setattr("model_opt.paddle_model.complete", lambda model: (model, {}))
     with pytest.raises(OptError, match="beta") as caught:
-        convert(clipped, ConvertOptions(), tmp_path / "left.nb", env=older_env)
+        older_env.convert(clipped, ConvertOptions(), tmp_path / "left.nb")
     assert caught.value.returncode == -signal.SIGABRT
 
 
@@ -130,7 +124,7 @@ def test_an_abort_of_opt_is_an_error_with_its_last_words(mobile_cls, env, tmp_pa
     """The official classifier has no OpenCL conversion with fp16: opt aborts."""
     out = tmp_path / "cls.nb"
     with pytest.raises(OptError) as caught:
-        convert(mobile_cls, ConvertOptions("opencl,arm", fp16=True), out, env=env)
+        env.convert(mobile_cls, ConvertOptions("opencl,arm", fp16=True), out)
     assert caught.value.returncode == -signal.SIGABRT
     assert "was ended by signal SIGABRT" in caught.value.what
     assert caught.value.log
@@ -152,7 +146,7 @@ def test_a_damaged_model_is_refused_and_an_older_result_stays(det, env, tmp_path
     out.write_bytes(b"the last good one")
     files = {"pdmodel": det.program_file, "pdiparams": det.params_file, part: bad}
     with pytest.raises(OptError) as caught:
-        convert(ModelPair(**files), ConvertOptions(), out, env=env)
+        env.convert(ModelPair(**files), ConvertOptions(), out)
     assert caught.value.path == str(bad)
     assert caught.value.hint
     assert out.read_bytes() == b"the last good one"
@@ -160,14 +154,14 @@ def test_a_damaged_model_is_refused_and_an_older_result_stays(det, env, tmp_path
 
 def test_files_of_two_models_are_refused(det, mobile_rec, env, tmp_path):
     with pytest.raises(OptError):
-        convert(ModelPair(det.program_file, mobile_rec.params_file), ConvertOptions(), tmp_path / "out.nb", env=env)
+        env.convert(ModelPair(det.program_file, mobile_rec.params_file), ConvertOptions(), tmp_path / "out.nb")
     assert not (tmp_path / "out.nb").exists()
 
 
 def test_a_conversion_that_takes_too_long_is_stopped_and_leaves_no_process(det, env, tmp_path):
     before = set(children())  # of other tests of this process
     with pytest.raises(OptError, match=r"did not finish within 0\.02 s") as caught:
-        convert(det, ConvertOptions(), tmp_path / "out.nb", env=env, timeout_s=0.02)
+        env.convert(det, ConvertOptions(), tmp_path / "out.nb", timeout_s=0.02)
     assert caught.value.returncode is None
     assert not (tmp_path / "out.nb").exists()
     assert set(children()) <= before
@@ -195,28 +189,28 @@ def test_output_without_end_does_not_block_the_child(tmp_path):
 def test_a_vanished_interpreter_is_an_error(det, env, tmp_path):
     gone = ToolEnv(tmp_path / "python3.7", env.python_version, env.opt_version, env.site)
     with pytest.raises(OptError, match="cannot be started") as caught:
-        convert(det, ConvertOptions(), tmp_path / "out.nb", env=gone)
+        gone.convert(det, ConvertOptions(), tmp_path / "out.nb")
     assert caught.value.path == str(tmp_path / "python3.7")
 
 
 def test_a_site_without_paddlelite_is_an_error_that_says_what_to_remove(det, env, tmp_path):
     empty = ToolEnv(env.python, env.python_version, env.opt_version, tmp_path / "tool" / "site")
     with pytest.raises(OptError, match="No module named 'paddlelite'") as caught:
-        convert(det, ConvertOptions(), tmp_path / "out.nb", env=empty)
+        empty.convert(det, ConvertOptions(), tmp_path / "out.nb")
     assert str(tmp_path / "tool") in str(caught.value.hint)
 
 
 def test_a_file_of_another_version_than_promised_is_refused(det, env, tmp_path):
     other = ToolEnv(env.python, env.python_version, "2.12", env.site)
     with pytest.raises(OptError, match=r"version v2\.1\S+ instead of 2\.12"):
-        convert(det, ConvertOptions(), tmp_path / "out.nb", env=other)
+        other.convert(det, ConvertOptions(), tmp_path / "out.nb")
     assert not (tmp_path / "out.nb").exists()
 
 
 def test_an_output_that_cannot_be_written_is_an_error_without_traceback(det, env, tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(KitError) as caught:
-        convert(det, ConvertOptions(), tmp_path / "file" / "out.nb", env=env)
+        env.convert(det, ConvertOptions(), tmp_path / "file" / "out.nb")
     assert caught.value.path == str(tmp_path / "file" / "out.nb")
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from model_opt.errors import KitError
-from model_opt.opt_tool import PINS, ToolError, diagnose, environment, find_tool, interpreters
+from model_opt.opt_tool import ToolError, diagnose, environment, find_tool, interpreters
 from model_opt.opt_tool.interpreters import SETTING, Candidate, candidates, examine
+from model_opt.opt_tool.pins import PINS
 
 GOOD = {
     "implementation": "CPython",

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
+from model_opt.convert import ConvertOptions, ModelPair
 from model_opt.nb import inspect_nb, read_nb
-from model_opt.opt_tool import ConvertOptions, ModelPair, convert
 from model_opt.paddle_model import read_model, write_model
 from model_opt.passes import PASSES, optimise
 from model_opt.program import Model
@@ -186,7 +186,7 @@ def test_opt_makes_few_operators_of_it(optimised, kind, tmp_path, env):
     found = {}
     for place in ("arm", "opencl,arm"):
         out = tmp_path / f"{place[:3]}.nb"
-        convert(pair, ConvertOptions(place), out, env=env)
+        env.convert(pair, ConvertOptions(place), out)
         found[place] = inspect_nb(read_nb(out))
     assert found["arm"].ops <= OPS[kind][0]
     assert found["opencl,arm"].io_copy <= OPS[kind][1]

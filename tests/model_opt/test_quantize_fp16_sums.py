@@ -12,7 +12,7 @@ from model_opt.emulator.half import rounded
 from model_opt.program import Model
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import conv_at
-from model_opt.quantize import Observer, convert_in_memory
+from model_opt.quantize import Observer
 from model_opt.quantize.channel_order import Way, best_order, best_order_of_parts
 from model_opt.quantize.integer_input import integer_input, levels_of
 from model_opt.quantize.late_bias import bias_errors, late_bias
@@ -62,7 +62,7 @@ def activated(kind: str = "hard_swish", **attrs: float) -> Model:
 def seen_of(model: Model, x: np.ndarray, converter: Converter) -> dict[str, Seen]:
     editor = GraphEditor(model, "test")
     convs = {one.input("Filter"): conv_at(editor, one) for one in editor.ops if "conv2d" in one.type}
-    observer = Observer(convert_in_memory(model, ConvertOptions(), converter), list(convs))
+    observer = Observer(converter.in_memory(model, ConvertOptions()), list(convs))
     return layer_inputs(observer, convs, [x], silent)
 
 
@@ -81,7 +81,7 @@ def test_the_image_in_levels_is_exact_in_fp16(converter: Converter) -> None:
     eighths = counted / unit * 8
     assert np.abs(eighths - np.round(eighths)).max() < 1e-2
     np.testing.assert_array_equal(np.round(eighths), rounded(np.round(eighths).astype(np.float32)))
-    assert "affine_channel" in {o.type for o in convert_in_memory(model, ConvertOptions(fp16=True), converter).ops}
+    assert "affine_channel" in {o.type for o in converter.in_memory(model, ConvertOptions(fp16=True)).ops}
 
 
 def test_counting_levels_keeps_the_result_but_for_the_border() -> None:
@@ -182,7 +182,7 @@ def test_the_product_of_the_classes_in_parts_is_the_same_product(converter: Conv
     made_, name = split_last_matrix(model, 4)
     assert name == "w"
     np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=0, atol=1e-12)
-    nb = convert_in_memory(made_, ConvertOptions(fp16=True), converter)
+    nb = converter.in_memory(made_, ConvertOptions(fp16=True))
     assert [o.type for o in nb.ops].count("fc") == 4
     want = in_fp32(model, x, converter)
     plain, better = (float(np.abs(emulated(m, x, converter) - want).mean()) for m in (model, made_))
@@ -243,7 +243,7 @@ def test_means_in_fp32_are_the_same_means_without_the_errors_of_lanes(converter:
     assert count == 1
     x = picture(48, 320, 16) + 3
     np.testing.assert_allclose(run_float64(made_, x), run_float64(model, x), rtol=1e-12)
-    kernels = {o.type: o.kernel for o in convert_in_memory(made_, ConvertOptions(fp16=True), converter).ops}
+    kernels = {o.type: o.kernel for o in converter.in_memory(made_, ConvertOptions(fp16=True)).ops}
     assert kernels["reduce_mean"].precision_name == "fp32"
     assert kernels["conv2d"].precision_name == "fp16"
     want = in_fp32(model, x, converter)

@@ -10,7 +10,7 @@ from model_opt.emulator import emulate
 from model_opt.program import Model
 from model_opt.program.editor import GraphEditor
 from model_opt.program.ops import Conv, conv_at
-from model_opt.quantize import Observer, convert_in_memory
+from model_opt.quantize import Observer
 from model_opt.quantize.gptq_fp16 import _upper, gptq_round, half, round_weights
 from model_opt.quantize.late_bias import bias_errors, late_bias
 from model_opt.quantize.patches import Seen, layer_inputs, windows
@@ -48,9 +48,7 @@ def convs_of(model: Model) -> dict[str, Conv]:
 
 
 def seen_by(model: Model, inputs: list, converter: Converter) -> dict[str, Seen]:
-    return layer_inputs(
-        Observer(convert_in_memory(model, ConvertOptions(), converter)), convs_of(model), inputs, silent
-    )
+    return layer_inputs(Observer(converter.in_memory(model, ConvertOptions())), convs_of(model), inputs, silent)
 
 
 def silent(_: float, __: str) -> None:
@@ -99,12 +97,12 @@ def test_a_late_bias_makes_sums_more_exact(converter: Converter) -> None:
     early, late = bias_errors(convs_of(model)["w"], seen["w"].sample)
     moved, gains = late_bias(model, seen, 1.5)
     assert gains == {"w": pytest.approx(early / late)}
-    nb = convert_in_memory(moved, ConvertOptions(fp16=True), converter)
+    nb = converter.in_memory(moved, ConvertOptions(fp16=True))
     assert "elementwise_sub" in [one.type for one in nb.ops]
     assert next(one for one in nb.ops if one.inputs.get("Filter") == ("w",)).inputs.get("Bias", ()) == ()
     np.testing.assert_array_equal(run_float64(moved, x.astype(float)), run_float64(model, x.astype(float)))
     want = run_float64(model, x.astype(np.float64))
-    first = next(iter(emulate(convert_in_memory(model, ConvertOptions(fp16=True), converter), {"x": x}).values()))
+    first = next(iter(emulate(converter.in_memory(model, ConvertOptions(fp16=True)), {"x": x}).values()))
     last = next(iter(emulate(nb, {"x": x}).values()))
     assert np.abs(last - want).mean() < np.abs(first - want).mean()
 
@@ -122,7 +120,7 @@ def test_u_by_panels_is_the_u_of_one_column_after_the_other() -> None:
 
 def test_windows_are_kept_only_of_the_layers_asked_for(converter: Converter) -> None:
     model, x = one_conv(), page()
-    observer = Observer(convert_in_memory(model, ConvertOptions(), converter))
+    observer = Observer(converter.in_memory(model, ConvertOptions()))
     some = layer_inputs(observer, convs_of(model), [x, x], silent, ["w"])
     every = seen_by(model, [x, x], converter)
     assert (some["w"].sample.shape[1], some["wd"].sample.size) == (4, 0)

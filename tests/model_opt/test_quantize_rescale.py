@@ -13,7 +13,7 @@ from model_opt.emulator import emulate, overflow_check
 from model_opt.paddle_model import read_model
 from model_opt.passes import optimise
 from model_opt.program import Model, Op
-from model_opt.quantize import Observer, convert_in_memory
+from model_opt.quantize import Observer
 from model_opt.quantize.exponents import factor_groups, with_exponents
 from model_opt.quantize.rescale import RescaleError, RescaleOptions, rescale_fp16
 from model_opt.resources import config_dir
@@ -57,15 +57,15 @@ def corner_of(name: str) -> np.ndarray:
 
 
 def overflows(model: Model, x: np.ndarray, converter: Converter) -> int:
-    return len(overflow_check(convert_in_memory(model, ConvertOptions(fp16=True), converter), {"x": x}))
+    return len(overflow_check(converter.in_memory(model, ConvertOptions(fp16=True)), {"x": x}))
 
 
 def emulated(model: Model, x: np.ndarray, converter: Converter) -> np.ndarray:
-    return next(iter(emulate(convert_in_memory(model, ConvertOptions(fp16=True), converter), {"x": x}).values()))
+    return next(iter(emulate(converter.in_memory(model, ConvertOptions(fp16=True)), {"x": x}).values()))
 
 
 def in_fp32(model: Model, x: np.ndarray, converter: Converter) -> np.ndarray:
-    return Observer(convert_in_memory(model, ConvertOptions(), converter), ()).run(x).output
+    return Observer(converter.in_memory(model, ConvertOptions()), ()).run(x).output
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from model_opt.errors import KitError
 from model_opt.paddle_model import read_model
 from model_opt.passes import optimise
 from model_opt.program import Attr, AttrType, Block, Model, Op, Program, Var, VarType
-from model_opt.quantize import StaticOptions, convert_in_memory, quantise_static
+from model_opt.quantize import StaticOptions, quantise_static
 from model_opt.quantize.augment import AUGMENTATIONS, augmented, ends_of, inverted, washed_out
 from model_opt.quantize.candidates import Candidate, preferred, without_needless_scalings
 from model_opt.quantize.columns import CalibrationError, ConvLayer, conv_layers
@@ -102,7 +102,7 @@ def _add(x: str, y: str, out: str) -> Op:
 
 
 def _exact(model: Model, x: Float32Array, converter: Converter) -> tuple[Float32Array, list[str]]:
-    nb = convert_in_memory(model, ConvertOptions(), converter)
+    nb = converter.in_memory(model, ConvertOptions())
     kernels = [f"{op.type} {op.kernel.alias}" for op in nb.ops if op.kernel is not None]
     feed = next(op.outputs["Out"][0] for op in nb.ops if op.type == "feed")
     return next(iter(emulate(nb, {feed: x}).values())), kernels
@@ -131,7 +131,7 @@ def test_the_simulation_is_the_exact_emulation_but_for_ties(converter: Converter
     model = _model()
     layers = {name: _layer(model, name, limit) for name, limit in (("a.w", 3.0), ("b.w", 4.0), ("c.w", 5.0))}
     want, _ = _exact(with_int8_layers(model, layers), _inputs()[1], converter)
-    found = Simulator(convert_in_memory(model, ConvertOptions(), converter)).compile(layers).run(_inputs()[1])
+    found = Simulator(converter.in_memory(model, ConvertOptions())).compile(layers).run(_inputs()[1])
     assert np.abs(found - want).mean() < 1e-5
 
 
@@ -246,7 +246,7 @@ def test_a_channel_scaling_survives_opt_and_the_simulation_knows_it(converter: C
         "affine_channel def",
         "calib fp32_to_int8",
     ]
-    simulated = Simulator(convert_in_memory(model, ConvertOptions(), converter)).compile(layers).run(_inputs()[1])
+    simulated = Simulator(converter.in_memory(model, ConvertOptions())).compile(layers).run(_inputs()[1])
     assert np.abs(found - simulated).mean() < 1e-5
 
 
@@ -256,7 +256,7 @@ def test_a_scaled_input_is_rounded_less_at_the_same_output(converter: Converter)
     wide = np.geomspace(0.03, 8, 8).astype(np.float32)
     model = model.with_param("b.w", model.params["b.w"] * 0 + wide[:, None, None, None] / 9)
     model = model.with_param("c.w", np.asarray(model.params["c.w"] / wide[:, None, None], np.float32))
-    observer = Simulator(convert_in_memory(model, ConvertOptions(), converter))
+    observer = Simulator(converter.in_memory(model, ConvertOptions()))
     plain = [observer.compile({}).run(x) for x in _inputs()]
     low, high = wide * np.float32(-0.375), wide * np.float32(4)
     even = equalization(low, high, shifted=True)

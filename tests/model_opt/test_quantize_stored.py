@@ -5,10 +5,11 @@ import pytest
 
 from edge_kit.engines.base import EngineOptions
 from edge_kit.engines.lite_x86 import LiteX86Engine
+from model_opt.convert import ConvertOptions, ModelPair
 from model_opt.errors import KitError
 from model_opt.nb import read_nb
 from model_opt.nb.to_onnx import to_onnx
-from model_opt.opt_tool import ConvertOptions, ModelPair, OptError, convert
+from model_opt.opt_tool import OptError
 from model_opt.paddle_model import PaddleModelError, integer_weights, read_model, write_model
 from model_opt.passes import optimise
 from model_opt.quantize.stored import from_rows, store_nearest, to_rows, with_stored_weights
@@ -80,7 +81,7 @@ def test_paddle_lites_own_loader_restores_both_widths(rec, env, tmp_path):
 def run_on_x86(pair, folder, env, x):
     """The output of Paddle Lite's x86 engine."""
     engine = LiteX86Engine.from_nb(
-        convert(pair, ConvertOptions("x86"), folder / "rec.nb", env=env).path, EngineOptions(), env=env
+        env.convert(pair, ConvertOptions("x86"), folder / "rec.nb").path, EngineOptions(), env=env
     )
     try:
         return engine.run(x)
@@ -90,7 +91,7 @@ def run_on_x86(pair, folder, env, x):
 
 def test_opt_keeps_each_layers_width_and_says_so(rec, env, tmp_path):
     model, _ = stored_rec(rec)
-    done = convert(saved(model, tmp_path), ConvertOptions(weight_bits=8), tmp_path / "rec.nb", env=env)
+    done = env.convert(saved(model, tmp_path), ConvertOptions(weight_bits=8), tmp_path / "rec.nb")
     assert done.precision == "weight_int8+weight_int16"
     assert to_onnx(read_nb(done.path))
 
@@ -98,7 +99,7 @@ def test_opt_keeps_each_layers_width_and_says_so(rec, env, tmp_path):
 def test_fp16_on_integers_is_refused_before_opt_runs(rec, env, tmp_path):
     model, _ = stored_rec(rec)
     with pytest.raises(OptError, match="NaN"):
-        convert(saved(model, tmp_path), ConvertOptions(fp16=True), tmp_path / "rec.nb", env=env)
+        env.convert(saved(model, tmp_path), ConvertOptions(fp16=True), tmp_path / "rec.nb")
     assert not (tmp_path / "rec.nb").exists()
 
 

@@ -11,11 +11,11 @@ from model_opt.nb import precision_of
 from model_opt.nb.translate import translate
 from model_opt.paddle_model import SCALES_OF, read_model
 from model_opt.passes import optimise
-from model_opt.quantize import Observer, convert_in_memory
+from model_opt.quantize import Observer
 from model_opt.quantize.augment import ends_of, inverted
 from model_opt.quantize.columns import CalibrationError
 from model_opt.quantize.int8_rounding import round_by_gram, round_nearest
-from model_opt.quantize.sensitivity import Runner
+from model_opt.quantize.sensitivity import session_of
 from model_opt.quantize.weights import WeightOptions, _Seen, quantise_weights
 
 WIDE = 20_000
@@ -52,7 +52,7 @@ def case(request, mobile_det, mobile_rec, converter):
 
 def test_opt_stores_the_chosen_integers(case):
     _, done, report, converter, _ = case
-    nb = convert_in_memory(done, ConvertOptions(weight_bits=8), converter)
+    nb = converter.in_memory(done, ConvertOptions(weight_bits=8))
     assert precision_of(nb) == "weight_int8+weight_int16"
     for note in report.layers:
         found = nb.params[note.weight]
@@ -62,7 +62,7 @@ def test_opt_stores_the_chosen_integers(case):
 
 def test_the_file_gives_back_the_floats_that_were_chosen(case):
     _, done, _, converter, _ = case
-    graph = translate(convert_in_memory(done, ConvertOptions(), converter))
+    graph = translate(converter.in_memory(done, ConvertOptions()))
     checked = 0
     for op in done.program.main.ops:
         for name in op.input_names:
@@ -78,10 +78,8 @@ def test_the_file_gives_back_the_floats_that_were_chosen(case):
 
 def test_outputs_move_less_than_by_plain_rounding(case):
     model, done, _, converter, inputs = case
-    floats = Observer(convert_in_memory(model, ConvertOptions(), converter), ())
-    better, plain = (
-        Observer(convert_in_memory(m, ConvertOptions(weight_bits=8), converter), ()) for m in (done, model)
-    )
+    floats = Observer(converter.in_memory(model, ConvertOptions()), ())
+    better, plain = (Observer(converter.in_memory(m, ConvertOptions(weight_bits=8)), ()) for m in (done, model))
     moved = [
         sum(float(np.square(one.run(x).output - floats.run(x).output).sum()) for x in inputs) for one in (better, plain)
     ]
@@ -99,11 +97,11 @@ def test_sensitive_layers_get_16_bits_within_their_bytes(case):
 def test_wide_layers_bring_the_output_nearer(mobile_rec, converter):
     model, _ = optimise(read_model(mobile_rec.program_file, mobile_rec.params_file))
     inputs, unseen = pages(4, 48, 320, 5), pages(2, 48, 320, 6)
-    truth = Runner(convert_in_memory(model, ConvertOptions(), converter))
+    truth = session_of(converter.in_memory(model, ConvertOptions()))
     moved = []
     for wide in (0, 400_000):
         done, _ = quantise_weights(model, inputs, WeightOptions(wide_bytes=wide), converter, nothing)
-        found = Runner(convert_in_memory(done, ConvertOptions(), converter))
+        found = session_of(converter.in_memory(done, ConvertOptions()))
         moved.append(sum(float(np.square(found.run(x) - truth.run(x)).sum()) for x in unseen))
     assert moved[1] < moved[0]
 
@@ -177,14 +175,14 @@ def test_augmented_inputs_are_used_too(mobile_det, converter):
     """Calibrated on dark on light, a model that is also shown the pages inverted moves less on light on dark."""
     model, _ = optimise(read_model(mobile_det.program_file, mobile_det.params_file))
     inputs = pages(9, 96, 128, 5)
-    truth = Runner(convert_in_memory(model, ConvertOptions(), converter))
+    truth = session_of(converter.in_memory(model, ConvertOptions()))
     unseen = [inverted(x, ends_of(inputs)) for x in pages(3, 96, 128, 6)]
     moved, asked = [], []
     for count in (0, 1):
         done, _ = quantise_weights(
             model, inputs, WeightOptions(augmentations=count), converter, lambda part, what: asked.append(what)
         )
-        found = Runner(convert_in_memory(done, ConvertOptions(), converter))
+        found = session_of(converter.in_memory(done, ConvertOptions()))
         moved.append(sum(float(np.square(found.run(x) - truth.run(x)).sum()) for x in unseen))
     assert "watch layers, input 9 of 9" in asked
     assert "watch layers, input 18 of 18" in asked

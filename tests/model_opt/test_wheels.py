@@ -13,7 +13,7 @@ import pytest
 
 from model_opt import wheels
 from model_opt.errors import ChecksumError, KitError, SourceUnavailable
-from model_opt.fs import sha256_bytes, sha256_file
+from model_opt.fs import sha256_bytes, sha256_file, staged_folder
 from model_opt.wheels import (
     WheelError,
     WheelPin,
@@ -218,12 +218,18 @@ def test_members_are_taken_out_under_the_names_asked_for(tmp_path: Path):
         extract_from_wheel(wheel, {"edge_sample/__init__.py": "../x"}, tmp_path)
 
 
+def unpacked(wheels: list[Path], folder: Path) -> Path:
+    with staged_folder(folder) as staging:
+        unpack_wheels(wheels, staging)
+    return folder
+
+
 def test_a_wheel_is_unpacked_whole_and_replaces_the_older_folder(tmp_path: Path):
     wheel = make_wheel(tmp_path / "in" / FILE)
     target = tmp_path / "out" / "site"
     target.mkdir(parents=True)
     (target / "old").write_text("old")
-    assert unpack_wheels([wheel], target) == target
+    assert unpacked([wheel], target) == target
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert sorted(str(p.relative_to(target)) for p in target.rglob("*") if p.is_file()) == sorted(names)
@@ -238,7 +244,7 @@ def test_wheels_are_unpacked_side_by_side_as_an_installer_lays_them_out(tmp_path
         f"{data}/purelib/pure.py": b"",
         f"{data}/scripts/run": b"no",
     }
-    site = unpack_wheels([make_wheel(tmp_path / FILE), make_wheel(tmp_path / "other.whl", extra)], tmp_path / "site")
+    site = unpacked([make_wheel(tmp_path / FILE), make_wheel(tmp_path / "other.whl", extra)], tmp_path / "site")
     assert (site / "native" / "lib.so").read_bytes() == b"so"
     assert (site / "pure.py").is_file()
     assert (site / "edge_sample" / "__init__.py").is_file()
@@ -250,7 +256,7 @@ def test_wheels_are_unpacked_side_by_side_as_an_installer_lays_them_out(tmp_path
 def test_a_wheel_with_an_unsafe_path_leaves_nothing(tmp_path: Path, name: str):
     wheel = make_wheel(tmp_path / FILE, {name: b"evil"})
     with pytest.raises(WheelError, match="unsafe path"):
-        unpack_wheels([wheel], tmp_path / "out" / "site")
+        unpacked([wheel], tmp_path / "out" / "site")
     assert list((tmp_path / "out").iterdir()) == []
     assert not (tmp_path / "evil").exists()
 
@@ -262,7 +268,7 @@ def test_a_link_in_a_wheel_is_refused(tmp_path: Path):
         link.external_attr = 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(WheelError, match="not a plain file"):
-        unpack_wheels([wheel], tmp_path / "site")
+        unpacked([wheel], tmp_path / "site")
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch):
@@ -271,7 +277,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch):
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb", bytes(1_000_001))
     with pytest.raises(WheelError, match="refused"):
-        unpack_wheels([wheel], tmp_path / "site")
+        unpacked([wheel], tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
 
@@ -283,7 +289,7 @@ def test_a_damaged_wheel_is_an_error_that_names_it(tmp_path: Path, fault: str):
         data[data.index(b"mmmm") + 2] ^= 1
     wheel.write_bytes({"cut": data[: len(data) // 2], "flip": data, "empty": b""}[fault])
     with pytest.raises(WheelError, match="cannot read the wheel") as caught:
-        unpack_wheels([wheel], tmp_path / "site")
+        unpacked([wheel], tmp_path / "site")
     assert str(wheel) in str(caught.value)
     assert not (tmp_path / "site").exists()
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden_assets, selftest_assets
+from edge_kit.build.files import write_files
 from edge_kit.build.stage import StageContext
 from edge_kit.stages.apk.results import AppModels, Assets
 from edge_kit.stages.results import ROLES, Configured, Converted, Role
@@ -46,7 +47,5 @@ def collect_assets(
         **golden_assets(golden),
         **selftest_assets({image.name: image.path for image in images}, answers, engine),
     }
-    for name, data in assets.items():
-        (context.out / name).parent.mkdir(parents=True, exist_ok=True)
-        (context.out / name).write_bytes(data)
+    write_files(context.out, assets)
     return Assets(context.out, len(assets))

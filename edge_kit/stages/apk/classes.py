@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge_kit.android.sources import compile_modules, sources_fingerprint
-from edge_kit.build.files import SealedFile
+from edge_kit.build.files import write_files
 from edge_kit.build.stage import StageContext
 from edge_kit.stages.apk.artifacts import on_poll_of
 from edge_kit.stages.apk.results import Classes
@@ -26,8 +26,5 @@ class AppSources:
 def compile_app(context: StageContext, sources: AppSources) -> Classes:
     """Compile every module."""
     jars, generated = compile_modules(offline=sources.offline, on_poll=on_poll_of(context, "compiling"))
-    for name, data in (*((f"{module}.jar", jar) for module, jar in jars.items()), *generated.items()):
-        (context.out / name).write_bytes(data)
-    return Classes(
-        tuple(SealedFile.of(context.out / f"{module}.jar") for module in jars), SealedFile.of(context.out / "R.java")
-    )
+    made = write_files(context.out, {**{f"{module}.jar": jar for module, jar in jars.items()}, **generated})
+    return Classes(tuple(made[f"{module}.jar"] for module in jars), made["R.java"])

@@ -8,7 +8,7 @@ from edge_kit.android.errors import AndroidError
 from edge_kit.build.files import SealedFile
 from edge_kit.build.stage import StageContext
 from edge_kit.stages.apk.artifacts import Artifacts, on_poll_of
-from edge_kit.stages.apk.results import Dex, Libraries, Shrunk
+from edge_kit.stages.apk.results import Dex, Libraries
 
 _LITE_PACKAGE = "com/baidu/paddle/lite/"
 
@@ -16,7 +16,7 @@ _LITE_PACKAGE = "com/baidu/paddle/lite/"
 def translate_classes(
     context: StageContext,
     artifacts: Artifacts,
-    shrunk: Shrunk,
+    shrunk: SealedFile,
     libraries: Libraries,
     newer: tuple[str, ...],
     min_sdk: int,
@@ -25,7 +25,7 @@ def translate_classes(
     not name.
     """
     found, out = artifacts.fetch(context), context.out / "classes.dex"
-    dex = make_dex(shrunk.jar.path, found["dx"], min_sdk, out, on_poll_of(context, "translating"))
+    dex = make_dex(shrunk.path, found["dx"], min_sdk, out, on_poll_of(context, "translating"))
     unknown = unknown_references(dex, read_api(found["api"]), newer)
     lost = [name for name in unknown if libraries.lite_jar or not name.startswith(_LITE_PACKAGE)]
     if lost:

@@ -42,13 +42,6 @@ class Libraries:
 
 
 @dataclass(frozen=True)
-class Shrunk:
-    """The classes that are used, in Java bytecode that dx takes."""
-
-    jar: SealedFile
-
-
-@dataclass(frozen=True)
 class Dex:
     """The classes in Android's bytecode."""
 

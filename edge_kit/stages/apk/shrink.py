@@ -12,7 +12,7 @@ from edge_kit.android.sources import APP, sources_dir
 from edge_kit.build.files import SealedFile
 from edge_kit.build.stage import StageContext
 from edge_kit.stages.apk.artifacts import Artifacts, on_poll_of
-from edge_kit.stages.apk.results import Classes, Libraries, Resources, Shrunk
+from edge_kit.stages.apk.results import Classes, Libraries, Resources
 
 
 def shrink_app(
@@ -23,8 +23,10 @@ def shrink_app(
     resources: Resources,
     classes: Classes,
     libraries: Libraries,
-) -> Shrunk:
-    """Shrink the app's classes with ``opencv-java`` and ``kotlin-stdlib`` by the rules; each lambda becomes a class.
+) -> SealedFile:
+    """Return a jar of the classes that are used by the rules, of the app, ``opencv-java`` and ``kotlin-stdlib``.
+
+    dx takes it: each lambda becomes a class.
 
     Raises ``AndroidError`` unless the code was compiled with the resource numbers of the packaged resources.
     """
@@ -47,7 +49,7 @@ def shrink_app(
         more.write_text("" if lite else "-dontwarn com.baidu.paddle.lite.**\n", encoding="utf-8")
         used = [rules, resources.rules.path, more]
         shrink(Program(parts), found["android-all"], used, jars, out, on_poll_of(context, "shrinking"))
-    return Shrunk(SealedFile.of(out))
+    return SealedFile.of(out)
 
 
 def _read(file: SealedFile) -> bytes:

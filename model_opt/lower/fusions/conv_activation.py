@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from model_opt.lower.graph import CONVOLUTIONS, Graph, LiteOp, flag, real, text
-from model_opt.lower.target import Place, Target
+from model_opt.lower.target import Target
+from model_opt.nb.translate.activation import FUSED, NOT_TRANSPOSED
 from model_opt.program import Attr
-
-_ORDER: Mapping[Place, tuple[str, ...]] = {
-    "arm": ("relu", "relu6", "leaky_relu", "hard_swish"),
-    "x86": ("relu", "relu6", "leaky_relu", "hard_swish"),
-    "opencl": (
-        "relu", "relu6", "leaky_relu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "swish", "abs",
-    ),
-}  # fmt: skip
-"""The activations that a place's convolutions take, in the order in which opt looks for them."""
-
-_NOT_TRANSPOSED = frozenset({"hard_swish", "hard_sigmoid"})
-"""What a transposed convolution does not take: opt fuses it and then ends ("only supports fuse with ...")."""
 
 _ATTRS: Mapping[str, Callable[[LiteOp], dict[str, Attr]]] = {
     "relu": lambda act: {"fuse_relu": flag(True)},
@@ -41,8 +30,8 @@ def fuse_conv_activation(graph: Graph, target: Target) -> None:
     depthwise convolutions take no ``hard_swish``.
     """
     for kind in CONVOLUTIONS:
-        for act_type in _ORDER[target.place]:
-            if act_type in _NOT_TRANSPOSED and kind == "conv2d_transpose":
+        for act_type in FUSED[target.place]:
+            if act_type in NOT_TRANSPOSED and kind == "conv2d_transpose":
                 continue
             if act_type == "hard_swish" and kind == "depthwise_conv2d" and target.place == "arm":
                 continue

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import numpy as np
 
 from model_opt.nb.translate.state import State, Tensor
 from model_opt.nb.translate.view import OpView
-
-Apply = Callable[[OpView, State, Tensor, str], Tensor]
 
 _LARGEST = 3.4e38
 """What float32 holds."""
@@ -20,9 +18,14 @@ def _number(state: State, value: float) -> str:
     return state.constant(np.array([value], dtype=np.float32))
 
 
+def plain(op: OpView, state: State, x: Tensor, near: str, kind: str) -> Tensor:
+    """Return ``relu``, ``sigmoid``, ``tanh`` or ``abs`` of ``x``."""
+    return state.emit(op, kind.capitalize(), [x.name], x.shape, near)
+
+
 def relu(op: OpView, state: State, x: Tensor, near: str) -> Tensor:
     """Return ``max(x, 0)``."""
-    return state.emit(op, "Relu", [x.name], x.shape, near)
+    return plain(op, state, x, near, "relu")
 
 
 def clipped(op: OpView, state: State, x: Tensor, near: str, top: float) -> Tensor:
@@ -36,27 +39,12 @@ def leaky(op: OpView, state: State, x: Tensor, near: str, alpha: float) -> Tenso
     return state.emit(op, "LeakyRelu", [x.name], x.shape, near, alpha=alpha)
 
 
-def sigmoid(op: OpView, state: State, x: Tensor, near: str) -> Tensor:
-    """Return ``1 / (1 + exp(-x))``."""
-    return state.emit(op, "Sigmoid", [x.name], x.shape, near)
-
-
-def tanh(op: OpView, state: State, x: Tensor, near: str) -> Tensor:
-    """Return ``tanh(x)``."""
-    return state.emit(op, "Tanh", [x.name], x.shape, near)
-
-
-def absolute(op: OpView, state: State, x: Tensor, near: str) -> Tensor:
-    """Return ``|x|``."""
-    return state.emit(op, "Abs", [x.name], x.shape, near)
-
-
 def swish(op: OpView, state: State, x: Tensor, near: str, beta: float) -> Tensor:
     """Return ``x / (1 + exp(-beta * x))``."""
     inner = x
     if beta != 1.0:
         inner = state.emit(op, "Mul", [x.name, _number(state, beta)], x.shape, f"{near}/beta")
-    gate = sigmoid(op, state, inner, f"{near}/gate")
+    gate = plain(op, state, inner, f"{near}/gate", "sigmoid")
     return state.emit(op, "Mul", [x.name, gate.name], x.shape, near)
 
 
@@ -96,80 +84,59 @@ def gelu_tanh(op: OpView, state: State, x: Tensor, near: str) -> Tensor:
     small = state.emit(op, "Mul", [cube.name, _number(state, 0.044715)], x.shape, f"{near}/small")
     total = state.emit(op, "Add", [x.name, small.name], x.shape, f"{near}/sum")
     inner = state.emit(op, "Mul", [total.name, _number(state, math.sqrt(2 / math.pi))], x.shape, f"{near}/inner")
-    bent = tanh(op, state, inner, f"{near}/tanh")
+    bent = plain(op, state, inner, f"{near}/tanh", "tanh")
     gate = state.emit(op, "Add", [bent.name, _number(state, 1.0)], x.shape, f"{near}/gate")
     product = state.emit(op, "Mul", [x.name, gate.name], x.shape, f"{near}/product")
     return state.emit(op, "Mul", [product.name, _number(state, 0.5)], x.shape, near)
 
 
-def _unary(op: OpView, state: State, apply: Callable[[Tensor, str], Tensor]) -> None:
-    x = state.tensor(op, "X")
-    state.bind(op, "Out", apply(x, op.output("Out")))
+def activation(op: OpView, state: State) -> None:
+    """An operator that is an activation and nothing else."""
+    x, near = state.tensor(op, "X"), op.output("Out")
+    state.bind(op, "Out", _separate(op, state, x, near, op.desc.type))
 
 
-def relu_op(op: OpView, state: State) -> None:
-    """``relu``."""
-    _unary(op, state, lambda x, near: relu(op, state, x, near))
+def _separate(op: OpView, state: State, x: Tensor, near: str, kind: str) -> Tensor:
+    if kind == "relu6":
+        op.must("threshold", 6.0)  # the kernels clip at 6 whatever the attribute says
+        return clipped(op, state, x, near, 6.0)
+    if kind == "leaky_relu":
+        return leaky(op, state, x, near, op.real("alpha"))
+    if kind == "swish":  # Paddle leaves beta out where it is 1, and the kernels take 1 then
+        return swish(op, state, x, near, op.real("beta", 1.0))
+    if kind == "hard_sigmoid":
+        return hard_sigmoid(op, state, x, near, op.real("slope"), op.real("offset"))
+    if kind == "hard_swish":
+        return hard_swish(op, state, x, near, *map(op.real, ("threshold", "scale", "offset")))
+    if kind == "gelu":
+        return (gelu_tanh if op.flag("approximate", False) else gelu)(op, state, x, near)
+    return plain(op, state, x, near, kind)
 
 
-def relu6_op(op: OpView, state: State) -> None:
-    """``relu6``: the kernels clip at 6 whatever the attribute says."""
-    op.must("threshold", 6.0)
-    _unary(op, state, lambda x, near: clipped(op, state, x, near, 6.0))
-
-
-def leaky_relu_op(op: OpView, state: State) -> None:
-    """``leaky_relu``."""
-    alpha = op.real("alpha")
-    _unary(op, state, lambda x, near: leaky(op, state, x, near, alpha))
-
-
-def sigmoid_op(op: OpView, state: State) -> None:
-    """``sigmoid``."""
-    _unary(op, state, lambda x, near: sigmoid(op, state, x, near))
-
-
-def tanh_op(op: OpView, state: State) -> None:
-    """``tanh``."""
-    _unary(op, state, lambda x, near: tanh(op, state, x, near))
-
-
-def swish_op(op: OpView, state: State) -> None:
-    """``swish``; Paddle leaves ``beta`` out where it is 1, and the kernels take 1 then."""
-    beta = op.real("beta", 1.0)
-    _unary(op, state, lambda x, near: swish(op, state, x, near, beta))
-
-
-def hard_sigmoid_op(op: OpView, state: State) -> None:
-    """``hard_sigmoid``."""
-    slope, offset = op.real("slope"), op.real("offset")
-    _unary(op, state, lambda x, near: hard_sigmoid(op, state, x, near, slope, offset))
-
-
-def hard_swish_op(op: OpView, state: State) -> None:
-    """``hard_swish``."""
-    threshold, scale, offset = op.real("threshold"), op.real("scale"), op.real("offset")
-    _unary(op, state, lambda x, near: hard_swish(op, state, x, near, threshold, scale, offset))
-
-
-def gelu_op(op: OpView, state: State) -> None:
-    """``gelu``, exact or by tanh."""
-    apply = gelu_tanh if op.flag("approximate", False) else gelu
-    _unary(op, state, lambda x, near: apply(op, state, x, near))
+def by_alpha(op: OpView, state: State, x: Tensor, near: str, *known: str) -> Tensor:
+    """Return ``x`` after the activation that ``activation_type`` names, one of ``known``; ``alpha`` is its number."""
+    kind = op.text("activation_type", "")
+    if kind and kind not in known:
+        op.fail(f"the fused activation {kind!r}")
+    if kind == "relu6":
+        return clipped(op, state, x, near, op.real("alpha"))
+    if kind == "leaky_relu":
+        return leaky(op, state, x, near, op.real("alpha"))
+    return relu(op, state, x, near) if kind else x
 
 
 _FUSE_FLAGS = ("relu", "sigmoid", "tanh", "swish", "abs")
 
-# Which activations opt fuses into a convolution for a target: conv_activation_fuse_pass.cc; conv_transpose_op.cc
-# refuses the last two of its own.
-_FUSED = {
-    "arm": frozenset({"relu", "relu6", "leaky_relu", "hard_swish"}),
-    "x86": frozenset({"relu", "relu6", "leaky_relu", "hard_swish"}),
-    "opencl": frozenset(
-        {"relu", "relu6", "leaky_relu", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "swish", "abs"}
-    ),
+_PLAIN = ("relu", "relu6", "leaky_relu", "hard_swish")
+FUSED: Mapping[str, tuple[str, ...]] = {
+    "arm": _PLAIN,
+    "x86": _PLAIN,
+    "opencl": (*_PLAIN, "hard_sigmoid", "sigmoid", "tanh", "swish", "abs"),
 }
-_NOT_TRANSPOSED = frozenset({"hard_swish", "hard_sigmoid"})
+"""The activations that opt fuses into a target's convolutions, in the order in which it looks for them
+(``conv_activation_fuse_pass.cc``)."""
+NOT_TRANSPOSED = frozenset({"hard_swish", "hard_sigmoid"})
+"""What a transposed convolution does not take: opt fuses it and then ends (``conv_transpose_op.cc``)."""
 
 
 def fused_into_conv(op: OpView, state: State, x: Tensor, near: str) -> Tensor:
@@ -178,20 +145,15 @@ def fused_into_conv(op: OpView, state: State, x: Tensor, near: str) -> Tensor:
     if not kind:
         op.must("with_act", False)
     for flag in _FUSE_FLAGS:
-        if kind == flag:
-            op.must(f"fuse_{flag}", True)
-        else:
-            op.must(f"fuse_{flag}", False)
+        op.must(f"fuse_{flag}", kind == flag)
     for name in ("fuse_activation", "fuse_alpha", "fuse_beta", "fuse_brelu"):
         op.must(name, "", 0.0, False)
     if kind != "relu6":
         op.ignore("fuse_brelu_threshold")
     if not kind:
         return x
-    known = _FUSED.get(op.target, frozenset())
-    if op.desc.type == "conv2d_transpose":
-        known = known - _NOT_TRANSPOSED
-    if kind not in known:
+    transposed = op.desc.type == "conv2d_transpose" and kind in NOT_TRANSPOSED
+    if kind not in FUSED.get(op.target, ()) or transposed:
         op.fail(f"the fused activation {kind!r} on {op.target}")
     return _conv_activation(op, state, x, near, kind)
 
@@ -210,5 +172,4 @@ def _conv_activation(op: OpView, state: State, x: Tensor, near: str, kind: str) 
         return hard_sigmoid(op, state, x, near, op.real("slope"), op.real("offset"))
     if kind == "swish":
         return swish(op, state, x, near, op.real("swish_scale"))
-    simple: dict[str, Apply] = {"relu": relu, "sigmoid": sigmoid, "tanh": tanh, "abs": absolute}
-    return simple[kind](op, state, x, near)
+    return plain(op, state, x, near, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from model_opt.nb.translate.activation import fused_into_conv, relu
@@ -49,21 +50,27 @@ def same_pads(size: Size, kernel: int, stride: int) -> tuple[int, int] | None:
     return missing // 2, missing - missing // 2
 
 
+def chosen_pads(
+    op: OpView, sizes: Sequence[Size], kernel: tuple[int, int], strides: tuple[int, int]
+) -> tuple[int, int, int, int] | None:
+    """Return top, bottom, left and right by ``padding_algorithm``, None for SAME at sizes that only a run knows."""
+    pads, algorithm = read_pads(op), op.text("padding_algorithm", "EXPLICIT")
+    if algorithm == "VALID":
+        return 0, 0, 0, 0
+    if algorithm == "SAME":
+        sides = [same_pads(size, *rest) for size, *rest in zip(sizes, kernel, strides, strict=True)]
+        return None if sides[0] is None or sides[1] is None else (*sides[0], *sides[1])
+    if algorithm not in ("EXPLICIT", ""):
+        op.fail(f"the padding algorithm {algorithm!r}")
+    return pads
+
+
 def read_window(op: OpView, x: Tensor, kernel: tuple[int, int]) -> Window:
     """Return the window of a convolution as ``UpdatePaddingAndDilation`` in ``conv_op.cc`` sets it."""
     strides, dilations = pair(op, "strides", 1), pair(op, "dilations", 1, (1, 1))
-    pads = read_pads(op)
-    algorithm = op.text("padding_algorithm", "EXPLICIT")
-    if algorithm not in ("EXPLICIT", "VALID", "SAME", ""):
-        op.fail(f"the padding algorithm {algorithm!r}")
-    if algorithm == "VALID":
-        return Window(kernel, strides, dilations, (0, 0, 0, 0))
-    if algorithm != "SAME":
-        return Window(kernel, strides, dilations, pads)
-    sides = [same_pads(size, *rest) for size, *rest in zip(x.shape[2:], kernel, strides, strict=True)]
-    if sides[0] is None or sides[1] is None:
-        return Window(kernel, strides, (1, 1), None)
-    return Window(kernel, strides, (1, 1), (*sides[0], *sides[1]))
+    pads = chosen_pads(op, x.shape[2:], kernel, strides)
+    same = op.text("padding_algorithm", "EXPLICIT") == "SAME"
+    return Window(kernel, strides, (1, 1) if same else dilations, pads)
 
 
 def moved(state: State, x: Tensor, window: Window) -> tuple[Size, Size]:

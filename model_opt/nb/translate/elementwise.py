@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from model_opt.nb.translate.activation import clipped, gelu, leaky, relu, tanh
+from model_opt.nb.translate.activation import by_alpha, clipped, gelu, plain, relu
 from model_opt.nb.translate.reshape import reshaped
 from model_opt.nb.translate.state import Ints, State, Tensor
 from model_opt.nb.translate.view import OpView
@@ -33,7 +33,7 @@ def fused_elementwise(op: OpView, state: State) -> None:
     if act == "relu":
         y = relu(op, state, y, near)
     elif act == "tanh" and (kind == "add" or op.target == "opencl"):
-        y = tanh(op, state, y, near)
+        y = plain(op, state, y, near, "tanh")
     elif act == "gelu" and op.target == "opencl":
         y = gelu(op, state, y, near)
     elif act == "relu6" and op.target == "opencl":
@@ -127,17 +127,4 @@ def scale(op: OpView, state: State) -> None:
         y = state.emit(op, "Mul", [y.name, state.constant(np.array([factor]))], y.shape, near)
     if bias != 0.0:
         y = state.emit(op, "Add", [y.name, state.constant(np.array([bias]))], y.shape, near)
-    state.bind(op, "Out", _scale_activation(op, state, y, near))
-
-
-def _scale_activation(op: OpView, state: State, y: Tensor, near: str) -> Tensor:
-    kind = op.text("activation_type", "")
-    if not kind:
-        return y
-    if kind == "relu":
-        return relu(op, state, y, near)
-    if kind == "relu6":
-        return clipped(op, state, y, near, op.real("alpha"))
-    if kind == "leaky_relu":
-        return leaky(op, state, y, near, op.real("alpha"))
-    return op.fail(f"the fused activation {kind!r}")
+    state.bind(op, "Out", by_alpha(op, state, y, near, "relu", "relu6", "leaky_relu"))

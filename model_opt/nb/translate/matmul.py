@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from model_opt.nb.translate.activation import clipped, relu
+from model_opt.nb.translate.activation import by_alpha
 from model_opt.nb.translate.reshape import reshaped, transposed
 from model_opt.nb.translate.state import Float32Array, State, Tensor
 from model_opt.nb.translate.view import OpView
@@ -42,7 +42,12 @@ def fc(op: OpView, state: State) -> None:
             op.fail(f"a bias of {bias.size} values for {data.shape[1]} columns")
         flat = state.constant_like(bias.reshape(-1), op.argument("Bias"))
         y = state.emit(op, "Add", [y.name, flat.name], y.shape, near)
-    state.bind(op, "Out", _fc_activation(op, state, y, near, has_bias))
+    kind = op.text("activation_type", "")
+    if kind and not has_bias and op.target == "arm":
+        op.fail(
+            f"the activation {kind!r} without a bias: the ARM kernel applies it for one row and forgets it for more"
+        )
+    state.bind(op, "Out", by_alpha(op, state, y, near, "relu", "relu6"))
 
 
 def _check_fc(op: OpView) -> None:
@@ -57,21 +62,6 @@ def _check_fc(op: OpView) -> None:
     for name in ("X", "Y", "Out"):
         op.must(f"fused_reshape_{name}", ())
         op.must(f"fused_transpose_{name}", ())
-
-
-def _fc_activation(op: OpView, state: State, y: Tensor, near: str, has_bias: bool) -> Tensor:
-    kind = op.text("activation_type", "")
-    if not kind:
-        return y
-    if not has_bias and op.target == "arm":
-        op.fail(
-            f"the activation {kind!r} without a bias: the ARM kernel applies it for one row and forgets it for more"
-        )
-    if kind == "relu":
-        return relu(op, state, y, near)
-    if kind == "relu6":
-        return clipped(op, state, y, near, op.real("alpha"))
-    return op.fail(f"the fused activation {kind!r}")
 
 
 def _rows(op: OpView, state: State, x: Tensor, columns: int, length: int) -> Tensor:

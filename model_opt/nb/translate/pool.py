@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model_opt.nb.translate.conv import Window, pair, read_pads, same_pads
+from model_opt.nb.translate.conv import Window, chosen_pads, pair
 from model_opt.nb.translate.proto import Attr
 from model_opt.nb.translate.state import State, Tensor
 from model_opt.nb.translate.view import OpView
@@ -22,7 +22,7 @@ def pool2d(op: OpView, state: State) -> None:
     if kind not in ("max", "avg"):
         op.fail(f"pooling of type {kind!r}")
     kernel, strides = pair(op, "ksize", 1), pair(op, "strides", 1)
-    pads, algorithm = read_pads(op), op.text("padding_algorithm", "EXPLICIT")
+    pads = chosen_pads(op, x.shape[2:], kernel, strides)
     everything, adaptive = op.flag("global_pooling"), op.flag("adaptive", False)
     ceil, exclusive = op.flag("ceil_mode", False), op.flag("exclusive", True)
     op.must("data_format", "NCHW", "AnyLayout")
@@ -32,8 +32,9 @@ def pool2d(op: OpView, state: State) -> None:
     elif adaptive:
         y = _pooled(op, state, x, kind, _adaptive(op, x, kernel), ceil=False, exclusive=True)
     else:
-        window = _window(op, x, Window(kernel, strides, (1, 1), pads), algorithm)
-        y = _pooled(op, state, x, kind, window, ceil=ceil, exclusive=exclusive)
+        if pads is None:
+            op.fail("SAME padding whose size only a run knows")
+        y = _pooled(op, state, x, kind, Window(kernel, strides, (1, 1), pads), ceil=ceil, exclusive=exclusive)
     state.bind(op, "Out", y)
 
 
@@ -44,19 +45,6 @@ def _adaptive(op: OpView, x: Tensor, wanted: tuple[int, int]) -> Window:
         op.fail(f"adaptive pooling of {show(x.shape)} to {list(wanted)}, whose windows are not all of one size")
     kernel = (height // wanted[0], width // wanted[1])
     return Window(kernel, kernel, (1, 1), (0, 0, 0, 0))
-
-
-def _window(op: OpView, x: Tensor, window: Window, algorithm: str) -> Window:
-    if algorithm == "VALID":
-        return window._replace(pads=(0, 0, 0, 0))
-    if algorithm == "SAME":
-        sides = [same_pads(x.shape[2 + i], window.kernel[i], window.strides[i]) for i in range(2)]
-        if sides[0] is None or sides[1] is None:
-            op.fail("SAME padding whose size only a run knows")
-        return window._replace(pads=(*sides[0], *sides[1]))
-    if algorithm not in ("EXPLICIT", ""):
-        op.fail(f"the padding algorithm {algorithm!r}")
-    return window
 
 
 def _pooled(op: OpView, state: State, x: Tensor, kind: str, window: Window, *, ceil: bool, exclusive: bool) -> Tensor:

@@ -75,11 +75,6 @@ class State:
             op.fail(f"the variable {name!r} holds a shape, a float tensor is expected")
         return value
 
-    def optional(self, op: OpView, slot: str) -> Tensor | None:
-        """Return the float tensor in an input slot, None when the slot is empty."""
-        name = op.optional(slot)
-        return None if name is None else self.as_tensor(op, name)
-
     def constant_tensor(self, op: OpView, slot: str) -> Float32Array:
         """Return the values of a parameter; anything computed is refused."""
         data = self.tensor(op, slot).data

@@ -54,6 +54,9 @@ _LAYOUTS = tuple(
     )
 )
 
+
+_SIGNS = (("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("max", "max"), ("min", "min"))
+_INTERPOLATION = "nearest: floor(i * in / out), rounded when align_corners; bilinear: by align_corners and align_mode"
 _CONV = "convolution, then + Bias, then the fused activation"
 _ROWS = (
     Row("conv2d", (_ARM, _GPU_2D), conv.conv2d, f"{_CONV}; on OpenCL then + SecondInput", "operators/conv_op.h"),
@@ -90,7 +93,7 @@ _ROWS = (
             f"X {sign} Y, the smaller one aligned at axis (-1: at the last side)",
             "operators/elementwise_ops.cc",
         )
-        for kind, sign in (("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("max", "max"), ("min", "min"))
+        for kind, sign in _SIGNS
     ),
     *(
         Row(
@@ -100,7 +103,7 @@ _ROWS = (
             f"X {sign} Y, then act_type",
             "operators/fusion_elementwise_activation_ops.cc",
         )
-        for kind, sign in (("add", "+"), ("sub", "-"), ("mul", "*"), ("div", "/"), ("max", "max"), ("min", "min"))
+        for kind, sign in _SIGNS
     ),
     Row(
         "affine_channel",
@@ -117,17 +120,17 @@ _ROWS = (
         "kernels/arm/scale_compute.cc",
     ),
     *(
-        Row(op, (_ARM, kernel), translate, meaning, "backends/arm/math/activation.cc")
-        for op, kernel, translate, meaning in (
-            ("relu", _GPU_NAMED, activation.relu_op, "max(x, 0)"),
-            ("relu6", _GPU_NAMED, activation.relu6_op, "min(max(x, 0), 6)"),
-            ("leaky_relu", _GPU_NAMED, activation.leaky_relu_op, "x > 0 ? x : alpha * x"),
-            ("sigmoid", _GPU_NAMED, activation.sigmoid_op, "1 / (1 + exp(-x))"),
-            ("tanh", _GPU_NAMED, activation.tanh_op, "tanh(x)"),
-            ("swish", _GPU_NAMED, activation.swish_op, "x / (1 + exp(-beta * x))"),
-            ("hard_sigmoid", _GPU_NAMED, activation.hard_sigmoid_op, "min(max(slope * x + offset, 0), 1)"),
-            ("hard_swish", _GPU, activation.hard_swish_op, "min(max(x + offset, 0), threshold) * x / scale"),
-            ("gelu", _GPU, activation.gelu_op, "x / 2 * (1 + erf(x / sqrt(2))), or by tanh when approximate"),
+        Row(op, (_ARM, kernel), activation.activation, meaning, "backends/arm/math/activation.cc")
+        for op, kernel, meaning in (
+            ("relu", _GPU_NAMED, "max(x, 0)"),
+            ("relu6", _GPU_NAMED, "min(max(x, 0), 6)"),
+            ("leaky_relu", _GPU_NAMED, "x > 0 ? x : alpha * x"),
+            ("sigmoid", _GPU_NAMED, "1 / (1 + exp(-x))"),
+            ("tanh", _GPU_NAMED, "tanh(x)"),
+            ("swish", _GPU_NAMED, "x / (1 + exp(-beta * x))"),
+            ("hard_sigmoid", _GPU_NAMED, "min(max(slope * x + offset, 0), 1)"),
+            ("hard_swish", _GPU, "min(max(x + offset, 0), threshold) * x / scale"),
+            ("gelu", _GPU, "x / 2 * (1 + erf(x / sqrt(2))), or by tanh when approximate"),
         )
     ),
     Row(
@@ -162,44 +165,30 @@ _ROWS = (
         "kernels/arm/dropout_compute.cc",
     ),
     *(
-        Row(
-            op,
-            (_ARM, _GPU_NAMED) if op.startswith("nearest") else (_ARM,),
-            pool.interpolate,
-            "nearest: floor(i * in / out), rounded when align_corners; bilinear: by align_corners and align_mode",
-            "backends/arm/math/interpolate.cc",
-        )
-        for op in ("nearest_interp", "nearest_interp_v2", "bilinear_interp", "bilinear_interp_v2")
+        Row(op, kernels, pool.interpolate, _INTERPOLATION, "backends/arm/math/interpolate.cc")
+        for kind, kernels in (("nearest", (_ARM, _GPU_NAMED)), ("bilinear", (_ARM,)))
+        for op in (f"{kind}_interp", f"{kind}_interp_v2")
     ),
     Row("concat", (_ARM_ANY, _GPU_NAMED), reshape.concat, "X joined along axis", "operators/concat_op.cc"),
     Row("split", ("def/host/fp32/NCHW",), reshape.split, "X cut along axis", "operators/split_op.cc"),
+    *(
+        Row(op, kernels, translate, meaning, f"operators/{kind}_op.cc")
+        for kind, kernels, translate, meaning in (
+            ("reshape", (_HOST, _GPU_2D), reshape.reshape, "0 copies a side, -1 is what is left"),
+            ("flatten", (_HOST, _GPU_2D), reshape.flatten, "two sides, split at axis"),
+            ("squeeze", (_HOST, _GPU_ANY), reshape.squeeze, "named sides of 1 are dropped"),
+            ("unsqueeze", (_HOST, _GPU_ANY), reshape.unsqueeze, "sides of 1 are inserted"),
+            ("transpose", (_ARM_ANY, _GPU_2D), reshape.transpose, "the sides in the order of axis"),
+        )
+        for op in (kind, f"{kind}2")
+    ),
     Row("slice", _SLICES, reshape.slice_, "from starts to ends, decrease_axis dropped", "operators/slice_op.cc"),
-    *(
-        Row(op, (_HOST, _GPU_2D), reshape.reshape, "0 copies a side, -1 is what is left", "operators/reshape_op.cc")
-        for op in ("reshape", "reshape2")
-    ),
-    *(
-        Row(op, (_HOST, _GPU_2D), reshape.flatten, "two sides, split at axis", "operators/flatten_op.cc")
-        for op in ("flatten", "flatten2")
-    ),
     Row(
         "flatten_contiguous_range",
         (_HOST,),
         reshape.flatten_contiguous_range,
         "the sides from start_axis to stop_axis become one",
         "operators/flatten_op.cc",
-    ),
-    *(
-        Row(op, (_HOST, _GPU_ANY), reshape.squeeze, "named sides of 1 are dropped", "operators/squeeze_op.cc")
-        for op in ("squeeze", "squeeze2")
-    ),
-    *(
-        Row(op, (_HOST, _GPU_ANY), reshape.unsqueeze, "sides of 1 are inserted", "operators/unsqueeze_op.cc")
-        for op in ("unsqueeze", "unsqueeze2")
-    ),
-    *(
-        Row(op, (_ARM_ANY, _GPU_2D), reshape.transpose, "the sides in the order of axis", "operators/transpose_op.cc")
-        for op in ("transpose", "transpose2")
     ),
     Row(
         "shape",

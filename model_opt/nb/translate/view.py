@@ -119,10 +119,6 @@ class OpView:
             self.fail(f"the input {slot!r} holds {len(names)} variables, 1 expected")
         return names[0]
 
-    def optional(self, slot: str) -> str | None:
-        """Return the variable of an input slot, None when there is none."""
-        return self.argument(slot) if self.arguments(slot) else None
-
     def outputs(self, slot: str) -> tuple[str, ...]:
         """Return the variables of an output slot, none when it is absent."""
         self._results.discard(slot)

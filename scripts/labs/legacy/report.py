@@ -24,9 +24,9 @@ from edge_kit.verify.metrics import (
     text_agreement,
 )
 from edge_kit.verify.regression import RegressionImage
-from edge_kit.verify.truth import comparable, truth_agreement
 from labs.legacy.pipeline import LegacyPipeline
 from labs.legacy.rules import LegacyProfile, LegacySpec
+from labs.truth import comparable, truth_agreement
 from model_opt.errors import KitError
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from edge_kit.build.files import FileSum
 from edge_kit.build.manifest import (
-    FileVerdict,
+    CheckedFile,
     Manifest,
     ManifestError,
     check_bundle,
@@ -119,10 +119,10 @@ def test_missing_changed_and_extra_files_are_distinguished(bundle: Path) -> None
     (bundle / "models/det.nb").write_bytes(b"dEt")
     (bundle / "notes").write_bytes(b"mine")
     assert check_bundle(bundle) == [
-        FileVerdict("labels.txt", "missing", sum_of("文\n".encode()), None),
-        FileVerdict("models/det.nb", "changed", sum_of(b"det"), sum_of(b"dEt")),
-        FileVerdict("models/rec.nb", "ok", sum_of(b"rec"), sum_of(b"rec")),
-        FileVerdict("notes", "extra", None, sum_of(b"mine")),
+        CheckedFile("labels.txt", "missing", sum_of("文\n".encode()), None),
+        CheckedFile("models/det.nb", "changed", sum_of(b"det"), sum_of(b"dEt")),
+        CheckedFile("models/rec.nb", "ok", sum_of(b"rec"), sum_of(b"rec")),
+        CheckedFile("notes", "extra", None, sum_of(b"mine")),
     ]
 
 

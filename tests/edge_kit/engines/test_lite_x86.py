@@ -17,9 +17,10 @@ import pytest
 from edge_kit.engines.base import EngineError, EngineOptions
 from edge_kit.engines.lite_x86 import LiteX86Engine
 from edge_kit.engines.server import ServerEngine
+from model_opt.convert import ConvertOptions
 from model_opt.lower import Target, lower
 from model_opt.nb import NbError, write_nb
-from model_opt.opt_tool import ConvertOptions, ToolEnv, convert
+from model_opt.opt_tool import ToolEnv
 from model_opt.opt_tool.worker import LiteWorker, WorkerFault
 from model_opt.paddle_model import read_model
 from model_opt.passes import optimise
@@ -44,7 +45,7 @@ def make_engine(env):
 
 @pytest.fixture(scope="module")
 def rec_nb(mobile_rec, env, tmp_path_factory) -> Path:
-    return convert(mobile_rec, ConvertOptions("x86"), tmp_path_factory.mktemp("nb") / "rec.nb", env=env).path
+    return env.convert(mobile_rec, ConvertOptions("x86"), tmp_path_factory.mktemp("nb") / "rec.nb").path
 
 
 def text_tensor(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -213,7 +214,7 @@ def test_a_vanished_interpreter_is_an_error(rec_nb, env, tmp_path):
 
 @pytest.mark.parametrize("place", ["arm", "opencl,arm"])
 def test_a_file_for_another_place_is_refused(mobile_det, env, tmp_path, place):
-    path = convert(mobile_det, ConvertOptions(place), tmp_path / "det.nb", env=env).path
+    path = env.convert(mobile_det, ConvertOptions(place), tmp_path / "det.nb").path
     with pytest.raises(NbError, match="the engine runs x86") as caught:
         LiteX86Engine.from_nb(path, CPU, env=env)
     assert caught.value.path == str(path)

@@ -10,9 +10,9 @@ import pytest
 from edge_kit.engines.base import EngineError, EngineOptions
 from edge_kit.engines.nb import ExactNbEngine, NbEngine, open_nb
 from edge_kit.engines.server import ServerEngine
+from model_opt.convert import ConvertOptions
 from model_opt.nb import NbError, read_nb
 from model_opt.nb.to_onnx import to_onnx
-from model_opt.opt_tool import ConvertOptions, convert
 
 CPU = EngineOptions()
 SIZES = {"det": [(320, 320), (640, 640), (960, 704)], "rec": [(48, 320), (48, 333), (48, 1280)], "cls": [(48, 192)]}
@@ -33,7 +33,7 @@ def converted(models, env, tmp_path_factory):
     def make(kind: str, **options) -> Path:
         wanted = ConvertOptions(**options)
         path = folder / f"{kind}-{wanted.label}.nb"
-        return path if path.is_file() else convert(models[kind], wanted, path, env=env).path
+        return path if path.is_file() else env.convert(models[kind], wanted, path).path
 
     return make
 

@@ -16,7 +16,7 @@ from edge_kit.android.signing import SigningKey
 from edge_kit.android.summary import ApkSummary
 from edge_kit.build.codec import Promise, promises_in
 from edge_kit.build.files import FileSum, SealedFile
-from edge_kit.build.fingerprint import PACKAGES, Source, SourceTree, read_sources
+from edge_kit.build.fingerprint import PACKAGES, Module, SourceTree, read_sources
 from edge_kit.devices import default_profile
 from edge_kit.jobs.app import AppPlan
 from edge_kit.jobs.build import Job, run_job
@@ -128,7 +128,7 @@ def test_a_stage_runs_again_when_a_module_of_its_closure_changes_and_only_then(k
     before, closure = kit.fingerprint(module), kit.closure(module)
     assert 5 < len(closure) < len(kit.modules)
     for name, source in kit.modules.items():
-        changed = SourceTree({**kit.modules, name: Source("0" * 64, source.imports)})
+        changed = SourceTree({**kit.modules, name: Module("0" * 64, source.imports)})
         assert (changed.fingerprint(module) != before) == (name in closure), name
 
 

@@ -37,7 +37,7 @@ def compare(reference, candidate):
 
 def test_equal_runs_agree_wholly():
     comparison = compare([run(), run("b.png")], [run(), run("b.png")])
-    metrics = comparison.metrics()
+    metrics = comparison.total.metrics()
     shares = ("boxes_identical", "boxes_matched", "box_mean_iou", "texts_equal", "character_accuracy")
     assert all(metrics[name] == 1.0 for name in shares)
     assert all(value == 0.0 for name, value in metrics.items() if name not in shares)
@@ -50,7 +50,7 @@ def test_totals_are_the_sum_of_the_rows():
     comparison = compare([run(), run("b.png")], [other, run("b.png")])
     first, second = (image.measures for image in comparison.images)
     assert first + second == comparison.total
-    m = comparison.metrics()
+    m = comparison.total.metrics()
     assert m["det_max_abs"] == 0.5
     assert m["det_non_finite"] == 1.0
     assert m["det_mask_flips"] == 2.0
@@ -63,7 +63,7 @@ def test_totals_are_the_sum_of_the_rows():
 
 def test_recognisers_are_compared_on_the_same_lines_whatever_the_boxes_are():
     lost = run(dt_polys=np.array([BOX]), dt_scores=[0.9], rec_texts=["hello"], rec_scores=[0.99])
-    m = compare([run()], [lost]).metrics()
+    m = compare([run()], [lost]).total.metrics()
     assert m["rec_max_abs"] == 0.0
     assert m["rec_step_flip_share"] == 0.0
     assert m["boxes_matched"] == 0.5
@@ -73,13 +73,13 @@ def test_recognisers_are_compared_on_the_same_lines_whatever_the_boxes_are():
 def test_a_nan_of_the_recogniser_is_counted():
     broken = [np.full((1, 3, 4), np.nan, np.float32), run().rec_logits[1]]
     comparison = compare([run()], [run(rec_logits=broken)])
-    assert comparison.metrics()["rec_non_finite"] == 12.0
+    assert comparison.total.metrics()["rec_non_finite"] == 12.0
     assert comparison.to_dict()["counts"]["rec_candidate_non_finite"] == 12
 
 
 def test_a_run_without_tensors_measures_none_of_them():
     bare = run(prob_map=None, rec_logits=None)
-    m = compare([bare], [bare]).metrics()
+    m = compare([bare], [bare]).total.metrics()
     assert math.isnan(m["det_max_abs"])
     assert math.isnan(m["det_mask_flips"])
     assert math.isnan(m["rec_max_abs"])
@@ -88,7 +88,7 @@ def test_a_run_without_tensors_measures_none_of_them():
 
 def test_pages_without_text_prove_nothing_about_text():
     empty = run(dt_polys=np.zeros((0, 4, 2)), dt_scores=[], rec_texts=[], rec_scores=[], rec_logits=[])
-    m = compare([empty], [empty]).metrics()
+    m = compare([empty], [empty]).total.metrics()
     assert all(math.isnan(m[name]) for name in ("texts_equal", "boxes_identical", "rec_max_abs"))
     assert m["det_max_abs"] == 0.0
 
@@ -135,7 +135,7 @@ def test_json_numbers_keep_six_digits():
 def test_no_image_measures_nothing():
     comparison = compare([], [])
     assert comparison.total == Measures()
-    assert all(math.isnan(value) for value in comparison.metrics().values())
+    assert all(math.isnan(value) for value in comparison.total.metrics().values())
 
 
 @pytest.mark.parametrize(

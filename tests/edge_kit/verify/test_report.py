@@ -92,7 +92,7 @@ def report_data(reference: ImageRun | None = None, candidate: ImageRun | None = 
         opt_version="2.14rc0",
         reference_engine="server",
         candidate_engine="lite_x86",
-        gates=apply_gates(comparison.metrics(), "fp32"),
+        gates=apply_gates(comparison.total.metrics(), "fp32"),
         images=comparison.worst_first,
         pictures=(picture,),
         models=(

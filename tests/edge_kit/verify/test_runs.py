@@ -70,5 +70,5 @@ def test_a_moved_line_is_recognised_in_its_own_place_as_well(page):
 def test_nan_of_a_detector_are_counted_and_do_not_stop_the_run(page):
     _, candidate = pipelines(detector(20, poison=40))
     comparison = compared(page, candidate)
-    assert comparison.metrics()["det_non_finite"] == 40
+    assert comparison.total.metrics()["det_non_finite"] == 40
     assert comparison.worst_first[0].name == "page.png"

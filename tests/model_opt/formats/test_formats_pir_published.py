@@ -123,7 +123,7 @@ def test_the_file_for_a_device_answers_as_the_recorded_server_did(model, kind, p
 def test_opt_takes_it_and_the_own_writer_makes_the_same_bytes(model, env, place, tmp_path):
     optimised, _ = optimise(model)
     files = ModelPair(tmp_path / "a.pdmodel", tmp_path / "a.pdiparams")
-    write_model(optimised, files.pdmodel, files.pdiparams)
+    write_model(optimised, files.program_file, files.params_file)
     convert(files, ConvertOptions(place), tmp_path / "a.nb", env=env)
     own = write_nb(OwnWriter().in_memory(optimised, ConvertOptions(place)))
     assert sha256_bytes((tmp_path / "a.nb").read_bytes()) == sha256_bytes(own)
