@@ -10,7 +10,7 @@ from model_opt.formats.inference_yml import read_inference_yml
 from model_opt.fs import sha256_bytes, sha256_file
 from model_opt.nb import write_nb
 from model_opt.nb.to_onnx import to_onnx
-from model_opt.opt_tool import ModelPair, convert
+from model_opt.convert import ModelPair
 from model_opt.paddle_model import output_classes, write_model
 from model_opt.passes import optimise
 from tests.model_opt.formats.published import predictor, v5_mobile
@@ -124,7 +124,7 @@ def test_opt_takes_it_and_the_own_writer_makes_the_same_bytes(model, env, place,
     optimised, _ = optimise(model)
     files = ModelPair(tmp_path / "a.pdmodel", tmp_path / "a.pdiparams")
     write_model(optimised, files.program_file, files.params_file)
-    convert(files, ConvertOptions(place), tmp_path / "a.nb", env=env)
+    env.convert(files, ConvertOptions(place), tmp_path / "a.nb")
     own = write_nb(OwnWriter().in_memory(optimised, ConvertOptions(place)))
     assert sha256_bytes((tmp_path / "a.nb").read_bytes()) == sha256_bytes(own)
 
