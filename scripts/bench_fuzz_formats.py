@@ -5,10 +5,11 @@
 
 Each run takes one format in turn. ``pir``: bytes or JSON values of ``inference.json``, operators of the program, bytes
 of ``inference.pdiparams``; a program that can be read goes through the checks and the passes and is written again.
-``yml``: bytes, lines or values of ``inference.yml``. ``kind``: bytes of programs, whose format is told. The files are
-the tests' small ones, and those of the folders (``inference.json``, ``.pdiparams`` and ``.yml``). What breaks the
-promise is written to ``--out`` and the exit code is 1. The same seed and count repeat the same runs; SIGTERM ends them
-early, with the figures so far.
+``yml``: bytes, lines or values of ``inference.yml``. ``kind``: bytes of programs, whose format is told. ``onnx``: bytes
+of an ONNX file, or nodes, attributes, weights and names in it; what can be read goes on as for ``pir``. The files are
+the tests' small ones, and those of the folders (``inference.json``, ``.pdiparams`` and ``.yml``, ``*.onnx``). What
+breaks the promise is written to ``--out`` and the exit code is 1. The same seed and count repeat the same runs; SIGTERM
+ends them early, with the figures so far.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ from model_opt.config import load_yaml  # noqa: E402
 from model_opt.errors import KitError  # noqa: E402
 from model_opt.formats.inference_yml import parse_inference_yml  # noqa: E402
 from model_opt.formats.kinds import describe, kind_in  # noqa: E402
+from model_opt.formats.onnx_model import read_onnx  # noqa: E402
 from model_opt.formats.pir import decode_pir  # noqa: E402
 from model_opt.formats.pir_ops import RULES  # noqa: E402
-from tests.model_opt.formats import pir_cases, yml_cases  # noqa: E402
+from tests.model_opt.formats import onnx_cases, pir_cases, yml_cases  # noqa: E402
 from tests.model_opt.formats.document_mutator import json_bytes, mutate_document, mutate_operators  # noqa: E402
+from tests.model_opt.formats.onnx_mutator import mutate_onnx  # noqa: E402
 from tests.model_opt.program_cases import CASES  # noqa: E402
 from tests.model_opt.program_mutator import file_bytes, mutate_bytes  # noqa: E402
 
@@ -165,6 +168,24 @@ def damage_any(rng: random.Random, files: Files) -> Files:
     return {name: mutate_bytes(rng, data) for name, data in files.items()}
 
 
+# ---- ONNX
+
+
+def damage_onnx(rng: random.Random, files: Files) -> Files:
+    """Damage the bytes, or what the message holds."""
+    data = files["inference.onnx"]
+    return {"inference.onnx": mutate_bytes(rng, data) if rng.random() < 0.3 else mutate_onnx(rng, data)}
+
+
+def try_onnx(files: Files) -> str:
+    """Read an ONNX file and go on as a build does."""
+    try:
+        model = read_onnx(files["inference.onnx"], None)
+    except KitError:
+        return "refused"
+    return try_model(model)
+
+
 # ---- runs
 
 
@@ -178,12 +199,15 @@ def formats(folders: Sequence[Path] = ()) -> dict[str, Format]:
         held = {path.name: path.read_bytes() for path in folder.glob("inference.*")}
         pir += [held] if {"inference.json", "inference.pdiparams"} <= held.keys() else []
         yml += [{"inference.yml": held["inference.yml"]}] if "inference.yml" in held else []
+    onnx = [{"inference.onnx": case.file} for case in onnx_cases.CASES.values()]
+    onnx += [{"inference.onnx": path.read_bytes()} for folder in folders for path in sorted(folder.glob("*.onnx"))]
     programs = [{"inference.pdmodel": file_bytes(make())[0]} for make in CASES.values()]
-    programs += [{"inference.json": files["inference.json"]} for files in pir]
+    programs += [{"inference.json": files["inference.json"]} for files in pir] + onnx
     return {
         "pir": Format(pir, damage_pir, try_pir),
         "yml": Format(yml, damage_yml, try_yml),
         "kind": Format(programs, damage_any, try_kind),
+        "onnx": Format(onnx, damage_onnx, try_onnx),
     }
 
 

@@ -27,10 +27,9 @@ def read_model(program: Path, params: Path | None) -> Model:
     if kind == "onnx":
         if params is not None:
             raise FormatError("an ONNX file holds its parameters itself", path=params, hint="give the ONNX file alone")
-        from model_opt.formats.onnx_model import read_onnx  # type: ignore[import-not-found]
+        from model_opt.formats.onnx_model import read_onnx
 
-        model: Model = read_onnx(program.read_bytes(), program)
-        return model
+        return read_onnx(program.read_bytes(), program)
     if params is None:
         raise FormatError("the parameters (.pdiparams) are missing", path=program, hint="give both files of one export")
     if kind == "pir":

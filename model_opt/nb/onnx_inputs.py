@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from model_opt.nb.translate.proto import model_message
+from model_opt.formats.onnx_model.messages import model_message
 from model_opt.paddle_model.messages import parse, to_text
 
 Sides = tuple[int | None, ...]

@@ -23,7 +23,9 @@ from model_opt.passes.parallel_convs import parallel_convs
 from model_opt.passes.pooled_means import pooled_means
 from model_opt.passes.shape_constants import shape_constants
 from model_opt.passes.simplify_attention import simplify_attention
+from model_opt.passes.sink_reshapes import sink_reshapes
 from model_opt.passes.training_ops import training_ops
+from model_opt.passes.undone_moves import undone_moves
 from model_opt.program import Model
 from model_opt.program.order import read_too_early
 from model_opt.program.report import PassReport
@@ -36,6 +38,7 @@ PASSES: tuple[Pass, ...] = (
     pooled_means,
     shape_constants,
     constant_folding,
+    sink_reshapes,
     identity,
     fold_batch_norm,
     parallel_convs,
@@ -45,6 +48,7 @@ PASSES: tuple[Pass, ...] = (
     dead_channels,
     merge_convs,
     simplify_attention,
+    undone_moves,
     operand_order,
     dead_code,
     complete_ops,

@@ -12,16 +12,32 @@ import numpy as np
 
 from model_opt.program import AttrType, Op
 from model_opt.program.editor import GraphEditor
-from model_opt.program.ops import Affine, Conv, Float64Array, add_op, conv_at, ints, is_quantised, number
+from model_opt.program.ops import (
+    Affine,
+    Conv,
+    Float64Array,
+    add_op,
+    conv_at,
+    conv_before,
+    ints,
+    is_quantised,
+    number,
+    plain_binary,
+)
 
 _PASSES_ALL = ("assign", "nearest_interp", "nearest_interp_v2")
 
 
 @dataclass
 class AffinePlan:
-    """The convolutions that take a map, each with what their input becomes, and the reasons why some reader cannot."""
+    """The convolutions that take a map, each with what their input becomes, and the reasons why some reader cannot.
+
+    ``divided`` are convolutions whose results are added to the value, with the factor that they must be divided by: a
+    sum only carries a factor on when both operands do.
+    """
 
     takers: list[tuple[Conv, Affine]] = field(default_factory=list)
+    divided: list[tuple[Conv, Float64Array]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
     @property
@@ -44,8 +60,8 @@ def plan_affine(editor: GraphEditor, name: str, change: Affine, readers: tuple[O
     else:
         for op in followed:
             _follow(editor, name, op, change, found)
-    taken = [id(conv.op) for conv, _ in found.takers]
-    if len(set(taken)) != len(taken):
+    lists = ([id(conv.op) for conv, _ in found.takers], [id(conv.op) for conv, _ in found.divided])
+    if any(len(set(taken)) != len(taken) for taken in lists):
         found.reasons.append("one convolution is reached on two paths")
     return found
 
@@ -59,14 +75,28 @@ def _follow(editor: GraphEditor, name: str, op: Op, change: Affine, found: Affin
         else:
             found.reasons.append(reason)
         return
-    onwards = _through(editor, name, op, change)
+    added = _added_conv(editor, name, op, change)
+    if added is not None:
+        found.divided.append((added, change.scale))
+    onwards = change if added is not None else _through(editor, name, op, change)
     if isinstance(onwards, str):
         found.reasons.append(onwards)
         return
     out = op.output("Out")
     later = plan_affine(editor, out, onwards)
     found.takers.extend(later.takers)
+    found.divided.extend(later.divided)
     found.reasons.extend(later.reasons)
+
+
+def _added_conv(editor: GraphEditor, name: str, op: Op, change: Affine) -> Conv | None:
+    """Return the convolution whose result ``op`` alone reads and adds to ``name``, when one factor can go through."""
+    if op.type != "elementwise_add" or not plain_binary(op) or change.shifts or change.scale.ndim or not change.scale:
+        return None
+    x, y = op.input("X"), op.input("Y")
+    other = y if x == name else x
+    conv = None if x == y else conv_before(editor, other)
+    return conv if conv is not None and editor.only_consumer(other) is op else None
 
 
 def _why_conv_cannot(conv: Conv, change: Affine) -> str | None:
@@ -133,11 +163,19 @@ def _through_concat(editor: GraphEditor, name: str, op: Op, change: Affine) -> A
 def apply_affine(editor: GraphEditor, found: AffinePlan) -> None:
     """Write the planned maps into weights and biases."""
     for conv, change in found.takers:
-        current = conv_at(
-            editor, next(op for op in editor.ops if op.outputs.get("Output") == conv.op.outputs["Output"])
-        )
+        current = _current(editor, conv)
         if current is not None:
             rewrite_conv(editor, current, *_taken(current, change))
+    for conv, factor in found.divided:
+        current = _current(editor, conv)
+        if current is not None:
+            bias = np.zeros(current.channels) if current.bias is None else current.bias.astype(np.float64)
+            rewrite_conv(editor, current, current.weight.astype(np.float64) / factor, bias / factor)
+
+
+def _current(editor: GraphEditor, conv: Conv) -> Conv | None:
+    """Return a convolution as it is now, after the edits since it was found."""
+    return conv_at(editor, next(op for op in editor.ops if op.outputs.get("Output") == conv.op.outputs["Output"]))
 
 
 def _taken(conv: Conv, change: Affine) -> tuple[Float64Array, Float64Array]:

@@ -21,11 +21,11 @@ _INTEGERS = (2, 3)
 _MOST_SIZES = 64
 """A tensor with more elements than this is no shape."""
 
-_RESHAPES = ("squeeze2", "flatten_contiguous_range")
+_RESHAPES = ("squeeze2", "unsqueeze2", "flatten_contiguous_range")
 
 
 def shape_constants(model: Model) -> tuple[Model, PassReport]:
-    """Make reshapes constant; write ``squeeze2`` and ``flatten_contiguous_range`` as reshapes too."""
+    """Make reshapes constant; write ``squeeze2``, ``unsqueeze2`` and ``flatten_contiguous_range`` as reshapes too."""
     editor = GraphEditor(model, "shape_constants")
     while _one(editor):
         pass

@@ -31,11 +31,11 @@ def _run(op: Op, values: dict) -> None:
 
 def _conv(op: Op, v: dict) -> np.ndarray:
     x, w = v[op.input("Input")], v[op.input("Filter")]
-    (ph, pw), (sh, sw), groups = op.attr("paddings"), op.attr("strides"), op.attr("groups")
-    n, _, height, width = x.shape
+    (sh, sw), groups = op.attr("strides"), op.attr("groups")
+    padded = np.pad(x, ((0, 0), (0, 0), *_pads(op)))
+    n, _, height, width = padded.shape
     o, per_group, kh, kw = w.shape
-    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    oh, ow = (height + 2 * ph - kh) // sh + 1, (width + 2 * pw - kw) // sw + 1
+    oh, ow = (height - kh) // sh + 1, (width - kw) // sw + 1
     y = np.zeros((n, groups, o // groups, oh, ow))
     grouped = w.reshape(groups, o // groups, per_group, kh, kw)
     for i in range(kh):
@@ -44,6 +44,13 @@ def _conv(op: Op, v: dict) -> np.ndarray:
             part = part.reshape(n, groups, per_group, oh * ow)
             y += np.matmul(grouped[None, :, :, :, i, j], part).reshape(y.shape)
     return y.reshape(n, o, oh, ow)
+
+
+def _pads(op: Op) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the rows above and below, and the columns at the left and right."""
+    assert op.attr("padding_algorithm", "EXPLICIT") == "EXPLICIT"
+    pads = op.attr("paddings")
+    return ((pads[0],) * 2, (pads[1],) * 2) if len(pads) == 2 else (tuple(pads[:2]), tuple(pads[2:]))
 
 
 def _deconv(op: Op, v: dict) -> np.ndarray:
@@ -90,7 +97,9 @@ def _pool(op: Op, v: dict) -> np.ndarray:
     if op.attr("global_pooling") or op.attr("adaptive"):
         assert op.attr("global_pooling") or op.attr("ksize") == (1, 1)
         return reduce(x, axis=(2, 3), keepdims=True)
-    assert op.attr("paddings") == (0, 0)
+    pads = _pads(op)
+    assert reduce is np.max or not any(map(any, pads))
+    x = np.pad(x, ((0, 0), (0, 0), *pads), constant_values=-np.inf)
     (kh, kw), (sh, sw) = op.attr("ksize"), op.attr("strides")
     oh, ow = (x.shape[2] - kh) // sh + 1, (x.shape[3] - kw) // sw + 1
     windows = np.stack(
@@ -105,8 +114,10 @@ def _nearest(op: Op, v: dict) -> np.ndarray:
 
 
 def _batch_norm(op: Op, v: dict) -> np.ndarray:
-    s, b, m, var = (v[op.input(k)].reshape(1, -1, 1, 1) for k in ("Scale", "Bias", "Mean", "Variance"))
-    return (v[op.input("X")] - m) / np.sqrt(var + op.attr("epsilon")) * s + b
+    x = v[op.input("X")]
+    sides = (1, -1, *(1,) * (x.ndim - 2))
+    s, b, m, var = (v[op.input(k)].reshape(sides) for k in ("Scale", "Bias", "Mean", "Variance"))
+    return (x - m) / np.sqrt(var + op.attr("epsilon")) * s + b
 
 
 def _layer_norm(op: Op, v: dict) -> np.ndarray:
@@ -147,6 +158,8 @@ def _flatten(op: Op, v: dict) -> np.ndarray:
     return x.reshape(*x.shape[:start], math.prod(x.shape[start : stop + 1]), *x.shape[stop + 1 :])
 
 
+_ERF = np.frompyfunc(math.erf, 1, 1)
+
 RULES = {
     "affine_channel": _affine_channel,
     "split": _split,
@@ -163,6 +176,9 @@ RULES = {
     "hard_sigmoid": _unary(lambda x, op: np.clip(x * op.attr("slope") + op.attr("offset"), 0, 1)),
     "sigmoid": _unary(lambda x, _: 1 / (1 + np.exp(-x))),
     "swish": _unary(lambda x, _: x / (1 + np.exp(-x))),
+    "tanh": _unary(lambda x, _: np.tanh(x)),
+    "leaky_relu": _unary(lambda x, op: np.where(x < 0, x * op.attr("alpha"), x)),
+    "gelu": _unary(lambda x, _: x / 2 * (1 + _ERF(x / math.sqrt(2)).astype(np.float64))),
     "scale": _unary(
         lambda x, op: x * op.attr("scale") + op.attr("bias") * (1 if op.attr("bias_after_scale") else op.attr("scale"))
     ),
@@ -182,6 +198,7 @@ RULES = {
     "reshape2": _reshape,
     "flatten_contiguous_range": _flatten,
     "squeeze2": lambda op, v: v[op.input("X")].squeeze(op.attr("axes")),
+    "unsqueeze2": lambda op, v: np.expand_dims(v[op.input("X")], op.attr("axes")),
     "slice": _slice,
     "shape": lambda op, v: np.array(v[op.input("Input")].shape),
     "fill_constant": lambda op, v: np.full(op.attr("shape"), op.attr("value")),

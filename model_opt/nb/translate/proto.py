@@ -1,11 +1,7 @@
-"""ONNX files, written without the ``onnx`` package: as much of onnx.proto as a graph of float tensors needs.
-
-Field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
-"""
+"""ONNX files, written without the ``onnx`` package: as much of onnx.proto as a graph of float tensors needs."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,61 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_opt.paddle_model.messages import message_classes, to_bytes
+from model_opt.formats.onnx_model.messages import ATTR_TYPES, FLOAT, model_message
+from model_opt.paddle_model.messages import to_bytes
 from model_opt.program.sizes import Shape
 
 Attr = int | float | str | tuple[int, ...] | tuple[float, ...]
 
-_TABLE = {
-    "ModelProto": {
-        "ir_version": (1, "optional", "int64"),
-        "producer_name": (2, "optional", "bytes"),
-        "producer_version": (3, "optional", "bytes"),
-        "graph": (7, "optional", "GraphProto"),
-        "opset_import": (8, "repeated", "OperatorSetIdProto"),
-    },
-    "OperatorSetIdProto": {"domain": (1, "optional", "bytes"), "version": (2, "optional", "int64")},
-    "GraphProto": {
-        "node": (1, "repeated", "NodeProto"),
-        "name": (2, "optional", "bytes"),
-        "initializer": (5, "repeated", "TensorProto"),
-        "input": (11, "repeated", "ValueInfoProto"),
-        "output": (12, "repeated", "ValueInfoProto"),
-    },
-    "NodeProto": {
-        "input": (1, "repeated", "bytes"),
-        "output": (2, "repeated", "bytes"),
-        "name": (3, "optional", "bytes"),
-        "op_type": (4, "optional", "bytes"),
-        "attribute": (5, "repeated", "AttributeProto"),
-    },
-    "AttributeProto": {
-        "name": (1, "optional", "bytes"),
-        "f": (2, "optional", "float"),
-        "i": (3, "optional", "int64"),
-        "s": (4, "optional", "bytes"),
-        "floats": (7, "repeated", "float"),
-        "ints": (8, "repeated", "int64"),
-        "type": (20, "optional", "int64"),
-    },
-    "TensorProto": {
-        "dims": (1, "repeated", "int64"),
-        "data_type": (2, "optional", "int64"),
-        "name": (8, "optional", "bytes"),
-        "raw_data": (9, "optional", "bytes"),
-    },
-    "ValueInfoProto": {"name": (1, "required", "bytes"), "type": (2, "optional", "TypeProto")},
-    "TypeProto": {"tensor_type": (1, "optional", "TensorType")},
-    "TensorType": {"elem_type": (1, "optional", "int64"), "shape": (2, "optional", "TensorShapeProto")},
-    "TensorShapeProto": {"dim": (1, "repeated", "Dimension")},
-    "Dimension": {"dim_value": (1, "optional", "int64")},
-}
 _TENSOR_TYPES = {
     np.dtype(kind): number
     for kind, number in ((np.float32, 1), (np.uint8, 2), (np.int8, 3), (np.int32, 6), (np.int64, 7))
 }
-_FLOAT = 1
-_ATTR_TYPES = {"f": 1, "i": 2, "s": 3, "floats": 6, "ints": 7}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +40,6 @@ class Graph:
     inputs: tuple[tuple[str, Shape], ...]
     outputs: tuple[tuple[str, Shape | None], ...]
     """None: the shape is left to the reader of the file."""
-
-
-@functools.cache
-def model_message() -> Any:
-    """Return the class of ONNX's ``ModelProto``: the fields that are written here, text as bytes."""
-    return message_classes(_TABLE)["ModelProto"]
 
 
 def encode_model(graph: Graph, *, opset: int, ir_version: int, producer: tuple[str, str]) -> bytes:
@@ -120,7 +65,7 @@ def _fill_node(message: Any, node: Node, index: int) -> None:
     message.name, message.op_type = to_bytes(f"{node.op}_{index}"), to_bytes(node.op)
     for name, value in sorted(node.attrs.items()):
         field, plain = _attribute(value)
-        message.attribute.add(name=to_bytes(name), type=_ATTR_TYPES[field], **{field: plain})
+        message.attribute.add(name=to_bytes(name), type=ATTR_TYPES[field], **{field: plain})
 
 
 def _attribute(value: Attr) -> tuple[str, Any]:
@@ -134,7 +79,7 @@ def _attribute(value: Attr) -> tuple[str, Any]:
 
 
 def _fill_type(message: Any, shape: Shape | None) -> None:
-    message.elem_type = _FLOAT
+    message.elem_type = FLOAT
     if shape is not None:
         message.shape.SetInParent()
         for dim in shape:

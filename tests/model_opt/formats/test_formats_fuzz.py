@@ -21,15 +21,15 @@ def fuzz():
     return module
 
 
-@pytest.mark.parametrize("name", ["pir", "yml", "kind"])
+@pytest.mark.parametrize("name", ["pir", "yml", "kind", "onnx"])
 def test_the_undamaged_files_go_through(fuzz, name):
     tried = fuzz.formats()[name]
     outcomes = {tried.attempt(files) for files in tried.seeds}
-    settings = {"read as det", "read as rec", "read as cls"}
-    assert outcomes == {"pir": {"passes: optimised"}, "yml": settings, "kind": {"paddle", "pir"}}[name]
+    through, settings = {"passes: optimised"}, {"read as det", "read as rec", "read as cls"}
+    assert outcomes == {"pir": through, "yml": settings, "kind": {"paddle", "pir", "onnx"}, "onnx": through}[name]
 
 
-@pytest.mark.parametrize(("name", "count"), [("pir", 300), ("yml", 300), ("kind", 300)])
+@pytest.mark.parametrize(("name", "count"), [("pir", 300), ("yml", 300), ("kind", 300), ("onnx", 300)])
 def test_damaged_files_end_in_typed_errors(fuzz, name, count):
     rng = random.Random(7)
     tried = fuzz.formats()[name]

@@ -1,0 +1,148 @@
+"""The published ONNX models of PP-OCRv6: read, written as Paddle's files, optimised, and run beside the originals."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from model_opt.convert import ConvertOptions, OwnWriter
+from model_opt.formats.onnx_model import read_onnx
+from model_opt.fs import sha256_bytes
+from model_opt.lower import Target, lower
+from model_opt.nb import read_nb
+from model_opt.nb.to_onnx import to_onnx
+from model_opt.nb.write import write_nb
+from model_opt.opt_tool import ModelPair, convert
+from model_opt.paddle_model import write_model
+from model_opt.passes import optimise
+from model_opt.resources import config_dir
+from tests.model_opt.formats.onnx_graphs import run_onnx
+from tests.model_opt.formats.onnx_wheels import SUMS, v6_file
+from tests.model_opt.formats.published import predictor
+from tests.model_opt.passes_float64 import run_float64
+
+pytestmark = pytest.mark.integration
+
+PAGES = (("english.png", 320, 320), ("receipt.png", 640, 448))
+LINES = (("receipt.png", (36, 84, 305, 120), 320), ("english.png", (10, 10, 460, 60), 480)) + (
+    ("english.png", (10, 10, 460, 60), 1000),
+)
+NOISE = {"tiny det": 5e-4, "tiny rec": 1e-5, "small det": 5e-5, "small rec": 1e-5}
+"""How far ONNX Runtime's probabilities may be from those in float64. The tiny detector makes most of rounding: relative
+changes of 1e-7 to its input move its map by 3e-5.
+"""
+PADDLE_NOISE = {"tiny det": 3e-3, "tiny rec": 5e-5, "small det": 3e-4, "small rec": 3e-5}
+"""The same between ONNX Runtime and Paddle Inference, which adds up averages one number after another."""
+
+
+OPERATORS = {
+    "tiny det": {"arm": 165, "opencl": 150},
+    "tiny rec": {"arm": 69, "opencl": 65},
+    "small det": {"arm": 165, "opencl": 150},
+    "small rec": {"arm": 146, "opencl": 144},
+}
+"""Operators of the files for Paddle Lite, feed and fetch among them."""
+
+
+@functools.cache
+def model_of(name):
+    return read_onnx(v6_file(name), None)
+
+
+@functools.cache
+def optimised(name):
+    return optimise(model_of(name))[0]
+
+
+def inputs_of(name):
+    return pages() if name.endswith("det") else lines()
+
+
+@functools.cache
+def pages():
+    import cv2
+
+    found = []
+    for file, height, width in PAGES:
+        page = cv2.resize(cv2.imread(str(config_dir() / "regression" / file)), (width, height)).astype(np.float32) / 255
+        page = ((page - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]).astype(np.float32)
+        found.append(page.transpose(2, 0, 1)[None])
+    return found
+
+
+@functools.cache
+def lines():
+    import cv2
+
+    found = []
+    for file, (x0, y0, x1, y1), width in LINES:
+        image = cv2.imread(str(config_dir() / "regression" / file))
+        line = cv2.resize(image[y0:y1, x0:x1], (width, 48)).astype(np.float32)
+        found.append(((line / 255 - 0.5) / 0.5).transpose(2, 0, 1)[None])
+    return found
+
+
+@functools.cache
+def answers(name):
+    return [run_onnx(v6_file(name), x) for x in inputs_of(name)]
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_the_program_in_float64_is_the_original_but_for_its_rounding(name):
+    for x, expected in zip(inputs_of(name), answers(name), strict=True):
+        found = run_float64(model_of(name), x)
+        assert found.shape == expected.shape
+        assert np.abs(found - expected).max() <= NOISE[name]
+        assert np.quantile(np.abs(found - expected), 0.99) <= 1e-5
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_paddle_inference_on_the_written_files_agrees_with_the_original(name, tmp_path):
+    files = tmp_path / "inference.pdmodel", tmp_path / "inference.pdiparams"
+    write_model(model_of(name), *files)
+    run = predictor(*files)
+    for x, expected in zip(inputs_of(name), answers(name), strict=True):
+        far = np.abs(run(x) - expected)
+        assert far.max() <= PADDLE_NOISE[name]
+        assert np.quantile(far, 0.99) <= 2e-5
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_the_passes_keep_every_result(name):
+    """In float64, so that nothing but the rounding of the new weights to float32 is between the two."""
+    for x in inputs_of(name):
+        before, after = run_float64(model_of(name), x), run_float64(optimised(name), x)
+        assert np.abs(before - after).max() <= 5e-6
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_each_file_for_paddle_lite_is_small_and_computes_the_original(name, shared_dir):
+    """On tensors of the server's pipeline, against what the server got for them."""
+    recorded = np.load(shared_dir / "server_tensors" / f"paddleocr_3.7_v6{name.split()[0]}_onnxruntime_raw.npz")
+    for place, count in OPERATORS[name].items():
+        made = lower(optimised(name), Target(place))
+        assert len(made.ops) <= count
+        file = to_onnx(read_nb(write_nb(made)))
+        for x, expected in server_tensors(recorded, name.split()[1]):
+            far = np.abs(run_onnx(file, x) - expected)
+            assert far.max() <= 2 * NOISE[name]  # both engines round
+            assert np.quantile(far, 0.99) <= 1e-5
+
+
+@pytest.mark.parametrize("name", SUMS)
+@pytest.mark.parametrize("place", ["arm", "opencl,arm"])
+def test_opt_takes_it_and_the_own_writer_makes_the_same_bytes(name, env, place, tmp_path):
+    files = ModelPair(tmp_path / "a.pdmodel", tmp_path / "a.pdiparams")
+    write_model(optimised(name), files.pdmodel, files.pdiparams)
+    convert(files, ConvertOptions(place), tmp_path / "a.nb", env=env)
+    own = write_nb(OwnWriter().in_memory(optimised(name), ConvertOptions(place)))
+    assert sha256_bytes((tmp_path / "a.nb").read_bytes()) == sha256_bytes(own)
+
+
+def server_tensors(recorded, role):
+    """Yield inputs and outputs of the server's models; probabilities below 1e-6 were recorded as 0."""
+    for key in recorded.files:
+        if key.endswith("_in") and f"/{role}" in key:
+            yield recorded[key], recorded[key.removesuffix("_in") + "_out"]
