@@ -18,7 +18,7 @@ from labs.golden.images import NbModels, open_models  # noqa: E402
 from labs.golden.vectors import (  # noqa: E402
     PADDLEX,
     Case,
-    image_cases,
+    profile_cases,
     random_cases,
     rare_cases,
     read_cases,
@@ -29,9 +29,6 @@ from model_opt.convert import ConvertOptions, OwnWriter, converted  # noqa: E402
 from model_opt.zoo import fetch  # noqa: E402
 
 GOLDEN = ROOT / "android_app" / "golden"
-
-SHARED_STAGES = {"resize", "bitmap", "rec_input"}
-"""Stages that have the same rules under ``PADDLEX`` as under every other profile."""
 
 # Name, x, y, width and height in pixels: sides that are no multiples of 32, so that the resize has work to do.
 WINDOWS = (("photo.jpg", 60, 80, 250, 130), ("turned_28.png", 150, 80, 180, 120), ("tiny.png", 0, 0, 38, 24))
@@ -63,13 +60,10 @@ def new_maps() -> dict[str, Float32Array]:
 
 
 def small_cases(maps: Mapping[str, Float32Array]) -> Iterator[Case]:
-    """Yield the cases of the small set: what the last profile shares with the others is not repeated for it."""
+    """Yield the cases of the small set; ``maps`` holds the detector's answer to each window."""
     spec, first = vector_spec(), next(windows())[1]
     for name, image in windows():
-        for rules in spec.profiles:
-            for case in image_cases(name, image, maps[name], rules):
-                if rules.name != PADDLEX or case.stage not in SHARED_STAGES:
-                    yield case
+        yield from profile_cases(name, image, maps[name], spec)
     yield from random_cases(7, 200, first, spec)
     yield from rare_cases(7, first, profile(PADDLEX, spec))
 

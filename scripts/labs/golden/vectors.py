@@ -40,6 +40,12 @@ KEPT_BYTES = 8 << 10
 PADDLEX = "paddlex-3"
 """The profile whose rules ``rare_cases`` are made for."""
 
+PADDLEX_STAGES = frozenset({"det_input", "boxes", "order", "crop"})
+"""The stages that have rules of their own under ``PADDLEX``; the others would repeat another profile's cases."""
+
+PADDLEX_PIXELS = 1 << 19
+"""Pixels of the largest image that ``PADDLEX`` makes a detector's input of: it keeps a page's size."""
+
 UNCLIP_DISTANCES: tuple[Literal["shoelace", "contour"], ...] = ("shoelace", "contour")
 
 Array = NDArray[Any]
@@ -191,6 +197,15 @@ def image_cases(name: str, image: Image, prob_map: Float32Array, rules: SpecProf
         yield case("rec_input", STAGES["crop"](rules, {}, cropping.inputs))
 
 
+def profile_cases(name: str, image: Image, prob_map: Float32Array, spec: Spec) -> Iterator[Case]:
+    """Yield the cases of an image under every profile of ``spec``, those under ``PADDLEX`` only where it is new."""
+    for rules in spec.profiles:
+        for case in image_cases(name, image, prob_map, rules):
+            large = case.stage == "det_input" and image.shape[0] * image.shape[1] > PADDLEX_PIXELS
+            if rules.name != PADDLEX or (case.stage in PADDLEX_STAGES and not large):
+                yield case
+
+
 def rectangle_case(seed: int, count: int, rules: SpecProfile) -> Case:
     """Return a case of ``count`` random point sets, some on a line or on one point."""
     random = np.random.default_rng(seed)
@@ -258,7 +273,9 @@ def rare_cases(seed: int, image: Image, rules: SpecProfile) -> Iterator[Case]:
         cv2.fillPoly(prob_map, [_small_rectangle(random, prob_map.shape)], float(random.uniform(0.7, 1)))
     size = {"width": 1584, "height": 816}  # 16.5 and 8.5 times the map
     yield Case(f"random-{seed}/{rules.name}/boxes", "boxes", rules.name, {"prob_map": prob_map}, size)
-    yield _last_bit_case(seed, rules)
+    close = _last_bit_quads(seed, rules)
+    if len(close):
+        yield Case(f"random-{seed}/{rules.name}/last-bit", "offset", rules.name, {"quads": close})
     height, width = image.shape[:2]
     ends = random.integers(0, [width, height], (12, 2, 2))
     quads = np.concatenate([ends, ends[:, ::-1] + random.integers(0, 2, (12, 2, 2))], axis=1)
@@ -305,12 +322,11 @@ class Models:
 
 
 def real_cases(images: Iterable[tuple[str, Image]], models: Models, spec: Spec) -> Iterator[Case]:
-    """Yield every stage on real images under every profile of ``spec``, up to four lines an image decoded."""
+    """Yield the stages on real images under every profile of ``spec``, up to four lines an image decoded."""
     base = spec.profiles[0]
     for name, image in images:
         prob_map = models.detect(detection_input(image, base.detection))[0, 0]
-        for rules in spec.profiles:
-            yield from image_cases(name, image, prob_map, rules)
+        yield from profile_cases(name, image, prob_map, spec)
         height, width = image.shape[:2]
         quads, _ = tidy_boxes(*boxes_from_map(prob_map, width, height, base.db), height, width, base.boxes)
         yield from line_cases(name, image, quads[:4], models.recognise, models.characters, base)
@@ -412,14 +428,13 @@ def _random_rectangle(random: np.random.Generator) -> NDArray[np.int32]:
     return np.asarray(cv2.boxPoints(rectangle)).astype(np.int32)
 
 
-def _last_bit_case(seed: int, rules: SpecProfile) -> Case:
-    """Return those of some thousand rectangles that ``unclip_distance`` decides on."""
+def _last_bit_quads(seed: int, rules: SpecProfile) -> Array:
+    """Return those of some thousand rectangles that ``unclip_distance`` decides on: [n, 4, 2], a few or none."""
     quads = offset_case(seed, 4000, rules).inputs["quads"]
     ways = [replace(rules.db, unclip_distance=way) for way in UNCLIP_DISTANCES]
     grown = [[np.asarray(unclip(quad, way)).tolist() for quad in quads] for way in ways]
     chosen = [quad for quad, one, other in zip(quads, *grown, strict=True) if one != other]
-    inputs: Arrays = {"quads": np.array(chosen, np.float32).reshape(-1, 4, 2)}
-    return Case(f"random-{seed}/{rules.name}/last-bit", "offset", rules.name, inputs)
+    return np.array(chosen, np.float32).reshape(-1, 4, 2)
 
 
 def _small_rectangle(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.int32]:
