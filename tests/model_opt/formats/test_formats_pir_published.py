@@ -4,13 +4,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from model_opt.convert import ConvertOptions, OwnWriter
+from model_opt.convert import ConvertOptions, ModelPair, OwnWriter
 from model_opt.formats import kind_of, read_model
 from model_opt.formats.inference_yml import read_inference_yml
 from model_opt.fs import sha256_bytes, sha256_file
 from model_opt.nb import write_nb
 from model_opt.nb.to_onnx import to_onnx
-from model_opt.convert import ModelPair
 from model_opt.paddle_model import output_classes, write_model
 from model_opt.passes import optimise
 from tests.model_opt.formats.published import predictor, v5_mobile
