@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from model_opt.convert import ConvertOptions, OwnWriter
+from model_opt.formats import read_model
 from model_opt.formats.onnx_model import read_onnx
 from model_opt.fs import sha256_bytes
 from model_opt.lower import Target, lower
@@ -19,8 +20,8 @@ from model_opt.paddle_model import write_model
 from model_opt.passes import optimise
 from model_opt.resources import config_dir
 from tests.model_opt.formats.onnx_graphs import run_onnx
-from tests.model_opt.formats.onnx_wheels import SUMS, v6_file
-from tests.model_opt.formats.published import predictor
+from tests.model_opt.formats.onnx_wheels import SUMS, V5_SUMS, v5_file, v6_file
+from tests.model_opt.formats.published import predictor, v5_mobile
 from tests.model_opt.passes_float64 import run_float64
 
 pytestmark = pytest.mark.integration
@@ -139,6 +140,18 @@ def test_opt_takes_it_and_the_own_writer_makes_the_same_bytes(name, env, place, 
     convert(files, ConvertOptions(place), tmp_path / "a.nb", env=env)
     own = write_nb(OwnWriter().in_memory(optimised(name), ConvertOptions(place)))
     assert sha256_bytes((tmp_path / "a.nb").read_bytes()) == sha256_bytes(own)
+
+
+@pytest.mark.parametrize("role", V5_SUMS)
+def test_an_export_of_v5_is_the_program_that_paddle_saved(role, tmp_path):
+    """Read from ONNX and from PIR, the same model computes the same and comes to the same operators."""
+    files = v5_mobile(role, tmp_path)
+    model, x = read_onnx(v5_file(role), None), inputs_of(f"mobile {role}")[0]
+    saved = read_model(files / "inference.json", files / "inference.pdiparams")
+    np.testing.assert_allclose(run_float64(model, x), run_float64(saved, x), rtol=0, atol=1e-9)
+    for place in ("arm", "opencl"):
+        counts = [len(lower(optimise(each)[0], Target(place)).ops) for each in (model, saved)]
+        assert counts[0] == counts[1]
 
 
 def server_tensors(recorded, role):
