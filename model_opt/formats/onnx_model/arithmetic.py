@@ -211,4 +211,6 @@ def mean(node: Node, made: Builder) -> None:
         dim=listed(gone),
         keep_dim=flag(kept),
         reduce_all=flag(False),
+        in_dtype=whole(-1),
+        out_dtype=whole(-1),
     )

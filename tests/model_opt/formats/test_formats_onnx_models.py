@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from model_opt.convert import ConvertOptions, OwnWriter
+from model_opt.convert import ConvertOptions, ModelPair, OwnWriter
 from model_opt.formats import read_model
 from model_opt.formats.onnx_model import read_onnx
 from model_opt.fs import sha256_bytes
@@ -15,7 +15,6 @@ from model_opt.lower import Target, lower
 from model_opt.nb import read_nb
 from model_opt.nb.to_onnx import to_onnx
 from model_opt.nb.write import write_nb
-from model_opt.opt_tool import ModelPair, convert
 from model_opt.paddle_model import write_model
 from model_opt.passes import optimise
 from model_opt.resources import config_dir
@@ -137,7 +136,7 @@ def test_each_file_for_paddle_lite_is_small_and_computes_the_original(name, shar
 def test_opt_takes_it_and_the_own_writer_makes_the_same_bytes(name, env, place, tmp_path):
     files = ModelPair(tmp_path / "a.pdmodel", tmp_path / "a.pdiparams")
     write_model(optimised(name), files.pdmodel, files.pdiparams)
-    convert(files, ConvertOptions(place), tmp_path / "a.nb", env=env)
+    env.convert(files, ConvertOptions(place), tmp_path / "a.nb")
     own = write_nb(OwnWriter().in_memory(optimised(name), ConvertOptions(place)))
     assert sha256_bytes((tmp_path / "a.nb").read_bytes()) == sha256_bytes(own)
 
