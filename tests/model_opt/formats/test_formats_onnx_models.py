@@ -135,7 +135,7 @@ def test_each_file_for_paddle_lite_is_small_and_computes_the_original(name, shar
 @pytest.mark.parametrize("place", ["arm", "opencl,arm"])
 def test_opt_takes_it_and_the_own_writer_makes_the_same_bytes(name, env, place, tmp_path):
     files = ModelPair(tmp_path / "a.pdmodel", tmp_path / "a.pdiparams")
-    write_model(optimised(name), files.pdmodel, files.pdiparams)
+    write_model(optimised(name), files.program_file, files.params_file)
     env.convert(files, ConvertOptions(place), tmp_path / "a.nb")
     own = write_nb(OwnWriter().in_memory(optimised(name), ConvertOptions(place)))
     assert sha256_bytes((tmp_path / "a.nb").read_bytes()) == sha256_bytes(own)
