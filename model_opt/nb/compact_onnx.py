@@ -15,8 +15,8 @@ that out when it loads the file (some 45 ns a weight on x86-64); ONNX Runtime do
 numbers.
 
 OpenCV adds the pixels of a mean to one float, one after the other, which loses digits on large maps: 2e-3 in the
-answer of PP-OCRv6's detector to 640x960 pixels. A file for large images takes the mean of each row and then of these,
-at no cost: 1e-4.
+answer of PP-OCRv6's detector to 640x960 pixels. A file may take the mean of each row and then of these, which costs
+nothing: 1e-4.
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ from model_opt.program.sizes import Shape
 
 _SMALLEST = 1024
 """Elements below which a weight is not worth a separate node."""
-_ONE_MEAN = 960 * 960
-"""Pixels of an input up to which a mean over a map is one node."""
 _TOP: Mapping[np.dtype[Any], int] = {np.dtype(np.int8): 127, np.dtype("<i2"): 32767}
 """The largest number of a weight of each type, on both sides of zero."""
 
@@ -64,17 +62,17 @@ class InputSize:
     width: int
 
 
-def to_compact_onnx(model: NbModel, size: InputSize) -> bytes:
+def to_compact_onnx(model: NbModel, size: InputSize, *, by_rows: bool = False) -> bytes:
     """Return the ONNX file of ``to_onnx(model)`` with a declared size and quantised weights as integers.
 
     ``size`` fills the sides that the model leaves open; OpenCV still runs the file at any size, ONNX Runtime at this
     one alone. The weights come back as the same numbers; an engine may join operators differently, which moves its
-    last digits. Above 960x960 pixels means are taken by rows. Raises what ``to_onnx`` raises, and ``NbError`` for an
+    last digits. ``by_rows`` takes means over a map by its rows. Raises what ``to_onnx`` raises, and ``NbError`` for an
     input that is no image.
     """
     producer = ("edge-kit", f"opt {model.opt_version}")
     graph = declare(compact_graph(model), size)
-    if size.height * size.width > _ONE_MEAN:
+    if by_rows:
         graph = means_of_rows(graph)
     return encode_model(graph, opset=OPSET, ir_version=IR_VERSION, producer=producer)
 
