@@ -17,18 +17,14 @@ from model_opt.nb.to_onnx import to_onnx
 from model_opt.nb.write import write_nb
 from model_opt.paddle_model import write_model
 from model_opt.passes import optimise
-from model_opt.resources import config_dir
 from tests.model_opt.formats.onnx_graphs import run_onnx
 from tests.model_opt.formats.onnx_wheels import SUMS, V5_SUMS, v5_file, v6_file
+from tests.model_opt.formats.pictures import inputs_of
 from tests.model_opt.formats.published import predictor, v5_mobile
 from tests.model_opt.passes_float64 import run_float64
 
 pytestmark = pytest.mark.integration
 
-PAGES = (("english.png", 160, 192), ("receipt.png", 320, 224))
-LINES = (("receipt.png", (36, 84, 305, 120), 320), ("english.png", (10, 10, 460, 60), 480)) + (
-    ("english.png", (10, 10, 460, 60), 1000),
-)
 NOISE = {"tiny det": 5e-4, "tiny rec": 1e-5, "small det": 5e-5, "small rec": 1e-5}
 """How far ONNX Runtime's probabilities may be from those in float64. The tiny detector makes most of rounding: relative
 changes of 1e-7 to its input move its map by 3e-5.
@@ -57,34 +53,6 @@ def model_of(name):
 @functools.cache
 def optimised(name):
     return optimise(model_of(name))[0]
-
-
-def inputs_of(name):
-    return pages() if name.endswith("det") else lines()
-
-
-@functools.cache
-def pages():
-    import cv2
-
-    found = []
-    for file, height, width in PAGES:
-        page = cv2.resize(cv2.imread(str(config_dir() / "regression" / file)), (width, height)).astype(np.float32) / 255
-        page = ((page - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]).astype(np.float32)
-        found.append(page.transpose(2, 0, 1)[None])
-    return found
-
-
-@functools.cache
-def lines():
-    import cv2
-
-    found = []
-    for file, (x0, y0, x1, y1), width in LINES:
-        image = cv2.imread(str(config_dir() / "regression" / file))
-        line = cv2.resize(image[y0:y1, x0:x1], (width, 48)).astype(np.float32)
-        found.append(((line / 255 - 0.5) / 0.5).transpose(2, 0, 1)[None])
-    return found
 
 
 @functools.cache
