@@ -4,8 +4,8 @@ usage: .venv/bin/python scripts/bench_passes.py [--models SET] [--times] [--roun
 
 - operators in the Paddle program and, converted by opt, in the ARM file, after each pass;
 - operators and copies in the OpenCL file, before and after all passes;
-- time with one thread, original and optimised in turns within one process, the least time of each: Paddle's formats on
-  Paddle Inference, both programs written as .pdmodel; ONNX files on ONNX Runtime, the file as published against the
+- time with one thread, original and optimised in turns within one process, the least time of each, on Paddle Inference
+  with both programs written as .pdmodel; for ONNX files on ONNX Runtime too, the file as published against the
   translation of the optimised program that the engine nb runs;
 - the largest difference on the images of ``configs/regression`` (or FOLDER), complete pages and their lines, and pixels
   of the detector's mask that flip.
@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +78,17 @@ def session(model: Path | bytes, origin: Path) -> Run:
     return lambda x: np.asarray(made.run(None, {name: x})[0])
 
 
-def runs_of(files: ModelFiles, before: Model, after: Model, folder: Path) -> tuple[str, tuple[Run, Run]]:
-    """Return an engine's name and the original and the optimised model on it, by the format of the original."""
-    if files.format != "onnx":
-        pairs = save(before, folder, "original"), save(after, folder, "optimised")
-        return "Paddle Inference", (predictor(pairs[0]), predictor(pairs[1]))
-    translated = to_onnx(OwnWriter().in_memory(after, ConvertOptions()), accurate_means=True)
-    origin = files.program_file
-    return "ONNX Runtime", (session(origin, origin), session(translated, origin))
+def engines_of(files: ModelFiles, before: Model, after: Model, folder: Path) -> Iterator[tuple[str, tuple[Run, Run]]]:
+    """Yield an engine's name and original and optimised model on it; the engine of the original's format is the first.
+
+    An ONNX file runs on ONNX Runtime as published, and on Paddle Inference as it was read.
+    """
+    if files.format == "onnx":
+        translated = to_onnx(OwnWriter().in_memory(after, ConvertOptions()), accurate_means=True)
+        origin = files.program_file
+        yield "ONNX Runtime", (session(origin, origin), session(translated, origin))
+    pairs = save(before, folder, "original"), save(after, folder, "optimised")
+    yield "Paddle Inference", (predictor(pairs[0]), predictor(pairs[1]))
 
 
 def save(model: Model, folder: Path, name: str) -> ModelPair:
@@ -181,11 +184,11 @@ def measure(files: ModelFiles, rules: SpecProfile, env: ToolEnv | None, folder: 
     if env is not None:
         pass_table(before, env, folder)
         print()
-    engine, runs = runs_of(files, before, optimise(before)[0], folder)
-    for shape in SHAPES[files.kind]:
-        old, new = least_times(runs, shape, args.rounds)
-        print(f"{engine} {shape[2]}x{shape[3]}: {old:.1f} -> {new:.1f} ms, ratio {new / old:.2f}")
-    print(differences(files.kind, rules, runs, args.images))
+    for engine, runs in engines_of(files, before, optimise(before)[0], folder):
+        for shape in SHAPES[files.kind]:
+            old, new = least_times(runs, shape, args.rounds)
+            print(f"{engine} {shape[2]}x{shape[3]}: {old:.1f} -> {new:.1f} ms, ratio {new / old:.2f}")
+        print(f"{engine}: {differences(files.kind, rules, runs, args.images)}")
 
 
 if __name__ == "__main__":

@@ -605,9 +605,17 @@ def channels(model: Model, name: str) -> tuple[int, ...]:
     return model.params[name].shape
 
 
-@pytest.mark.parametrize("activation", ["relu", "hard_swish", "swish", "sigmoid", "relu6", "hard_sigmoid"])
-def test_a_channel_that_is_only_its_bias_goes_into_the_bias_of_the_reader(activation):
-    attrs = {"relu6": {"threshold": 6.0}, "hard_sigmoid": {"slope": 0.2, "offset": 0.5}}.get(activation, {})
+@pytest.mark.parametrize(
+    ("activation", "attrs"),
+    [
+        *((name, {}) for name in ("relu", "hard_swish", "swish", "sigmoid")),
+        ("relu6", {"threshold": 6.0}),
+        ("hard_sigmoid", {"slope": 0.2, "offset": 0.5}),
+        ("gelu", {"approximate": False}),
+        ("gelu", {"approximate": True}),
+    ],
+)
+def test_a_channel_that_is_only_its_bias_goes_into_the_bias_of_the_reader(activation, attrs):
     ops = [
         conv("x", "w1", "a", pad=1),
         binary("add", "a", "b1", "b", 1),
