@@ -18,6 +18,7 @@ last block with zeros, so a cut in between saves nothing there and makes the slo
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -179,6 +180,7 @@ _ACTIVATIONS: Mapping[str, tuple[Callable[[Float64Array, Op], Float64Array], Cal
     ),
     "swish": (lambda x, op: x * _sigmoid(x * number(op, "beta", 1.0)), lambda _: 1.1),
     "sigmoid": (lambda x, _: _sigmoid(x), lambda _: 0.25),
+    "gelu": (lambda x, op: _gelu(x, bool(op.attr("approximate", False))), lambda _: 1.13),
 }
 """Each function and the steepest slope it has."""
 
@@ -186,6 +188,15 @@ _ACTIVATIONS: Mapping[str, tuple[Callable[[Float64Array, Op], Float64Array], Cal
 def _sigmoid(x: Float64Array) -> Float64Array:
     half: Float64Array = np.tanh(0.5 * x)
     return 0.5 * (1 + half)
+
+
+def _gelu(x: Float64Array, approximate: bool) -> Float64Array:
+    """Return x Phi(x), or Paddle's approximation of it by tanh."""
+    phi = np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in x.flat]).reshape(x.shape)
+    if approximate:
+        phi = _sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+    result: Float64Array = x * phi
+    return result
 
 
 def _ranges(editor: GraphEditor, group: _Group) -> dict[str, _Range]:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from model_opt.convert import ConvertOptions
+from model_opt.formats import read_model
 from model_opt.lower import Target
-from model_opt.paddle_model import read_model
 from model_opt.paddle_model.params import encode_params
 from model_opt.paddle_model.proto import encode_program
 from model_opt.passes import optimise
@@ -26,6 +26,16 @@ from tests.model_opt.lower_random import in_int8
 
 SUMS = Path(__file__).resolve().parent / "nb_sums.json"
 MODELS = {"det": "PP-OCRv4_mobile_det", "rec": "PP-OCRv4_mobile_rec", "cls": "ch_ppocr_mobile_v2.0_cls"}
+LATER = {
+    "v5-mobile-det": "PP-OCRv5_mobile_det",
+    "v5-mobile-rec": "PP-OCRv5_mobile_rec",
+    "v6-tiny-det": "PP-OCRv6_tiny_det",
+    "v6-tiny-rec": "PP-OCRv6_tiny_rec",
+    "v6-small-det": "PP-OCRv6_small_det",
+    "v6-small-rec": "PP-OCRv6_small_rec",
+}
+"""The models of the sets after PP-OCRv4, read from PIR and ONNX."""
+LATER_PLACES = ("arm-fp32", "opencl-fp32", "x86-fp32", "arm-weight_int8", "arm-fp16")
 INT8_SHARES = (0.5, 0.6, 0.7, 1.0)
 PLACES: Mapping[str, tuple[Target, ConvertOptions]] = {
     "arm-fp32": (Target(), ConvertOptions()),
@@ -62,10 +72,14 @@ class File:
 
 
 def plain_files() -> Iterator[File]:
-    """Yield the files that need no calibration: 32 of the three models, four of the detector in int8 by chance."""
+    """Yield the files that need no calibration.
+
+    32 of the three models of PP-OCRv4, four of its detector in int8 by chance, 30 of the six models of v5 and v6.
+    """
     for role in MODELS:
         yield from (File(f"{role} {place}", role, place) for place in PLACES if (role, place) not in OPT_ENDS)
     yield from (File(f"det int8 {share}", f"det int8 {share}", "arm-fp32") for share in INT8_SHARES)
+    yield from (File(f"{name} {place}", name, place) for name in LATER for place in LATER_PLACES)
 
 
 def recipe_files() -> Iterator[File]:
@@ -78,9 +92,9 @@ def recipe_files() -> Iterator[File]:
 
 
 def plain_program(name: str) -> Model:
-    """Return an optimised model by its role, or the detector with a share of its convolutions in int8."""
+    """Return an optimised model by its name in ``MODELS`` or ``LATER``, or ``det`` with a share of it in int8."""
     role, *more = name.split()
-    files = fetch(MODELS[role])
+    files = fetch((MODELS | LATER)[role])
     model = optimise(read_model(files.program_file, files.params_file))[0]
     if not more:
         return model

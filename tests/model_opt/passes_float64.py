@@ -160,6 +160,13 @@ def _flatten(op: Op, v: dict) -> np.ndarray:
 
 _ERF = np.frompyfunc(math.erf, 1, 1)
 
+
+def _gelu(x: np.ndarray, op: Op) -> np.ndarray:
+    if op.attr("approximate", False):
+        return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return x / 2 * (1 + _ERF(x / math.sqrt(2)).astype(np.float64))
+
+
 RULES = {
     "affine_channel": _affine_channel,
     "split": _split,
@@ -178,7 +185,7 @@ RULES = {
     "swish": _unary(lambda x, _: x / (1 + np.exp(-x))),
     "tanh": _unary(lambda x, _: np.tanh(x)),
     "leaky_relu": _unary(lambda x, op: np.where(x < 0, x * op.attr("alpha"), x)),
-    "gelu": _unary(lambda x, _: x / 2 * (1 + _ERF(x / math.sqrt(2)).astype(np.float64))),
+    "gelu": _unary(_gelu),
     "scale": _unary(
         lambda x, op: x * op.attr("scale") + op.attr("bias") * (1 if op.attr("bias_after_scale") else op.attr("scale"))
     ),
