@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import tempfile
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Whoever asks for one of these fixtures is no unit test: they fetch a model, start opt, or need the Android tools.
 INTEGRATION = {
     "env", "older_env", "oracle", "older_oracle", "mobile_det", "mobile_rec", "mobile_cls", "shared_dir",
-    "shared_downloads", "clean_cache",
+    "shared_downloads", "clean_cache", "set_files",
 }  # fmt: skip
 APP = {"maven", "arm", "arm_sets", "android_kit", "opencv", "sample"}
 
@@ -171,3 +172,11 @@ def mobile_cls():
     from model_opt.zoo import fetch
 
     return fetch("ch_ppocr_mobile_v2.0_cls")
+
+
+@pytest.fixture(scope="session")
+def set_files(converter, tmp_path_factory):
+    """Returns both models of a set as shipped files and as the app's, made at the first call: ``set_files(name)``."""
+    from tests.edge_kit.android.set_models import write_set
+
+    return functools.cache(lambda name: write_set(tmp_path_factory.mktemp(name), name, converter))

@@ -11,6 +11,10 @@ from arm_lane import ARM64, ARMV7, CPUS, agreement, every_test, host_jvm, run_te
 
 from edge_kit.android.errors import ToolMissing
 from edge_kit.android.sources import sources_dir
+from edge_kit.ocr.image import read_image
+from edge_kit.verify.regression import regression_set
+from labs.golden.images import NbModels, write_images
+from model_opt.zoo import fetch, load_zoo
 
 pytestmark = pytest.mark.xdist_group("maven")  # the classes that the test of the modules has just compiled
 
@@ -18,6 +22,9 @@ READ_ON = (("cortex-a53", "weight_int8"), ("cortex-a76", "fp32"))
 """Which recipe reads pictures on which core; scripts/bench_arm.py reads all of them with both."""
 LEFT_OUT = "MemoryTest"
 """Native memory over 1,500 images: 90 s of an emulated core, and the host runs it; docs/benchmarks.md has ARM's run."""
+
+SETS_ON = (("pp-ocrv5-mobile", None), ("pp-ocrv6-tiny", 8), ("pp-ocrv6-small", 8))
+"""With weights of how many bits the smallest picture is read; the host runs both kinds (test_app_sets.py)."""
 
 
 def count_tests(module: str) -> int:
@@ -69,6 +76,23 @@ def test_pictures_are_read_on_arm_as_on_x86(arm, arm_sets, cpu, recipe):
             compared = agreement(one, other)
             assert compared.identical, (one["name"], one["rec_texts"], other["rec_texts"])
             assert compared.score_difference < 1e-4
+
+
+def test_every_set_is_loaded_and_reads_a_picture_on_arm(arm, set_files, tmp_path):
+    """Gelu, wider attention and 18,710 classes, one small input for each net."""
+    picture = next(image for image in regression_set() if image.name == "tiny.png")
+    for name, bits in SETS_ON:
+        made, row = set_files(name), load_zoo().model_set(name)
+        models = NbModels(made["det", bits].nb, made["rec", bits].nb, fetch(row.rec).dictionary)
+        write_images(tmp_path / name, models, [(picture.name, read_image(picture.path))], row.profile)
+    folders = [tmp_path / name for name, _ in SETS_ON]
+    answers = list(arm("cortex-a76").answers("read a picture with each set", ["first", *folders]))
+    assert len(answers) == len(folders)
+    for folder, found in zip(folders, answers, strict=True):
+        (expected,) = json.loads((folder / "expected.json").read_bytes())["images"]
+        compared = agreement(expected, found)
+        assert (compared.identical, compared.lines) == (True, 1), (folder.name, expected, found)
+        assert compared.score_difference < 1e-4
 
 
 @pytest.mark.parametrize(("machine", "cpu"), [(ARM64, "cortex-a76"), (ARMV7, "cortex-a15")])

@@ -66,14 +66,17 @@ def expected_results(pipeline: OcrPipeline, images: Iterable[tuple[str, Image]])
     return {"profile": pipeline.rules.name, "images": rows}
 
 
-def write_images(folder: Path, models: NbModels, images: Iterable[tuple[str, Image]]) -> int:
+def write_images(
+    folder: Path, models: NbModels, images: Iterable[tuple[str, Image]], profile_name: str | None = None
+) -> int:
     """Write a set of complete images to ``folder`` and return their number; ``expected.json`` comes last."""
+    rules = profile(profile_name)
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "det.onnx", app_onnx(read_nb(models.det), "det"))
-    write_atomic(folder / "rec.onnx", app_onnx(read_nb(models.rec), "rec"))
+    write_atomic(folder / "det.onnx", app_onnx(read_nb(models.det), "det", rules))
+    write_atomic(folder / "rec.onnx", app_onnx(read_nb(models.rec), "rec", rules))
     write_atomic(folder / "labels.txt", models.labels.read_bytes())
     write_atomic(folder / "ocr_spec.json", export_json(load_spec()))
-    pipeline = nb_pipeline(models)
+    pipeline = nb_pipeline(models, rules.name)
 
     def kept() -> Iterable[tuple[str, Image]]:
         for number, (name, image) in enumerate(images):

@@ -14,18 +14,18 @@ from edge_kit.ocr.image import read_image
 from edge_kit.ocr.recognition import recognition_input
 from edge_kit.ocr.tensor import Float32Array
 from edge_kit.verify.regression import regression_set
-from tests.edge_kit.android.set_models import NEW_SETS, SetFile, rules_of, write_set
+from tests.edge_kit.android.set_models import NEW_SETS, SetFile, rules_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("app sets")]
+pytestmark = pytest.mark.xdist_group("maven")  # the ARM lane runs the same files
 
 STEEP = 2e-4
 """How far a detector's probability may lie from ``nb``: its logits reach 100, so last digits move what is undecided."""
 
 
-@pytest.fixture(scope="module", params=NEW_SETS)
-def files(request, converter, tmp_path_factory):
+@pytest.fixture(params=NEW_SETS)
+def files(request, set_files):
     """A set's name, and its files by role and bits."""
-    return request.param, write_set(tmp_path_factory.mktemp(request.param), request.param, converter)
+    return request.param, set_files(request.param)
 
 
 def picture(name: str):

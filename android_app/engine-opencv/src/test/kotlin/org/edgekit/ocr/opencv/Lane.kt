@@ -18,6 +18,7 @@ import org.opencv.imgcodecs.Imgcodecs
  *
  * `load MODEL...`: whether the engine takes each ONNX file.
  * `read SET NUMBER...`: what the pipeline reads on these images of an [ImageSet].
+ * `first SET...`: what the pipeline reads on the first image of each [ImageSet].
  * `golden FOLDER`: how many golden vectors are equal, and what each of the others says.
  * `decode FILE...`: the SHA-256 of the pixels of each picture, decoded by OpenCV.
  * `time ROUNDS MODEL HEIGHT WIDTH`: processor seconds of each run on one thread, behind one that is not counted.
@@ -30,6 +31,7 @@ fun main(arguments: Array<String>) {
         "golden" -> println(golden(File(rest[0])))
         "decode" -> for (file in rest) println(decoded(File(file)))
         "read" -> read(ImageSet(File(rest[0])), rest.drop(1).map { it.toInt() })
+        "first" -> for (folder in rest) read(ImageSet(File(folder)), listOf(0))
         "time" -> println(times(rest[0].toInt(), File(rest[1]), rest[2].toInt(), rest[3].toInt()))
         else -> throw IllegalArgumentException(arguments[0])
     }
