@@ -8,12 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from render_calibration_images import SCRIPT_PAGES, script_page
 
 from edge_kit.calibration import SCRIPTS, calibration_images, det_inputs, find_lines, rec_inputs
 from edge_kit.ocr.image import read_image
 from edge_kit.spec import profile
 from edge_kit.verify.regression import regression_set
+from model_opt.dictionary import read_dictionary
 from model_opt.errors import KitError
+from model_opt.zoo import fetch
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY = "".join(SCRIPTS.values())
@@ -57,6 +60,27 @@ def test_a_recogniser_sees_pages_of_the_scripts_that_it_reads():
     assert seen[: len(plain)] == plain
     assert {path.parent.name for path in seen[len(plain) :]} == {"accents"}
     assert {path.parent.name for path in calibration_images(None, EVERY)[len(plain) :]} == {"accents", "kana"}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("model", "scripts"),
+    [
+        ("PP-OCRv4_mobile_rec", set()),
+        ("PP-OCRv5_mobile_rec", {"accents", "kana"}),
+        ("PP-OCRv6_tiny_rec", {"accents"}),
+        ("PP-OCRv6_small_rec", {"accents", "kana"}),
+    ],
+)
+def test_each_recogniser_sees_characters_of_its_dictionary(model, scripts):
+    """Of what a page of a script shows, a dictionary that has the script lacks one in ten at most."""
+    known = set(read_dictionary(fetch(model).dictionary).characters)
+    assert {script for script, sign in SCRIPTS.items() if sign in known} == scripts
+    for script in scripts:
+        pages = [script_page(script, number)[0] for number in range(SCRIPT_PAGES[script])]
+        drawn = {character for page in pages for line in page.lines for character in line.text} - {" "}
+        assert len(drawn) > 100
+        assert len(drawn - known) <= len(drawn) / 10
 
 
 def rectangle_detector(x):
