@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from model_opt.resources import config_dir
 
 Progress = Callable[[float | None, str], None]
 
+SCRIPTS: Mapping[str, str] = {"accents": "ö", "kana": "が"}
+"""Folders with pages of scripts that not every recogniser reads, and a character that those have who do."""
+
 _HINT = "give a folder of twenty or more pictures with text, like those that the device will see"
 
 
@@ -28,12 +31,17 @@ class Calibration:
     boxes: tuple[Boxes, ...]
 
 
-def calibration_images(folder: Path | None) -> tuple[Path, ...]:
+def calibration_images(folder: Path | None, characters: Container[str] = ()) -> tuple[Path, ...]:
     """Return the images of ``folder`` by name, or the kit's own set when None.
 
+    The kit's set has pages of its ``SCRIPTS`` behind the others for a recogniser whose ``characters`` hold the script.
     Raises ``KitError`` for a folder that is missing, cannot be listed or holds no image.
     """
-    return tuple(image_files(folder or config_dir() / "calibration", "calibration folder", _HINT))
+    if folder is not None:
+        return tuple(image_files(folder, "calibration folder", _HINT))
+    own = config_dir() / "calibration"
+    folders = [own, *(own / script for script, sign in SCRIPTS.items() if sign in characters)]
+    return tuple(path for one in folders for path in image_files(one, "calibration folder", _HINT))
 
 
 def find_lines(images: Sequence[Path], detector: Run, rules: SpecProfile, progress: Progress) -> Calibration:

@@ -25,12 +25,22 @@ class RecipeError(KitError):
 
 @dataclass(frozen=True)
 class ModelRecipe:
-    """What a recipe does to one model. ``algorithm`` is a name of ``model_opt.quantize.ALGORITHMS`` or None."""
+    """What a recipe does to one model. ``algorithm`` is a name of ``model_opt.quantize.ALGORITHMS`` or None.
+
+    ``options_of`` holds other options for single models, by their names in the zoo, and ``refused`` what was measured
+    on models that the recipe is not for.
+    """
 
     weights: str
     activations: str
     algorithm: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    options_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    refused: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def options_for(self, model: str) -> Mapping[str, Any]:
+        """Return the algorithm's options for a model: its own before the recipe's."""
+        return {**self.options, **self.options_of.get(model, {})}
 
     def convert_options(self, place: str) -> ConvertOptions:
         """Return what the converter is asked for, with kernels for ``place`` (arm, opencl or x86)."""
@@ -79,7 +89,7 @@ def without_algorithms(recipes: Recipes) -> Recipes:
     """Return the recipes as opt alone carries them out: the same files' precisions, nothing done to models before."""
 
     def bare(model: ModelRecipe) -> ModelRecipe:
-        return replace(model, algorithm=None, options={})
+        return replace(model, algorithm=None, options={}, options_of={})
 
     rows = {name: replace(row, det=bare(row.det), rec=bare(row.rec)) for name, row in recipes.rows.items()}
     return replace(recipes, rows=rows)
@@ -102,10 +112,13 @@ def load_recipes(path: Path | None = None) -> Recipes:
 def _row(name: str, row: Mapping[str, Any], path: Path) -> Recipe:
     models = {role: ModelRecipe(**given) for role, given in row["models"].items()}
     for role, model in models.items():
-        if model.algorithm is None and model.options:
-            raise RecipeError(f"recipes.{name}.models.{role}: options without an algorithm", path=path)
+        where = f"recipes.{name}.models.{role}"
+        if model.algorithm is None and (model.options or model.options_of):
+            raise RecipeError(f"{where}: options without an algorithm", path=path)
         if model.algorithm is not None:
-            _check_algorithm(model.algorithm, model.options, f"recipes.{name}.models.{role}", path)
+            _check_algorithm(model.algorithm, model.options, f"{where}.options", path)
+            for one in model.options_of:
+                _check_algorithm(model.algorithm, model.options_for(one), f"{where}.options_of.{one}", path)
     texts = {key: row[key] for key in ("description", "choose", "costs")}
     return Recipe(name, **texts, places=tuple(row["places"]), det=models["det"], rec=models["rec"])
 
@@ -113,8 +126,8 @@ def _row(name: str, row: Mapping[str, Any], path: Path) -> Recipe:
 def _check_algorithm(name: str, options: Mapping[str, Any], where: str, path: Path) -> None:
     if name not in ALGORITHMS:
         known = ", ".join(ALGORITHMS) or "none"
-        raise RecipeError(f"{where}.algorithm: {name!r} is not known", path=path, hint=f"known are: {known}")
+        raise RecipeError(f"{where}: the algorithm {name!r} is not known", path=path, hint=f"known are: {known}")
     try:
         ALGORITHMS[name].options(options)
     except KitError as error:
-        raise RecipeError(f"{where}.options: {error.what}", path=path, hint=error.hint) from error
+        raise RecipeError(f"{where}: {error.what}", path=path, hint=error.hint) from error

@@ -3,7 +3,7 @@
 
     python scripts/bench_nb_writer.py [--files] [--recipes] [--random N] [--first SEED] [--record]
 
---files compares the 54 files that need no calibration, before and after equal parts are shared; --recipes the nine of
+--files compares the 66 files that need no calibration, before and after equal parts are shared; --recipes the nine of
 the recipes with an algorithm, which takes minutes where the build cache does not hold their programs. --random N
 compares N random programs in all, spread over families and places. --record writes the files' sums for the tests.
 What is not equal is printed, and the exit code is 1 unless it is the order of independent operators alone.

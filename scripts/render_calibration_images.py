@@ -2,6 +2,9 @@
 
 usage: .venv/bin/python scripts/render_calibration_images.py [FOLDER]
 
+Pages of scripts that not every dictionary has stand in folders of their own; edge_kit/calibration.py says who sees
+them.
+
 Quantisation looks at these pages and at no other; nothing is ever judged on them. They are put together by chance from
 a fixed seed: words, prices and codes in three fonts on paper, from strong to faint contrast, straight, turned and seen
 at an angle, sharp, blurred, noisy and compressed; and signs in busy scenes, with shapes and textures that are no text.
@@ -23,6 +26,7 @@ SEED = 71_933
 PAGES = 28
 SCENES = 12
 LETTERS = 12
+SCRIPT_PAGES = {"accents": 5, "kana": 8}
 
 
 def read_words() -> dict[str, list[str]]:
@@ -89,6 +93,51 @@ def rare(random: np.random.Generator, count: int) -> list[int]:
         except UnicodeDecodeError:  # the last row of the level is not full
             continue
     return found
+
+
+def script_phrase(random: np.random.Generator, script: str) -> tuple[str, str]:
+    """Return a line of text in a script, and its font."""
+
+    def some(kind: str, count: int, between: str) -> str:
+        return between.join(WORDS[kind][random.integers(len(WORDS[kind]))] for _ in range(count))
+
+    font, kind = (SERIF if random.random() < 0.3 else SANS), random.integers(4)
+    if script == "accents":
+        if kind == 0:
+            return f"{some('signs', 4, ' ')} {some('greek', 1, '')} {some('signs', 4, '')}", font
+        return f"{some('accented', 3, ' ')} {some('signs', 1, '')}{random.integers(10, 9999)}", font
+    if kind == 0:
+        return f"{some('traditional', 2, '')} {random.integers(10, 9999)}", font
+    if kind == 1:
+        return rare_traditional(random, int(random.integers(6, 14))), font
+    return f"{some('japanese', 3, '')}{random.integers(1, 999)}{some('japanese', 2, '')}", font
+
+
+def rare_traditional(random: np.random.Generator, count: int) -> str:
+    """Return characters of Big5's first level, each as likely as the other."""
+    lead = random.integers(0xA4, 0xC6, count)
+    trail = np.where(random.random(count) < 0.4, random.integers(0x40, 0x7F, count), random.integers(0xA1, 0xFF, count))
+    return bytes(np.stack([lead, trail], axis=1).astype(np.uint8).reshape(-1)).decode("big5")
+
+
+def script_page(script: str, number: int) -> tuple[Page, Look]:
+    """Return one page in a script and its look: faint, dark or turned as other pages are."""
+    random = np.random.default_rng([SEED, 300, list(SCRIPT_PAGES).index(script), number])
+    width, height = int(random.integers(13, 19)) * 32, int(random.integers(9, 13)) * 32
+    given = look(random, number + 2)
+    lines, y = [], 14
+    while y < height - 44:
+        size, (text, font) = int(random.choice([16, 18, 20, 24, 28, 32])), script_phrase(random, script)
+        while 20 + font_of(font, size).getlength(text) > width - 16:
+            text = text[:-1]
+        lines.append(Line(text.strip(), 20, y, size, font, given.ink))
+        y += int(size * random.uniform(1.3, 1.8))
+    matrix = turn(float(random.uniform(-6, 6)), width, height) if number % 2 else None
+
+    def finish(image: np.ndarray) -> np.ndarray:
+        return develop(image, given, SEED + 4000 + number)
+
+    return Page(f"{script}_{number:02d}.jpg", width, height, tuple(lines), given.paper, matrix, finish), given
 
 
 def look(random: np.random.Generator, page: int) -> Look:
@@ -276,6 +325,11 @@ def main() -> None:
     for number in range(LETTERS):
         made, given = letter(number)
         write(folder, made.name, draw(made), given.quality)
+    for script, count in SCRIPT_PAGES.items():
+        (folder / script).mkdir(exist_ok=True)
+        for number in range(count):
+            made, given = script_page(script, number)
+            write(folder / script, made.name, draw(made), given.quality)
     for number in range(SCENES):
         picture, given = scene(number)
         write(folder, f"scene_{number:02d}.jpg", picture, given.quality)

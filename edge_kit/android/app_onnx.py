@@ -21,10 +21,12 @@ AppRole = Literal["det", "rec", "cls"]
 def app_onnx(model: NbModel, role: AppRole, rules: SpecProfile | None = None) -> bytes:
     """Return the file that the app's OpenCV engine loads for ``role``; sides that ``model`` fixes stay as they are.
 
-    ``rules`` are the specification's default profile where none is given. Raises ``NbError`` for a model that ONNX
-    cannot express.
+    ``rules`` are the specification's default profile where none is given; under rules that limit the shorter side alone
+    means are taken by rows, since images are read at their own size. Raises ``NbError`` for a model that ONNX cannot
+    express.
     """
-    return to_compact_onnx(model, declared_size(role, rules or profile()))
+    rules = rules or profile()
+    return to_compact_onnx(model, declared_size(role, rules), by_rows=rules.detection.limit_type == "min")
 
 
 _SIDE = 960

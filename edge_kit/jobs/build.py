@@ -19,7 +19,7 @@ from edge_kit.devices import DeviceProfile, check_fit, load_profile
 from edge_kit.jobs.app import AppPlan, app_facts, app_notes, make_app, make_code, plan_app
 from edge_kit.jobs.layout import bundle_files, created_from, model_facts
 from edge_kit.jobs.models import facts_of_models, images_of, make_models, verify
-from edge_kit.jobs.request import BuildRequest, check_converter, check_recipe
+from edge_kit.jobs.request import BuildRequest, check_converter, check_models, check_recipe
 from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
 from edge_kit.spec import Spec, SpecProfile, load_spec, profile
 from edge_kit.stages.apk.results import APK
@@ -76,8 +76,9 @@ def build_bundle(request: BuildRequest, on_event: OnEvent) -> WrittenBundle:
 
 
 def check_options(request: BuildRequest, recipe: Recipe, device: DeviceProfile) -> None:
-    """Raise ``KitError`` for a recipe that the target or the device cannot run."""
+    """Raise ``KitError`` for a recipe that the target or the device cannot run, or that is not for the models."""
     check_recipe(recipe, target_of(request.target))
+    check_models(request, recipe)
     check_fit(device, request.target, recipe.name)
 
 
@@ -186,7 +187,7 @@ def _smallest_that_passes(
     for name in recipes.auto:
         recipe, tried = recipes.row(name), replace(request, recipe=name, allow_failed_gates=False)
         try:
-            check_options(request, recipe, device)
+            check_options(tried, recipe, device)
         except KitError as error:
             passed_over[name] = error.what
             continue

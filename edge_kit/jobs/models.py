@@ -11,6 +11,7 @@ from edge_kit.build.runner import Runner
 from edge_kit.calibration import calibration_images
 from edge_kit.jobs.request import BuildRequest
 from edge_kit.model_facts import detector_facts, recogniser_facts
+from edge_kit.ocr.recognition import load_characters
 from edge_kit.recipes import Recipe
 from edge_kit.settings import looks_like_path
 from edge_kit.spec import DetectorFacts, RecogniserFacts, Spec, SpecProfile
@@ -107,14 +108,16 @@ def make_models(
     plain: dict[Role, Model] = {**fetched, **optimised}
     quantised: dict[Role, Quantised] = {}
     if recipe.needs_calibration:
-        images = calibration_images(request.calibration)
+        characters = load_characters(run.result(fetched["rec"]).characters, rules.ctc)
+        images = calibration_images(request.calibration, frozenset(characters))
         lines = run("calibrate", calibrate, plain["det"], images, rules, converter)
         for role in ROLES:
             how = recipe.model(role)
             if how.algorithm is not None:
                 quantised[role] = run(
                     f"quantise-{role}", quantise_model,
-                    role, plain[role], lines, images, rules, how.algorithm, how.options, converter,
+                    role, plain[role], lines, images, rules, how.algorithm,
+                    how.options_for(request.model(role)), converter,
                 )  # fmt: skip
     made = {}
     for role in ROLES:

@@ -11,7 +11,7 @@ from edge_kit.build.cache import default_cache
 from edge_kit.build.events import OnEvent
 from edge_kit.build.runner import running
 from edge_kit.jobs.models import BuiltModel, facts_of_models, images_of, make_models, verify
-from edge_kit.jobs.request import BuildRequest, check_converter, check_recipe
+from edge_kit.jobs.request import BuildRequest, check_converter, check_models, check_recipe
 from edge_kit.recipes import ModelRecipe, load_recipes
 from edge_kit.spec import profile
 from edge_kit.stages.oracle import find_oracle
@@ -46,6 +46,7 @@ def quantise_models(
     det, rec = (row.model(role) if role in roles else AS_IT_IS for role in ROLES)
     recipe = replace(row, det=det, rec=rec)
     check_recipe(recipe, target_of(request.target))
+    check_models(request, recipe, roles)
     if request.out.exists() and not request.out.is_dir():
         raise KitError("the output is not a folder", path=request.out, hint="give the name of a folder")
     check_converter(request)

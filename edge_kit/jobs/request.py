@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_kit.android.identity import check_app_name, check_application_id, check_version_code
 from edge_kit.recipes import Recipe
 from edge_kit.settings import chosen_models
-from edge_kit.stages.results import Role
+from edge_kit.stages.results import ROLES, Role
 from edge_kit.targets import TARGETS, Target, target_of
 from model_opt.convert import CONVERTERS
 from model_opt.errors import KitError
@@ -79,6 +80,21 @@ def check_recipe(recipe: Recipe, target: Target) -> None:
             f"recipe {recipe.name} needs a target whose cores compute in fp16 (ARMv8.2), and {target.name} has none",
             hint="use --target arm64-fp16, or another recipe",
         )
+
+
+def check_models(request: BuildRequest, recipe: Recipe, roles: Sequence[Role] = ROLES) -> None:
+    """Raise ``KitError`` for a recipe that was measured on a model of the request and is not for it.
+
+    With ``request.allow_failed_gates`` it is built nevertheless.
+    """
+    for role in roles:
+        name = request.model(role)
+        measured = recipe.model(role).refused.get(name)
+        if measured is not None and not request.allow_failed_gates:
+            raise KitError(
+                f"recipe {recipe.name} is not for {name}: {measured}",
+                hint="choose another --recipe, or build with --allow-failed-gates",
+            )
 
 
 def check_converter(request: BuildRequest) -> None:

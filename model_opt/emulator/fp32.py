@@ -29,6 +29,12 @@ def gelu(op: OpView, x: Float32) -> Array:
     return np.asarray(0.5 * wide * (1 + np.asarray(_erf(wide / sqrt(2)), np.float64)))
 
 
+def relu6(op: OpView, x: Float32) -> Array:
+    """min(max(x, 0), 6): the kernel knows no other threshold (``activation_compute.cc``)."""
+    op.must("threshold", 6.0)
+    return np.clip(x, np.float32(0), np.float32(6))
+
+
 def hard_sigmoid(op: OpView, x: Float32) -> Array:
     """min(max(slope x + offset, 0), 1)."""
     return np.clip(x * np.float32(op.real("slope")) + np.float32(op.real("offset")), 0, 1)

@@ -20,6 +20,7 @@ _FP32: dict[str, Compute] = {
         for name, compute in (
             ("relu", relu), ("sigmoid", exp32.sigmoid), ("swish", exp32.swish), ("gelu", fp32.gelu),
             ("hard_sigmoid", fp32.hard_sigmoid), ("hard_swish", fp32.hard_swish), ("scale", fp32.scale),
+            ("relu6", fp32.relu6),
         )
     },
     "elementwise_add": binary(np.float32, operator.add),

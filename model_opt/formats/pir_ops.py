@@ -425,6 +425,8 @@ def _reduce(kind: str) -> Rule:
             "dim": (_INTS, axes or (0,)),
             "keep_dim": (_FLAG, _flag(op, "keepdim", False)),
             "reduce_all": (_FLAG, not axes),
+            "in_dtype": (_INT, -1),
+            "out_dtype": (_INT, -1),
         }
         draft.emit(op, kind, {"X": draft.name(op, 0)}, {"Out": _result(op)}, attrs)
 

@@ -40,7 +40,7 @@ def read_program(pdmodel: Path) -> Program:
         raise PaddleModelError(
             "this is a program of Paddle 3 in JSON, not a ProgramDesc",
             path=pdmodel,
-            hint="export the model with FLAGS_enable_pir_api=0 to get inference.pdmodel",
+            hint="name the file inference.json, or read it with model_opt.formats",
             offset=0,
             expected="a ProgramDesc",
             found="JSON",

@@ -12,7 +12,7 @@ import numpy as np
 
 from model_opt.program import AttrType, Model, Op
 from model_opt.program.editor import GraphEditor
-from model_opt.program.ops import ints, is_quantised, number, plain_binary
+from model_opt.program.ops import affine_at, ints, is_quantised, plain_binary
 from model_opt.program.report import PassReport
 from model_opt.program.shapes import encode, infer_shapes
 from model_opt.program.sizes import Shape
@@ -86,10 +86,12 @@ def _rewrite(
 
 
 def _factor(editor: GraphEditor, op: Op) -> bool:
-    """Move the factor of a ``scale`` on one cut, or on its product with another, into the columns that make the cut."""
-    if op.type != "scale" or op.inputs.get("ScaleTensor") or number(op, "bias", 0.0) != 0 or is_quantised(op):
+    """Move a factor on one cut, or on its product with another, into the columns that make the cut."""
+    found = affine_at(editor, op)
+    if found is None or found[1].shifts or found[1].scale.ndim:
         return False
-    cut = _cut_behind(editor, op)
+    source, value = found[0], float(found[1].scale)
+    cut = _cut_behind(editor, op, source)
     if cut is None:
         return False
     turn = editor.producer(cut.input("Input"))
@@ -102,17 +104,17 @@ def _factor(editor: GraphEditor, op: Op) -> bool:
     columns = None if four is None else _columns(editor, cut, turn, four)
     if editor.is_output(op.output("Out")) or editor.consumers(op.output("Out")) is None:
         return False
-    if columns is None or not _scale_columns(editor, reshape, columns, number(op, "scale", 1.0)):
+    if columns is None or not _scale_columns(editor, reshape, columns, value):
         return False
-    if editor.bypass(op, op.input("X"), op.output("Out")):
+    if editor.bypass(op, source, op.output("Out")):
         editor.note("factor into the matrix")
     return True
 
 
-def _cut_behind(editor: GraphEditor, op: Op) -> Op | None:
+def _cut_behind(editor: GraphEditor, op: Op, name: str) -> Op | None:
     """Return the slice whose value ``op`` multiplies: right in front of it, or a factor of the product in front."""
-    source = editor.producer(op.input("X"))
-    if source is None or editor.only_consumer(op.input("X")) is not op:
+    source = editor.producer(name)
+    if source is None or editor.only_consumer(name) is not op:
         return None
     if source.type != "matmul_v2" or is_quantised(source):
         return source if source.type == "slice" else None

@@ -9,7 +9,7 @@ from model_opt.fs import known_sum, sha256_file
 from model_opt.zoo.files import FORMATS, INFERENCE_YML, PDIPARAMS, Format, ZooError
 
 NEEDED = (
-    "give an exported inference model: the folder or tar with inference.program_file or inference.json and "
+    "give an exported inference model: the folder or tar with inference.pdmodel or inference.json and "
     "inference.pdiparams, or an ONNX file"
 )
 _PROGRAMS = (".pdmodel", ".json", ".onnx")

@@ -9,13 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_kit.calibration import calibration_images, det_inputs, find_lines, rec_inputs
+from edge_kit.calibration import SCRIPTS, calibration_images, det_inputs, find_lines, rec_inputs
 from edge_kit.ocr.image import read_image
 from edge_kit.spec import profile
 from edge_kit.verify.regression import regression_set
 from model_opt.errors import KitError
 
 ROOT = Path(__file__).resolve().parents[2]
+EVERY = "".join(SCRIPTS.values())
+"""Characters of a recogniser that reads all scripts."""
 
 
 def thumbnail(path):
@@ -33,19 +35,28 @@ def assert_apart(ours, others):
 
 
 def test_no_regression_image_is_calibrated_on():
-    assert_apart(calibration_images(None), [image.path for image in regression_set()])
+    assert_apart(calibration_images(None, EVERY), [image.path for image in regression_set()])
 
 
 def test_no_shared_image_is_calibrated_on(shared_dir):
     images = sorted(path for path in (shared_dir / "images").iterdir() if path.suffix in {".jpg", ".jpeg", ".png"})
-    assert_apart(calibration_images(None), images)
+    assert_apart(calibration_images(None, EVERY), images)
 
 
 def test_rendering_again_gives_the_same_bytes(tmp_path):
     script = ROOT / "scripts" / "render_calibration_images.py"
     subprocess.run([sys.executable, str(script), str(tmp_path)], cwd=ROOT, check=True)
-    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert made == {path.name: path.read_bytes() for path in calibration_images(None)}
+    made = {path.name: path.read_bytes() for path in tmp_path.rglob("*.jpg")}
+    assert made == {path.name: path.read_bytes() for path in calibration_images(None, EVERY)}
+
+
+def test_a_recogniser_sees_pages_of_the_scripts_that_it_reads():
+    plain = calibration_images(None)
+    assert calibration_images(None, "读写") == plain
+    seen = calibration_images(None, "aö")
+    assert seen[: len(plain)] == plain
+    assert {path.parent.name for path in seen[len(plain) :]} == {"accents"}
+    assert {path.parent.name for path in calibration_images(None, EVERY)[len(plain) :]} == {"accents", "kana"}
 
 
 def rectangle_detector(x):

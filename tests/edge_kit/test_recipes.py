@@ -1,13 +1,17 @@
 """Recipes: every row is complete, and what is wrong in the file is named."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from edge_kit.devices import list_profiles
-from edge_kit.jobs.request import check_recipe
+from edge_kit.jobs.request import BuildRequest, check_models, check_recipe
 from edge_kit.recipes import RecipeError, load_recipes
 from edge_kit.targets import TARGETS, target_of
 from edge_kit.verify.gates import load_gates
 from model_opt.errors import KitError
+from model_opt.zoo import load_zoo
 
 
 def test_every_recipe_has_gates_and_a_device_that_runs_it():
@@ -50,6 +54,11 @@ def test_fp32_runs_on_every_target():
         (lambda d: d["recipes"]["fp32"]["models"]["det"].update(weights="int8", activations="fp16"), "det"),
         (lambda d: d["recipes"]["fp32"]["models"]["det"].update(algorithm="magic"), "'magic' is not known"),
         (lambda d: d["recipes"]["fp32"]["models"]["rec"].update(options={"a": 1}), "options without an algorithm"),
+        (lambda d: d["recipes"]["fp32"]["models"]["rec"].update(options_of={"M": {"a": 1}}), "without an algorithm"),
+        (
+            lambda d: d["recipes"]["weight_int8"]["models"]["det"].update(options_of={"M": {"magic": 1}}),
+            "det.options_of.M: there is no option 'magic'",
+        ),
         (lambda d: d["auto"].append("int4"), "'int4' is not a recipe"),
         (lambda d: d.update(recipes_version=2), "recipes_version"),
     ],
@@ -65,3 +74,38 @@ def test_a_wrong_row_is_named(changed_config, change, words):
 def test_an_unknown_recipe_is_answered_with_the_known_ones():
     with pytest.raises(RecipeError, match=r"fp32, .*auto"):
         load_recipes().row("int4")
+
+
+def test_a_model_has_its_own_options_before_those_of_the_recipe(changed_config):
+    def change(document):
+        document["recipes"]["weight_int8"]["models"]["det"]["options_of"] = {"M": {"wide_bytes": 5}}
+
+    det = load_recipes(changed_config("recipes.yaml", change)).row("weight_int8").det
+    assert det.options_for("M") == {**det.options, "wide_bytes": 5}
+    assert det.options_for("another") == det.options
+
+
+def named_models():
+    """Every (recipe, role, model) that configs/recipes.yaml names."""
+    return [
+        (recipe.name, role, name)
+        for recipe in load_recipes().rows.values()
+        for role in ("det", "rec")
+        for name in (*recipe.model(role).options_of, *recipe.model(role).refused)
+    ]
+
+
+def test_models_with_options_of_their_own_are_in_the_zoo_and_have_the_role():
+    zoo = load_zoo()
+    assert all(zoo.row(name).kind == role for _, role, name in named_models())
+
+
+def test_a_recipe_is_refused_for_a_model_with_what_was_measured():
+    recipe = load_recipes().row("fp16")
+    recipe = replace(recipe, det=replace(recipe.det, refused={"PP-OCRv6_tiny_det": "3 % of the mask flip"}))
+    request = BuildRequest("arm64-fp16", "fp16", Path("unset"), models="pp-ocrv6-tiny")
+    with pytest.raises(KitError, match="fp16 is not for PP-OCRv6_tiny_det: 3 % of the mask flip"):
+        check_models(request, recipe)
+    check_models(request, recipe, ["rec"])
+    check_models(replace(request, models="pp-ocrv6-small"), recipe)
+    check_models(replace(request, allow_failed_gates=True), recipe)

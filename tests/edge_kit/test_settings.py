@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from edge_kit.cli.ocr import run_config_export
-from edge_kit.settings import PipelineSettings, from_mapping, load_settings
+from edge_kit.settings import PipelineSettings, from_mapping, load_settings, looks_like_path
 from model_opt.errors import KitError
 
 
@@ -28,6 +28,29 @@ def test_model_paths_are_relative_to_the_file(tmp_path):
     settings = load_settings(path)
     assert settings.det_model == str(tmp_path / "mine")
     assert settings.rec_model == "PP-OCRv4_mobile_rec"
+
+
+def test_a_set_brings_its_models_and_its_profile():
+    default, tiny = PipelineSettings().chosen, from_mapping({"models": "pp-ocrv6-tiny"}).chosen
+    assert (default.det, default.rec, default.profile) == ("PP-OCRv4_mobile_det", "PP-OCRv4_mobile_rec", "pp-ocrv4")
+    assert (tiny.det, tiny.rec, tiny.profile) == ("PP-OCRv6_tiny_det", "PP-OCRv6_tiny_rec", "paddlex-3")
+
+
+def test_single_models_and_a_profile_replace_those_of_the_set():
+    given = {"models": "pp-ocrv5-mobile", "rec_model": "./mine", "spec": "pp-ocrv4"}
+    chosen = from_mapping(given).chosen
+    assert (chosen.det, chosen.rec, chosen.profile) == ("PP-OCRv5_mobile_det", "./mine", "pp-ocrv4")
+
+
+def test_an_unknown_set_lists_the_known_ones():
+    with pytest.raises(KitError, match=r"unknown model set 'v6'(.|\n)*pp-ocrv6-tiny"):
+        _ = from_mapping({"models": "v6"}).chosen
+
+
+@pytest.mark.parametrize("name", ["rec.onnx", "inference.json", "my.pdmodel", "m.tar.gz", "./mine"])
+def test_a_file_of_a_model_is_a_path_and_a_name_is_none(name):
+    assert looks_like_path(name)
+    assert not looks_like_path("PP-OCRv5_mobile_det")
 
 
 @pytest.mark.parametrize(

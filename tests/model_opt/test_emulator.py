@@ -17,7 +17,7 @@ from model_opt.nb import NbError, NbModel, read_nb
 from model_opt.nb.translate.view import OpView
 from model_opt.nb.types import KERNEL_ATTR
 from model_opt.program import Attr, AttrType
-from tests.model_opt.nb_op_cases import Case, op, pools
+from tests.model_opt.nb_op_cases import Case, activations, op, pools
 
 INT8 = (
     "int8_chain_1x1_dw_1x1", "int8_chain_hard_swish", "int8_conv1x1", "int8_conv1x1_hard_swish", "int8_conv1x1_relu",
@@ -284,6 +284,18 @@ def test_a_padded_maximum_in_fp16_never_takes_the_pads():
     expected = POOLS["max, padded"].answer(x.astype(np.float16).astype(np.float32))
     np.testing.assert_array_equal(found, expected)
     assert found.max() < 0
+
+
+def test_relu6_clips_at_six_and_at_nothing_else():
+    """The gates of PP-OCRv6 end in it, alone, and no fp16 kernel has it."""
+    plain = next(case for case in activations() if case.name == "relu6 [6.0]")
+    x = 3 * plain.input()
+    y = _run(plain.model(), x)
+    np.testing.assert_array_equal(y, np.clip(x, 0, 6))
+    assert y.max() == 6
+    other = dataclasses.replace(plain, ops=[op("relu6", {"X": "x"}, {"Out": "y"}, {"threshold": 5.0})])
+    with pytest.raises(NbError, match="threshold"):
+        _run(other.model(), x)
 
 
 @pytest.mark.parametrize("name", ["avg, pads not counted", "max, ceil", "adaptive"])

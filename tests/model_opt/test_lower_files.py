@@ -55,7 +55,7 @@ def sha256(data: bytes) -> str:
 def test_every_file_without_calibration_is_recorded():
     """The nine files of the recipes with an algorithm are compared by ``scripts/bench_nb_writer.py --recipes``."""
     names = {file.name for file in plain_files()}
-    assert len(names) == 54
+    assert len(names) == 66
     assert names <= recorded().keys() <= names | {file.name for file in recipe_files()}
 
 

@@ -9,7 +9,16 @@ import pytest
 
 from model_opt.convert import ConvertOptions, ModelPair, OwnWriter
 from model_opt.nb import read_nb
-from model_opt.nb.compact_onnx import InputSize, _Quantised, _steps, _two_bytes, compact_graph, declare, to_compact_onnx
+from model_opt.nb.compact_onnx import (
+    InputSize,
+    _Quantised,
+    _steps,
+    _two_bytes,
+    compact_graph,
+    declare,
+    means_of_rows,
+    to_compact_onnx,
+)
 from model_opt.nb.errors import NbError
 from model_opt.nb.onnx_inputs import onnx_inputs
 from model_opt.nb.to_onnx import IR_VERSION, OPSET, to_onnx
@@ -106,6 +115,27 @@ def test_opencv_answers_bit_for_bit_as_with_an_open_size(made, role, size, shape
     for shape in shapes:
         given = np.random.default_rng(shape).random(shape, dtype=np.float32)
         assert np.array_equal(opencv(declared, given), opencv(free, given))
+
+
+def test_opencv_takes_a_mean_by_rows_with_more_digits():
+    graph = Graph(
+        (Node("GlobalAveragePool", ("x",), ("y",), {}),), {}, (("x", (1, 2, 480, 640)),), (("y", (1, 2, 1, 1)),)
+    )
+    given = np.random.default_rng(4).random((1, 2, 480, 640), dtype=np.float32)
+    exact = given.astype(np.float64).mean((2, 3), keepdims=True)
+    errors = [
+        np.abs(opencv(encode_model(one, opset=OPSET, ir_version=IR_VERSION, producer=("a", "b")), given) - exact).max()
+        for one in (graph, means_of_rows(graph))
+    ]
+    assert errors[1] < 1e-6 < 5e-6 < errors[0]
+
+
+def test_a_file_with_means_by_rows_answers_as_the_other(made):
+    plain, by_rows = (to_compact_onnx(made["det", None], SIZES["det"], by_rows=rows) for rows in (False, True))
+    assert [data.count(b"GlobalAveragePool_") for data in (plain, by_rows)] == [10, 0]
+    assert [data.count(b"ReduceMean_") for data in (plain, by_rows)] == [0, 20]
+    given = np.random.default_rng(1).random((1, 3, 96, 128), dtype=np.float32)
+    assert np.abs(opencv(by_rows, given) - opencv(plain, given)).max() < 1e-5
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 48), (1, 3), (1, 1, 3, 48, 320)])

@@ -233,6 +233,40 @@ def test_a_factor_that_overflows_the_weights_is_not_folded():
     assert [node.op for node in fold(dataclasses.replace(graph, constants=huge)).nodes][:2] == ["Conv", "Mul"]
 
 
+def gelu_between_convolutions(bent: str) -> Graph:
+    """Two 1x1 convolutions with the nodes of a gelu between them, by erf or by tanh."""
+    rng = np.random.default_rng(3)
+    constants = {name: rng.normal(0, 1, shape).astype(np.float32)
+                 for name, shape in (("w1", (5, 4, 1, 1)), ("w2", (6, 5, 1, 1)))}  # fmt: skip
+    constants |= {name: np.array([value], np.float32)
+                  for name, value in (("root", 2**0.5), ("one", 1), ("half", 0.5))}  # fmt: skip
+    nodes = (
+        Node("Conv", ("x", "w1"), ("t",), {"kernel_shape": (1, 1)}),
+        Node("Div", ("t", "root"), ("inner",), {}),
+        Node(bent, ("inner",), ("bent",), {}),
+        Node("Add", ("bent", "one"), ("gate",), {}),
+        Node("Mul", ("t", "gate"), ("product",), {}),
+        Node("Mul", ("product", "half"), ("gelu",), {}),
+        Node("Conv", ("gelu", "w2"), ("y",), {"kernel_shape": (1, 1)}),
+    )
+    return Graph(nodes, constants, (("x", (1, 4, 8, 8)),), (("y", (1, 6, 8, 8)),))
+
+
+@pytest.mark.parametrize("bent", ["Erf", "Tanh"])
+def test_folding_leaves_a_gelu_complete(bent):
+    graph = gelu_between_convolutions(bent)
+    assert fold(graph).nodes == graph.nodes
+
+
+def test_opencv_computes_a_folded_gelu_as_one_layer():
+    folded = fold(gelu_between_convolutions("Erf"))
+    net = read_in_opencv(encoded(folded))
+    kinds = [net.getLayer(name).type for name in net.getLayerNames()]
+    assert (kinds.count("Gelu"), kinds.count("Erf")) == (1, 0)
+    x = np.random.default_rng(2).normal(0, 1, (1, 4, 8, 8)).astype(np.float32)
+    np.testing.assert_allclose(run_opencv(net, x), run(encoded(folded), x), rtol=0, atol=3e-6)
+
+
 # ---------------------------------------------------------------- the real ARM engine
 
 

@@ -535,7 +535,16 @@ def test_convs_merge_where_that_saves_work(middle, merged):
     same(model, after)
 
 
-def test_heads_are_cut_on_four_sides_without_a_factor():
+@pytest.mark.parametrize(
+    ("factor", "params"),
+    [
+        (op("scale", {"X": "s0"}, "s0s", scale=0.25, bias=0.0, bias_after_scale=True), {}),
+        (binary("mul", "s0", "f", "s0s"), {"f": [0.25]}),
+        (binary("div", "s0", "f", "s0s"), {"f": [4.0]}),
+    ],
+    ids=["scale", "product", "quotient"],
+)
+def test_heads_are_cut_on_four_sides_without_a_factor(factor, params):
     ops = [
         op("matmul_v2", {"X": "x", "Y": "w"}, "a", trans_x=False, trans_y=False),
         binary("add", "a", "b", "q", 2),
@@ -545,16 +554,16 @@ def test_heads_are_cut_on_four_sides_without_a_factor():
             op("slice", {"Input": "t"}, f"s{i}", axes=(0,), starts=(i,), ends=(i + 1,), decrease_axis=(0,))
             for i in range(3)
         ),
-        op("scale", {"X": "s0"}, "s0s", scale=0.25, bias=0.0, bias_after_scale=True),
+        factor,
         op("transpose2", {"X": "s1"}, "k", axis=(0, 1, 3, 2)),
         op("matmul_v2", {"X": "s0s", "Y": "k"}, "m", trans_x=False, trans_y=False),
         op("matmul_v2", {"X": "m", "Y": "s2"}, "y", trans_x=False, trans_y=False),
     ]
     dims = {"a": (-1, -1, 30), "q": (-1, -1, 30), "r": (-1, -1, 3, 2, 5), "t": (3, -1, 2, -1, 5)}
-    model = made(ops, {"w": weight(12, 30), "b": weight(30)}, "y", dims, given=(-1, -1, 12))
+    model = made(ops, {"w": weight(12, 30), "b": weight(30), **params}, "y", dims, given=(-1, -1, 12))
     after, _ = simplify_attention(model)
     found = types(after)
-    assert "scale" not in found
+    assert factor.type not in found
     assert found.count("transpose2") == 1
     assert max(len(var.dims or ()) for var in after.program.main.vars) <= 4
     for n, w in ((1, 1), (2, 7)):

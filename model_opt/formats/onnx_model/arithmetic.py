@@ -15,7 +15,11 @@ _BINARY: Mapping[str, str] = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "
 
 
 def binary(node: Node, made: Builder) -> None:
-    """``Add``, ``Sub``, ``Mul`` and ``Div``: ``scale`` for one number, else ``elementwise_*``, a parameter as Y."""
+    """``Add``, ``Sub``, ``Mul`` and ``Div``: ``elementwise_*``, a parameter as Y.
+
+    One number becomes a parameter of one element, not a ``scale``: opt folds a ``scale`` into the convolution in front
+    even where an activation is between the two.
+    """
     if len(node.inputs) != 2:
         made.refuse(node, f"{len(node.inputs)} operands")
     a, b = node.inputs
@@ -26,17 +30,16 @@ def binary(node: Node, made: Builder) -> None:
         made.refuse(node, f"operands of {show(x)} and {show(y)} in this order")
     if held is None and len(y) > len(x):
         a, b, x, y = b, a, y, x
-    if held is not None and held.size == 1 and len(y) <= len(x) and not _is_bias(x, held):
-        _scale(node, made, a, x, float(held.reshape(-1)[0]))
-        return
     if len(y) > len(x):
         made.refuse(node, f"a constant of {show(y)} beside {show(x)}")
     together = _broadcast(made, x, y)
-    axis, second = -1, made.tensor(node, b) if held is None else ""
-    if held is not None:
-        flat = node.op == "Add" and _is_bias(x, held) and together == x
-        axis, array = (1, held.reshape(-1)) if flat else (-1, held)
-        second = made.param(node, b, array)
+    axis, second = -1, ""
+    if held is None:
+        second = made.tensor(node, b)
+    elif node.op == "Add" and _is_bias(x, held) and together == x:
+        axis, second = 1, made.param(node, b, held.reshape(-1))
+    else:
+        second = made.param(node, b, held.reshape(1) if held.size == 1 else held)
     first = made.tensor(node, a)
     result = made.declare(node, node.outputs[0], together)
     made.emit(f"elementwise_{_BINARY[node.op]}", {"X": [first], "Y": [second]}, ("Out", result), axis=whole(axis))
@@ -45,29 +48,6 @@ def binary(node: Node, made: Builder) -> None:
 def _is_bias(x: Shape, held: Array) -> bool:
     """Return whether a constant of [1, C, 1, 1] or [C, 1, 1] adds one number to each channel of an image."""
     return len(x) == 4 and held.ndim in (3, 4) and held.shape[-3:] == (x[1], 1, 1) and held.size == x[1]
-
-
-def _scale(node: Node, made: Builder, name: str, x: Shape, value: float) -> None:
-    with np.errstate(all="ignore"):
-        inverse = float(np.float64(1) / np.float64(value))
-    factor, shift = {
-        "Add": (1.0, value),
-        "Sub": (1.0, -value),
-        "Mul": (value, 0.0),
-        "Div": (inverse, 0.0),
-    }[node.op]
-    if not np.isfinite(np.float32(factor)) or not np.isfinite(np.float32(shift)):
-        made.refuse(node, f"the constant {value}")
-    source = made.tensor(node, name)
-    result = made.declare(node, node.outputs[0], x)
-    made.emit(
-        "scale",
-        {"X": [source]},
-        ("Out", result),
-        scale=real(factor),
-        bias=real(shift),
-        bias_after_scale=flag(True),
-    )
 
 
 def _broadcast(made: Builder, x: Shape, y: Shape) -> Shape:
@@ -231,4 +211,6 @@ def mean(node: Node, made: Builder) -> None:
         dim=listed(gone),
         keep_dim=flag(kept),
         reduce_all=flag(False),
+        in_dtype=whole(-1),
+        out_dtype=whole(-1),
     )

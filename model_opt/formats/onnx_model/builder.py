@@ -100,9 +100,13 @@ class Builder:
         listed = node.numbers("axes")
         return listed if listed is not None else self.numbers(node, node.given(at))
 
+    def is_output(self, name: str) -> bool:
+        """Return whether callers know a value by its name."""
+        return any(value.name == name for value in self._graph.outputs)
+
     def read_once(self, name: str) -> bool:
         """Return whether one node alone reads a value, and it is no output of the graph."""
-        return self._reads.get(name) == 1 and name not in {value.name for value in self._graph.outputs}
+        return self._reads.get(name) == 1 and not self.is_output(name)
 
     # ---- what grows
 

@@ -29,14 +29,33 @@ def plain(graph: Graph) -> Graph:
     for old in graph.nodes:
         node = dataclasses.replace(old, inputs=tuple(alias.get(name, name) for name in old.inputs))
         result = node.outputs[0] if node.outputs else ""
-        found = _computed(node, constants, graph.opset) if result not in outputs else None
+        inner = bool(result) and result not in outputs
+        found = _computed(node, constants) if inner else None
         if found is not None:
             constants[result] = found
-        elif node.op in ("Identity", "Dropout") and node.given(0) and result not in outputs:
-            alias[result] = node.inputs[0]
+            continue
+        source = _handed_on(node, constants) if inner else None
+        if source is not None:
+            alias[result] = source
         else:
             nodes.append(node)
     return dataclasses.replace(graph, nodes=_live(nodes, outputs), constants=constants)
+
+
+def _handed_on(node: Node, constants: Mapping[str, Array]) -> str | None:
+    """Return the value that a node only gives another name; None when it does more.
+
+    A sum of a value and 0 is what paddle2onnx writes for Paddle's sum of one value.
+    """
+    if node.op in ("Identity", "Dropout"):
+        return node.given(0)
+    if node.op != "Add" or len(node.inputs) != 2:
+        return None
+    for name, other in (node.inputs, reversed(node.inputs)):
+        array = constants.get(other)
+        if array is not None and array.dtype == np.float32 and array.size == 1 and array.ndim <= 1 and not array.any():
+            return name
+    return None
 
 
 def _live(nodes: Sequence[Node], outputs: set[str]) -> tuple[Node, ...]:
@@ -49,7 +68,7 @@ def _live(nodes: Sequence[Node], outputs: set[str]) -> tuple[Node, ...]:
     return tuple(reversed(kept))
 
 
-def _computed(node: Node, constants: Mapping[str, Array], opset: int) -> Array | None:
+def _computed(node: Node, constants: Mapping[str, Array]) -> Array | None:
     """Return what a node on constants gives; None when it reads others or is of a kind not computed here."""
     if node.op == "Constant":
         return _constant(node)

@@ -29,7 +29,7 @@ def flatten(node: Node, made: Builder) -> None:
 
 
 def _reshape(node: Node, made: Builder, x: Shape, shape: Shape) -> None:
-    if shape == x and node.outputs[0] and made.read_once(node.outputs[0]):
+    if shape == x and not made.is_output(node.outputs[0]):
         made.hand_on(node.inputs[0], node.outputs[0])
         return
     target = encode(shape, x)
@@ -50,7 +50,10 @@ def transpose(node: Node, made: Builder) -> None:
 
 
 def squeeze(node: Node, made: Builder) -> None:
-    """``Squeeze``: ``squeeze2``, or a slice that drops the sides it cut to 1, as Paddle writes ``x[i]``."""
+    """``Squeeze``: ``squeeze2``, or a slice that drops the sides it cut to 1, as Paddle writes ``x[i]``.
+
+    Behind an ``Unsqueeze`` of the same sides it is nothing: paddle2onnx writes ``assign`` so.
+    """
     x, axes = made.shape(node, node.given(0)), made.axes(node)
     if axes is None:
         axes = tuple(at for at, side in enumerate(x) if side == 1)
@@ -61,9 +64,13 @@ def squeeze(node: Node, made: Builder) -> None:
     gone = tuple(sorted({axis % len(x) for axis in axes}))
     shape = tuple(side for at, side in enumerate(x) if at not in gone)
     source = made.tensor(node, node.given(0))
-    cut = made.last_op(source)
-    cuts = cut.attr("axes") if cut is not None and cut.type == "slice" and made.read_once(node.inputs[0]) else None
-    if cut is not None and isinstance(cuts, tuple) and set(gone) <= set(cuts):
+    cut = made.last_op(source) if made.read_once(node.inputs[0]) else None
+    cuts = cut.attr("axes") if cut is not None else None
+    if cut is not None and cut.type == "unsqueeze2" and cuts == gone and not made.is_output(node.outputs[0]):
+        made.drop_last(source)
+        made.hand_on(cut.input("X"), node.outputs[0])
+        return
+    if cut is not None and cut.type == "slice" and isinstance(cuts, tuple) and set(gone) <= set(cuts):
         made.drop_last(source)
         attrs = {**cut.attrs, "decrease_axis": listed(gone)}
         made.emit("slice", cut.inputs, ("Out", made.declare(node, node.outputs[0], shape)), **attrs)
@@ -192,7 +199,7 @@ def cast(node: Node, made: Builder) -> None:
     """``Cast`` of floats to float32, which they are."""
     if node.number("to", 0) != 1:
         made.refuse(node, f"a cast of floats to ONNX's type {node.number('to', 0)}")
-    if made.read_once(node.outputs[0]):
+    if not made.is_output(node.outputs[0]):
         made.shape(node, node.given(0))
         made.hand_on(node.inputs[0], node.outputs[0])
     else:

@@ -4,6 +4,9 @@ The affine blocks of PP-LCNetV3 multiply and add one number behind every convolu
 over the tensor and keeps ONNX Runtime from its blocked layout. They are moved where that changes nothing but the
 rounding: ``conv(c x) = (c w) x``, and a summand in front of a convolution only if it has no padding, whose zeros the
 summand does not reach.
+
+The half at the end of a gelu stays: without it neither ONNX Runtime nor OpenCV knows the group of nodes as one Gelu,
+which OpenCV joins with the convolution in front of it, and weights that were quantised would no longer be integers.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ class _Work:
         self._nodes: list[Node | None] = list(graph.nodes)
         self._constants = dict(graph.constants)
         self._outputs = {name for name, _ in graph.outputs}
+        self._gelus = _gelu_products(graph)
         self._consumers: dict[str, list[int]] = {}
         for index, node in enumerate(graph.nodes):
             for name in node.inputs:
@@ -178,8 +182,8 @@ class _Work:
         if node is None or number is None or not self._only_convs(node.outputs[0]):
             return
         data, value = number
-        if node.op == "Mul" and value == 1:
-            return  # it stands there for OpenCV, see pool.py
+        if node.op == "Mul" and (value == 1 or data in self._gelus):
+            return  # the one stands there for OpenCV, see pool.py
         places = self._consumers[node.outputs[0]]
         convs = [conv for conv in (self._nodes[place] for place in places) if conv is not None]
         if node.op == "Add" and not all(_unpadded(conv) for conv in convs):
@@ -207,6 +211,13 @@ class _Work:
             bias = bias + self._constants[conv.inputs[2]].astype(np.float64)
         names = [data, conv.inputs[1], self._add_constant(f"{conv.outputs[0]}/bias", bias)]
         return self._replace(place, conv, names, conv.outputs[0])
+
+
+def _gelu_products(graph: Graph) -> frozenset[str]:
+    """Return the tensors ``x (1 + erf(x / sqrt(2)))`` or ``x (1 + tanh(...))``: half of each is a gelu."""
+    bent = {node.outputs[0] for node in graph.nodes if node.op in ("Erf", "Tanh")}
+    gates = {node.outputs[0] for node in graph.nodes if node.op == "Add" and not bent.isdisjoint(node.inputs)}
+    return frozenset(node.outputs[0] for node in graph.nodes if node.op == "Mul" and not gates.isdisjoint(node.inputs))
 
 
 def _by_channel(operand: NDArray[np.float64], channels: int) -> NDArray[np.float64] | None:

@@ -32,6 +32,14 @@ def test_sizes_come_from_the_specification():
         assert declared_size("det", changed) == InputSize(side, side)
 
 
+@pytest.mark.parametrize(("name", "by_rows"), [("pp-ocrv4", False), ("paddlex-v4", False), ("paddlex-3", True)])
+def test_means_go_by_rows_where_images_are_read_at_their_own_size(shared_dir, name, by_rows):
+    model, rules = read_nb(shared_dir / "lite_golden" / "det_fp32.nb"), profile(name)
+    for limited in (rules, replace(rules, detection=rules.detection.limited_to(960))):
+        made = app_onnx(model, "det", limited)
+        assert (b"GlobalAveragePool_" in made, b"ReduceMean_" in made) == (not by_rows, by_rows)
+
+
 @pytest.mark.parametrize("name", [row.name for row in load_spec().profiles])
 def test_every_profile_gives_the_detector_a_multiple_of_its_step(name):
     rules = profile(name)

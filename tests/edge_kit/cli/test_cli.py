@@ -89,6 +89,7 @@ def test_a_lone_bad_file_is_bad_input(tmp_path):
         (["--engine", "server", "--device", "npu"], ["npu"]),
         (["--det-model", "no-such-model"], ["no-such-model"]),
         (["--rec-model", "./absent-folder"], ["absent-folder"]),
+        (["--models", "v6"], ["v6", "pp-ocrv6-tiny"]),
         (["--spec", "pp-ocrv9"], ["pp-ocrv9", "pp-ocrv4"]),
         (["--pipeline", "absent.yaml"], ["absent.yaml"]),
     ],
@@ -199,7 +200,8 @@ def test_devices_and_models_are_listed():
     assert {"generic-arm64", "rk3399", "x86"} <= {
         row["name"] for row in json.loads(run("devices", "list", "--json").stdout)
     }
-    assert "PP-OCRv4_mobile_det" in run("models", "list").stdout
+    listed = run("models", "list").stdout
+    assert all(name in listed for name in ("PP-OCRv4_mobile_det", "pp-ocrv6-tiny", "paddlex-3"))
     assert "reason" in run("devices", "show", "rk3399").stdout.lower()
     check_error(run("devices", "show", "toaster"), "toaster", "rk3399")
     check_error(run("models", "fetch", "no-such-model"), "no-such-model", "PP-OCRv4_mobile_det")

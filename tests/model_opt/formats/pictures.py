@@ -8,7 +8,7 @@ import numpy as np
 
 from model_opt.resources import config_dir
 
-PAGES = (("english.png", 320, 320), ("receipt.png", 640, 448))
+PAGES = (("english.png", 160, 192), ("receipt.png", 320, 224))
 LINES = (
     ("receipt.png", (36, 84, 305, 120), 320),
     ("english.png", (10, 10, 460, 60), 480),
