@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_kit.devices import list_profiles
+from edge_kit.jobs.build import build_bundle
 from edge_kit.jobs.request import BuildRequest, check_models, check_recipe
 from edge_kit.recipes import RecipeError, load_recipes
 from edge_kit.targets import TARGETS, target_of
@@ -109,3 +110,12 @@ def test_a_recipe_is_refused_for_a_model_with_what_was_measured():
     check_models(request, recipe, ["rec"])
     check_models(replace(request, models="pp-ocrv6-small"), recipe)
     check_models(replace(request, allow_failed_gates=True), recipe)
+
+
+def test_a_build_that_was_measured_to_fail_ends_before_any_work(tmp_path):
+    request = BuildRequest("arm64-fp16", "fp16", tmp_path / "out", models="pp-ocrv6-tiny")
+    events = []
+    with pytest.raises(KitError, match=r"not for PP-OCRv6_tiny_det: 0\.94 % of the mask flips"):
+        build_bundle(request, events.append)
+    assert events == []
+    assert not list(tmp_path.iterdir())

@@ -106,6 +106,17 @@ def test_wide_layers_bring_the_output_nearer(mobile_rec, converter):
     assert moved[1] < moved[0]
 
 
+def test_where_every_layer_fits_in_the_bytes_all_get_16_bits_and_none_is_measured(mobile_det, converter, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("nothing is to be chosen")
+
+    monkeypatch.setattr("model_opt.quantize.weights.output_moves", refuse)
+    model, _ = optimise(read_model(mobile_det.program_file, mobile_det.params_file))
+    done, report = quantise_weights(model, pages(2, 64, 96, 7), WeightOptions(wide_bytes=10**7), converter, nothing)
+    assert {note.facts["bits"] for note in report.layers} == {16}
+    assert all(done.params[note.weight].dtype == np.int16 for note in report.layers)
+
+
 def test_the_report_names_every_layer_and_what_it_won(case):
     model, done, report, *_ = case
     assert report.totals["layers"] == len(report.layers) > 30
