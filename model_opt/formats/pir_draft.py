@@ -13,7 +13,7 @@ from model_opt.formats.pir_json import PirOp, PirProgram, PirValue
 from model_opt.program import Attr, AttrType, AttrValue, Block, Op, Program, Var, VarType
 
 PADDLE_VERSION = 2_006_002
-"""The version that the programs claim: the last Paddle that wrote such programs unless told otherwise."""
+"""The version that the programs claim: the last Paddle that wrote such programs unless something else is given."""
 
 _COMPUTED = "export the model again; PaddleOCR's own exports have a constant there"
 

@@ -111,14 +111,14 @@ def _full(draft: Draft, op: PirOp) -> None:
     kind = DATA_TYPES.get(_text(op, "dtype"))
     if kind is None:
         op.refuse(f"constants of the type {op.attrs.get('dtype')!r} cannot be read")
-    whole = kind in (VarType.INT8, VarType.UINT8, VarType.INT16, VarType.INT32, VarType.INT64, VarType.BOOL)
+    integral = kind in (VarType.INT8, VarType.UINT8, VarType.INT16, VarType.INT32, VarType.INT64, VarType.BOOL)
     if len(dims) < 2 and (not dims or 0 <= dims[0] <= _MOST_NUMBERS):
-        held = int(value) if whole else value
+        held = int(value) if integral else value
         draft.constants[result.number] = Constant((held,) * (dims[0] if dims else 1), dims)
     attrs: _Attrs = {
         "shape": (_LONGS, dims),
         "value": (_FLOAT, value),
-        "str_value": (_TEXT, repr(int(value) if whole else value)),
+        "str_value": (_TEXT, repr(int(value) if integral else value)),
         "dtype": (_INT, int(kind)),
         "force_cpu": (_FLAG, False),
     }

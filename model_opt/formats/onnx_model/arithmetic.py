@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from model_opt.formats.onnx_model.builder import Builder, flag, listed, real, text, whole
+from model_opt.formats.onnx_model.builder import Builder, flag, integer, listed, real, text
 from model_opt.formats.onnx_model.graph import Array, Node
 from model_opt.program import Attr
 from model_opt.program.sizes import Shape, show
@@ -42,7 +42,7 @@ def binary(node: Node, made: Builder) -> None:
         second = made.param(node, b, held.reshape(1) if held.size == 1 else held)
     first = made.tensor(node, a)
     result = made.declare(node, node.outputs[0], together)
-    made.emit(f"elementwise_{_BINARY[node.op]}", {"X": [first], "Y": [second]}, ("Out", result), axis=whole(axis))
+    made.emit(f"elementwise_{_BINARY[node.op]}", {"X": [first], "Y": [second]}, ("Out", result), axis=integer(axis))
 
 
 def _is_bias(x: Shape, held: Array) -> bool:
@@ -140,7 +140,7 @@ def layer_norm(node: Node, made: Builder) -> None:
         made.refuse(node, f"axis {axis} of {show(x)}; factors and summands for the last side are expected")
     held = [made.param(node, node.inputs[at], part.reshape(-1)) for at, part in enumerate(parts, 1) if part is not None]
     inputs = {"X": [made.tensor(node, node.inputs[0])], "Scale": held[:1], "Bias": held[1:]}
-    epsilon, begin = real(node.real("epsilon", 1e-5)), whole(len(x) - 1)
+    epsilon, begin = real(node.real("epsilon", 1e-5)), integer(len(x) - 1)
     out = made.declare(node, node.outputs[0], x)
     made.emit("layer_norm", inputs, ("Y", out), epsilon=epsilon, begin_norm_axis=begin)
 
@@ -156,7 +156,7 @@ def softmax(node: Node, made: Builder) -> None:
         made.refuse(node, f"the sides of {show(x)} from {axis} on as one")
     last = -1 if axis == len(x) - 1 else axis
     source = made.tensor(node, node.given(0))
-    made.emit("softmax", {"X": [source]}, ("Out", made.declare(node, node.outputs[0], x)), axis=whole(last))
+    made.emit("softmax", {"X": [source]}, ("Out", made.declare(node, node.outputs[0], x)), axis=integer(last))
 
 
 # ---- products and means
@@ -211,6 +211,6 @@ def mean(node: Node, made: Builder) -> None:
         dim=listed(gone),
         keep_dim=flag(kept),
         reduce_all=flag(False),
-        in_dtype=whole(-1),
-        out_dtype=whole(-1),
+        in_dtype=integer(-1),
+        out_dtype=integer(-1),
     )

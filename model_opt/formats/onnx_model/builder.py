@@ -188,7 +188,7 @@ class Builder:
             sides.append(checked(side) if isinstance(side, int) and side > 0 else open_side)
         self.declare(node, value.name, tuple(sides))
         holder = self._holder("feed", VarType.FEED_MINIBATCH)
-        self.emit("feed", {"X": (holder,)}, ("Out", value.name), col=whole(column))
+        self.emit("feed", {"X": (holder,)}, ("Out", value.name), col=integer(column))
 
     def _holder(self, name: str, kind: VarType) -> str:
         """Return the variable that all inputs come from, or all outputs go to."""
@@ -206,7 +206,7 @@ class Builder:
                     f"the output {value.name!r} is no tensor that the model computes", path=self._path, hint=EXPORT
                 )
             holder = self._holder("fetch", VarType.FETCH_LIST)
-            self.emit("fetch", {"X": (value.name,)}, ("Out", holder), col=whole(column))
+            self.emit("fetch", {"X": (value.name,)}, ("Out", holder), col=integer(column))
         block = Block(0, -1, tuple(self._vars.values()), tuple(self._ops))
         return complete(Model(Program((block,), version=0), self._params))[0]
 
@@ -220,7 +220,7 @@ def flag(value: bool) -> Attr:
     return Attr(AttrType.BOOLEAN, value)
 
 
-def whole(value: int) -> Attr:
+def integer(value: int) -> Attr:
     """Return an attribute that is an integer."""
     return Attr(AttrType.INT, value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model_opt.formats.onnx_model.builder import Builder, listed, whole
+from model_opt.formats.onnx_model.builder import Builder, integer, listed
 from model_opt.formats.onnx_model.graph import Node
 from model_opt.program import Attr, AttrType
 from model_opt.program.shapes import encode
@@ -104,7 +104,7 @@ def concat(node: Node, made: Builder) -> None:
         if any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in pairs):
             made.refuse(node, "sides that differ: " + ", ".join(show(shape) for shape in shapes[:8]))
     parts = [made.tensor(node, name) for name in node.inputs]
-    made.emit("concat", {"X": parts}, ("Out", made.declare(node, node.outputs[0], shape)), axis=whole(axis))
+    made.emit("concat", {"X": parts}, ("Out", made.declare(node, node.outputs[0], shape)), axis=integer(axis))
 
 
 def cut(node: Node, made: Builder) -> None:

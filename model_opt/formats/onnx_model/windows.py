@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from model_opt.formats.onnx_model.builder import Builder, flag, listed, text, whole
+from model_opt.formats.onnx_model.builder import Builder, flag, integer, listed, text
 from model_opt.formats.onnx_model.graph import Node
 from model_opt.program import Attr, AttrType
 from model_opt.program.sizes import Shape, Size, show
@@ -33,7 +33,7 @@ def conv(node: Node, made: Builder) -> None:
     window = _window(node, made, (weight.shape[2], weight.shape[3]))
     depthwise = groups > 1 and each == 1
     sides = tuple(_windows(made, x[2 + i], window, i) for i in range(2))
-    attrs = {**_window_attrs(window), "groups": whole(groups), "data_format": text("NCHW")}
+    attrs = {**_window_attrs(window), "groups": integer(groups), "data_format": text("NCHW")}
     kind = "depthwise_conv2d" if depthwise else "conv2d"
     _with_bias(node, made, kind, (x[0], outs, *sides), attrs)
 
@@ -54,7 +54,7 @@ def conv_transpose(node: Node, made: Builder) -> None:
     for i in range(2):
         grown = window.dilations[i] * (window.kernel[i] - 1) + 1 - sum(window.pads[2 * i : 2 * i + 2]) + more[i]
         sides.append(made.sizes.plus(made.sizes.times(x[2 + i], window.strides[i]), grown - window.strides[i]))
-    attrs = {**_window_attrs(window), "groups": whole(groups), "data_format": text("NCHW")}
+    attrs = {**_window_attrs(window), "groups": integer(groups), "data_format": text("NCHW")}
     attrs |= {"output_size": listed(()), "output_padding": listed(more if any(more) else ())}
     _with_bias(node, made, "conv2d_transpose", (x[0], weight.shape[1] * groups, *sides), attrs)
 
@@ -72,7 +72,7 @@ def _with_bias(node: Node, made: Builder, kind: str, shape: Shape, attrs: dict[s
     made.emit(kind, inputs, ("Output", raw), **attrs)
     held = made.tensor(node, node.inputs[2])
     out = made.declare(node, result, shape)
-    made.emit("elementwise_add", {"X": [raw], "Y": [held]}, ("Out", out), axis=whole(1))
+    made.emit("elementwise_add", {"X": [raw], "Y": [held]}, ("Out", out), axis=integer(1))
 
 
 def pool(node: Node, made: Builder) -> None:
@@ -122,7 +122,7 @@ def _pool2d(
 
 
 def resize(node: Node, made: Builder) -> None:
-    """``Resize`` and ``Upsample`` by the nearest pixel and whole factors: ``nearest_interp_v2``."""
+    """``Resize`` and ``Upsample`` by the nearest pixel and integer factors: ``nearest_interp_v2``."""
     x = _image(node, made)
     factors = _factors(node, made, x)
     if node.text("mode", "nearest") != "nearest":
@@ -131,7 +131,7 @@ def resize(node: Node, made: Builder) -> None:
     if node.op == "Resize" and made.opset == 10:
         place = "asymmetric"
     floor = node.text("nearest_mode", "round_prefer_floor") == "floor" or made.opset < 11
-    # Half a pixel and rounding give the pixel that floor gives too, when the factor is whole.
+    # Half a pixel and rounding give the pixel that floor gives too, when the factor is an integer.
     rounds = place == "half_pixel" and node.text("nearest_mode", "round_prefer_floor").startswith("round_prefer")
     if not (place == "asymmetric" and floor) and not rounds:
         made.refuse(node, f"places by {place!r}, nearest by {node.text('nearest_mode', 'round_prefer_floor')!r}")
@@ -141,12 +141,12 @@ def resize(node: Node, made: Builder) -> None:
         {"X": [made.tensor(node, node.inputs[0])]},
         ("Out", made.declare(node, node.outputs[0], (*x[:2], *sides))),
         align_corners=flag(False),
-        align_mode=whole(1),
+        align_mode=integer(1),
         data_layout=text("NCHW"),
         interp_method=text("nearest"),
-        out_d=whole(-1),
-        out_h=whole(-1),
-        out_w=whole(-1),
+        out_d=integer(-1),
+        out_h=integer(-1),
+        out_w=integer(-1),
         scale=Attr(AttrType.FLOATS, tuple(float(factor) for factor in factors)),
     )
 
@@ -160,12 +160,12 @@ def _factors(node: Node, made: Builder, x: Shape) -> tuple[int, int]:
     if sizes is not None and len(sizes.sizes) == 4 and sizes.sizes[:2] == x[:2]:
         given = [1.0, 1.0, *(float(_factor(made, sizes.sizes[i], x[i])) for i in (2, 3))]
     if len(given) != 4 or given[:2] != [1.0, 1.0] or any(not 1 <= f <= 64 or f != int(f) for f in given[2:]):
-        made.refuse(node, f"factors of {given or 'unknown size'}; whole factors for height and width are known")
+        made.refuse(node, f"factors of {given or 'unknown size'}; integer factors for height and width are known")
     return int(given[2]), int(given[3])
 
 
 def _factor(made: Builder, size: Size, of: Size) -> int:
-    """Return which whole factor makes ``size`` of ``of``; 0 when none does."""
+    """Return which integer factor makes ``size`` of ``of``; 0 when none does."""
     known = (made.sizes.scaled(of, float(factor)) for factor in range(1, 65))
     times = (made.sizes.times(of, factor) for factor in range(1, 65))
     return next((at for at, pair in enumerate(zip(known, times, strict=True), 1) if size in pair), 0)
