@@ -5,7 +5,7 @@
 
 Each run takes one format in turn. ``pir``: bytes or JSON values of ``inference.json``, operators of the program, bytes
 of ``inference.pdiparams``; a program that can be read goes through the checks and the passes and is written again.
-``yml``: bytes, lines or values of ``inference.yml``. ``kind``: bytes of programs, whose format is recognised. ``onnx``: bytes
+``yml``: bytes, lines or values of ``inference.yml``. ``kind``: bytes of programs, to be recognised. ``onnx``: bytes
 of an ONNX file, or nodes, attributes, weights and names in it; what can be read goes on as for ``pir``. The files are
 the tests' small ones, and those of the folders (``inference.json``, ``.pdiparams`` and ``.yml``, ``*.onnx``). What
 breaks the promise is written to ``--out`` and the exit code is 1. The same seed and count repeat the same runs; SIGTERM
