@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from edge_kit.recipes import load_recipes
 from edge_kit.spec import load_spec, profile
 from edge_kit.stages.apk.results import Packaged
 from edge_kit.stages.oracle import Oracle
-from edge_kit.stages.results import Verdict
+from edge_kit.stages.results import Fetched, Verdict
 from model_opt.convert import OwnWriter
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,6 +43,7 @@ class PlannedError(Exception):
 class Recorder:
     """Takes the place of a runner: keeps what is planned and runs nothing."""
 
+    known: dict[str, object]
     modules: dict[str, str] = field(default_factory=dict)
     needs: dict[str, set[str]] = field(default_factory=dict)
     asked: list[tuple[str, int]] = field(default_factory=list)
@@ -56,7 +58,7 @@ class Recorder:
         if not isinstance(promise, Promise):
             raise PlannedError
         self.asked.append((promise.stage, len(self.modules)))
-        return KNOWN[promise.stage]
+        return self.known[promise.stage]
 
     def before(self, name: str) -> set[str]:
         """Return every stage that must be done before ``name`` begins."""
@@ -72,9 +74,13 @@ def planned(recipe: str) -> Recorder:
         BuildRequest("arm64", recipe, Path("out"), app=app.request), load_recipes().row(recipe), device, rules,
         load_spec(), (), OwnWriter(), Oracle(None, "none"), {}, None,
     )  # fmt: skip
-    recorder = Recorder()
-    with pytest.raises(PlannedError):
-        run_job(job, app, recorder)  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder:
+        dictionary = Path(folder) / "dict.txt"
+        dictionary.write_text("a\nb\n", encoding="utf-8")
+        reads = Fetched(FILE, None, "rec", "nowhere", SealedFile.of(dictionary), ())
+        recorder = Recorder(KNOWN | {"fetch-rec": reads})
+        with pytest.raises(PlannedError):
+            run_job(job, app, recorder)  # type: ignore[arg-type]
     return recorder
 
 
@@ -102,8 +108,14 @@ def test_calibration_runs_once_for_both_models_and_not_at_all_without_an_algorit
     assert "calibrate" not in planned("fp32").modules
 
 
+def test_only_calibration_waits_for_a_stage_while_models_are_planned() -> None:
+    """For the recogniser's dictionary, which says in which scripts its pages are."""
+    assert [name for name, _ in FULL.asked][:2] == ["fetch-rec", "gates"]
+    assert planned("fp32").asked[0][0] == "gates"
+
+
 def test_what_the_models_decide_of_an_app_is_planned_behind_the_gates() -> None:
-    name, before = FULL.asked[0]
+    name, before = FULL.asked[1]
     assert name == "gates"
     assert set(list(FULL.modules)[before:]) == {"apk-models", "apk-assets", "apk-package", "report"}
     decided = {"apk-models", "apk-assets", "apk-package", "report"}
