@@ -109,14 +109,16 @@ def make_models(
     quantised: dict[Role, Quantised] = {}
     if recipe.needs_calibration:
         characters = load_characters(run.result(fetched["rec"]).characters, rules.ctc)
-        images = calibration_images(request.calibration, frozenset(characters))
-        lines = run("calibrate", calibrate, plain["det"], images, rules, converter)
+        every = calibration_images(request.calibration, frozenset(characters))
+        # Pages of more scripts teach the recogniser; detectors came out worse with them (docs/quantisation.md).
+        images = {"det": calibration_images(request.calibration), "rec": every}
+        lines = run("calibrate", calibrate, plain["det"], every, rules, converter)
         for role in ROLES:
             how = recipe.model(role)
             if how.algorithm is not None:
                 quantised[role] = run(
                     f"quantise-{role}", quantise_model,
-                    role, plain[role], lines, images, rules, how.algorithm,
+                    role, plain[role], lines, images[role], rules, how.algorithm,
                     how.options_for(request.model(role)), converter,
                 )  # fmt: skip
     made = {}

@@ -112,10 +112,13 @@ def test_a_recipe_is_refused_for_a_model_with_what_was_measured():
     check_models(replace(request, allow_failed_gates=True), recipe)
 
 
-def test_a_build_that_was_measured_to_fail_ends_before_any_work(tmp_path):
-    request = BuildRequest("arm64-fp16", "fp16", tmp_path / "out", models="pp-ocrv6-tiny")
+@pytest.mark.parametrize(
+    ("target", "recipe", "flips"), [("arm64-fp16", "fp16", r"0\.94"), ("armv7", "static_int8", r"2\.03")]
+)
+def test_a_build_that_was_measured_to_fail_ends_before_any_work(tmp_path, target, recipe, flips):
+    request = BuildRequest(target, recipe, tmp_path / "out", models="pp-ocrv6-tiny")
     events = []
-    with pytest.raises(KitError, match=r"not for PP-OCRv6_tiny_det: 0\.94 % of the mask flips"):
+    with pytest.raises(KitError, match=f"not for PP-OCRv6_tiny_det: {flips} % of the mask flips"):
         build_bundle(request, events.append)
     assert events == []
     assert not list(tmp_path.iterdir())

@@ -77,8 +77,8 @@ def planned(recipe: str) -> Recorder:
     with tempfile.TemporaryDirectory() as folder:
         dictionary = Path(folder) / "dict.txt"
         dictionary.write_text("a\nb\n", encoding="utf-8")
-        recogniser = Fetched(FILE, FILE, "rec", "wheel", SealedFile.of(dictionary), ())
-        recorder = Recorder({**KNOWN, "fetch-rec": recogniser})
+        reads = Fetched(FILE, None, "rec", "nowhere", SealedFile.of(dictionary), ())
+        recorder = Recorder(KNOWN | {"fetch-rec": reads})
         with pytest.raises(PlannedError):
             run_job(job, app, recorder)  # type: ignore[arg-type]
     return recorder
@@ -108,9 +108,15 @@ def test_calibration_runs_once_for_both_models_and_not_at_all_without_an_algorit
     assert "calibrate" not in planned("fp32").modules
 
 
+def test_only_calibration_waits_for_a_stage_while_models_are_planned() -> None:
+    """For the recogniser's dictionary, which says in which scripts its pages are."""
+    assert [name for name, _ in FULL.asked][:2] == ["fetch-rec", "gates"]
+    assert planned("fp32").asked[0][0] == "gates"
+
+
 def test_what_the_models_decide_of_an_app_is_planned_behind_the_gates() -> None:
-    (first, _), (name, before), *_ = FULL.asked
-    assert (first, name) == ("fetch-rec", "gates")  # the characters decide which calibration pages a recogniser sees
+    name, before = FULL.asked[1]
+    assert name == "gates"
     assert set(list(FULL.modules)[before:]) == {"apk-models", "apk-assets", "apk-package", "report"}
     decided = {"apk-models", "apk-assets", "apk-package", "report"}
     by_models = {stage for stage in STAGES if "convert-det" in FULL.before(stage)}
