@@ -81,7 +81,7 @@ def test_paddle_inference_on_the_written_files_agrees_with_the_original(name, tm
     for x, expected in zip(inputs_of(name), answers(name), strict=True):
         far = np.abs(run(x) - expected)
         assert far.max() <= PADDLE_NOISE[name]
-        assert np.quantile(far, 0.99) <= 4e-5
+        assert np.quantile(far, 0.99) <= max(4e-5, PADDLE_NOISE[name] / 10)
 
 
 @pytest.mark.parametrize("name", MODELS)
