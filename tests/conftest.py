@@ -37,14 +37,15 @@ def _shared(name: str) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put each test into its lane by its fixtures, also by those that it names in a parameter.
+    """Put each test into its lane by its fixtures, also by those that a test with ``request`` names in a parameter.
 
     ``app`` comes before ``integration``; a test of neither is a unit test.
     """
     for item in items:
         call = getattr(item, "callspec", None)
         asked = {*getattr(item, "fixturenames", ())}
-        asked |= {value for value in (call.params.values() if call else ()) if isinstance(value, str)}
+        if "request" in asked:
+            asked |= {value for value in (call.params.values() if call else ()) if isinstance(value, str)}
         if asked & APP:
             item.add_marker("app")
         elif asked & INTEGRATION:

@@ -132,7 +132,7 @@ def test_an_abort_of_opt_is_an_error_with_its_last_words(mobile_cls, env, tmp_pa
     assert not out.exists()
 
 
-@pytest.mark.parametrize("part", ["pdmodel", "pdiparams"])
+@pytest.mark.parametrize("part", ["program_file", "params_file"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "half", "junk", "longer", "folder"])
 def test_a_damaged_model_is_refused_and_an_older_result_stays(det, env, tmp_path, part, damage):
     data = getattr(det, part).read_bytes()
@@ -144,7 +144,7 @@ def test_a_damaged_model_is_refused_and_an_older_result_stays(det, env, tmp_path
         bad.write_bytes(contents[damage])
     out = tmp_path / "out.nb"
     out.write_bytes(b"the last good one")
-    files = {"pdmodel": det.program_file, "pdiparams": det.params_file, part: bad}
+    files = {"program_file": det.program_file, "params_file": det.params_file, part: bad}
     with pytest.raises(OptError) as caught:
         env.convert(ModelPair(**files), ConvertOptions(), out)
     assert caught.value.path == str(bad)

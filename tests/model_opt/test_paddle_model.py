@@ -81,15 +81,15 @@ def test_a_written_model_is_read_back(tmp_path):
 
 
 def test_real_models_round_trip_byte_for_byte(real, tmp_path):
-    pdmodel, pdiparams = written(read_model(real.pdmodel, real.pdiparams), tmp_path)
-    assert pdiparams.read_bytes() == real.pdiparams.read_bytes()
-    assert pdmodel.read_bytes() == real.pdmodel.read_bytes()
+    pdmodel, pdiparams = written(read_model(real.program_file, real.params_file), tmp_path)
+    assert pdiparams.read_bytes() == real.params_file.read_bytes()
+    assert pdmodel.read_bytes() == real.program_file.read_bytes()
 
 
 def test_paddle_reads_the_same_program_from_what_is_written(real, tmp_path, framework_pb2):
     """Field by field, against Paddle's own message: every operator, argument, attribute and variable."""
-    message = framework_pb2.ProgramDesc.FromString(real.pdmodel.read_bytes())
-    program = read_program(real.pdmodel)
+    message = framework_pb2.ProgramDesc.FromString(real.program_file.read_bytes())
+    program = read_program(real.program_file)
     assert len(message.blocks) == len(program.blocks) == 1
     fields = {0: "i", 1: "f", 2: "s", 3: "ints", 4: "floats", 5: "strings", 6: "b", 7: "bools", 8: "block_idx"}
     fields |= {9: "l", 10: "blocks_idx", 11: "longs", 12: "float64s", 15: "float64"}
@@ -172,12 +172,12 @@ def test_paddle_inference_answers_the_same_bits(request, tmp_path, name: str, sh
     """The original against a rewritten model whose bytes differ: the variables reversed."""
     pytest.importorskip("paddle.inference")
     files = request.getfixturevalue(name)
-    model = read_model(files.pdmodel, files.pdiparams)
+    model = read_model(files.program_file, files.params_file)
     main = dataclasses.replace(model.program.main, vars=model.program.main.vars[::-1])
     pdmodel, pdiparams = written(model.with_program(model.program.with_main(main)), tmp_path)
-    assert pdmodel.read_bytes() != files.pdmodel.read_bytes()
+    assert pdmodel.read_bytes() != files.program_file.read_bytes()
     image = np.random.default_rng(5).standard_normal(shape).astype(np.float32)
-    before = predict(files.pdmodel, files.pdiparams, image)
+    before = predict(files.program_file, files.params_file, image)
     after = predict(pdmodel, pdiparams, image)
     assert np.isfinite(before).all()
     assert before.tobytes() == after.tobytes()
@@ -186,17 +186,17 @@ def test_paddle_inference_answers_the_same_bits(request, tmp_path, name: str, sh
 def test_a_changed_parameter_changes_the_answer(mobile_cls, tmp_path):
     """The comparison above can fail: a model with one weight changed does not answer the same."""
     pytest.importorskip("paddle.inference")
-    model = read_model(mobile_cls.pdmodel, mobile_cls.pdiparams)
+    model = read_model(mobile_cls.program_file, mobile_cls.params_file)
     name = next(name for name in model.params if name.startswith("conv"))
     files = written(model.with_param(name, model.params[name] * np.float32(1.5)), tmp_path)
     image = np.random.default_rng(5).standard_normal((1, 3, 48, 192)).astype(np.float32)
-    assert predict(mobile_cls.pdmodel, mobile_cls.pdiparams, image).tobytes() != predict(*files, image).tobytes()
+    assert predict(mobile_cls.program_file, mobile_cls.params_file, image).tobytes() != predict(*files, image).tobytes()
 
 
 def test_classes_of_the_real_models(mobile_det, mobile_rec, mobile_cls):
-    assert output_classes(read_program(mobile_rec.pdmodel)) == 6625
-    assert output_classes(read_program(mobile_cls.pdmodel)) == 2
-    assert output_classes(read_program(mobile_det.pdmodel)) is None
+    assert output_classes(read_program(mobile_rec.program_file)) == 6625
+    assert output_classes(read_program(mobile_cls.program_file)) == 2
+    assert output_classes(read_program(mobile_det.program_file)) is None
 
 
 def test_classes_are_those_of_the_first_column():
@@ -432,8 +432,8 @@ def test_a_missing_file_a_folder_and_paddle_3_are_named(tmp_path):
 
 def test_parameters_of_another_model_are_refused(mobile_det, mobile_rec):
     with pytest.raises(PaddleModelError) as caught:
-        read_model(mobile_det.pdmodel, mobile_rec.pdiparams)
-    assert caught.value.path == str(mobile_rec.pdiparams)
+        read_model(mobile_det.program_file, mobile_rec.params_file)
+    assert caught.value.path == str(mobile_rec.params_file)
     assert "another model" in str(caught.value.hint)
     assert caught.value.offset is not None
     assert caught.value.expected
