@@ -80,7 +80,8 @@ def networks():
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """Save each network by Paddle; return a folder for each name."""
-    pytest.importorskip("paddle")
+    paddle = pytest.importorskip("paddle")
+    paddle.disable_static()  # what other tests of this process have used turns static mode on
     made = {}
     for name, (function, layers) in networks().items():
         made[name] = _save(function, layers, tmp_path_factory.mktemp("net"))
