@@ -106,12 +106,12 @@ def test_each_file_for_paddle_lite_is_small_and_computes_the_original(name, shar
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("place", ["arm", "opencl,arm"])
-def test_opt_takes_it_and_the_own_writer_makes_the_same_bytes(name, env, place, tmp_path):
+@pytest.mark.parametrize("options", [ConvertOptions("arm"), ConvertOptions("opencl,arm")], ids=["arm", "opencl"])
+def test_opt_takes_it_and_the_own_writer_makes_the_same_bytes(name, env, options, tmp_path):
     files = ModelPair(tmp_path / "a.pdmodel", tmp_path / "a.pdiparams")
     write_model(optimised(name), files.program_file, files.params_file)
-    env.convert(files, ConvertOptions(place), tmp_path / "a.nb")
-    own = write_nb(OwnWriter().in_memory(optimised(name), ConvertOptions(place)))
+    env.convert(files, options, tmp_path / "a.nb")
+    own = write_nb(OwnWriter().in_memory(optimised(name), options))
     assert sha256_bytes((tmp_path / "a.nb").read_bytes()) == sha256_bytes(own)
 
 
