@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_opt.nb.errors import NbError
+from model_opt.nb.means import BY_ROWS, with_means
 from model_opt.nb.to_onnx import IR_VERSION, OPSET
 from model_opt.nb.translate import fold, translate
 from model_opt.nb.translate.proto import Graph, Node, encode_model
@@ -73,21 +74,8 @@ def to_compact_onnx(model: NbModel, size: InputSize, *, by_rows: bool = False) -
     producer = ("edge-kit", f"opt {model.opt_version}")
     graph = declare(compact_graph(model), size)
     if by_rows:
-        graph = means_of_rows(graph)
+        graph = with_means(graph, BY_ROWS)
     return encode_model(graph, opset=OPSET, ir_version=IR_VERSION, producer=producer)
-
-
-def means_of_rows(graph: Graph) -> Graph:
-    """Return a graph that takes the mean over a map as the mean of the means of its rows."""
-    nodes: list[Node] = []
-    for node in graph.nodes:
-        if node.op != "GlobalAveragePool":
-            nodes.append(node)
-            continue
-        rows = f"{node.outputs[0]}/rows"
-        nodes.append(Node("ReduceMean", node.inputs, (rows,), {"axes": (3,), "keepdims": 1}))
-        nodes.append(Node("ReduceMean", (rows,), node.outputs, {"axes": (2,), "keepdims": 1}))
-    return replace(graph, nodes=tuple(nodes))
 
 
 def compact_graph(model: NbModel) -> Graph:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from model_opt.nb.means import PAIRWISE, with_means
 from model_opt.nb.translate import encode_model, fold, translate
-from model_opt.nb.translate.proto import Node
 from model_opt.nb.types import NbModel
 
 OPSET = 17
@@ -25,12 +23,6 @@ def to_onnx(model: NbModel, *, accurate_means: bool = False) -> bytes:
     """
     graph = fold(translate(model))
     if accurate_means:
-        graph = replace(graph, nodes=tuple(_reduced(node) for node in graph.nodes))
+        graph = with_means(graph, PAIRWISE)
     producer = ("edge-kit", f"opt {model.opt_version}")
     return encode_model(graph, opset=OPSET, ir_version=IR_VERSION, producer=producer)
-
-
-def _reduced(node: Node) -> Node:
-    if node.op != "GlobalAveragePool":
-        return node
-    return replace(node, op="ReduceMean", attrs={"axes": (2, 3), "keepdims": 1})

@@ -16,10 +16,10 @@ from model_opt.nb.compact_onnx import (
     _two_bytes,
     compact_graph,
     declare,
-    means_of_rows,
     to_compact_onnx,
 )
 from model_opt.nb.errors import NbError
+from model_opt.nb.means import BY_ROWS, with_means
 from model_opt.nb.onnx_inputs import onnx_inputs
 from model_opt.nb.to_onnx import IR_VERSION, OPSET, to_onnx
 from model_opt.nb.translate import fold, translate
@@ -125,7 +125,7 @@ def test_opencv_takes_a_mean_by_rows_with_more_digits():
     exact = given.astype(np.float64).mean((2, 3), keepdims=True)
     errors = [
         np.abs(opencv(encode_model(one, opset=OPSET, ir_version=IR_VERSION, producer=("a", "b")), given) - exact).max()
-        for one in (graph, means_of_rows(graph))
+        for one in (graph, with_means(graph, BY_ROWS))
     ]
     assert errors[1] < 1e-6 < 5e-6 < errors[0]
 
