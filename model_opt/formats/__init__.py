@@ -10,9 +10,9 @@ from pathlib import Path
 
 from model_opt.formats.errors import FormatError
 from model_opt.formats.kinds import Kind, kind_of, refusal
-from model_opt.program import Model
+from model_opt.program import Model, Program
 
-__all__ = ["FormatError", "Kind", "kind_of", "read_model"]
+__all__ = ["FormatError", "Kind", "kind_of", "read_model", "read_program"]
 
 
 def read_model(program: Path, params: Path | None) -> Model:
@@ -39,3 +39,15 @@ def read_model(program: Path, params: Path | None) -> Model:
     from model_opt.paddle_model import read_model as read_paddle
 
     return read_paddle(program, params)
+
+
+def read_program(program: Path, params: Path | None) -> Program:
+    """Read what ``read_model`` reads, without Paddle's parameters, which its program does not need.
+
+    Raises what ``read_model`` raises for the files that it opens.
+    """
+    if kind_of(program) != "paddle":
+        return read_model(program, params).program
+    from model_opt.paddle_model import read_program as read_paddle_program
+
+    return read_paddle_program(program)

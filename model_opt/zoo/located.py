@@ -34,8 +34,8 @@ class Located:
 
     def in_folder(self, folder: Path) -> Located:
         """Return the same files after their folder was moved to ``folder``."""
-        program, params, yml = (path and folder / path.name for path in (self.program, self.params, self.yml))
-        return Located(self.format, program or self.program, params, yml)
+        params, yml = (folder / path.name if path else None for path in (self.params, self.yml))
+        return Located(self.format, folder / self.program.name, params, yml)
 
 
 def locate(path: Path) -> Located:

@@ -61,9 +61,9 @@ def check_operators(program_file: Path, params_file: Path | None) -> None:
 
     What nothing reads and what training left behind is passed over. Raises ``KitError`` for a damaged model.
     """
-    from model_opt.formats import read_model
+    from model_opt.formats import read_program
 
-    check_known(read_model(program_file, params_file).program, program_file)
+    check_known(read_program(program_file, params_file), program_file)
 
 
 def check_known(program: Program, program_file: Path) -> None:
