@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class PipelineSettings:
         """Threads the pipeline may use: ``threads``, else those this process may run on."""
         return self.threads or available_cores()
 
-    @property
+    @cached_property
     def chosen(self) -> ModelSet:
         """The detector, recogniser and profile in use. Raises ``ZooError`` for an unknown set."""
         return chosen_models(self.models, self.det_model, self.rec_model, self.spec)

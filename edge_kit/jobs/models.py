@@ -73,12 +73,13 @@ def facts_of_models(request: BuildRequest) -> ModelFacts:
     for files in own.values():
         if files is not None and not _any_operator(request):
             check_operators(files.program_file, files.params_file)
-    det = own["det"]
-    row = None if det else load_zoo().row(request.model("det"))
-    return ModelFacts(
-        detector_facts(det) if det else DetectorFacts(row.max_candidates if row else None),
-        _recogniser_facts(request, own["rec"]),
-    )
+    return ModelFacts(_detector_facts(request, own["det"]), _recogniser_facts(request, own["rec"]))
+
+
+def _detector_facts(request: BuildRequest, own: ModelFiles | None) -> DetectorFacts:
+    if own is not None:
+        return detector_facts(own)
+    return DetectorFacts(load_zoo().row(request.model("det")).max_candidates)
 
 
 def _recogniser_facts(request: BuildRequest, own: ModelFiles | None) -> RecogniserFacts:

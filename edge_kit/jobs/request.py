@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from edge_kit.android.identity import check_app_name, check_application_id, check_version_code
@@ -62,7 +63,7 @@ class BuildRequest:
         """The name of the specification profile: the given one, else that of the models' set."""
         return self._chosen.profile
 
-    @property
+    @cached_property
     def _chosen(self) -> ModelSet:
         return chosen_models(self.models, self.det_model, self.rec_model, self.spec)
 
