@@ -107,8 +107,8 @@ def test_opt_gets_the_beta_of_swish_written_out(mobile_rec, older_env, env, tmp_
     write_model(whole.with_program(whole.program.with_ops(ops)), clipped.program_file, clipped.params_file)
     before = sha256_file(clipped.program_file)
 
-    mended = older_env.convert(clipped, ConvertOptions(), tmp_path / "clipped.nb")
-    assert mended.sha256 == older_env.convert(mobile_rec, ConvertOptions(), tmp_path / "whole.nb").sha256
+    completed = older_env.convert(clipped, ConvertOptions(), tmp_path / "clipped.nb")
+    assert completed.sha256 == older_env.convert(mobile_rec, ConvertOptions(), tmp_path / "complete.nb").sha256
     assert sha256_file(clipped.program_file) == before
 
     monkeypatch.setattr("model_opt.paddle_model.complete", lambda model: (model, {}))
