@@ -14,16 +14,10 @@ ends them early, with the figures so far.
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import random
-import resource
-import signal
 import sys
-import time
-import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +26,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from bench_fuzz_program import HANG_SECONDS, MOST_MEMORY, SLOW_SECONDS, try_model  # noqa: E402
+from bench_fuzz_program import try_model  # noqa: E402
+from fuzzing import Outcome, fuzz, options, promised  # noqa: E402
 
 from model_opt.config import load_yaml  # noqa: E402
 from model_opt.errors import KitError  # noqa: E402
@@ -47,9 +42,6 @@ from tests.model_opt.formats.onnx_mutator import mutate_onnx  # noqa: E402
 from tests.model_opt.program_cases import CASES  # noqa: E402
 from tests.model_opt.program_mutator import file_bytes, mutate_bytes  # noqa: E402
 
-REPORT_EVERY = 10_000
-MOST_FAILURES = 20
-BROKEN = "BROKEN "
 PIR_NAMES = tuple(name.replace("builtin.", "0.") if "." in name else f"1.{name}" for name in RULES)
 
 Files = dict[str, bytes]
@@ -211,74 +203,26 @@ def formats(folders: Sequence[Path] = ()) -> dict[str, Format]:
     }
 
 
-def one_run(rng: random.Random, tried: Format) -> tuple[str, Files | None]:
+def one_run(rng: random.Random, tried: Format) -> Outcome:
     """Damage one file and read it; return the outcome and, for a broken promise, the files that break it."""
     files = tried.damage(rng, rng.choice(tried.seeds))
-    begin = time.process_time()
-    try:
-        outcome = tried.attempt(files)
-    except Exception as error:  # noqa: BLE001  any other exception is what this script looks for
-        return f"{BROKEN}{type(error).__name__}: {error}"[:300], files
-    seconds = time.process_time() - begin
-    return (f"{BROKEN}{seconds:.1f} s", files) if seconds > SLOW_SECONDS else (outcome, None)
-
-
-def _hung(number: int, frame: object) -> None:
-    raise TimeoutError(f"no answer for {HANG_SECONDS} s")
+    outcome, broken = promised(files, lambda: tried.attempt(files))
+    return outcome[:300], broken
 
 
 def main() -> int:
     """Parse, run, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="*", type=Path, help="folders of models, beside the tests' small ones")
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = options(__doc__, "folders of models, beside the tests' small ones")
     parser.add_argument("--only", help="one format instead of all in turn")
-    parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
     args = parser.parse_args()
-    known = formats(args.folders)
+    known, rng = formats(args.folders), random.Random(args.seed)
     names = [args.only] if args.only else list(known)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    signal.signal(signal.SIGALRM, _hung)
-    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
-    warnings.simplefilter("error")
-    stopped: list[bool] = []
-    rng, outcomes, failures = random.Random(args.seed), Counter[str](), list[tuple[str, Files]]()
-    slowest, begin = 0.0, time.perf_counter()
-    for number in range(args.count):
-        if stopped or len(failures) >= MOST_FAILURES:
-            break
-        name, started = names[number % len(names)], time.process_time()
-        signal.alarm(HANG_SECONDS)
-        outcome, files = one_run(rng, known[name])
-        signal.alarm(0)
-        slowest = max(slowest, time.process_time() - started)
-        outcomes[f"{name}: {outcome.split(':')[0] if files else outcome}"] += 1
-        if files is not None:
-            failures.append((outcome, files))
-            print(f"FAILED: {outcome}", flush=True)
-        if number % REPORT_EVERY == REPORT_EVERY - 1:
-            print(f"{number + 1} runs, {time.perf_counter() - begin:.0f} s", flush=True)
-    return report(outcomes, failures, slowest, time.perf_counter() - begin, args.out)
 
+    def one(number: int) -> tuple[str, Outcome]:
+        name = names[number % len(names)]
+        return f"{name}: ", one_run(rng, known[name])
 
-def report(
-    outcomes: Counter[str], failures: Sequence[tuple[str, Files]], slowest: float, seconds: float, out: Path
-) -> int:
-    """Print the figures, write the failures, return the exit code."""
-    runs = sum(outcomes.values())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{runs} runs in {seconds:.0f} s ({runs / seconds:.0f} a second), peak memory {peak:.0f} MB")
-    print(f"slowest run {slowest * 1000:.0f} ms of the processor")
-    for name, count in outcomes.most_common():
-        print(f"  {count:9d}  {name}")
-    for number, (what, files) in enumerate(failures):
-        folder = out / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        print(f"FAILED {folder}: {what}")
-    return 1 if failures else 0
+    return fuzz(args.count, args.out, one)
 
 
 if __name__ == "__main__":

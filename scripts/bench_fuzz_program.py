@@ -14,19 +14,16 @@ seed and count repeat the same runs; SIGTERM ends them early, with the figures s
 
 from __future__ import annotations
 
-import argparse
 import functools
 import random
-import resource
 import signal
 import sys
-import time
-import warnings
-from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from fuzzing import HANG_SECONDS, Outcome, fuzz, options, promised  # noqa: E402
 
 from model_opt.errors import KitError  # noqa: E402
 from model_opt.opt_tool.conv_pairs import kept_apart  # noqa: E402
@@ -38,13 +35,8 @@ from model_opt.zoo.operators import check_known, check_not_quantised  # noqa: E4
 from tests.model_opt.program_cases import CASES  # noqa: E402
 from tests.model_opt.program_mutator import file_bytes, mutate_bytes, mutate_model  # noqa: E402
 
-SLOW_SECONDS = 2.0  # of the processor, as the machine may be busy
-HANG_SECONDS = 60
-MOST_MEMORY = 2 << 30
 FILE_SHARE = 0.1
 NOWHERE = Path("inference.pdmodel")
-REPORT_EVERY = 10_000
-BROKEN = "BROKEN "
 
 
 def try_files(program: bytes, params: bytes, deep: bool = True) -> str:
@@ -75,9 +67,7 @@ def try_model(model: Model, deep: bool = True) -> str:
     return "passes: optimised"
 
 
-def one_run(
-    rng: random.Random, models: list[Model], structure: float, passes: float = 1.0
-) -> tuple[str, tuple[bytes, bytes] | None]:
+def one_run(rng: random.Random, models: list[Model], structure: float, passes: float = 1.0) -> Outcome:
     """Damage one model and try it; return the outcome and, for a broken promise, the files that break it."""
     model = rng.choice(models)
     if rng.random() >= structure:
@@ -105,77 +95,21 @@ def _files_of(model: Model) -> tuple[bytes, bytes]:
     return file_bytes(model)
 
 
-def _promised(program: bytes, params: bytes, deep: bool = True) -> tuple[str, tuple[bytes, bytes] | None]:
-    begin = time.process_time()
-    try:
-        outcome = try_files(program, params, deep)
-    except Exception as error:  # noqa: BLE001  any other exception is what this script looks for
-        return f"{BROKEN}{type(error).__name__}: {error}", (program, params)
-    seconds = time.process_time() - begin
-    return (f"{BROKEN}{seconds:.1f} s", (program, params)) if seconds > SLOW_SECONDS else (outcome, None)
-
-
-def _hung(number: int, frame: object) -> None:
-    raise TimeoutError(f"no answer for {HANG_SECONDS} s")
+def _promised(program: bytes, params: bytes, deep: bool = True) -> Outcome:
+    files = {"inference.pdmodel": program, "inference.pdiparams": params}
+    return promised(files, lambda: try_files(program, params, deep))
 
 
 def main() -> int:
     """Parse, run, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="*", type=Path, help="folders of models (default: the tests' small ones)")
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = options(__doc__, "folders of models (default: the tests' small ones)")
     parser.add_argument("--structure", type=float, default=0.2, help="share of runs that damage a model that was read")
     parser.add_argument("--passes", type=float, default=1.0, help="share of readable damaged files that the passes get")
-    parser.add_argument("--out", type=Path, default=Path("fuzz-failures"))
     args = parser.parse_args()
     models = [read_model(f / "inference.pdmodel", f / "inference.pdiparams") for f in args.folders]
     models = models or [make() for make in CASES.values()]
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    signal.signal(signal.SIGALRM, _hung)
-    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
-    warnings.simplefilter("error")
-    stopped: list[bool] = []
     rng = random.Random(args.seed)
-    outcomes: Counter[str] = Counter()
-    failures: list[tuple[str, tuple[bytes, bytes]]] = []
-    slowest, begin = 0.0, time.perf_counter()
-    for _ in range(args.count):
-        if stopped:
-            break
-        started = time.process_time()
-        signal.alarm(HANG_SECONDS)
-        outcome, files = one_run(rng, models, args.structure, args.passes)
-        signal.alarm(0)
-        if sum(outcomes.values()) % REPORT_EVERY == REPORT_EVERY - 1:
-            print(f"{sum(outcomes.values()) + 1} runs, {time.perf_counter() - begin:.0f} s", flush=True)
-        slowest = max(slowest, time.process_time() - started)
-        outcomes[outcome.split(":")[0] if files else outcome] += 1
-        if files:
-            failures.append((outcome, files))
-            print(f"FAILED: {outcome}", flush=True)
-            if len(failures) >= 20:
-                break
-    return report(outcomes, failures, slowest, time.perf_counter() - begin, args.out)
-
-
-def report(
-    outcomes: Counter[str], failures: list[tuple[str, tuple[bytes, bytes]]], slowest: float, seconds: float, out: Path
-) -> int:
-    """Print the figures, write the failures, return the exit code."""
-    runs = sum(outcomes.values())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{runs} runs in {seconds:.0f} s ({runs / seconds:.0f} a second), peak memory {peak:.0f} MB")
-    print(f"slowest run {slowest * 1000:.0f} ms of the processor")
-    for name, count in outcomes.most_common():
-        print(f"  {count:9d}  {name}")
-    for number, (what, (program, params)) in enumerate(failures):
-        folder = out / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "inference.pdmodel").write_bytes(program)
-        (folder / "inference.pdiparams").write_bytes(params)
-        print(f"FAILED {folder}: {what}")
-    return 1 if failures else 0
+    return fuzz(args.count, args.out, lambda _: ("", one_run(rng, models, args.structure, args.passes)))
 
 
 if __name__ == "__main__":
