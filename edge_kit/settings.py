@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from edge_kit.spec import profile_name
 from model_opt.config import read_yaml
 from model_opt.errors import KitError
 from model_opt.machine import available_cores
@@ -59,10 +60,10 @@ class PipelineSettings:
 def chosen_models(models: str | None, det: str | None, rec: str | None, spec: str | None) -> ModelSet:
     """Return the set called ``models`` (None: the default) with whatever else is given in its place.
 
-    Raises ``ZooError`` for an unknown set.
+    The profile has its own name, also where an alias of it was given. Raises ``ZooError`` for an unknown set.
     """
     known = load_zoo().model_set(models)
-    return replace(known, det=det or known.det, rec=rec or known.rec, profile=spec or known.profile)
+    return replace(known, det=det or known.det, rec=rec or known.rec, profile=profile_name(spec or known.profile))
 
 
 def looks_like_path(name: str) -> bool:

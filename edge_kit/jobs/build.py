@@ -19,7 +19,7 @@ from edge_kit.devices import DeviceProfile, check_fit, load_profile
 from edge_kit.jobs.app import AppPlan, app_facts, app_notes, make_app, make_code, plan_app
 from edge_kit.jobs.layout import bundle_files, created_from, model_facts
 from edge_kit.jobs.models import facts_of_models, images_of, make_models, verify
-from edge_kit.jobs.request import BuildRequest, check_converter, check_models, check_recipe
+from edge_kit.jobs.request import BuildRequest, check_converter, check_models, check_profile, check_recipe
 from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
 from edge_kit.spec import Spec, SpecProfile, load_spec, profile
 from edge_kit.stages.apk.results import APK
@@ -76,7 +76,8 @@ def build_bundle(request: BuildRequest, on_event: OnEvent) -> WrittenBundle:
 
 
 def check_options(request: BuildRequest, recipe: Recipe, device: DeviceProfile) -> None:
-    """Raise ``KitError`` for a recipe that the target or the device cannot run, or that is not for the models."""
+    """Raise ``KitError`` for a profile that the app lacks, and a recipe that target, device or models cannot have."""
+    check_profile(request)
     check_recipe(recipe, target_of(request.target))
     check_models(request, recipe)
     check_fit(device, request.target, recipe.name)

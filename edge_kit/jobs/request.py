@@ -10,6 +10,7 @@ from pathlib import Path
 from edge_kit.android.identity import check_app_name, check_application_id, check_version_code
 from edge_kit.recipes import Recipe
 from edge_kit.settings import chosen_models
+from edge_kit.spec import SpecError, profile
 from edge_kit.stages.results import ROLES, Role
 from edge_kit.targets import TARGETS, Target, target_of
 from model_opt.convert import CONVERTERS
@@ -96,6 +97,15 @@ def check_models(request: BuildRequest, recipe: Recipe, roles: Sequence[Role] = 
                 f"recipe {recipe.name} is not for {name}: {measured}",
                 hint="choose another --recipe, or build with --allow-failed-gates",
             )
+
+
+def check_profile(request: BuildRequest) -> None:
+    """Raise ``SpecError`` for an unknown profile, and for one that the app does not have."""
+    if profile(request.profile).host_only:
+        raise SpecError(
+            f"profile {request.profile} is for reading on a host, and the app does not have it",
+            hint="choose another --spec; 'edge-kit ocr' reads with every profile",
+        )
 
 
 def check_converter(request: BuildRequest) -> None:

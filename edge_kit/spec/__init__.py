@@ -3,7 +3,7 @@
 In: ``configs/ocr_spec.yaml``. Out: frozen values for Python, JSON for the app.
 """
 
-from edge_kit.spec.load import SpecError, export_json, load_spec, profile
+from edge_kit.spec.load import SpecError, export_json, load_spec, profile, profile_name
 from edge_kit.spec.model import DetectorFacts, RecogniserFacts, Spec, SpecProfile
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "export_json",
     "load_spec",
     "profile",
+    "profile_name",
 ]

@@ -51,29 +51,40 @@ def load_spec(path: Path | None = None) -> Spec:
     profiles = tuple(_profile(name, _resolve(name, raw, path, ()), path) for name in raw)
     if document["default_profile"] not in raw:
         raise SpecError(f"default_profile {document['default_profile']!r} is not among the profiles", path=path)
-    return Spec(document["spec_version"], document["default_profile"], profiles)
+    aliases = document.get("aliases", {})
+    for alias, name in aliases.items():
+        if name not in raw or alias in raw:
+            raise SpecError(f"alias {alias!r} of {name!r}: an alias is a new name of a profile that exists", path=path)
+    return Spec(document["spec_version"], document["default_profile"], profiles, aliases)
+
+
+def profile_name(name: str) -> str:
+    """Return a profile's own name, which exported files have, for one of its names; an unknown name as it is."""
+    return load_spec().aliases.get(name, name)
 
 
 def profile(name: str | None = None, spec: Spec | None = None) -> SpecProfile:
     """Return the profile called ``name`` (default: the specification's default profile).
 
-    Raises ``SpecError`` that lists the known names.
+    An exported specification knows no aliases: those of the kit's own hold for it too. Raises ``SpecError`` that lists
+    the known names.
     """
     spec = spec or load_spec()
     wanted = name or spec.default_profile
-    for candidate in spec.profiles:
-        if candidate.name == wanted:
-            return candidate
-    known = ", ".join(p.name for p in spec.profiles)
-    raise SpecError(f"unknown specification profile {wanted!r}", hint=f"use one of: {known}")
+    known = {one.name: one for one in spec.profiles}
+    if wanted not in known:
+        wanted = profile_name(wanted)
+    if wanted not in known:
+        raise SpecError(f"unknown specification profile {name!r}", hint=f"use one of: {', '.join(known)}")
+    return known[wanted]
 
 
 def export_json(spec: Spec) -> bytes:
-    """Return the specification as the JSON that the app reads: every profile complete, keys sorted."""
+    """Return the specification as the JSON that the app reads: each of the app's profiles complete, keys sorted."""
     document = {
         "spec_version": spec.spec_version,
         "default_profile": spec.default_profile,
-        "profiles": {p.name: _plain(p) for p in spec.profiles},
+        "profiles": {p.name: _plain(p) for p in spec.for_app.profiles},
     }
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
@@ -81,7 +92,7 @@ def export_json(spec: Spec) -> bytes:
 def _plain(value: SpecProfile) -> dict[str, Any]:
     """Return a profile as JSON types, its name left to the key that holds it."""
     plain = dataclasses.asdict(value)
-    del plain["name"]
+    del plain["name"], plain["host_only"]
     return plain
 
 
@@ -110,4 +121,5 @@ def _profile(name: str, values: Mapping[str, Any], path: Path) -> SpecProfile:
         if missing:
             raise SpecError(f"profile {name!r} lacks {section}.{missing[0]}", path=path)
         sections[section] = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
-    return SpecProfile(name=name, description=values.get("description", ""), **sections)
+    described = {key: values[key] for key in ("description", "host_only") if key in values}
+    return SpecProfile(name=name, **{"description": "", **described}, **sections)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Interpolation = Literal["linear", "cubic"]
@@ -170,6 +171,8 @@ class SpecProfile:
     recognition: RecognitionInput
     ctc: CtcRules
     result: ResultRules
+    host_only: bool = False
+    """The app has no such profile: it is not exported, and no bundle is built with it."""
 
     def for_detector(self, facts: DetectorFacts) -> SpecProfile:
         """Return the profile with what the detector's own file says in place of what the specification assumes."""
@@ -200,6 +203,13 @@ class Spec:
     spec_version: int
     default_profile: str
     profiles: tuple[SpecProfile, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Other names of profiles."""
+
+    @property
+    def for_app(self) -> Spec:
+        """The specification with the profiles that the app has."""
+        return replace(self, profiles=tuple(one for one in self.profiles if not one.host_only))
 
     def for_detector(self, facts: DetectorFacts) -> Spec:
         """Return the specification with every profile made for a detector; see ``SpecProfile.for_detector``."""

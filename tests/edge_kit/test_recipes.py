@@ -122,3 +122,10 @@ def test_a_build_that_was_measured_to_fail_ends_before_any_work(tmp_path, target
         build_bundle(request, events.append)
     assert events == []
     assert not list(tmp_path.iterdir())
+
+
+def test_a_profile_that_the_app_lacks_is_refused_before_any_work(tmp_path):
+    events = []
+    with pytest.raises(KitError, match=r"paddlex-3\.0b1 is for reading on a host"):
+        build_bundle(BuildRequest("arm64", "fp32", tmp_path / "out", spec="paddlex-3.0b1"), events.append)
+    assert events == []

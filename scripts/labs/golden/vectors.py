@@ -152,12 +152,12 @@ def expected(case: Case, spec: Spec) -> dict[str, Array]:
 
 
 def vector_spec() -> Spec:
-    """Return the specification of golden vectors: the real profiles, and one with the rules that neither uses.
+    """Return the specification of golden vectors: the app's profiles, and one with the rules that neither uses.
 
     Cubic resizing is left out, and the app refuses it: pip's OpenCV does it with Intel's library, which rounds 2 % of
     the values in another way than OpenCV's own code on a phone.
     """
-    spec = load_spec()
+    spec = load_spec().for_app
     base = spec.profiles[0]
     other = replace(
         base,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge_kit.spec import DetectorFacts, SpecError, export_json, load_spec, profile
+from edge_kit.spec import DetectorFacts, SpecError, export_json, load_spec, profile, profile_name
 from model_opt.config import read_yaml
 from model_opt.errors import KitError
 
@@ -39,6 +39,31 @@ def test_paddlex_3_has_the_settings_of_paddleocr_3s_pipeline():
     )
 
 
+def test_beta1_reads_like_the_older_profile_but_grows_boxes_as_the_models_own_file_says():
+    rules, older = profile("paddlex-3.0b1"), profile("paddlex-v4")
+    assert rules == replace(
+        older,
+        name="paddlex-3.0b1",
+        description=rules.description,
+        db=replace(older.db, unclip_ratio=1.5),
+        host_only=True,
+    )
+
+
+def test_another_name_of_a_profile_leads_to_the_one_that_files_have(tmp_path):
+    assert profile("ppocr-2.10") == profile("pp-ocrv4")
+    assert (profile_name("ppocr-2.10"), profile_name("paddlex-3"), profile_name("x")) == ("pp-ocrv4", "paddlex-3", "x")
+    exported = tmp_path / "ocr_spec.json"
+    exported.write_bytes(export_json(load_spec()))
+    assert profile("ppocr-2.10", load_spec(exported)).name == "pp-ocrv4"
+
+
+def test_a_profile_of_hosts_stays_out_of_the_apps_file():
+    document = json.loads(export_json(load_spec()))
+    assert sorted(document["profiles"]) == ["paddlex-3", "paddlex-v4", "pp-ocrv4"]
+    assert all("host_only" not in rules for rules in document["profiles"].values())
+
+
 def test_a_detectors_own_file_decides_how_many_contours_are_looked_at():
     assert profile("paddlex-3").for_detector(DetectorFacts(max_candidates=3000)).db.max_candidates == 3000
     assert profile("paddlex-3").for_detector(DetectorFacts()) == profile("paddlex-3")
@@ -63,7 +88,7 @@ def test_export_is_complete_and_repeats_byte_for_byte(tmp_path):
     assert document["profiles"]["paddlex-v4"]["detection"]["limit_side_len"] == 960
     path = tmp_path / "ocr_spec.json"
     path.write_bytes(exported)
-    assert {p.name: p for p in load_spec(path).profiles} == {p.name: p for p in load_spec().profiles}
+    assert {p.name: p for p in load_spec(path).profiles} == {p.name: p for p in load_spec().for_app.profiles}
 
 
 @pytest.mark.parametrize(
@@ -76,6 +101,8 @@ def test_export_is_complete_and_repeats_byte_for_byte(tmp_path):
         (lambda d: d["profiles"]["pp-ocrv4"].update(extends="paddlex-v4"), "circle"),
         (lambda d: d.update(default_profile="absent"), "absent"),
         (lambda d: d.update(spec_version=2), "spec_version"),
+        (lambda d: d["aliases"].update(mine="absent"), "alias 'mine' of 'absent'"),
+        (lambda d: d["aliases"].update({"paddlex-3": "pp-ocrv4"}), "alias 'paddlex-3'"),
         (lambda d: d["profiles"]["paddlex-3"]["detection"].update(max_side_limit=8), "detection.max_side_limit"),
         (lambda d: d["profiles"]["paddlex-3"]["detection"].update(normalise="divide"), "detection.normalise"),
         (lambda d: d["profiles"]["pp-ocrv4"]["boxes"].update(row_sort="bubble"), "boxes.row_sort"),
