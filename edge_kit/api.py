@@ -215,6 +215,8 @@ def _line_workers(settings: PipelineSettings, device: str) -> int:
 
 def _rules(settings: PipelineSettings, spec: Spec | None) -> SpecProfile:
     rules = profile(settings.spec if spec else settings.chosen.profile, spec)
+    if settings.rec_batch_size is not None:
+        rules = rules.in_batches_of(settings.rec_batch_size)
     if settings.use_angle_classifier is None:
         return rules
     return replace(rules, classifier=replace(rules.classifier, enabled=settings.use_angle_classifier))

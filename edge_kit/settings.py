@@ -16,6 +16,7 @@ from model_opt.zoo import ModelSet, load_zoo
 
 DEFAULT_CLS = "ch_ppocr_mobile_v2.0_cls"
 MAX_THREADS = 256
+MAX_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class PipelineSettings:
 
     ``models`` names a set of ``configs/models.yaml`` (None: its default set): detector, recogniser and specification
     profile. ``det_model`` and ``rec_model``, names of that file or paths of a user's own model, replace those of the
-    set; ``rec_dict`` is the dictionary of such a model, ``spec`` names another profile. With engine ``nb`` and a
+    set; ``rec_dict`` is the dictionary of such a model, ``spec`` names another profile. ``rec_batch_size`` lines of an image
+    share a run, made as the profile's server makes its batches (None: as many as the profile says). With engine ``nb`` and a
     ``bundle``, the bundle's own files and dictionary are used; without one, ``converter`` (``own`` or ``opt``) makes
     the files.
     """
@@ -39,7 +41,7 @@ class PipelineSettings:
     rec_dict: str | None = None
     cls_model: str = DEFAULT_CLS
     use_angle_classifier: bool | None = None
-    rec_batch_size: int = 1
+    rec_batch_size: int | None = None
     spec: str | None = None
     threads: int | None = None
     offline: bool = False
@@ -98,12 +100,9 @@ def _checked(values: Mapping[str, Any], origin: Path | None) -> dict[str, Any]:
         if key not in known:
             raise KitError(f"unknown setting {key!r}", path=origin, hint=f"known: {', '.join(known)}")
         _check_type(key, value, known[key], origin)
-    if plain.get("rec_batch_size", 1) != 1:
-        raise KitError(
-            f"rec_batch_size is {plain['rec_batch_size']}, and only 1 gives the server's text",
-            path=origin,
-            hint="leave it out: lines run side by side in several sessions instead",
-        )
+    size = plain.get("rec_batch_size")
+    if size is not None and not 1 <= size <= MAX_BATCH:
+        raise KitError(f"setting 'rec_batch_size' must be from 1 to {MAX_BATCH}, not {size}", path=origin)
     threads = plain.get("threads")
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise KitError(f"setting 'threads' must be from 1 to {MAX_THREADS}, not {threads}", path=origin)

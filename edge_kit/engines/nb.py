@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +25,8 @@ from model_opt.nb.to_onnx import to_onnx
 class NbEngine:
     """One fp32 or weight-only ``.nb`` file for ARM, OpenCL or x86; runs from several threads at once are allowed.
 
-    One session serves every height and width. The result does not depend on ``EngineOptions.threads``.
+    One session serves every height and width of one image, a second one, made when it is first asked for, several
+    images at once. The result does not depend on ``EngineOptions.threads``.
     """
 
     name = "nb"
@@ -36,22 +39,37 @@ class NbEngine:
         """
         refuse_device(options.device, engine=self.name, reason="it emulates the kernels of a phone's CPU")
         self._path = path
+        self._options = options
+        self._session = self._open(free_batch=False)
+        self._batches: Any = None
+        self._making = threading.Lock()
+
+    def _open(self, *, free_batch: bool) -> Any:
         # Made anew each time (some hundredths of a second), so there is no cache that could be out of date.
-        self._session = make_session(to_onnx(read_nb(path), accurate_means=True), options, path)
-        source = self._session.get_inputs()[0]
-        self._input, self._shape = source.name, tuple(source.shape)
+        model = to_onnx(read_nb(self._path), accurate_means=True, free_batch=free_batch)
+        return make_session(model, self._options, self._path)
+
+    def _session_for(self, images: int) -> Any:
+        """Return the session for as many images at once."""
+        if images == 1 or self._session is None:
+            return self._session
+        with self._making:
+            if self._batches is None:
+                self._batches = self._open(free_batch=True)
+            return self._batches
 
     def run(self, x: Float32Array) -> Float32Array:
         """Run the model on float32 NCHW and return its first output; see ``Engine.run``."""
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
         x = check_input(x, engine=self.name)
-        session = self._session
+        session = self._session_for(x.shape[0])
         if session is None:
             raise EngineError("the engine was closed", path=self._path)
-        self._check_shape(x)
+        source = session.get_inputs()[0]
+        self._check_shape(x, tuple(source.shape))
         try:
-            y = session.run(None, {self._input: x})[0]
+            y = session.run(None, {source.name: x})[0]
         except (Fail, InvalidArgument, RuntimeException) as error:
             raise EngineError(
                 f"the model does not run on an input of {list(x.shape)}: {error}",
@@ -60,13 +78,13 @@ class NbEngine:
             ) from error
         return check_output(np.asarray(y, dtype=np.float32), engine=self.name, model=self._path)
 
-    def _check_shape(self, x: Float32Array) -> None:
+    def _check_shape(self, x: Float32Array, shape: tuple[object, ...]) -> None:
         """Refuse an input that differs from the model's in a side that the model fixes."""
-        fits = len(self._shape) == x.ndim and all(
-            not isinstance(wanted, int) or wanted == size for wanted, size in zip(self._shape, x.shape, strict=True)
+        fits = len(shape) == x.ndim and all(
+            not isinstance(wanted, int) or wanted == size for wanted, size in zip(shape, x.shape, strict=True)
         )
         if not fits:
-            shown = ", ".join(str(size) if isinstance(size, int) else "any" for size in self._shape)
+            shown = ", ".join(str(size) if isinstance(size, int) else "any" for size in shape)
             raise EngineError(
                 f"the model takes inputs of [{shown}], got {list(x.shape)}",
                 path=self._path,
@@ -74,8 +92,8 @@ class NbEngine:
             )
 
     def close(self) -> None:
-        """Free the session."""
-        self._session = None
+        """Free the sessions."""
+        self._session = self._batches = None
 
 
 class ExactNbEngine:

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_kit.ocr import steps
+from edge_kit.ocr.batches import batch_input, batches_of
 from edge_kit.ocr.boxes import Boxes
 from edge_kit.ocr.crop import crop_line
 from edge_kit.ocr.detection import detection_input
@@ -21,7 +23,7 @@ from edge_kit.ocr.recognition import ctc_decode
 from edge_kit.ocr.result import OcrResult
 from edge_kit.ocr.steps import Detection
 from edge_kit.ocr.tensor import Float32Array, Run
-from edge_kit.spec.model import SpecProfile
+from edge_kit.spec.model import BatchRules, SpecProfile
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Runs:
 class OcrPipeline:
     """Reads images by one profile of the specification.
 
-    Lines are always recognised one at a time per run (batch 1): any other batching changes the text, since the
-    recogniser attends over the padding. Several ``recognise`` callables share the lines of an image.
+    Lines are recognised one a run, or in the batches that the rules state: any other batching changes the text, since
+    the recogniser attends over the padding. Several ``recognise`` callables share the runs of an image.
     """
 
     def __init__(self, rules: SpecProfile, runs: Runs, characters: Sequence[str]) -> None:
@@ -113,6 +115,8 @@ class OcrPipeline:
 
     def recognise(self, image: Image, boxes: Boxes) -> list[Line]:
         """Return one ``Line`` for each box, in the order of ``boxes``, dropped ones included."""
+        if self.rules.batch is not None and self.rules.batch.size > 1:
+            return self._recognise_batches(image, boxes, self.rules.batch)
         if len(boxes) <= 1 or len(self.runs.recognise) == 1:
             return [self._recognise_one(image, box) for box in boxes]
         # The longest lines first: the threads then end at about the same time.
@@ -125,7 +129,7 @@ class OcrPipeline:
         return steps.upright_input(self.cut_line(image, box), self.rules, self.runs.classify)
 
     def probabilities(self, tensor: Float32Array) -> Float32Array:
-        """Return the recogniser's output, float32 [1, steps, classes], for one line's input tensor."""
+        """Return the recogniser's output, float32 [n, steps, classes], for the input tensor of ``n`` lines."""
         with self._borrowed() as run:
             return run(tensor)
 
@@ -142,6 +146,31 @@ class OcrPipeline:
         text, score = self.decode(probabilities)
         times.append(time.perf_counter())
         return Line(text, score, (times[1] - times[0], times[2] - times[1], times[3] - times[2]))
+
+    def _recognise_batches(self, image: Image, boxes: Boxes, rules: BatchRules) -> list[Line]:
+        """Return the lines of an image, read in batches; times of a batch are shared out equally to its lines."""
+        begin = time.perf_counter()
+        cut = [steps.upright(self.cut_line(image, box), self.rules, self.runs.classify) for box in boxes]
+        cutting = (time.perf_counter() - begin) / max(len(cut), 1)
+        batches = batches_of(cut, rules)
+        # The widest lines first: the threads then end at about the same time.
+        futures = [self._pool.submit(self._read_batch, [cut[i] for i in batch], rules) for batch in batches[::-1]]
+        read: dict[int, Line] = {}
+        for batch, future in zip(batches[::-1], futures, strict=True):
+            read.update(zip(batch, future.result(), strict=True))
+        lines = [read[i] for i in range(len(cut))]
+        return [replace(line, seconds=(line.seconds[0] + cutting, *line.seconds[1:])) for line in lines]
+
+    def _read_batch(self, lines: Sequence[Image], rules: BatchRules) -> list[Line]:
+        times = [time.perf_counter()]
+        tensor = batch_input(lines, self.rules.recognition, rules)
+        times.append(time.perf_counter())
+        probabilities = self.probabilities(tensor)
+        times.append(time.perf_counter())
+        decoded = [self.decode(probabilities[i : i + 1]) for i in range(len(lines))]
+        times.append(time.perf_counter())
+        pre, run, post = ((end - start) / len(lines) for start, end in pairwise(times))
+        return [Line(text, score, (pre, run, post)) for text, score in decoded]
 
     @contextmanager
     def _borrowed(self) -> Iterator[Callable[[Float32Array], Float32Array]]:

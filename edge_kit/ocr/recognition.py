@@ -15,16 +15,19 @@ from model_opt.dictionary import read_dictionary
 from model_opt.errors import KitError
 
 
-def recognition_width(height: int, width: int, rules: RecognitionInput) -> int:
-    """Return the width in pixels of the recogniser's input for a line of the given size."""
-    ratio = max(rules.min_width / rules.height, width / float(height))
+def recognition_width(height: int, width: int, rules: RecognitionInput, widest: float = 0.0) -> int:
+    """Return the width in pixels of the recogniser's input for a line of the given size.
+
+    ``widest`` is the largest width / height of the lines that share its run, where that decides.
+    """
+    ratio = max(rules.min_width / rules.height, width / float(height), widest)
     return min(int(rules.height * ratio), max(rules.max_width, rules.min_width))
 
 
-def recognition_input(line: Image, rules: RecognitionInput) -> Float32Array:
-    """Return the recogniser's input tensor, float32 [1, 3, height, w], for one upright BGR line."""
+def recognition_input(line: Image, rules: RecognitionInput, widest: float = 0.0) -> Float32Array:
+    """Return the recogniser's input tensor, float32 [1, 3, height, w], for one upright BGR line; see the width."""
     height, width = line.shape[:2]
-    total = recognition_width(height, width, rules)
+    total = recognition_width(height, width, rules, widest)
     used = min(math.ceil(rules.height * (width / float(height))), total)
     resized = resize(line, used, rules.height, rules.interpolation)
     padded = np.full((1, 3, rules.height, total), rules.pad_value, np.float32)

@@ -53,9 +53,14 @@ def line_input(image: Image, box: NDArray[np.float32], rules: SpecProfile, class
 
 def upright_input(line: Image, rules: SpecProfile, classify: Run | None = None) -> Float32Array:
     """Return the recogniser's input tensor for a line cut out, turned by the classifier where the rules want one."""
+    return recognition_input(upright(line, rules, classify), rules.recognition)
+
+
+def upright(line: Image, rules: SpecProfile, classify: Run | None = None) -> Image:
+    """Return a line cut out, turned by the classifier where the rules want one."""
     if rules.classifier.enabled and classify is not None:
-        line = turn_line(line, classify(classifier_input(line, rules.classifier)), rules.classifier)
-    return recognition_input(line, rules.recognition)
+        return turn_line(line, classify(classifier_input(line, rules.classifier)), rules.classifier)
+    return line
 
 
 def keeps(score: float, rules: SpecProfile) -> bool:

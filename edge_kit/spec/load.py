@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_kit.spec.model import (
+    BatchRules,
     BoxRules,
     ClassifierInput,
     CropRules,
@@ -34,6 +35,8 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "ctc": CtcRules,
     "result": ResultRules,
 }
+_HOST_SECTIONS: Mapping[str, type[Any]] = {"batch": BatchRules}
+"""What a device has no rules for: not exported, and None where a file leaves the section out."""
 
 
 class SpecError(KitError):
@@ -90,10 +93,9 @@ def export_json(spec: Spec) -> bytes:
 
 
 def _plain(value: SpecProfile) -> dict[str, Any]:
-    """Return a profile as JSON types, its name left to the key that holds it."""
+    """Return a profile as JSON types, its name left to the key that holds it, without the rules of hosts."""
     plain = dataclasses.asdict(value)
-    del plain["name"], plain["host_only"]
-    return plain
+    return {key: rules for key, rules in plain.items() if key not in {"name", "host_only", *_HOST_SECTIONS}}
 
 
 def _resolve(name: str, raw: Mapping[str, Any], path: Path, seen: tuple[str, ...]) -> dict[str, Any]:
@@ -115,11 +117,15 @@ def _resolve(name: str, raw: Mapping[str, Any], path: Path, seen: tuple[str, ...
 def _profile(name: str, values: Mapping[str, Any], path: Path) -> SpecProfile:
     """Build the typed profile; a key missing after inheritance is an error that names it."""
     sections: dict[str, Any] = {}
-    for section, kind in _SECTIONS.items():
+    stated = {section: kind for section, kind in _HOST_SECTIONS.items() if section in values}
+    for section, kind in {**_SECTIONS, **stated}.items():
         given = values.get(section, {})
         missing = [f.name for f in dataclasses.fields(kind) if f.name not in given]
         if missing:
             raise SpecError(f"profile {name!r} lacks {section}.{missing[0]}", path=path)
         sections[section] = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    batch = sections.get("batch")
+    if batch is not None and batch.size > 1 and not values.get("host_only"):
+        raise SpecError(f"profile {name!r}: batch.size above 1 asks for host_only, since the app reads line by line", path=path)
     described = {key: values[key] for key in ("description", "host_only") if key in values}
     return SpecProfile(name=name, **{"description": "", **described}, **sections)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from model_opt.errors import KitError
+
 Interpolation = Literal["linear", "cubic"]
 ChannelOrder = Literal["bgr", "rgb"]
 
@@ -119,6 +121,15 @@ class RecognitionInput:
 
 
 @dataclass(frozen=True)
+class BatchRules:
+    """Which lines of an image share a run of the recogniser; for hosts only, a device reads line by line."""
+
+    size: int
+    order: Literal["argsort", "stable"]
+    line_width: Literal["batch", "own"]
+
+
+@dataclass(frozen=True)
 class CtcRules:
     """How the recogniser's output becomes text."""
 
@@ -173,6 +184,22 @@ class SpecProfile:
     result: ResultRules
     host_only: bool = False
     """The app has no such profile: it is not exported, and no bundle is built with it."""
+    batch: BatchRules | None = None
+    """None in a specification made for a device."""
+
+    def in_batches_of(self, size: int) -> SpecProfile:
+        """Return the profile with batches of up to ``size`` lines.
+
+        Raises ``KitError`` for more than one line where the profile was made for a device.
+        """
+        if self.batch is None:
+            if size == 1:
+                return self
+            raise KitError(
+                f"the recogniser cannot take {size} lines a run: a bundle's specification reads line by line",
+                hint="leave rec_batch_size out, or read with the models of a set instead of a bundle",
+            )
+        return replace(self, batch=replace(self.batch, size=size))
 
     def for_detector(self, facts: DetectorFacts) -> SpecProfile:
         """Return the profile with what the detector's own file says in place of what the specification assumes."""

@@ -60,7 +60,7 @@ def test_a_file_of_a_model_is_a_path_and_a_name_is_none(name):
         ({"threads": "two"}, "threads"),
         ({"threads": True}, "threads"),
         ({"engine": 3}, "engine"),
-        ({"rec_batch_size": 6}, "only 1 gives the server's text"),
+        ({"rec_batch_size": 0}, "rec_batch_size"),
     ],
 )
 def test_bad_settings_name_the_key(values, words):
@@ -79,7 +79,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
 def test_arguments_are_checked_beside_a_file_too(tmp_path):
     path = tmp_path / "ocr.yaml"
     path.write_text("engine: onnx\n")
-    for wrong in ({"enginee": "onnx"}, {"threads": 0}, {"threads": 100_000}, {"rec_batch_size": 6}):
+    for wrong in ({"enginee": "onnx"}, {"threads": 0}, {"threads": 100_000}, {"rec_batch_size": 0}):
         with pytest.raises(KitError):
             load_settings(path, **wrong)
     assert load_settings(path, det_model=tmp_path).det_model == str(tmp_path)

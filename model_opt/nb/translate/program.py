@@ -22,10 +22,10 @@ _EXACT = (
 _FOREIGN = "convert the model for ARM (or OpenCL and ARM), as the device runs it, or for x86"
 
 
-def translate(model: NbModel) -> Graph:
+def translate(model: NbModel, *, free_batch: bool = False) -> Graph:
     """Return the ONNX graph of a model, one node or a few for each operator.
 
-    The batch is 1; height and width are free where the file leaves them free. Raises ``NbError`` for an operator,
+    The batch is 1, or free where the file leaves it free and ``free_batch`` asks for that; height and width are free where the file leaves them free. Raises ``NbError`` for an operator,
     kernel, attribute or shape that is not known, and for arithmetic other than fp32.
     """
     if len(model.blocks) != 1:
@@ -41,7 +41,7 @@ def translate(model: NbModel) -> Graph:
     for op in views:
         if op.desc.type == "feed":
             column = _column(op, inputs)
-            inputs[column] = _feed(op, state, model)
+            inputs[column] = _feed(op, state, model, free_batch)
         elif op.desc.type == "fetch":
             column = _column(op, outputs)
             outputs[column] = _fetch(op, state, {tensor.name for tensor in inputs.values()})
@@ -85,8 +85,8 @@ def _column(op: OpView, taken: dict[int, Tensor]) -> int:
     return column
 
 
-def _feed(op: OpView, state: State, model: NbModel) -> Tensor:
-    """Declare an input: a side that the file leaves open is a symbol, but for the batch, which is 1."""
+def _feed(op: OpView, state: State, model: NbModel, free_batch: bool) -> Tensor:
+    """Declare an input: a side that the file leaves open is a symbol, but for the batch, which is 1 unless free."""
     name = op.output("Out")
     op.arguments("X")
     var = model.var(name)
@@ -96,7 +96,7 @@ def _feed(op: OpView, state: State, model: NbModel) -> Tensor:
     for i, size in enumerate(var.dims):
         if size >= 0:
             sides.append(size)
-        elif i == 0:
+        elif i == 0 and not free_batch:
             sides.append(1)
         else:
             sides.append(state.symbols.named(_SIDES[i] if len(var.dims) == len(_SIDES) else f"x{i}"))
