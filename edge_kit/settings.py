@@ -25,10 +25,10 @@ class PipelineSettings:
 
     ``models`` names a set of ``configs/models.yaml`` (None: its default set): detector, recogniser and specification
     profile. ``det_model`` and ``rec_model``, names of that file or paths of a user's own model, replace those of the
-    set; ``rec_dict`` is the dictionary of such a model, ``spec`` names another profile. ``rec_batch_size`` lines of an image
-    share a run, made as the profile's server makes its batches (None: as many as the profile says). With engine ``nb`` and a
-    ``bundle``, the bundle's own files and dictionary are used; without one, ``converter`` (``own`` or ``opt``) makes
-    the files.
+    set; ``rec_dict`` is the dictionary of such a model, ``spec`` names another profile. ``rec_batch_size`` lines of an
+    image share a run, in batches as the profile's server makes them (None: as many as the profile says). With engine
+    ``nb`` and a ``bundle``, the bundle's own files and dictionary are used; without one, ``converter`` (``own`` or
+    ``opt``) makes the files.
     """
 
     engine: str = "nb"

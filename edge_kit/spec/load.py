@@ -126,6 +126,8 @@ def _profile(name: str, values: Mapping[str, Any], path: Path) -> SpecProfile:
         sections[section] = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
     batch = sections.get("batch")
     if batch is not None and batch.size > 1 and not values.get("host_only"):
-        raise SpecError(f"profile {name!r}: batch.size above 1 asks for host_only, since the app reads line by line", path=path)
+        raise SpecError(
+            f"profile {name!r} has a batch.size above 1 and no host_only: the app reads one line a run", path=path
+        )
     described = {key: values[key] for key in ("description", "host_only") if key in values}
     return SpecProfile(name=name, **{"description": "", **described}, **sections)

@@ -16,7 +16,8 @@ def to_onnx(model: NbModel, *, accurate_means: bool = False, free_batch: bool = 
     """Return the ONNX file of an fp32 or weight-only model for ARM, OpenCL or x86.
 
     The batch is 1, or free with ``free_batch``; height and width are free where the file leaves them free. The graph
-    holds no Shape and no Squeeze: what the program computes from shapes stands in it as constants. The same model gives the same bytes.
+    holds no Shape, and no Squeeze unless the batch is free: what the program computes from shapes stands in it as
+    constants. The same model gives the same bytes.
     ``accurate_means`` is for ONNX Runtime, which adds all pixels of a GlobalAveragePool in one float after another (an
     error of 5e-4 over 40,000 pixels), and those of a ReduceMean pairwise; Paddle Lite's kernel adds in many lanes.
     Raises ``NbError`` for an operator, kernel or attribute that is not known, and for fp16 and static int8 kernels.

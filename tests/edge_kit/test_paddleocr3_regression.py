@@ -1,4 +1,6 @@
-"""The sets of PaddleX 3 and the profile ``paddlex-3`` answer what PaddleOCR 3.7 answered: every box and text, batch 1.
+"""The sets of PaddleX 3 and the profile ``paddlex-3`` answer what PaddleOCR 3.7 answered: every box and text.
+
+Line by line, and in the batches of six that are PaddleOCR's default.
 
 The recordings were made by PaddleOCR 3.7.0 itself (PaddleX 3.7.2) on the same model files. The engine ``server`` runs
 these on their own runtime; the engine ``nb`` runs what a device gets.
@@ -17,6 +19,9 @@ import pytest
 from edge_kit import create_pipeline
 from edge_kit.ocr.pipeline import OcrPipeline
 
+SIXES_FILE = Path(__file__).parent / "data" / "paddleocr_3.7_batch6.json"
+"""Further answers of PaddleOCR 3.7.0 with its default batches: set, folder, image, lines."""
+
 SCORES = 1e-4
 """How far a score may lie from the recording: other processors and releases of the engines round other last bits."""
 
@@ -25,6 +30,10 @@ RECORDED = {
     "pp-ocrv5-mobile": ("v5mobile_batch1", 150),
     "pp-ocrv6-tiny": ("v6tiny_onnxruntime_batch1", 134),
     "pp-ocrv6-small": ("v6small_onnxruntime_batch1", 132),
+}
+IN_SIXES = {
+    "pp-ocrv5-mobile": ("v5mobile_batch6", 150),
+    "pp-ocrv6-tiny": ("v6tiny_onnxruntime_batch6", 134),
 }
 NEW = tuple(name for name in RECORDED if name != "pp-ocrv4-mobile")
 
@@ -38,6 +47,13 @@ def server(request):
 @pytest.fixture(scope="module")
 def nb(request):
     with create_pipeline(models=request.param, engine="nb") as pipeline:
+        yield pipeline
+
+
+@pytest.fixture(scope="module")
+def in_sixes(request):
+    models, engine = request.param
+    with create_pipeline(models=models, engine=engine, rec_batch_size=6) as pipeline:
         yield pipeline
 
 
@@ -102,3 +118,28 @@ def test_the_shipped_files_read_what_paddleocr_3_read(shared_dir, nb):
     images, found, worst = compared(recording(shared_dir, name), nb, shared_dir / "images")
     assert (images, found) == (29, lines)
     assert worst <= 1e-3
+
+
+@pytest.mark.xdist_group("server")
+@pytest.mark.parametrize(
+    "in_sixes", [(models, engine) for models in IN_SIXES for engine in ("server", "nb")], indirect=True
+)
+def test_batches_of_six_read_what_paddleocr_3_reads_by_default(shared_dir, in_sixes):
+    """Line by line one text differs with v5 mobile, two with v6 tiny."""
+    name, lines = IN_SIXES[in_sixes.settings.models]
+    images, found, worst = compared(recording(shared_dir, name), in_sixes, shared_dir / "images")
+    assert (images, found) == (29, lines)
+    assert worst <= (SCORES if in_sixes.settings.engine == "server" else 1e-3)
+
+
+@pytest.mark.xdist_group("server")
+@pytest.mark.parametrize("in_sixes", [(models, engine) for models in NEW for engine in ("server", "nb")], indirect=True)
+def test_images_beyond_the_limits_are_read_in_sixes_as_by_paddleocr_3(shared_dir, in_sixes):
+    """And all images with v6 small, of which no other recording has batches."""
+    recorded = json.loads(SIXES_FILE.read_text(encoding="utf-8"))[in_sixes.settings.models]
+    allowed = SCORES if in_sixes.settings.engine == "server" else 1e-3
+    for folder, results in recorded.items():
+        images, lines, worst = compared({"results": results}, in_sixes, shared_dir / folder)
+        assert images == len(results)
+        assert lines == sum(map(len, results.values())) > 0
+        assert worst <= allowed

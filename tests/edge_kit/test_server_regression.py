@@ -30,6 +30,14 @@ def test_server_engine_equals_the_recorded_results_on_all_images(shared_dir, rec
     assert (len(recorded), lines) == (29, 128)
 
 
+@pytest.mark.xdist_group("server")
+@pytest.mark.parametrize("engine", ["server", "nb"])
+def test_batches_of_six_read_what_paddleocr_reads_by_default(shared_dir, engine):
+    recorded = json.loads((shared_dir / "server_results" / "paddleocr_2.10_batch6.json").read_text())
+    with create_pipeline("ocr", engine=engine, rec_batch_size=6) as pipeline:
+        assert _check(pipeline, recorded, shared_dir / "images") == 128
+
+
 @pytest.mark.xdist_group("onnx")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_onnx_engine_reads_the_same_with_lines_side_by_side(shared_dir, recorded, threads):

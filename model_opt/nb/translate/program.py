@@ -25,8 +25,9 @@ _FOREIGN = "convert the model for ARM (or OpenCL and ARM), as the device runs it
 def translate(model: NbModel, *, free_batch: bool = False) -> Graph:
     """Return the ONNX graph of a model, one node or a few for each operator.
 
-    The batch is 1, or free where the file leaves it free and ``free_batch`` asks for that; height and width are free where the file leaves them free. Raises ``NbError`` for an operator,
-    kernel, attribute or shape that is not known, and for arithmetic other than fp32.
+    The batch is 1, or free where the file leaves it free and ``free_batch`` asks for that; height and width are free
+    where the file leaves them free. Raises ``NbError`` for an operator, kernel, attribute or shape that is not known,
+    and for arithmetic other than fp32.
     """
     if len(model.blocks) != 1:
         raise NbError(

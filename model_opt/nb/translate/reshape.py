@@ -30,9 +30,22 @@ def reshaped(op: OpView, state: State, x: Tensor, target: Sequence[Size], near: 
     sizes = known(shape)
     if x.data is not None and sizes is not None:
         return state.constant_like(x.data.reshape(sizes), near)
+    left_out = _left_out(x.shape, shape)
+    if left_out:
+        return state.emit(op, "Squeeze", [x.name, state.constant(np.array(left_out, dtype=np.int64))], shape, near)
     numbers = _numbers(op, x.shape, shape)
     constant = state.constant(np.array(numbers, dtype=np.int64))
     return state.emit(op, "Reshape", [x.name, constant], shape, near)
+
+
+def _left_out(source: Shape, shape: Shape) -> tuple[int, ...]:
+    """Return the sides of 1 without which ``source`` is ``shape``, where a Reshape cannot say so.
+
+    A Reshape infers one side: it cannot move a free batch and a free width at once.
+    """
+    ones = tuple(i for i, size in enumerate(source) if size == 1)[: len(source) - len(shape)]
+    several = len(free_sides(source, shape)[1]) > 1
+    return ones if several and tuple(size for i, size in enumerate(source) if i not in ones) == shape else ()
 
 
 def _numbers(op: OpView, source: Shape, shape: Shape) -> tuple[int, ...]:

@@ -376,3 +376,11 @@ def test_a_worker_that_ignores_requests_does_not_block_the_sender(rec_nb, env):
     pid = worker.pid
     worker.stop()
     assert not psutil.pid_exists(pid)
+
+
+def test_several_lines_at_once_are_read_as_each_alone(make_engine, mobile_rec):
+    engine = make_engine(mobile_rec)
+    x = np.concatenate([text_tensor(48, 320, seed) for seed in range(3)])
+    alone = np.concatenate([engine.run(x[i : i + 1]) for i in range(3)])
+    for _ in range(2):
+        assert float(np.abs(engine.run(x) - alone).max()) <= 1e-5

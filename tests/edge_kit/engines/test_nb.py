@@ -63,6 +63,18 @@ def test_the_official_models_equal_the_server_at_every_size(converted, servers, 
         assert float(np.abs(found - expected).max()) <= 1e-4
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_images_at_once_are_read_as_each_alone(converted, kind):
+    engine = NbEngine(converted(kind), CPU)
+    height, width = SIZES[kind][0]
+    x = np.random.default_rng(3).uniform(-1, 1, (3, 3, height, width)).astype(np.float32)
+    alone = np.concatenate([engine.run(x[i : i + 1]) for i in range(3)])
+    assert float(np.abs(engine.run(x) - alone).max()) <= 1e-6
+    engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        engine.run(x)
+
+
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_opencv_answers_the_same_from_the_same_file(converted, kind, place):

@@ -61,7 +61,18 @@ def test_another_name_of_a_profile_leads_to_the_one_that_files_have(tmp_path):
 def test_a_profile_of_hosts_stays_out_of_the_apps_file():
     document = json.loads(export_json(load_spec()))
     assert sorted(document["profiles"]) == ["paddlex-3", "paddlex-v4", "pp-ocrv4"]
-    assert all("host_only" not in rules for rules in document["profiles"].values())
+    assert all({"host_only", "batch"}.isdisjoint(rules) for rules in document["profiles"].values())
+    assert all(one.batch.size == 1 for one in load_spec().profiles)
+
+
+def test_a_bundles_profile_takes_no_batches(tmp_path):
+    path = tmp_path / "ocr_spec.json"
+    path.write_bytes(export_json(load_spec()))
+    rules = profile("paddlex-3", load_spec(path))
+    assert rules.in_batches_of(1) == rules
+    with pytest.raises(KitError, match="cannot take 6 lines a run"):
+        rules.in_batches_of(6)
+    assert profile("paddlex-3").in_batches_of(6).batch.size == 6
 
 
 def test_a_detectors_own_file_decides_how_many_contours_are_looked_at():
@@ -88,12 +99,16 @@ def test_export_is_complete_and_repeats_byte_for_byte(tmp_path):
     assert document["profiles"]["paddlex-v4"]["detection"]["limit_side_len"] == 960
     path = tmp_path / "ocr_spec.json"
     path.write_bytes(exported)
-    assert {p.name: p for p in load_spec(path).profiles} == {p.name: p for p in load_spec().for_app.profiles}
+    expected = {one.name: replace(one, batch=None) for one in load_spec().for_app.profiles}
+    assert {one.name: one for one in load_spec(path).profiles} == expected
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (lambda d: d["profiles"]["paddlex-3"].update(batch={"size": 6}), "no host_only"),
+        (lambda d: d["profiles"]["paddlex-3"].update(batch={"size": 0}), "batch.size"),
+        (lambda d: d["profiles"]["pp-ocrv4"]["batch"].pop("order"), "lacks batch.order"),
         (lambda d: d["profiles"]["pp-ocrv4"]["db"].update(thresh=1.5), "profiles.pp-ocrv4.db.thresh"),
         (lambda d: d["profiles"]["pp-ocrv4"]["db"].update(threshold=0.5), "threshold"),
         (lambda d: d["profiles"]["pp-ocrv4"]["db"].pop("thresh"), "lacks db.thresh"),
