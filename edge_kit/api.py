@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,18 @@ from edge_kit.ocr.image import Image
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
-from edge_kit.settings import PipelineSettings, from_mapping, load_settings, looks_like_path
+from edge_kit.pipeline_files import Document, Ignored, read_document
+from edge_kit.pipeline_files.words import WORDS, understand
+from edge_kit.rules import with_settings
+from edge_kit.settings import (
+    PipelineSettings,
+    ReadSettings,
+    checked,
+    from_mapping,
+    looks_like_path,
+    read_settings,
+    refuse_unsupported,
+)
 from edge_kit.spec import load_spec, profile
 from edge_kit.spec.model import DetectorFacts, RecogniserFacts, Spec, SpecProfile
 from model_opt.errors import KitError
@@ -29,8 +41,10 @@ from model_opt.zoo import ModelFiles, check_operators, fetch, open_model, with_d
 class Pipeline:
     """A ready pipeline: models loaded, engines warm. Close it, or use it in a ``with`` block."""
 
-    def __init__(self, settings: PipelineSettings) -> None:
+    def __init__(self, settings: PipelineSettings, ignored: tuple[Ignored, ...] = ()) -> None:
         self.settings = settings
+        self.ignored = ignored
+        """What was asked for and has no effect: keys of a pipeline file, and PaddleX's options."""
         self._engines: list[Engine] = []
         try:
             self.ocr = self._assemble()
@@ -38,23 +52,48 @@ class Pipeline:
             self.close()
             raise
 
-    def predict(self, x: Any) -> Iterator[OcrResult]:
-        """Yield one ``OcrResult`` for each image in ``x``.
+    def predict(self, x: Any, **overrides: Any) -> Iterator[Any]:
+        """Yield one ``OcrResult`` for each image in ``x``; with ``result_schema`` ``seed`` ``[{"result": OcrResult}]``.
 
         ``x`` is an ndarray (BGR uint8), a path, an http(s) URL, a folder, ``{"img": …}`` or a list of these. The next
-        image is decoded while one is read. Raises ``KitError`` at the first image that cannot be read.
+        image is decoded while one is read. ``overrides`` hold for this call and have PaddleX 3's names (``OVERRIDES``);
+        None leaves the pipeline's value. Raises ``KitError`` at once for a name, a value or a model that this pipeline
+        does not have, and at the first image that cannot be read.
         """
-        for source, outcome in self.predict_each(x):
+        return self._results(self.predict_each(x, **overrides))
+
+    def _results(self, outcomes: Iterator[tuple[ImageInput, OcrResult | KitError]]) -> Iterator[Any]:
+        nested = self.settings.result_schema == "seed"
+        for _, outcome in outcomes:
             if isinstance(outcome, KitError):
                 raise outcome
-            del source
-            yield outcome
+            yield [{"result": outcome}] if nested else outcome
 
-    def predict_each(self, x: Any) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
+    def predict_each(self, x: Any, **overrides: Any) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
         """Yield each source with its result, or with the error that kept it from being read, and go on.
 
         Each result of one call is saved under its own name in a folder: the input's, numbered from the second on.
+        ``overrides`` as in ``predict``.
         """
+        return self._read_each(x, self.ocr if not overrides else self._overridden(overrides))
+
+    def _overridden(self, overrides: Mapping[str, Any]) -> OcrPipeline:
+        """Return the pipeline with other rules on the same models."""
+        unknown = sorted(set(overrides) - set(OVERRIDES))
+        if unknown:
+            raise KitError(f"predict knows no option {unknown[0]!r}", hint=f"known: {', '.join(OVERRIDES)}")
+        given = checked({key: value for key, value in overrides.items() if value is not None})
+        changed = replace(self.settings, **given)
+        refuse_unsupported(ReadSettings(changed))
+        for key in given:
+            if key in _MODELS_OF and given[key] and not getattr(self.settings, key):
+                raise KitError(
+                    f"{key} needs a model that this pipeline has not loaded",
+                    hint=f"make the pipeline with create_pipeline(…, {key}=True)",
+                )
+        return self.ocr.under(_rules(changed, self._base))
+
+    def _read_each(self, x: Any, ocr: OcrPipeline) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
         with ThreadPoolExecutor(1, "edge-kit-decode") as decoder:
             sources = expand(x)
             upcoming = next(sources, None)
@@ -70,7 +109,7 @@ class Pipeline:
                     continue
                 image, seconds = loaded
                 try:
-                    result = self.ocr.read(image, source.input_path)
+                    result = ocr.read(image, source.input_path)
                 except KitError as error:
                     yield source, error
                     continue
@@ -95,7 +134,9 @@ class Pipeline:
     def _assemble(self) -> OcrPipeline:
         settings = self.settings
         parts = _parts(settings)
-        rules = _rules(settings, parts.spec).for_detector(parts.det_facts).for_recogniser(parts.rec_facts)
+        named = profile(settings.spec if parts.spec else settings.chosen.profile, parts.spec)
+        self._base = named.for_detector(parts.det_facts).for_recogniser(parts.rec_facts)
+        rules = _rules(settings, self._base)
         classify = None
         if rules.classifier.enabled:
             classifier = _model_files(settings.cls_model, "cls", None, settings)
@@ -119,19 +160,77 @@ class Pipeline:
         return engine
 
 
-def create_pipeline(
-    pipeline: str | Path = "ocr", *, engine: str | None = None, device: str | None = None, **settings: Any
-) -> Pipeline:
-    """Return a pipeline: ``"ocr"`` for the default one, or the path of a pipeline file (YAML).
+OVERRIDES = (
+    "use_doc_orientation_classify",
+    "use_doc_unwarping",
+    "use_textline_orientation",
+    "text_det_limit_side_len",
+    "text_det_limit_type",
+    "text_det_max_side_limit",
+    "text_det_thresh",
+    "text_det_box_thresh",
+    "text_det_unclip_ratio",
+    "text_rec_score_thresh",
+    "return_word_box",
+)
+"""What ``Pipeline.predict`` takes for one call, by PaddleX 3's names."""
 
-    ``engine`` is ``nb``, ``server``, ``lite_x86`` or ``onnx``; ``device`` is ``cpu`` or ``gpu:0``; further settings
-    are the fields of ``edge_kit.settings.PipelineSettings`` and override the file's. Raises ``KitError`` on a bad
-    setting, a model that is not available, or an engine that cannot be created.
+_MODELS_OF = ("use_doc_orientation_classify", "use_textline_orientation")
+"""Overrides that need a model beside detector and recogniser."""
+
+
+class IgnoredSettings(UserWarning):
+    """Something that was asked for has no effect; the text lists what and why."""
+
+
+def create_pipeline(
+    pipeline: str | Path | Mapping[str, Any] = "ocr",
+    *,
+    engine: str | None = None,
+    device: str | None = None,
+    enable_hpi: bool | None = None,
+    **settings: Any,
+) -> Pipeline:
+    """Return a pipeline: ``"ocr"`` for the default one, or the path (or the mapping) of a pipeline file.
+
+    The file is the kit's or PaddleX's, see ``edge_kit.pipeline_files``. ``engine`` is ``nb``, ``server``, ``lite_x86``
+    or ``onnx``; ``device`` is ``cpu`` or ``gpu:0``; further settings are the fields of
+    ``edge_kit.settings.PipelineSettings``, or PaddleX's and PaddleOCR's words for them, and override the file's. What
+    has no effect is listed in ``Pipeline.ignored`` and in a warning of class ``IgnoredSettings``. Raises ``KitError``
+    on a bad setting, a model that is not available, or an engine that cannot be created.
     """
-    given = {**settings, "engine": engine, "device": device}
-    given = {key: value for key, value in given.items() if value is not None}
-    chosen = from_mapping(given) if str(pipeline).lower() == "ocr" else load_settings(Path(pipeline), **given)
-    return Pipeline(chosen if chosen.bundle is None else _with_bundle(chosen, given))
+    chosen = choose_settings(pipeline, {**settings, "engine": engine, "device": device, "enable_hpi": enable_hpi})
+    if chosen.ignored:
+        listed = "; ".join(map(str, chosen.ignored))
+        warnings.warn(f"without effect: {listed}", IgnoredSettings, stacklevel=2)
+    return Pipeline(chosen.settings, chosen.ignored)
+
+
+def choose_settings(pipeline: str | Path | Mapping[str, Any], given: Mapping[str, Any]) -> ReadSettings:
+    """Return the settings of a pipeline by name, file or mapping, with ``given`` over them (None means: not given).
+
+    Names are fields of ``PipelineSettings``, or PaddleX's words. Raises ``KitError`` for what is asked for, would
+    change results and cannot be done.
+    """
+    known = {one.name for one in fields(PipelineSettings)}
+    words = {key: value for key, value in given.items() if key not in known and key in WORDS}
+    said = understand(words)
+    plain = {key: value for key, value in given.items() if key not in words and value is not None}
+    twice = sorted(set(plain) & set(said.settings))
+    if twice:
+        raise KitError(f"setting {twice[0]!r} is given twice, once by another name", hint="leave one of them out")
+    plain |= said.settings
+    if isinstance(pipeline, Mapping):
+        chosen = read_settings(Document(pipeline), **plain)
+    elif str(pipeline).lower() == "ocr":
+        chosen = ReadSettings(from_mapping({**said.implied, **plain}))
+    else:
+        chosen = read_settings(read_document(Path(pipeline)), **plain)
+    chosen = replace(chosen, ignored=(*chosen.ignored, *said.ignored))
+    if chosen.settings.bundle is not None:
+        chosen = replace(chosen, settings=_with_bundle(chosen.settings, plain))
+    refuse_unsupported(chosen)
+    return chosen
 
 
 def _with_bundle(settings: PipelineSettings, given: Mapping[str, Any]) -> PipelineSettings:
@@ -213,10 +312,9 @@ def _line_workers(settings: PipelineSettings, device: str) -> int:
     return 1 if single else min(settings.cores, 8)
 
 
-def _rules(settings: PipelineSettings, spec: Spec | None) -> SpecProfile:
-    rules = profile(settings.spec if spec else settings.chosen.profile, spec)
-    if settings.rec_batch_size is not None:
-        rules = rules.in_batches_of(settings.rec_batch_size)
+def _rules(settings: PipelineSettings, base: SpecProfile) -> SpecProfile:
+    """Return a profile's rules with what the settings say in its place."""
+    rules = with_settings(base, settings)
     if settings.use_angle_classifier is None:
         return rules
     return replace(rules, classifier=replace(rules.classifier, enabled=settings.use_angle_classifier))

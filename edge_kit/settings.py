@@ -1,15 +1,16 @@
-"""A pipeline's settings: which models, engine and devices; from arguments or a pipeline file."""
+"""A pipeline's settings: which models, engine and devices; from arguments or a pipeline file of the kit or PaddleX."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from edge_kit.pipeline_files import Document, Ignored, Place, pipeline_file, read_document
+from edge_kit.pipeline_files.names import engine_name
 from edge_kit.spec import profile_name
-from model_opt.config import read_yaml
 from model_opt.errors import KitError
 from model_opt.machine import available_cores
 from model_opt.zoo import ModelSet, load_zoo
@@ -29,6 +30,10 @@ class PipelineSettings:
     image share a run, in batches as the profile's server makes them (None: as many as the profile says). With engine
     ``nb`` and a ``bundle``, the bundle's own files and dictionary are used; without one, ``converter`` (``own`` or
     ``opt``) makes the files.
+
+    The fields from ``text_det_limit_side_len`` on have PaddleX 3's names and meanings; None leaves what the profile
+    says. ``result_schema`` is the form of a result's JSON: ``kit``, or that of a PaddleX: ``seed`` (its first
+    pipeline), ``beta1``, ``paddlex-3``.
     """
 
     engine: str = "nb"
@@ -47,6 +52,22 @@ class PipelineSettings:
     offline: bool = False
     bundle: str | None = None
     converter: str = "own"
+    text_det_limit_side_len: int | None = None
+    text_det_limit_type: str | None = None
+    text_det_max_side_limit: int | None = None
+    text_det_thresh: float | None = None
+    text_det_box_thresh: float | None = None
+    text_det_unclip_ratio: float | None = None
+    text_rec_score_thresh: float | None = None
+    use_textline_orientation: bool | None = None
+    textline_orientation_model: str | None = None
+    use_doc_orientation_classify: bool | None = None
+    doc_orientation_model: str | None = None
+    use_doc_unwarping: bool | None = None
+    return_word_box: bool | None = None
+    enable_hpi: bool = False
+    hpi_config: Mapping[str, Any] | None = field(default=None, hash=False)
+    result_schema: str = "kit"
 
     @property
     def cores(self) -> int:
@@ -57,6 +78,16 @@ class PipelineSettings:
     def chosen(self) -> ModelSet:
         """The detector, recogniser and profile in use. Raises ``ZooError`` for an unknown set."""
         return chosen_models(self.models, self.det_model, self.rec_model, self.spec)
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """Settings, and what was said of them: keys that have no effect, and where each setting stands in its file."""
+
+    settings: PipelineSettings
+    ignored: tuple[Ignored, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict, hash=False)
+    path: Path | None = None
 
 
 def chosen_models(models: str | None, det: str | None, rec: str | None, spec: str | None) -> ModelSet:
@@ -75,56 +106,127 @@ def looks_like_path(name: str) -> bool:
     )
 
 
-def from_mapping(values: Mapping[str, Any], origin: Path | None = None) -> PipelineSettings:
-    """Return settings from plain values; paths are taken relative to the folder of ``origin``.
+def from_mapping(values: Mapping[str, Any]) -> PipelineSettings:
+    """Return settings from plain values.
 
-    Raises ``KitError`` for an unknown key (listing the known ones) or a value of the wrong type.
+    Raises ``KitError`` for an unknown key (listing the known ones), a value of the wrong type or out of bounds.
     """
-    return _relative_to(replace(PipelineSettings(), **_checked(values, origin)), origin)
+    return replace(PipelineSettings(), **checked(values))
 
 
 def load_settings(path: Path, **overrides: Any) -> PipelineSettings:
     """Read a pipeline file (YAML) and apply ``overrides`` (``None`` means: not given)."""
-    document = read_yaml(path)
-    if not isinstance(document, dict):
-        raise KitError("a pipeline file holds 'key: value' lines", path=path, hint="see 'edge-kit config export'")
+    return read_settings(read_document(path), **overrides).settings
+
+
+def read_settings(document: Document, **overrides: Any) -> ReadSettings:
+    """Return the settings of a parsed pipeline file of any kind, ``overrides`` applied (``None`` means: not given).
+
+    A device that is given holds for both models, whatever the file says of each.
+    """
+    file = pipeline_file(document)
     given = {key: value for key, value in overrides.items() if value is not None}
-    return replace(from_mapping(document, path), **_checked(given, None))
+    if "device" in given:
+        given = {"det_device": None, "rec_device": None, **given}
+    settings = replace(PipelineSettings(), **checked(file.settings, document.path))
+    places = {key: place for key, place in (file.places or {}).items() if key not in given}
+    return ReadSettings(replace(settings, **checked(given)), file.ignored, places, document.path)
 
 
-def _checked(values: Mapping[str, Any], origin: Path | None) -> dict[str, Any]:
-    """Return ``values`` with paths as text; raise for an unknown key, a wrong type or a number out of bounds."""
-    known = {field.name: str(field.type) for field in fields(PipelineSettings)}
+_UNSUPPORTED: Mapping[str, tuple[tuple[Any, ...], str]] = {
+    "use_doc_unwarping": ((None, False), "the kit does not unwarp pages"),
+    "use_doc_orientation_classify": ((None, False), "the kit does not turn pages"),
+    "use_textline_orientation": ((None, False), "the kit does not have PaddleX 3's classifier of lines"),
+    "return_word_box": ((None, False), "the kit finds no boxes of words"),
+}
+"""Settings that would change results: the values that are fine, and why others are not."""
+
+
+def refuse_unsupported(read: ReadSettings) -> None:
+    """Raise ``KitError`` for a setting that changes results and that the kit cannot obey, with the line to change."""
+    for setting, (fine, why) in _UNSUPPORTED.items():
+        value = getattr(read.settings, setting)
+        if value in fine:
+            continue
+        place, off = read.places.get(setting), fine[-1]
+        option = f"give {setting}={off} to create_pipeline, or --{setting} {off}"
+        if place is None:
+            raise KitError(f"{setting} is {value}, and {why}", hint=f"leave it out, or {option}")
+        line = "" if place.line is None else f" in line {place.line}"
+        raise KitError(
+            f"{place.key} is {value}, and {why}", path=read.path, hint=f"write {place.key}: {off}{line}; or {option}"
+        )
+    for setting in ("det_model", "rec_model"):
+        _refuse_unknown(read, setting)
+
+
+def _refuse_unknown(read: ReadSettings, setting: str) -> None:
+    """Raise ``KitError`` for a model of a file that is neither one of ``configs/models.yaml`` nor a path."""
+    name, place = getattr(read.settings, setting), read.places.get(setting)
+    known = load_zoo().names
+    if place is None or name is None or looks_like_path(name) or name in known:
+        return
+    where = "" if place.line is None else f"line {place.line}: "
+    raise KitError(
+        f"{where}{place.key}: the kit does not know model {name!r}, and PaddleX's folder of models does not hold it",
+        path=read.path,
+        hint=f"write the model's folder as model_dir, or one of: {', '.join(known)}",
+    )
+
+
+def checked(values: Mapping[str, Any], origin: Path | None = None) -> dict[str, Any]:
+    """Return ``values`` with paths as text and the kit's names of engines.
+
+    Raises ``KitError`` for an unknown key, a wrong type or a number out of bounds; ``origin`` is their file.
+    """
+    known = {one.name: str(one.type) for one in fields(PipelineSettings)}
     plain: dict[str, Any] = {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
     for key, value in plain.items():
         if key not in known:
             raise KitError(f"unknown setting {key!r}", path=origin, hint=f"known: {', '.join(known)}")
         _check_type(key, value, known[key], origin)
-    size = plain.get("rec_batch_size")
-    if size is not None and not 1 <= size <= MAX_BATCH:
-        raise KitError(f"setting 'rec_batch_size' must be from 1 to {MAX_BATCH}, not {size}", path=origin)
-    threads = plain.get("threads")
-    if threads is not None and not 1 <= threads <= MAX_THREADS:
-        raise KitError(f"setting 'threads' must be from 1 to {MAX_THREADS}, not {threads}", path=origin)
+        _check_bounds(key, value, origin)
+    if "engine" in plain:
+        plain["engine"] = engine_name(plain["engine"])
     return plain
 
 
 def _check_type(key: str, value: Any, annotation: str, origin: Path | None) -> None:
-    accepted: dict[str, type] = {"str": str, "int": int, "bool": bool}
+    accepted: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "int": (int,),
+        "float": (float, int),
+        "bool": (bool,),
+        "Mapping[str, Any]": (Mapping,),
+    }
     names = [name.strip() for name in annotation.split("|")]
-    types = tuple(accepted[name] for name in names if name in accepted)
+    types = tuple(kind for name in names for kind in accepted.get(name, ()))
     right = isinstance(value, types) and not (isinstance(value, bool) and bool not in types)
     if not right and not (value is None and "None" in names):
         raise KitError(f"setting {key!r} must be {annotation}, not {value!r}", path=origin)
 
 
-def _relative_to(settings: PipelineSettings, origin: Path | None) -> PipelineSettings:
-    """Make model paths of a pipeline file absolute, so that it works from every folder."""
-    if origin is None:
-        return settings
-    changes: dict[str, Any] = {}
-    for key in ("det_model", "rec_model", "rec_dict", "cls_model", "bundle"):
-        value = getattr(settings, key)
-        if value is not None and (origin.parent / value).exists():
-            changes[key] = str((origin.parent / value).resolve())
-    return replace(settings, **changes)
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "threads": (1, MAX_THREADS),
+    "rec_batch_size": (1, MAX_BATCH),
+    "text_det_limit_side_len": (0, 100_000),
+    "text_det_max_side_limit": (1, 1_000_000),
+    "text_det_thresh": (0, 1),
+    "text_det_box_thresh": (0, 1),
+    "text_det_unclip_ratio": (0, 100),
+    "text_rec_score_thresh": (0, 1),
+}
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "text_det_limit_type": ("max", "min"),
+    "result_schema": ("kit", "seed", "beta1", "paddlex-3"),
+}
+
+
+def _check_bounds(key: str, value: Any, origin: Path | None) -> None:
+    if value is None:
+        return
+    if key in _BOUNDS and not _BOUNDS[key][0] <= value <= _BOUNDS[key][1]:
+        low, high = _BOUNDS[key]
+        raise KitError(f"setting {key!r} must be from {low} to {high}, not {value}", path=origin)
+    if key in _WORDS and value not in _WORDS[key]:
+        raise KitError(f"setting {key!r} must be one of {', '.join(_WORDS[key])}, not {value!r}", path=origin)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from queue import SimpleQueue
@@ -60,6 +61,12 @@ class OcrPipeline:
         self._idle: SimpleQueue[Run] = SimpleQueue()
         for run in runs.recognise:
             self._idle.put(run)
+
+    def under(self, rules: SpecProfile) -> OcrPipeline:
+        """Return a pipeline with other rules on the same models and threads; closing either closes both."""
+        other = copy(self)
+        other.rules = rules
+        return other
 
     def close(self) -> None:
         """Stop the line threads; the engines belong to the caller."""

@@ -10,6 +10,7 @@ from model_opt.errors import KitError
 
 Interpolation = Literal["linear", "cubic"]
 ChannelOrder = Literal["bgr", "rgb"]
+LimitType = Literal["max", "min"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class DetectionInput:
     """How an image becomes the detector's input tensor."""
 
     limit_side_len: int
-    limit_type: Literal["max", "min"]
+    limit_type: LimitType
     max_side_limit: int | None
     side_multiple: int
     min_side: int

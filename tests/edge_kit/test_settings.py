@@ -60,7 +60,14 @@ def test_a_file_of_a_model_is_a_path_and_a_name_is_none(name):
         ({"threads": "two"}, "threads"),
         ({"threads": True}, "threads"),
         ({"engine": 3}, "engine"),
-        ({"rec_batch_size": 0}, "rec_batch_size"),
+        ({"rec_batch_size": 0}, "from 1 to 1024"),
+        ({"text_det_thresh": 1.5}, "from 0 to 1"),
+        ({"text_det_thresh": float("nan")}, "from 0 to 1"),
+        ({"text_det_thresh": True}, "text_det_thresh"),
+        ({"text_det_limit_type": "longest"}, "max, min"),
+        ({"hpi_config": [1]}, "hpi_config"),
+        ({"result_schema": "xml"}, "kit, seed, beta1, paddlex-3"),
+        ({"engine": "transformers"}, "no such engine"),
     ],
 )
 def test_bad_settings_name_the_key(values, words):

@@ -1,0 +1,137 @@
+"""A YAML mapping that is read key by key: typed values, the line of every key, and what nobody asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_kit.pipeline_files.model import Ignored, Place
+from model_opt.config import load_yaml
+from model_opt.errors import KitError
+
+_LARGEST_FILE = 1 << 20
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "text": (str,),
+    "whole number": (int,),
+    "number": (int, float),
+    "True or False": (bool,),
+    "mapping": (Mapping,),
+}
+
+
+class PipelineFileError(KitError):
+    """A pipeline file that is broken, or that asks for what the kit does not do."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed pipeline file: its mapping, and the line of each key by its dotted path."""
+
+    values: Mapping[str, Any]
+    lines: Mapping[str, int] = field(default_factory=dict)
+    path: Path | None = None
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file whose top level is a mapping; raise ``PipelineFileError`` for anything else.
+
+    A key that stands twice is an error too: YAML would keep the second without a word.
+    """
+    import yaml
+
+    lines: dict[str, int] = {}
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
+        if len(data) > _LARGEST_FILE:
+            raise PipelineFileError(f"a pipeline file has at most {_LARGEST_FILE} bytes", path=path, hint=_NO_MAPPING)
+        values = load_yaml(data.decode("utf-8-sig"), lambda root: _note_lines(root, "", lines, path))
+    except OSError as error:
+        raise PipelineFileError(f"cannot read the file: {error.strerror}", path=path) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PipelineFileError(f"not a YAML file: {error}", path=path, hint="correct the syntax there") from error
+    if not isinstance(values, Mapping) or not values:
+        raise PipelineFileError("a pipeline file holds 'key: value' lines", path=path, hint=_NO_MAPPING)
+    return Document(values, lines, path)
+
+
+_NO_MAPPING = "see 'edge-kit config export'"
+
+
+def _note_lines(node: Any, above: str, lines: dict[str, int], path: Path) -> None:
+    """Note the line of every key below ``node``, and refuse a key that stands twice in its mapping."""
+    pairs = getattr(node, "value", None)
+    if node is None or node.id != "mapping" or not isinstance(pairs, list):
+        return
+    seen: set[str] = set()
+    for key, value in pairs:
+        name = f"{above}{key.value}"
+        line = key.start_mark.line + 1
+        if name in seen:
+            raise PipelineFileError(
+                f"{name} stands in line {lines[name]} and again in line {line}", path=path, hint="remove one of them"
+            )
+        seen.add(name)
+        lines[name] = line
+        _note_lines(value, f"{name}.", lines, path)
+
+
+class Section:
+    """One mapping of a document. ``take`` marks a key as understood; ``leave`` and ``left`` report the others."""
+
+    def __init__(self, document: Document, values: Mapping[str, Any] | None = None, above: str = "") -> None:
+        self.document = document
+        self._values = document.values if values is None else values
+        self._above = above
+        self._taken: set[str] = set()
+
+    def __contains__(self, key: str) -> bool:
+        return self._values.get(key) is not None
+
+    def place(self, key: str) -> Place:
+        """Return where a key stands; without a line when the file has it not."""
+        name = f"{self._above}{key}"
+        return Place(name, self.document.lines.get(name))
+
+    def take(self, key: str, kind: str, default: Any = None) -> Any:
+        """Return the value of ``key``, ``default`` where it is absent or null.
+
+        ``kind`` is a key of ``_KINDS``; a value of another type raises ``PipelineFileError``.
+        """
+        self._taken.add(key)
+        value = self._values.get(key)
+        if value is None:
+            return default
+        right = isinstance(value, _KINDS[kind]) and (kind == "True or False" or not isinstance(value, bool))
+        if not right:
+            raise self.fault(key, f"must be {_article(kind)}, not {value!r}")
+        return value
+
+    def section(self, key: str) -> Section:
+        """Return the mapping under ``key``, an empty one where it is absent or null."""
+        return Section(self.document, self.take(key, "mapping", {}), f"{self._above}{key}.")
+
+    def ignore(self, key: str, why: str) -> Iterator[Ignored]:
+        """Yield ``key`` as ignored if the file has it, and mark it as understood."""
+        self._taken.add(key)
+        if self._values.get(key) is not None:
+            place = self.place(key)
+            yield Ignored(place.key, why, place.line)
+
+    def left(self, why: str = "not a key that the kit knows") -> Iterator[Ignored]:
+        """Yield every key that nobody took and that is not null."""
+        for key in self._values:
+            if key not in self._taken:
+                yield from self.ignore(str(key), why)
+
+    def fault(self, key: str, what: str, hint: str | None = None) -> PipelineFileError:
+        """Return the error that says what is wrong with a key, where it stands, and what to write instead."""
+        place = self.place(key)
+        where = "" if place.line is None else f"line {place.line}: "
+        return PipelineFileError(f"{where}{place.key} {what}", path=self.document.path, hint=hint)
+
+
+def _article(kind: str) -> str:
+    return kind if kind == "True or False" else f"a {kind}"
