@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from edge_kit.cli.words import WORDS_GIVEN, OcrCommand
 from model_opt.errors import KitError
 
 LIBRARIES_HINT = "on Debian: apt-get install libgl1 libglib2.0-0 libgomp1"
@@ -24,7 +25,7 @@ app = typer.Typer(
 models_app = typer.Typer(no_args_is_help=True, help="The pinned models: list, fetch, verify.")
 devices_app = typer.Typer(no_args_is_help=True, help="Device profiles: list, show.")
 recipes_app = typer.Typer(no_args_is_help=True, help="Quantisation recipes: list.")
-config_app = typer.Typer(no_args_is_help=True, help="Configuration files: export.")
+config_app = typer.Typer(no_args_is_help=True, help="Pipeline files: export, convert.")
 app.add_typer(models_app, name="models")
 app.add_typer(devices_app, name="devices")
 app.add_typer(recipes_app, name="recipes")
@@ -183,12 +184,17 @@ def quantize(
     raise typer.Exit(run_quantize(request, roles))
 
 
-@app.command()
+@app.command(cls=OcrCommand, epilog="The options of paddlex and paddleocr are understood too: docs/paddlex.md.")
 def ocr(
-    paths: Annotated[list[str], typer.Argument(help="Images, folders or http(s) addresses.", metavar="PATH…")],
+    context: typer.Context,
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Images, folders or http(s) addresses.", metavar="PATH")
+    ] = None,
     engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86 or onnx (default: nb).")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
-    pipeline: Annotated[Path | None, typer.Option(help="A pipeline file (YAML).")] = None,
+    pipeline: Annotated[
+        str | None, typer.Option(help="A pipeline file (YAML), the kit's or PaddleX's; ocr: the default one.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, gpu:0 … where the engine has it.")] = None,
     models: Models = None,
     det_model: DetModel = None,
@@ -203,7 +209,7 @@ def ocr(
     offline: Offline = False,
 ) -> None:
     """Read text in images on this machine."""
-    from edge_kit.cli.ocr import OcrRequest, run_ocr
+    from edge_kit.cli.ocr import OcrRequest, run_ocr, with_words
 
     settings = {
         "engine": engine,
@@ -217,7 +223,8 @@ def ocr(
         "offline": offline or None,
     }
     given = {key: value for key, value in settings.items() if value is not None}
-    raise typer.Exit(run_ocr(OcrRequest(tuple(paths), given, bundle, pipeline, save, json_file)))
+    request = OcrRequest(tuple(paths or ()), given, bundle, pipeline, save, json_file)
+    raise typer.Exit(run_ocr(with_words(request, context.meta[WORDS_GIVEN])))
 
 
 @app.command()
@@ -423,11 +430,27 @@ def recipes_list(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
 @config_app.command("export")
 def config_export(
     save: Annotated[Path | None, typer.Option(help="File to write (default: standard output).")] = None,
+    form: Annotated[str, typer.Option("--format", help="kit, or paddlex: the form that PaddleX 3 reads.")] = "kit",
+    models: Models = None,
 ) -> None:
     """Write a pipeline file with every setting at its default, to be changed and given to --pipeline."""
-    from edge_kit.cli.ocr import run_config_export
+    from edge_kit.cli.config import run_config_export
 
-    run_config_export(save)
+    run_config_export(save, form, models)
+
+
+@config_app.command("convert")
+def config_convert(
+    source: Annotated[Path, typer.Argument(help="A pipeline file of the kit or of any PaddleX.")],
+    target: Annotated[Path, typer.Argument(help="The file to write.")],
+    form: Annotated[
+        str | None, typer.Option("--format", help="kit, or paddlex: PaddleX 3's (default: the other one).")
+    ] = None,
+) -> None:
+    """Write a pipeline file in the other form; what has no place there is listed."""
+    from edge_kit.cli.config import run_config_convert
+
+    run_config_convert(source, target, form)
 
 
 def main() -> None:

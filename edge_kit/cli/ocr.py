@@ -1,4 +1,4 @@
-"""``edge-kit ocr`` and ``edge-kit config export``."""
+"""``edge-kit ocr``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from edge_kit.settings import PipelineSettings
+from edge_kit.pipeline_files.words import INPUT, PIPELINE, SAVE_PATH, WORDS
 from model_opt.errors import KitError
 
 if TYPE_CHECKING:
@@ -25,24 +25,52 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OcrRequest:
-    """What the user asked of ``edge-kit ocr``; ``settings`` holds only what was given."""
+    """What the user asked of ``edge-kit ocr``; ``settings`` holds only what was given.
+
+    ``save_path`` is a folder for both forms of each result, as PaddleX's option of that name.
+    """
 
     paths: tuple[str, ...]
     settings: Mapping[str, Any]
     bundle: Path | None
-    pipeline: Path | None
+    pipeline: str | None
     save: Path | None
     json_file: str | None
+    save_path: Path | None = None
+
+
+def with_words(request: OcrRequest, words: Mapping[str, Any]) -> OcrRequest:
+    """Return the request with what PaddleX's and PaddleOCR's words say; raise ``KitError`` for what is said twice."""
+    places: dict[str, Any] = {INPUT: [], SAVE_PATH: None, PIPELINE: request.pipeline}
+    settings = dict(request.settings)
+    for name, value in words.items():
+        place = WORDS[name].setting
+        if place == INPUT:
+            places[INPUT] += value
+        elif place in (SAVE_PATH, PIPELINE):
+            places[place] = value
+        else:
+            settings[name] = value
+    if places[SAVE_PATH] is not None and places[PIPELINE] is None:
+        settings.setdefault("result_schema", "paddlex-3")
+    paths = (*request.paths, *places[INPUT])
+    if not paths:
+        raise KitError("no image was given", hint="name images, folders or http(s) addresses")
+    save_path = None if places[SAVE_PATH] is None else Path(places[SAVE_PATH])
+    return dataclasses.replace(request, paths=paths, settings=settings, pipeline=places[PIPELINE], save_path=save_path)
 
 
 def run_ocr(request: OcrRequest) -> int:
     """Read all images; return 0, or 1 when some of several could not be read. A lone bad image is an error."""
-    from edge_kit.api import create_pipeline
+    from edge_kit.api import Pipeline, choose_settings
 
     _check_outputs(request)
     settings = dict(request.settings)
     if request.bundle is not None:
         settings["bundle"] = str(request.bundle)
+    chosen = choose_settings(request.pipeline or "ocr", settings)
+    for ignored in chosen.ignored:
+        sys.stderr.write(f"edge-kit: without effect: {ignored}\n")
     spinner = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -54,7 +82,7 @@ def run_ocr(request: OcrRequest) -> int:
     failed: list[tuple[str | None, KitError]] = []
     with ExitStack() as stack:
         task = stack.enter_context(spinner).add_task("loading models")
-        pipeline = stack.enter_context(create_pipeline(request.pipeline or "ocr", **settings))
+        pipeline = stack.enter_context(Pipeline(chosen.settings, chosen.ignored))
         output = _Output(request.json_file)
         for source, outcome in pipeline.predict_each(list(request.paths)):
             spinner.update(task, description=f"read {source.input_path}")
@@ -65,6 +93,9 @@ def run_ocr(request: OcrRequest) -> int:
             output.add(outcome)
             if request.save is not None:
                 outcome.save_to_img(request.save)
+            if request.save_path is not None:
+                outcome.save_to_img(request.save_path)
+                outcome.save_to_json(request.save_path)
     if [path for path, _ in failed] == list(request.paths[:1]) and len(request.paths) == 1:
         raise failed[0][1]
     output.finish()
@@ -75,29 +106,16 @@ def run_ocr(request: OcrRequest) -> int:
     return 1 if failed else 0
 
 
-def run_config_export(save: Path | None) -> None:
-    """Write a pipeline file with the default settings, to ``save`` or standard output."""
-    import yaml
-
-    from edge_kit.ocr.result import write_output
-
-    text = "# Settings of an edge-kit pipeline; paths are relative to this file. Lines left out keep these defaults.\n"
-    text += yaml.safe_dump(dataclasses.asdict(PipelineSettings()), sort_keys=False)
-    if save is None:
-        sys.stdout.write(text)
-    else:
-        write_output(save, text.encode())
-
-
 def _check_outputs(request: OcrRequest) -> None:
     """Refuse places that cannot be written to before any work is done, and make the folder for pictures."""
     if request.json_file not in (None, "-") and Path(str(request.json_file)).is_dir():
         raise KitError("--json names a folder, and a file is needed", path=request.json_file)
-    if request.save is None:
-        return
-    if request.save.exists() and not request.save.is_dir():
-        raise KitError("--save names a file, and a folder is needed", path=request.save)
-    request.save.mkdir(parents=True, exist_ok=True)
+    for option, folder in (("--save", request.save), ("--save_path", request.save_path)):
+        if folder is None:
+            continue
+        if folder.exists() and not folder.is_dir():
+            raise KitError(f"{option} names a file, and a folder is needed", path=folder)
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 class _Output:

@@ -8,7 +8,6 @@ from typing import Any
 
 from edge_kit.pipeline_files.names import LINE_ORIENTATION, PADDLEX_ENGINES, PAGE_ORIENTATION, UNWARPING
 from edge_kit.spec.model import SpecProfile
-from model_opt.formats.inference_yml import read_inference_yml
 
 _NO_BOUND = 1_000_000
 """Stands for 'no bound' where PaddleX wants a number: far above the side of any image that fits into memory."""
@@ -85,6 +84,8 @@ def _model(name: str) -> dict[str, Any]:
     path = Path(name)
     if path.name == name:
         return {"model_name": name, "model_dir": None}
+    from model_opt.formats.inference_yml import read_inference_yml
+
     settings = path / "inference.yml"
     stated = read_inference_yml(settings).model_name if settings.is_file() else None
     return {"model_name": stated or path.name, "model_dir": name}

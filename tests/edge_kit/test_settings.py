@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from edge_kit.cli.ocr import run_config_export
+from edge_kit.cli.config import run_config_export
 from edge_kit.settings import PipelineSettings, from_mapping, load_settings, looks_like_path
 from model_opt.errors import KitError
 

@@ -1,0 +1,75 @@
+"""``create_pipeline`` and ``predict`` with PaddleX's words."""
+
+import pytest
+
+from edge_kit import create_pipeline
+from edge_kit.api import IgnoredSettings
+from model_opt.errors import KitError
+from model_opt.resources import config_dir
+
+pytestmark = pytest.mark.integration
+PAGE = config_dir() / "regression" / "street_sign.png"
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    with create_pipeline(pipeline="OCR", engine="onnx", threads=2) as made:
+        yield made
+
+
+def texts(pipeline, **overrides):
+    (result,) = pipeline.predict(str(PAGE), **overrides)
+    return result.rec_texts
+
+
+def test_an_override_holds_for_one_call(pipeline):
+    usual = texts(pipeline)
+    assert usual[0] == "人民北路"
+    assert texts(pipeline, text_rec_score_thresh=1.0) == ()
+    assert texts(pipeline, text_det_box_thresh=1.0) == ()
+    assert texts(pipeline, text_det_thresh=0.0, text_det_limit_side_len=None) == usual
+    assert texts(pipeline) == usual
+
+
+def test_overrides_give_what_settings_give(pipeline):
+    sides = {"text_det_limit_side_len": 320, "text_det_limit_type": "max", "text_det_unclip_ratio": 2.5}
+    (overridden,) = pipeline.predict(str(PAGE), **sides)
+    with create_pipeline("ocr", engine="onnx", **sides) as other:
+        (made,) = other.predict(str(PAGE))
+    assert overridden.dt_polys.tolist() == made.dt_polys.tolist()
+    assert overridden.rec_texts == made.rec_texts
+    assert overridden.dt_polys.tolist() != next(iter(pipeline.predict(str(PAGE)))).dt_polys.tolist()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"det_thresh": 0.2}, "predict knows no option 'det_thresh'"),
+        ({"engine": "onnx"}, "predict knows no option 'engine'"),
+        ({"text_det_thresh": 2}, "from 0 to 1"),
+        ({"use_doc_unwarping": True}, "does not unwarp pages"),
+    ],
+)
+def test_a_bad_override_is_refused_at_once(pipeline, overrides, words):
+    with pytest.raises(KitError, match=words):
+        pipeline.predict(str(PAGE), **overrides)
+
+
+def test_the_first_paddlexs_loop_reads_texts(tmp_path):
+    path = tmp_path / "OCR.yaml"
+    path.write_text(
+        "Pipeline:\n  det_model: PP-OCRv4_mobile_det\n  det_device: gpu:0\n  rec_model: PP-OCRv4_mobile_rec\n"
+        "  rec_batch_size: 1\n  rec_device: gpu:0\n"
+    )
+    with create_pipeline(pipeline=str(path), device="cpu", engine="onnx") as pipeline:
+        for batch in pipeline.predict(str(PAGE)):
+            for item in batch:
+                assert item["result"].rec_texts[0] == "人民北路"
+
+
+def test_what_has_no_effect_is_a_warning_and_an_attribute():
+    with (
+        pytest.warns(IgnoredSettings, match="enable_mkldnn"),
+        create_pipeline("ocr", engine="onnx", enable_mkldnn=True) as pipeline,
+    ):
+        assert [one.key for one in pipeline.ignored] == ["enable_mkldnn"]
