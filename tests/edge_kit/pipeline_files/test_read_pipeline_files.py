@@ -45,6 +45,7 @@ def test_the_first_form_names_models_and_devices(write):
         rec_model="PP-OCRv4_server_rec",
         det_device="gpu:0",
         rec_device="cpu",
+        rec_batch_size=1,
         spec="paddlex-3.0b1",
         result_schema="seed",
     )
@@ -242,7 +243,7 @@ DAMAGED_BETA1 = [
     (BETA1.replace("  text_det_model: PP-OCRv4_mobile_det\n", ""), "text_det_model is missing"),
     (BETA1.replace("text_det_model", "det_model"), "no pipeline file of one PaddleX"),
     (BETA1.replace("text_rec_batch_size: 1", "text_rec_batch_size: 1.5"), "must be a whole number"),
-    (BETA1.replace("text_rec_batch_size: 1", "text_rec_batch_size: 1000"), "from 1 to 1024"),
+    (BETA1.replace("text_rec_batch_size: 1", "text_rec_batch_size: 10000"), "from 1 to 1024"),
     (BETA1.replace("use_hpip: true", "use_hpip: 1"), "must be True or False"),
     (BETA1 + "  pp_option: fast\n", "pp_option must be a mapping"),
     (BETA1 + "  pp_option: {run_mode: trt_int8}\n", "another precision"),
