@@ -228,6 +228,86 @@ def ocr(
 
 
 @app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="Worker processes; 0: one for two threads, at least two.")
+    ] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of all workers together; 0: all cores.")] = 0,
+    engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86 or onnx (default: nb).")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
+    pipeline: Annotated[Path | None, typer.Option(help="A pipeline file (YAML).")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, gpu:0 … where the engine has it.")] = None,
+    models: Models = None,
+    det_model: DetModel = None,
+    rec_model: RecModel = None,
+    rec_dict: RecDict = None,
+    spec: Spec = None,
+    visualize: Annotated[
+        bool, typer.Option("--visualize/--no-visualize", help="Put pictures into answers unless a request says no.")
+    ] = True,
+    allow_url: Annotated[
+        list[str] | None, typer.Option(help="A host (or host:port) from which files are fetched; may be repeated.")
+    ] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="A file with the key that clients must send (else EDGE_KIT_API_KEY).")
+    ] = None,
+    max_body: Annotated[int, typer.Option(min=1, help="MiB of one request.")] = 32,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Pixels of a picture or page.")] = 178_956_970,
+    max_pages: Annotated[int, typer.Option(min=0, help="Pages read of a PDF or TIFF; 0: all.")] = 10,
+    max_worker_memory: Annotated[
+        int, typer.Option(min=128, help="MiB of a worker; one that takes more is replaced.")
+    ] = 4096,
+    queue: Annotated[int, typer.Option(min=1, help="Requests that may wait for a worker.")] = 64,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds from a complete request to its answer.")] = 60.0,
+    body_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds in which a body must come.")] = 30.0,
+    drain: Annotated[float, typer.Option(min=0.0, help="Seconds that requests may go on after SIGTERM.")] = 30.0,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Write a line for each request.")] = False,
+    offline: Offline = False,
+) -> None:
+    """Serve PaddleX's HTTP interface and a page for browsers on this machine (docs/serve.md)."""
+    from edge_kit.cli.serve import read_key, run_serve
+    from edge_kit.serve.settings import MIB, Limits, ServeSettings
+
+    options = {
+        "engine": engine,
+        "bundle": str(bundle) if bundle else None,
+        "device": device,
+        "models": models,
+        "det_model": det_model,
+        "rec_model": rec_model,
+        "rec_dict": str(rec_dict) if rec_dict else None,
+        "spec": spec,
+        "offline": offline or None,
+    }
+    limits = Limits(
+        body_bytes=max_body * MIB,
+        body_seconds=body_timeout,
+        pixels=max_pixels,
+        pages=max_pages or None,
+        queue=queue,
+        seconds=timeout,
+        worker_memory=max_worker_memory * MIB,
+    )
+    settings = ServeSettings(
+        host=host,
+        port=port,
+        workers=workers,
+        threads=threads,
+        pipeline=str(pipeline or "ocr"),
+        options={key: value for key, value in options.items() if value is not None},
+        limits=limits,
+        visualize=visualize,
+        url_hosts=tuple(host.lower() for host in allow_url or ()),
+        api_key=read_key(api_key_file),
+        drain_seconds=drain,
+        access_log=access_log,
+    )
+    raise typer.Exit(run_serve(settings))
+
+
+@app.command()
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     images: Annotated[Path | None, typer.Option(help="A folder of your own images to verify on as well.")] = None,

@@ -1,0 +1,19 @@
+"""What a client is told when its request is not answered."""
+
+from __future__ import annotations
+
+from model_opt.errors import KitError
+
+
+class RequestError(KitError):
+    """A request that gets no result: the HTTP status, what to tell the client, and when to come again."""
+
+    def __init__(self, status: int, what: str, *, retry_after: int | None = None) -> None:
+        self.status = status
+        self.retry_after = retry_after
+        """Seconds for the header ``Retry-After``; None leaves it out."""
+        super().__init__(what)
+
+
+class WorkerGone(KitError):
+    """The worker process ended before it answered."""

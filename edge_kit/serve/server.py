@@ -1,0 +1,114 @@
+"""Run the service until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import uvicorn
+
+from edge_kit.serve.app import Service, create_app
+from edge_kit.serve.http import protocol
+from edge_kit.serve.settings import ServeSettings, check_settings
+from model_opt.errors import KitError
+
+MAX_HEAD = 32 << 10
+"""Bytes of a request's head; more is answered with 400."""
+
+
+def run(settings: ServeSettings, started: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what runs (``drain_seconds``), and return.
+
+    ``started`` is called with the address once the service listens. Raises ``KitError`` when the port cannot be
+    taken or no worker can load its models.
+    """
+    check_settings(settings)
+    listener = listen(settings.host, settings.port)
+    try:
+        host, port = listener.getsockname()[:2]
+        started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        failure = asyncio.run(Server(settings).run_until_signal(listener))
+    finally:
+        listener.close()
+    if failure is not None:
+        raise failure
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises ``KitError`` when the port cannot be taken."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=512)
+    except OSError as error:
+        raise KitError(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --host or --port"
+        ) from error
+    return listener
+
+
+class Server(uvicorn.Server):
+    """uvicorn with an exit code of 0 after SIGTERM, and with an end of the time for draining."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._settings = settings
+        self._app = create_app(settings)
+        limits = settings.limits
+        super().__init__(
+            uvicorn.Config(
+                self._app,
+                http=protocol(limits),
+                ws="none",
+                lifespan="on",
+                log_level="info" if settings.access_log else "warning",
+                access_log=settings.access_log,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=limits.connections,
+                h11_max_incomplete_event_size=MAX_HEAD,
+                timeout_keep_alive=int(limits.header_seconds),
+                timeout_graceful_shutdown=int(settings.drain_seconds) + 2,
+            )
+        )
+
+    async def run_until_signal(self, listener: socket.socket) -> KitError | None:
+        """Serve; return the error that ended the service, if one did."""
+        serving = asyncio.create_task(self.serve(sockets=[listener]))
+        while not (self.started or serving.done()):
+            await asyncio.sleep(0.01)
+        service: Service | None = getattr(self._app.state, "service", None)
+        if service is None:
+            await serving
+            return KitError("the service did not start")
+        watch = asyncio.create_task(self._watch(service))
+        await serving
+        watch.cancel()
+        return service.pool.failure.result() if service.pool.failure.done() else None
+
+    async def _watch(self, service: Service) -> None:
+        """End the service when no worker can be started; refuse what still waits when the drain has taken too long."""
+        while not self.should_exit:
+            await asyncio.wait({service.pool.failure}, timeout=0.1)
+            self.should_exit = self.should_exit or service.pool.failure.done()
+        await asyncio.sleep(0.0 if service.pool.failure.done() else self._settings.drain_seconds)
+        service.pool.refuse_all()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM; uvicorn's own would send them to this process again at the end."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {name: signal.signal(name, self._on_signal) for name in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.handle_exit(number, frame)
