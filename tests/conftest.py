@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ INTEGRATION = {
     "env", "older_env", "oracle", "older_oracle", "mobile_det", "mobile_rec", "mobile_cls", "shared_dir",
     "shared_downloads", "clean_cache", "set_files",
 }  # fmt: skip
-APP = {"maven", "arm", "arm_sets", "android_kit", "opencv", "sample"}
+APP = {"chromium", "maven", "arm", "arm_sets", "android_kit", "opencv", "sample"}
 
 
 def _lacking(reason: str) -> NoReturn:
@@ -110,6 +111,15 @@ def lacking() -> Callable[[str], NoReturn]:
 def shared_dir() -> Path:
     """The folder of shared regression data; skipped without it, a failure in CI."""
     return _shared("images").parent
+
+
+@pytest.fixture(scope="session")
+def maven(lacking) -> Path:
+    """The path of ``mvn``; skipped without it or a JDK, a failure in CI."""
+    missing = [name for name in ("javac", "mvn") if shutil.which(name) is None]
+    if missing:
+        lacking(f"{' and '.join(missing)} not found: apt-get install openjdk-17-jdk-headless maven")
+    return Path(str(shutil.which("mvn")))
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,15 +19,6 @@ from labs.golden.vectors import Models, write_all_vectors
 from model_opt.nb import read_nb
 from model_opt.nb.to_onnx import to_onnx
 from tests.android.app_assets import write_app_assets, write_pictures
-
-
-@pytest.fixture(scope="session")
-def maven(lacking) -> Path:
-    """The path of ``mvn``; skipped without it or a JDK, a failure in CI."""
-    missing = [name for name in ("javac", "mvn") if shutil.which(name) is None]
-    if missing:
-        lacking(f"{' and '.join(missing)} not found: apt-get install openjdk-17-jdk-headless maven")
-    return Path(str(shutil.which("mvn")))
 
 
 @pytest.fixture(scope="session")
