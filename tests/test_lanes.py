@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-APT = ["apt: enjarify", "apt: arm"]
+APT = ["apt: enjarify", "apt: arm", "apt: browser"]
 STATIC = ["ruff format --check .", "ruff check .", "mypy"]
 UNIT = "python -m pytest -m not integration and not app"
 
@@ -25,6 +25,7 @@ def launcher(tmp_path):
     (scripts / "test").write_bytes((ROOT / "scripts" / "test").read_bytes())
     (scripts / "bootstrap").write_text(
         'bootstrap() { :; }\nandroid_tools() { echo "apt: $*"; }\narm_tools() { echo "apt: arm"; }\n'
+        'browser_tools() { echo "apt: browser"; }\n'
     )
     for name in ("ruff", "mypy", "python"):
         (programs / name).write_text('#!/bin/sh\necho "$(basename "$0")${1:+ $*}"\n')
