@@ -75,10 +75,10 @@ class Pipeline:
         Each result of one call is saved under its own name in a folder: the input's, numbered from the second on.
         ``overrides`` as in ``predict``.
         """
-        return self._read_each(x, self.ocr if not overrides else self._overridden(overrides))
+        return self._read_each(x, self.ocr if not overrides else self.overridden(overrides))
 
-    def _overridden(self, overrides: Mapping[str, Any]) -> OcrPipeline:
-        """Return the pipeline with other rules on the same models."""
+    def overridden(self, overrides: Mapping[str, Any]) -> OcrPipeline:
+        """Return the pipeline with other rules on the same models; ``overrides`` and errors as in ``predict``."""
         unknown = sorted(set(overrides) - set(OVERRIDES))
         if unknown:
             raise KitError(f"predict knows no option {unknown[0]!r}", hint=f"known: {', '.join(OVERRIDES)}")

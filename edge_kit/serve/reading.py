@@ -5,7 +5,7 @@ Runs in a worker.
 
 from __future__ import annotations
 
-import copy
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +16,7 @@ from edge_kit.ocr.result import OcrResult
 from edge_kit.serve.errors import RequestError
 from edge_kit.serve.schemas import OcrOptions
 from edge_kit.spec.model import SpecProfile
+from model_opt.errors import KitError
 
 MAX_SIDE = 4000
 """Longest side in pixels of a detector's input that a request can ask for: PaddleX's ``max_side_limit``."""
@@ -32,14 +33,22 @@ class Page:
 def read_page(pipeline: Pipeline, image: Image, options: OcrOptions, max_long_side: int | None = None) -> Page:
     """Return what the pipeline reads in a BGR page under a request's options.
 
-    Raises ``RequestError`` (422) for an option whose model is not loaded.
+    Raises ``RequestError`` (422) for an option that the pipeline does not have or whose model is not loaded.
     """
-    rules = _changed(pipeline.ocr.rules, options, pipeline.ocr.runs.classify is not None)
+    given = options.model_dump(
+        exclude_none=True, include=set(OcrOptions.model_fields) - {"visualize", "logId", "fileType"}
+    )
+    try:
+        ocr = pipeline.overridden({_snake(name): value for name, value in given.items()})
+    except KitError as error:
+        raise RequestError(422, error.what) from error
+    sides = ocr.rules.detection
+    if options.textDetLimitSideLen is not None or options.textDetLimitType is not None:
+        sides = replace(sides, max_side_limit=min(sides.max_side_limit or MAX_SIDE, MAX_SIDE))
     if max_long_side is not None:
-        rules = replace(rules, detection=rules.detection.limited_to(min(max_long_side, MAX_SIDE)))
-    ocr = copy.copy(pipeline.ocr)
-    ocr.rules = rules
-    return Page(ocr.read(image), rules)
+        sides = sides.limited_to(min(max_long_side, MAX_SIDE))
+    ocr = ocr.under(replace(ocr.rules, detection=sides))
+    return Page(ocr.read(image), ocr.rules)
 
 
 def pruned_result(page: Page) -> Mapping[str, Any]:
@@ -74,29 +83,6 @@ def _upright(quad: list[list[int]]) -> list[int]:
     return [min(xs), min(ys), max(xs), max(ys)]
 
 
-def _changed(rules: SpecProfile, options: OcrOptions, has_classifier: bool) -> SpecProfile:
-    """Return the rules with a request's values in place of the pipeline's."""
-    for name in ("useDocOrientationClassify", "useDocUnwarping", "returnWordBox"):
-        if getattr(options, name):
-            raise RequestError(422, f"{name} asks for what this service has not loaded")
-    if options.useTextlineOrientation and not has_classifier:
-        raise RequestError(422, "useTextlineOrientation asks for a model that this service has not loaded")
-    detection = _with(rules.detection, limit_side_len=options.textDetLimitSideLen, limit_type=options.textDetLimitType)
-    if detection != rules.detection:
-        detection = replace(detection, max_side_limit=min(detection.max_side_limit or MAX_SIDE, MAX_SIDE))
-    return replace(
-        rules,
-        detection=detection,
-        db=_with(
-            rules.db,
-            thresh=options.textDetThresh,
-            box_thresh=options.textDetBoxThresh,
-            unclip_ratio=options.textDetUnclipRatio,
-        ),
-        classifier=_with(rules.classifier, enabled=options.useTextlineOrientation),
-        result=_with(rules.result, drop_score=options.textRecScoreThresh),
-    )
-
-
-def _with(value: Any, **changes: Any) -> Any:
-    return replace(value, **{name: change for name, change in changes.items() if change is not None})
+def _snake(name: str) -> str:
+    """Return PaddleX's name of an option in Python for its name in JSON."""
+    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)

@@ -127,7 +127,7 @@ def test_options_of_a_request_change_this_answer_alone(client, pictures):
 def test_an_option_whose_model_is_not_loaded_is_422(client, pictures):
     answer = client.post("/ocr", json=as_json(pictures[0], useDocUnwarping=True))
     assert answer.status_code == 422
-    assert "useDocUnwarping" in answer.json()["errorMsg"]
+    assert "unwarp" in answer.json()["errorMsg"]
 
 
 def test_hostile_files_are_refused_and_cost_no_worker(client):
