@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -16,13 +15,14 @@ from edge_kit.engines.base import Engine, EngineOptions
 from edge_kit.engines.factory import create_engine
 from edge_kit.inputs import ImageInput, expand
 from edge_kit.model_facts import detector_facts, recogniser_facts
-from edge_kit.ocr.image import Image
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
+from edge_kit.ocr.tensor import Run
 from edge_kit.pipeline_files import Document, Ignored, read_document
 from edge_kit.pipeline_files.words import WORDS, understand
 from edge_kit.rules import with_settings
+from edge_kit.scheduling import Cores, in_order
 from edge_kit.settings import (
     PipelineSettings,
     ReadSettings,
@@ -37,6 +37,9 @@ from edge_kit.spec.model import DetectorFacts, RecogniserFacts, Spec, SpecProfil
 from model_opt.errors import KitError
 from model_opt.zoo import ModelFiles, check_operators, fetch, open_model, with_dictionary
 
+_IMAGES_AT_ONCE = 4
+"""Images of one pipeline that are read side by side, at most: each holds its pixels and its detector's memory."""
+
 
 class Pipeline:
     """A ready pipeline: models loaded, engines warm. Close it, or use it in a ``with`` block."""
@@ -46,6 +49,7 @@ class Pipeline:
         self.ignored = ignored
         """What was asked for and has no effect: keys of a pipeline file, and PaddleX's options."""
         self._engines: list[Engine] = []
+        self._cores = Cores(settings.cores)
         try:
             self.ocr = self._assemble()
         except BaseException:
@@ -55,10 +59,10 @@ class Pipeline:
     def predict(self, x: Any, **overrides: Any) -> Iterator[Any]:
         """Yield one ``OcrResult`` for each image in ``x``; with ``result_schema`` ``seed`` ``[{"result": OcrResult}]``.
 
-        ``x`` is an ndarray (BGR uint8), a path, an http(s) URL, a folder, ``{"img": …}`` or a list of these. The next
-        image is decoded while one is read. ``overrides`` hold for this call and have PaddleX 3's names (``OVERRIDES``);
-        None leaves the pipeline's value. Raises ``KitError`` at once for a name, a value or a model that this pipeline
-        does not have, and at the first image that cannot be read.
+        ``x`` is an ndarray (BGR uint8), a path, an http(s) URL, a folder, ``{"img": …}`` or a list of these. Images are
+        read side by side and yielded in order. ``overrides`` hold for this call and have PaddleX 3's names
+        (``OVERRIDES``); None leaves the pipeline's value. Raises ``KitError`` at once for a name, a value or a model
+        that this pipeline does not have, and at the first image that cannot be read.
         """
         return self._results(self.predict_each(x, **overrides))
 
@@ -94,26 +98,23 @@ class Pipeline:
         return self.ocr.under(_rules(changed, self._base))
 
     def _read_each(self, x: Any, ocr: OcrPipeline) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
-        with ThreadPoolExecutor(1, "edge-kit-decode") as decoder:
-            sources = expand(x)
-            upcoming = next(sources, None)
-            pending = None if upcoming is None else decoder.submit(_load, upcoming)
-            names = Names()
-            while upcoming is not None and pending is not None:
-                source, loaded = upcoming, pending.result()
-                name = names.unused(stem_of(source.input_path))
-                upcoming = next(sources, None)
-                pending = None if upcoming is None else decoder.submit(_load, upcoming)
-                if isinstance(loaded, KitError):
-                    yield source, loaded
-                    continue
-                image, seconds = loaded
-                try:
-                    result = ocr.read(image, source.input_path)
-                except KitError as error:
-                    yield source, error
-                    continue
-                yield source, replace(result, name=name, timings={"decode": seconds, **result.timings})
+        names = Names()
+        readers = max(2, min(self.settings.cores, _IMAGES_AT_ONCE))
+        for source, outcome in in_order(expand(x), partial(self._read, ocr), readers):
+            name = names.unused(stem_of(source.input_path))
+            yield source, outcome if isinstance(outcome, KitError) else replace(outcome, name=name)
+
+    def _read(self, ocr: OcrPipeline, source: ImageInput) -> OcrResult | KitError:
+        """Return the result for one source, or why there is none."""
+        begin = time.perf_counter()
+        try:
+            with self._cores.image():
+                image = source.load()
+                seconds = time.perf_counter() - begin
+                result = ocr.read(image, source.input_path)
+        except KitError as error:
+            return error
+        return replace(result, timings={"decode": seconds, **result.timings})
 
     def close(self) -> None:
         """Free the engines; calling it twice is harmless."""
@@ -145,11 +146,19 @@ class Pipeline:
         rec_device = settings.rec_device or settings.device
         lines = _line_workers(settings, rec_device)
         one_line = self._options(rec_device, settings.cores // lines)
-        runs = Runs(
-            detect=self._keep(parts.det(self._options(det_device, settings.cores))).run,
-            recognise=tuple(self._keep(parts.rec(one_line)).run for _ in range(lines)),
-            classify=classify,
-        )
+        detect: Run = self._keep(parts.det(self._options(det_device, settings.cores))).run
+        recognise: list[Run] = [self._keep(parts.rec(one_line)).run for _ in range(lines)]
+        lone: Run | None = None
+        if lines > 1:
+            whole, first = detect, recognise[0]
+            detect = self._cores.by_company(
+                lambda: whole, lambda: self._keep(parts.det(self._options(det_device, 1))).run
+            )
+            lone = self._cores.by_company(
+                lambda: self._keep(parts.rec(self._options(rec_device, settings.cores))).run, lambda: first
+            )
+            recognise = [self._cores.held(run, one_line.threads) for run in recognise]
+        runs = Runs(detect, tuple(recognise), classify, lone)
         return OcrPipeline(rules, runs, load_characters(parts.dictionary, rules.ctc))
 
     def _options(self, device: str, threads: int) -> EngineOptions:
@@ -318,12 +327,3 @@ def _rules(settings: PipelineSettings, base: SpecProfile) -> SpecProfile:
     if settings.use_angle_classifier is None:
         return rules
     return replace(rules, classifier=replace(rules.classifier, enabled=settings.use_angle_classifier))
-
-
-def _load(source: ImageInput) -> tuple[Image, float] | KitError:
-    begin = time.perf_counter()
-    try:
-        image = source.load()
-    except KitError as error:
-        return error
-    return image, time.perf_counter() - begin

@@ -44,7 +44,7 @@ from edge_kit.android.errors import AndroidError, ToolFailed
 from edge_kit.calibration import calibration_images
 from edge_kit.engines.base import EngineOptions
 from edge_kit.engines.nb import ExactNbEngine, open_nb
-from edge_kit.engines.onnx import make_session
+from edge_kit.engines.session import make_session
 from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import read_image
 from edge_kit.ocr.pipeline import OcrPipeline, Runs

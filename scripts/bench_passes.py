@@ -26,7 +26,7 @@ import cv2  # before paddle, which crashes on the first PNG otherwise
 import numpy as np
 
 from edge_kit.engines.base import EngineOptions
-from edge_kit.engines.onnx import make_session
+from edge_kit.engines.session import make_session
 from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import read_image
 from edge_kit.ocr.recognition import recognition_input

@@ -16,7 +16,7 @@ from edge_kit.engines.base import (
     check_output,
     refuse_device,
 )
-from edge_kit.engines.onnx import make_session
+from edge_kit.engines.session import make_session
 from model_opt.emulator import emulate
 from model_opt.nb import inspect_nb, needs_emulation, read_nb
 from model_opt.nb.to_onnx import to_onnx

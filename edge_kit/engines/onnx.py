@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output, split_device
+from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output
+from edge_kit.engines.session import make_session
 from model_opt.fs import write_atomic
 from model_opt.resources import cache_dir
 from model_opt.zoo import ModelFiles
@@ -42,34 +42,6 @@ class OnnxEngine:
     def close(self) -> None:
         """Free the session."""
         self._session = None
-
-
-def make_session(model: Path | bytes, options: EngineOptions, origin: Path) -> Any:
-    """Create an ONNX Runtime session for a file or its bytes; ``origin`` names the model in errors.
-
-    Raises ``EngineError`` for a device that the installed ONNX Runtime lacks and for a file it cannot load.
-    """
-    import onnxruntime as ort
-    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NoSuchFile
-
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = options.threads
-    settings.inter_op_num_threads = 1
-    settings.log_severity_level = 3
-    settings.enable_cpu_mem_arena = not options.frugal
-    kind, index = split_device(options.device, engine="onnx")
-    name = "CUDAExecutionProvider" if kind == "gpu" else "CPUExecutionProvider"
-    wanted = (name, {"device_id": str(index)}) if kind == "gpu" else name
-    if name not in ort.get_available_providers():
-        raise EngineError(
-            f"engine onnx cannot run on device {options.device!r}: ONNX Runtime here offers only "
-            f"{', '.join(ort.get_available_providers())}",
-            hint="use --device cpu",
-        )
-    try:
-        return ort.InferenceSession(str(model) if isinstance(model, Path) else model, settings, providers=[wanted])
-    except (Fail, InvalidGraph, InvalidProtobuf, NoSuchFile) as error:
-        raise EngineError(f"ONNX Runtime cannot load the model: {error}", path=origin) from error
 
 
 def export_onnx(model: ModelFiles) -> Path:

@@ -44,6 +44,8 @@ class Runs:
     detect: Run
     recognise: tuple[Run, ...]
     classify: Run | None = None
+    lone: Run | None = None
+    """For the only line of an image: it may take all threads, and gives the same bits."""
 
 
 class OcrPipeline:
@@ -124,6 +126,8 @@ class OcrPipeline:
         """Return one ``Line`` for each box, in the order of ``boxes``, dropped ones included."""
         if self.rules.batch is not None and self.rules.batch.size > 1:
             return self._recognise_batches(image, boxes, self.rules.batch)
+        if len(boxes) == 1 and self.runs.lone is not None:
+            return [self._recognise_one(image, boxes[0], self.runs.lone)]
         if len(boxes) <= 1 or len(self.runs.recognise) == 1:
             return [self._recognise_one(image, box) for box in boxes]
         # The longest lines first: the threads then end at about the same time.
@@ -144,11 +148,11 @@ class OcrPipeline:
         """Return text and score of one line's recogniser output."""
         return ctc_decode(probabilities, self.characters, self.rules.ctc)
 
-    def _recognise_one(self, image: Image, box: NDArray[np.float32]) -> Line:
+    def _recognise_one(self, image: Image, box: NDArray[np.float32], run: Run | None = None) -> Line:
         times = [time.perf_counter()]
         tensor = self.line_input(image, box)
         times.append(time.perf_counter())
-        probabilities = self.probabilities(tensor)
+        probabilities = self.probabilities(tensor) if run is None else run(tensor)
         times.append(time.perf_counter())
         text, score = self.decode(probabilities)
         times.append(time.perf_counter())

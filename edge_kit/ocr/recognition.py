@@ -79,5 +79,5 @@ def ctc_decode(probabilities: Float32Array, characters: Sequence[str], rules: Ct
     keep[1:] &= best[1:] != best[:-1]
     if not keep.any():
         return "", rules.empty_score
-    maxima = probabilities[0].max(axis=1)
-    return "".join(characters[i - 1] for i in best[keep]), float(np.mean(maxima[keep]))
+    maxima = probabilities[0, keep, best[keep]]
+    return "".join(characters[i - 1] for i in best[keep]), float(np.mean(maxima))

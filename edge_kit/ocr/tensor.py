@@ -32,11 +32,11 @@ def normalise(
     channel_order: ChannelOrder,
 ) -> Float32Array:
     """Return ``(image / divisor - mean) / std`` as float32 [3, h, w]; each step is rounded to float32."""
-    planes = _planes(image, channel_order)
-    planes /= np.float32(divisor)
-    planes -= np.asarray(mean, dtype=np.float32).reshape(-1, 1, 1)
-    planes /= np.asarray(std, dtype=np.float32).reshape(-1, 1, 1)
-    return planes
+    levels = _levels()
+    levels /= np.float32(divisor)
+    levels -= np.asarray(mean, dtype=np.float32).reshape(-1, 1)
+    levels /= np.asarray(std, dtype=np.float32).reshape(-1, 1)
+    return _looked_up(image, levels, channel_order)
 
 
 def normalise_by_factors(
@@ -46,16 +46,28 @@ def normalise_by_factors(
 
     alpha is ``1 / divisor / std`` and beta ``-mean / std``, computed in float64 and rounded to float32.
     """
-    planes = _planes(image, channel_order)
-    planes *= np.array([1.0 / divisor / one for one in std], np.float32).reshape(-1, 1, 1)
-    planes += np.array([-level / one for level, one in zip(mean, std, strict=True)], np.float32).reshape(-1, 1, 1)
+    levels = _levels()
+    levels *= np.array([1.0 / divisor / one for one in std], np.float32).reshape(-1, 1)
+    levels += np.array([-level / one for level, one in zip(mean, std, strict=True)], np.float32).reshape(-1, 1)
+    return _looked_up(image, levels, channel_order)
+
+
+def _levels() -> Float32Array:
+    """Return the values that a byte can have, float32 [3, 256]: what is computed of them is computed once, not per
+    pixel.
+    """
+    return np.tile(np.arange(256, dtype=np.float32), (3, 1))
+
+
+def _looked_up(image: Image, levels: Float32Array, channel_order: ChannelOrder) -> Float32Array:
+    """Return the channels of a BGR image as float32 [3, h, w], in the order in which they are fed, by a table each."""
+    planes = np.empty((3, *image.shape[:2]), np.float32)
+    channels = cv2.split(image)
+    for plane, table, channel in zip(
+        planes, levels, channels if channel_order == "bgr" else channels[::-1], strict=True
+    ):
+        cv2.LUT(channel, table, dst=plane)
     return planes
-
-
-def _planes(image: Image, channel_order: ChannelOrder) -> Float32Array:
-    """Return the channels of a BGR image as float32 [3, h, w], in the order in which they are fed."""
-    channels = image if channel_order == "bgr" else image[:, :, ::-1]
-    return np.ascontiguousarray(channels.transpose(2, 0, 1)).astype(np.float32)
 
 
 def clipped(values: Float32Array, most: int) -> Float32Array:
