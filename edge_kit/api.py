@@ -13,6 +13,8 @@ from typing import Any
 
 from edge_kit.engines.base import Engine, EngineOptions
 from edge_kit.engines.factory import create_engine
+from edge_kit.hpi.engines import open_planned
+from edge_kit.hpi.plan import Plan, default_plan
 from edge_kit.inputs import ImageInput, expand
 from edge_kit.model_facts import detector_facts, recogniser_facts
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
@@ -37,15 +39,18 @@ from edge_kit.spec.model import DetectorFacts, RecogniserFacts, Spec, SpecProfil
 from model_opt.errors import KitError
 from model_opt.zoo import ModelFiles, check_operators, fetch, open_model, with_dictionary
 
-_IMAGES_AT_ONCE = 4
-"""Images of one pipeline that are read side by side, at most: each holds its pixels and its detector's memory."""
-
 
 class Pipeline:
     """A ready pipeline: models loaded, engines warm. Close it, or use it in a ``with`` block."""
 
-    def __init__(self, settings: PipelineSettings, ignored: tuple[Ignored, ...] = ()) -> None:
+    def __init__(
+        self, settings: PipelineSettings, ignored: tuple[Ignored, ...] = (), *, plan: Plan | None = None
+    ) -> None:
+        """Load the models; ``plan`` says how they run, else ``enable_hpi`` chooses, else the default runs."""
+        if plan is None and settings.enable_hpi:
+            plan, settings = _chosen_plan(settings)
         self.settings = settings
+        self.plan = plan or default_plan(settings.cores)
         self.ignored = ignored
         """What was asked for and has no effect: keys of a pipeline file, and PaddleX's options."""
         self._engines: list[Engine] = []
@@ -99,8 +104,7 @@ class Pipeline:
 
     def _read_each(self, x: Any, ocr: OcrPipeline) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
         names = Names()
-        readers = max(2, min(self.settings.cores, _IMAGES_AT_ONCE))
-        for source, outcome in in_order(expand(x), partial(self._read, ocr), readers):
+        for source, outcome in in_order(expand(x), partial(self._read, ocr), self.plan.images):
             name = names.unused(stem_of(source.input_path))
             yield source, outcome if isinstance(outcome, KitError) else replace(outcome, name=name)
 
@@ -134,7 +138,7 @@ class Pipeline:
 
     def _assemble(self) -> OcrPipeline:
         settings = self.settings
-        parts = _parts(settings)
+        parts = _parts(settings, self.plan)
         named = profile(settings.spec if parts.spec else settings.chosen.profile, parts.spec)
         self._base = named.for_detector(parts.det_facts).for_recogniser(parts.rec_facts)
         rules = _rules(settings, self._base)
@@ -144,7 +148,7 @@ class Pipeline:
             classify = self._keep(_maker(settings, classifier)(self._options(settings.device, 1))).run
         det_device = settings.det_device or settings.device
         rec_device = settings.rec_device or settings.device
-        lines = _line_workers(settings, rec_device)
+        lines = 1 if self.plan.backend == "paddle" else _line_workers(settings, rec_device)
         one_line = self._options(rec_device, settings.cores // lines)
         detect: Run = self._keep(parts.det(self._options(det_device, settings.cores))).run
         recognise: list[Run] = [self._keep(parts.rec(one_line)).run for _ in range(lines)]
@@ -152,7 +156,7 @@ class Pipeline:
         if lines > 1:
             whole, first = detect, recognise[0]
             detect = self._cores.by_company(
-                lambda: whole, lambda: self._keep(parts.det(self._options(det_device, 1))).run
+                lambda: whole, lambda: self._keep(parts.det(self._options(det_device, 1, self.plan.images))).run
             )
             lone = self._cores.by_company(
                 lambda: self._keep(parts.rec(self._options(rec_device, settings.cores))).run, lambda: first
@@ -161,8 +165,9 @@ class Pipeline:
         runs = Runs(detect, tuple(recognise), classify, lone)
         return OcrPipeline(rules, runs, load_characters(parts.dictionary, rules.ctc))
 
-    def _options(self, device: str, threads: int) -> EngineOptions:
-        return EngineOptions(device, max(threads, 1), self.settings.offline, converter=self.settings.converter)
+    def _options(self, device: str, threads: int, streams: int = 1) -> EngineOptions:
+        settings = self.settings
+        return EngineOptions(device, max(threads, 1), settings.offline, converter=settings.converter, streams=streams)
 
     def _keep(self, engine: Engine) -> Engine:
         self._engines.append(engine)
@@ -267,7 +272,15 @@ class _Parts:
     """The bundle's own specification, None for the kit's."""
 
 
-def _parts(settings: PipelineSettings) -> _Parts:
+def _chosen_plan(settings: PipelineSettings) -> tuple[Plan, PipelineSettings]:
+    """Return what high-performance inference chooses, and the settings with its threads."""
+    from edge_kit.hpi.choice import choose
+
+    chosen = choose(settings)
+    return chosen.plan, replace(settings, threads=chosen.threads)
+
+
+def _parts(settings: PipelineSettings, plan: Plan) -> _Parts:
     """Return the parts: a bundle's own files for engine ``nb``, else models by name or path."""
     if settings.bundle is not None and settings.engine == "nb":
         from edge_kit.bundle import bundle_files
@@ -280,9 +293,9 @@ def _parts(settings: PipelineSettings) -> _Parts:
     det, rec = det_files(settings), rec_files(settings)
     if rec.dictionary is None:
         raise KitError("the recogniser has no dictionary", path=rec.program_file, hint="name it with --rec-dict")
-    return _Parts(
-        _maker(settings, det), _maker(settings, rec), rec.dictionary, detector_facts(det), recogniser_facts(rec)
-    )
+    planned = (plan.backend, plan.program) != ("onnxruntime", "optimised")
+    make_det, make_rec = (partial(open_planned, plan, one) if planned else _maker(settings, one) for one in (det, rec))
+    return _Parts(make_det, make_rec, rec.dictionary, detector_facts(det), recogniser_facts(rec))
 
 
 def _maker(settings: PipelineSettings, model: ModelFiles) -> Callable[[EngineOptions], Engine]:

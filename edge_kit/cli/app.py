@@ -25,10 +25,12 @@ app = typer.Typer(
 models_app = typer.Typer(no_args_is_help=True, help="The pinned models: list, fetch, verify.")
 devices_app = typer.Typer(no_args_is_help=True, help="Device profiles: list, show.")
 recipes_app = typer.Typer(no_args_is_help=True, help="Quantisation recipes: list.")
+hpi_app = typer.Typer(no_args_is_help=True, help="High-performance inference: report.")
 config_app = typer.Typer(no_args_is_help=True, help="Pipeline files: export, convert.")
 app.add_typer(models_app, name="models")
 app.add_typer(devices_app, name="devices")
 app.add_typer(recipes_app, name="recipes")
+app.add_typer(hpi_app, name="hpi")
 app.add_typer(config_app, name="config")
 
 Models = Annotated[
@@ -449,6 +451,38 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     from edge_kit.cli.doctor import run_doctor
 
     raise typer.Exit(run_doctor(as_json=as_json))
+
+
+@hpi_app.command("report")
+def hpi_report(
+    models: Models = None,
+    det_model: DetModel = None,
+    rec_model: RecModel = None,
+    rec_dict: RecDict = None,
+    spec: Spec = None,
+    backend: Annotated[str | None, typer.Option(help="onnxruntime, openvino or paddle (default: all).")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads to use (default: all cores).")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure even if the cache has the answer.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    offline: Offline = False,
+) -> None:
+    """Show how fast each way to run a set of models is here, which read the same, and what --enable_hpi takes.
+
+    What the cache does not have is measured, which takes about a minute.
+    """
+    from edge_kit.cli.hpi import run_report
+
+    settings = {
+        "models": models,
+        "det_model": det_model,
+        "rec_model": rec_model,
+        "rec_dict": str(rec_dict) if rec_dict else None,
+        "spec": spec,
+        "threads": threads,
+        "offline": offline or None,
+        "hpi_config": {"backend": backend} if backend else None,
+    }
+    run_report({key: value for key, value in settings.items() if value is not None}, again=again, as_json=as_json)
 
 
 @models_app.command("list")

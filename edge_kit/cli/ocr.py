@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,9 @@ from edge_kit.pipeline_files.words import INPUT, PIPELINE, SAVE_PATH, WORDS
 from model_opt.errors import KitError
 
 if TYPE_CHECKING:
+    from edge_kit.hpi.plan import Plan
     from edge_kit.ocr.result import OcrResult
+    from edge_kit.settings import PipelineSettings
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def run_ocr(request: OcrRequest) -> int:
     failed: list[tuple[str | None, KitError]] = []
     with ExitStack() as stack:
         task = stack.enter_context(spinner).add_task("loading models")
-        pipeline = stack.enter_context(Pipeline(chosen.settings, chosen.ignored))
+        planned, plan = _with_plan(chosen.settings, lambda text: spinner.update(task, description=text))
+        pipeline = stack.enter_context(Pipeline(planned, chosen.ignored, plan=plan))
         output = _Output(request.json_file)
         for source, outcome in pipeline.predict_each(list(request.paths)):
             spinner.update(task, description=f"read {source.input_path}")
@@ -104,6 +107,17 @@ def run_ocr(request: OcrRequest) -> int:
     if failed:
         sys.stderr.write(f"edge-kit: {done} images read, {len(failed)} could not be read\n")
     return 1 if failed else 0
+
+
+def _with_plan(settings: PipelineSettings, progress: Callable[[str], None]) -> tuple[PipelineSettings, Plan | None]:
+    """Return the settings with what high-performance inference chooses, if it was asked for."""
+    if not settings.enable_hpi:
+        return settings, None
+    from edge_kit.hpi.choice import choose
+
+    choice = choose(settings, progress=progress)
+    sys.stderr.write(f"edge-kit: high-performance inference: {choice.sentence}\n")
+    return dataclasses.replace(settings, threads=choice.threads), choice.plan
 
 
 def _check_outputs(request: OcrRequest) -> None:

@@ -46,7 +46,9 @@ class EngineOptions:
     """What a caller may ask of an engine: the device (``cpu``, ``gpu:0``), the threads of one run, no downloads.
 
     ``frugal`` gives memory back after each run where the engine can, at about a sixth of its speed. ``converter`` names
-    what makes the files of engine ``nb``: ``own`` or ``opt``.
+    what makes the files of engine ``nb``: ``own`` or ``opt``. ``streams`` runs may go on at once without waiting for
+    each other (engine ``openvino``; the others have no such bound). ``precision`` is that of engine ``openvino``,
+    ``onednn`` takes Paddle's kernels of oneDNN.
     """
 
     device: str = "cpu"
@@ -54,6 +56,9 @@ class EngineOptions:
     offline: bool = False
     frugal: bool = False
     converter: str = "own"
+    streams: int = 1
+    precision: str = "f32"
+    onednn: bool = False
 
 
 def check_input(x: Float32Array, *, engine: str) -> Float32Array:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from edge_kit.engines.base import Engine, EngineError, EngineOptions
 from model_opt.zoo import ModelFiles
 
-ENGINES = ("nb", "server", "lite_x86", "onnx")
+ENGINES = ("nb", "server", "lite_x86", "onnx", "openvino")
 
 
 def create_engine(name: str, model: ModelFiles, options: EngineOptions) -> Engine:
@@ -15,10 +17,16 @@ def create_engine(name: str, model: ModelFiles, options: EngineOptions) -> Engin
     """
     if name == "nb":
         from edge_kit.engines.nb import NbEngine
-        from model_opt.convert import ConvertOptions, converted, find_converter
 
-        converter = find_converter(options.converter, offline=options.offline)
-        return NbEngine(converted(model, ConvertOptions(), converter), options)
+        return NbEngine(_converted(model, options), options)
+    if name == "openvino":
+        from edge_kit.engines.openvino import OpenVinoEngine
+        from model_opt.nb import read_nb
+        from model_opt.nb.to_onnx import to_onnx
+
+        path = _converted(model, options)
+        program = to_onnx(read_nb(path), accurate_means=True, free_batch=True)
+        return OpenVinoEngine(program, options, path)
     if name == "server":
         from edge_kit.engines.server import open_server
 
@@ -32,3 +40,10 @@ def create_engine(name: str, model: ModelFiles, options: EngineOptions) -> Engin
 
         return OnnxEngine(export_onnx(model), options)
     raise EngineError(f"unknown engine {name!r}", hint=f"use one of: {', '.join(ENGINES)}")
+
+
+def _converted(model: ModelFiles, options: EngineOptions) -> Path:
+    """Return the ``.nb`` file of a model, made unless the cache has it."""
+    from model_opt.convert import ConvertOptions, converted, find_converter
+
+    return converted(model, ConvertOptions(), find_converter(options.converter, offline=options.offline))

@@ -96,6 +96,8 @@ def _make_predictor(model: ModelFiles, options: EngineOptions) -> Any:
             f"engine server cannot run on device {options.device!r}: the installed paddlepaddle supports cpu only",
             hint="use --device cpu, or install a GPU build of paddlepaddle 3.3.1",
         )
+    if options.onednn:
+        config.enable_mkldnn()
     config.disable_glog_info()
     config.switch_ir_optim(True)
     config.enable_memory_optim()
