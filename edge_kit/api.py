@@ -5,18 +5,25 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
-from edge_kit.engines.base import Engine, EngineOptions
+from edge_kit.device_sets import device_sets, wants_auto, with_devices
+from edge_kit.engines.available import offered
+from edge_kit.engines.base import Engine, EngineError, EngineOptions
+from edge_kit.engines.devices import auto_device
 from edge_kit.engines.factory import create_engine
+from edge_kit.hpi.choice import Choice, choose
 from edge_kit.hpi.engines import open_planned
 from edge_kit.hpi.plan import Plan, default_plan
 from edge_kit.inputs import ImageInput, expand
 from edge_kit.model_facts import detector_facts, recogniser_facts
+from edge_kit.model_files import det_files, model_files, rec_files
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
@@ -30,14 +37,13 @@ from edge_kit.settings import (
     ReadSettings,
     checked,
     from_mapping,
-    looks_like_path,
     read_settings,
     refuse_unsupported,
 )
 from edge_kit.spec import load_spec, profile
 from edge_kit.spec.model import DetectorFacts, RecogniserFacts, Spec, SpecProfile
 from model_opt.errors import KitError
-from model_opt.zoo import ModelFiles, check_operators, fetch, open_model, with_dictionary
+from model_opt.zoo import ModelFiles, check_operators
 
 
 class Pipeline:
@@ -48,18 +54,56 @@ class Pipeline:
     ) -> None:
         """Load the models; ``plan`` says how they run, else ``enable_hpi`` chooses, else the default runs."""
         if plan is None and settings.enable_hpi:
-            plan, settings = _chosen_plan(settings)
+            choice = choose_plan(settings)
+            plan, settings = choice.plan, replace(settings, threads=choice.threads)
         self.settings = settings
         self.plan = plan or default_plan(settings.cores)
         self.ignored = ignored
         """What was asked for and has no effect: keys of a pipeline file, and PaddleX's options."""
+        self.device_note: str | None = None
+        """What ``auto`` came to mean, and why."""
         self._engines: list[Engine] = []
+        self._sets: list[OcrPipeline] = []
+        self._idle: SimpleQueue[OcrPipeline] = SimpleQueue()
         self._cores = Cores(settings.cores)
         try:
-            self.ocr = self._assemble()
+            self._load()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def devices(self) -> int:
+        """How many devices share the images."""
+        return len(self._sets)
+
+    def _load(self) -> None:
+        """Load the models once for each device; ``auto`` is settled here, with a warning that says how."""
+        if not wants_auto(self.settings):
+            self._load_sets()
+            return
+        key = _table_engine(self.settings)
+        device, reason = auto_device(key, lambda: offered(key))
+        asked = self.settings
+        try:
+            self.settings = with_devices(asked, device)
+            self._load_sets()
+        except EngineError as error:
+            if device == "cpu":
+                raise
+            self.close()
+            self._sets, self._idle = [], SimpleQueue()
+            reason = f"device auto: cpu, since {device} does not work: {error.what}"
+            self.settings = with_devices(asked, "cpu")
+            self._load_sets()
+        self.device_note = reason
+        warnings.warn(reason, DeviceChoice, stacklevel=4)
+
+    def _load_sets(self) -> None:
+        for det_device, rec_device in device_sets(self.settings):
+            self._sets.append(self._assemble(det_device, rec_device))
+            self._idle.put(self._sets[-1])
+        self.ocr = self._sets[0]
 
     def predict(self, x: Any, **overrides: Any) -> Iterator[Any]:
         """Yield one ``OcrResult`` for each image in ``x``; with ``result_schema`` ``seed`` ``[{"result": OcrResult}]``.
@@ -104,7 +148,7 @@ class Pipeline:
 
     def _read_each(self, x: Any, ocr: OcrPipeline) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
         names = Names()
-        for source, outcome in in_order(expand(x), partial(self._read, ocr), self.plan.images):
+        for source, outcome in in_order(expand(x), partial(self._read, ocr), self._images_at_once):
             name = names.unused(stem_of(source.input_path))
             yield source, outcome if isinstance(outcome, KitError) else replace(outcome, name=name)
 
@@ -115,18 +159,35 @@ class Pipeline:
             with self._cores.image():
                 image = source.load()
                 seconds = time.perf_counter() - begin
-                result = ocr.read(image, source.input_path)
+                with self._device_for(ocr) as reader:
+                    result = reader.read(image, source.input_path)
         except KitError as error:
             return error
         return replace(result, timings={"decode": seconds, **result.timings})
+
+    @property
+    def _images_at_once(self) -> int:
+        return self.plan.images if len(self._sets) == 1 else len(self._sets)
+
+    @contextmanager
+    def _device_for(self, ocr: OcrPipeline) -> Iterator[OcrPipeline]:
+        """Lend a set of engines, with the rules of ``ocr``: the only one, or of several one that is idle."""
+        if len(self._sets) == 1:
+            yield ocr
+            return
+        lent = self._idle.get()
+        try:
+            yield lent.under(ocr.rules)
+        finally:
+            self._idle.put(lent)
 
     def close(self) -> None:
         """Free the engines; calling it twice is harmless."""
         for engine in self._engines:
             engine.close()
         self._engines.clear()
-        if hasattr(self, "ocr"):
-            self.ocr.close()
+        for one in self._sets:
+            one.close()
 
     def __enter__(self) -> Pipeline:
         return self
@@ -136,7 +197,7 @@ class Pipeline:
     ) -> None:
         self.close()
 
-    def _assemble(self) -> OcrPipeline:
+    def _assemble(self, det_device: str, rec_device: str) -> OcrPipeline:
         settings = self.settings
         parts = _parts(settings, self.plan)
         named = profile(settings.spec if parts.spec else settings.chosen.profile, parts.spec)
@@ -144,10 +205,8 @@ class Pipeline:
         rules = _rules(settings, self._base)
         classify = None
         if rules.classifier.enabled:
-            classifier = _model_files(settings.cls_model, "cls", None, settings)
-            classify = self._keep(_maker(settings, classifier)(self._options(settings.device, 1))).run
-        det_device = settings.det_device or settings.device
-        rec_device = settings.rec_device or settings.device
+            classifier = model_files(settings.cls_model, "cls", None, settings)
+            classify = self._keep(_maker(settings, classifier)(self._options(rec_device, 1))).run
         lines = 1 if self.plan.backend == "paddle" else _line_workers(settings, rec_device)
         one_line = self._options(rec_device, settings.cores // lines)
         detect: Run = self._keep(parts.det(self._options(det_device, settings.cores))).run
@@ -155,9 +214,10 @@ class Pipeline:
         lone: Run | None = None
         if lines > 1:
             whole, first = detect, recognise[0]
-            detect = self._cores.by_company(
-                lambda: whole, lambda: self._keep(parts.det(self._options(det_device, 1, self.plan.images))).run
-            )
+            if det_device == "cpu":
+                detect = self._cores.by_company(
+                    lambda: whole, lambda: self._keep(parts.det(self._options(det_device, 1, self.plan.images))).run
+                )
             lone = self._cores.by_company(
                 lambda: self._keep(parts.rec(self._options(rec_device, settings.cores))).run, lambda: first
             )
@@ -193,6 +253,10 @@ _MODELS_OF = ("use_doc_orientation_classify", "use_textline_orientation")
 """Overrides that need a model beside detector and recogniser."""
 
 
+class DeviceChoice(UserWarning):
+    """What ``device="auto"`` came to mean, and why."""
+
+
 class IgnoredSettings(UserWarning):
     """Something that was asked for has no effect; the text lists what and why."""
 
@@ -207,8 +271,9 @@ def create_pipeline(
 ) -> Pipeline:
     """Return a pipeline: ``"ocr"`` for the default one, or the path (or the mapping) of a pipeline file.
 
-    The file is the kit's or PaddleX's, see ``edge_kit.pipeline_files``. ``engine`` is ``nb``, ``server``, ``lite_x86``
-    or ``onnx``; ``device`` is ``cpu`` or ``gpu:0``; further settings are the fields of
+    The file is the kit's or PaddleX's, see ``edge_kit.pipeline_files``. ``engine`` is ``nb``, ``server``, ``lite_x86``,
+    ``onnx`` or ``openvino``; ``device`` is PaddleX's: ``cpu``, ``gpu:0``, ``gpu:0,1``, ``auto`` and others
+    (docs/devices-host.md); further settings are the fields of
     ``edge_kit.settings.PipelineSettings``, or PaddleX's and PaddleOCR's words for them, and override the file's. What
     has no effect is listed in ``Pipeline.ignored`` and in a warning of class ``IgnoredSettings``. Raises ``KitError``
     on a bad setting, a model that is not available, or an engine that cannot be created.
@@ -272,12 +337,20 @@ class _Parts:
     """The bundle's own specification, None for the kit's."""
 
 
-def _chosen_plan(settings: PipelineSettings) -> tuple[Plan, PipelineSettings]:
-    """Return what high-performance inference chooses, and the settings with its threads."""
-    from edge_kit.hpi.choice import choose
+def _table_engine(settings: PipelineSettings) -> str:
+    """Return the engine whose rows of the table of devices hold for the settings' models."""
+    on_onnx = settings.engine == "server" and det_files(settings).format == "onnx"
+    return "onnx" if on_onnx else settings.engine
 
-    chosen = choose(settings)
-    return chosen.plan, replace(settings, threads=chosen.threads)
+
+def choose_plan(
+    settings: PipelineSettings, *, progress: Callable[[str], None] | None = None, again: bool = False
+) -> Choice:
+    """Return what high-performance inference takes for settings; measured, unless the cache has it or ``again``.
+
+    Raises ``KitError`` where there is nothing to choose.
+    """
+    return choose(settings, lambda given, plan: Pipeline(given, plan=plan), progress=progress, again=again)
 
 
 def _parts(settings: PipelineSettings, plan: Plan) -> _Parts:
@@ -302,26 +375,6 @@ def _maker(settings: PipelineSettings, model: ModelFiles) -> Callable[[EngineOpt
     if settings.engine == "nb":
         check_operators(model.program_file, model.params_file)
     return partial(create_engine, settings.engine, model)
-
-
-def det_files(settings: PipelineSettings) -> ModelFiles:
-    """Return the detector's files: fetched by name, or the user's own by path."""
-    return _model_files(settings.chosen.det, "det", None, settings)
-
-
-def rec_files(settings: PipelineSettings) -> ModelFiles:
-    """Return the recogniser's files and dictionary: fetched by name, or the user's own by path."""
-    return _model_files(settings.chosen.rec, "rec", settings.rec_dict, settings)
-
-
-def _model_files(name: str, kind: Any, dictionary: str | None, settings: PipelineSettings) -> ModelFiles:
-    own = Path(dictionary) if dictionary else None
-    if looks_like_path(name):
-        return open_model(Path(name), kind, dictionary=own)
-    files = fetch(name, offline=settings.offline)
-    if files.kind != kind:
-        raise KitError(f"model {name!r} is of kind {files.kind}, and a {kind} model is needed here")
-    return files if own is None else with_dictionary(files, own)
 
 
 def _line_workers(settings: PipelineSettings, device: str) -> int:

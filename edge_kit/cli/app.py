@@ -192,12 +192,12 @@ def ocr(
     paths: Annotated[
         list[str] | None, typer.Argument(help="Images, folders or http(s) addresses.", metavar="PATH")
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86 or onnx (default: nb).")] = None,
+    engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86, onnx or openvino (default: nb).")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
     pipeline: Annotated[
         str | None, typer.Option(help="A pipeline file (YAML), the kit's or PaddleX's; ocr: the default one.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, gpu:0 … where the engine has it.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, gpu:0, gpu:0,1, npu, auto …: docs/devices-host.md.")] = None,
     models: Models = None,
     det_model: DetModel = None,
     rec_model: RecModel = None,
@@ -237,10 +237,10 @@ def serve(
         int, typer.Option(min=0, max=256, help="Worker processes; 0: one for two threads, at least two.")
     ] = 0,
     threads: Annotated[int, typer.Option(min=0, help="Threads of all workers together; 0: all cores.")] = 0,
-    engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86 or onnx (default: nb).")] = None,
+    engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86, onnx or openvino (default: nb).")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
     pipeline: Annotated[Path | None, typer.Option(help="A pipeline file (YAML).")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, gpu:0 … where the engine has it.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, gpu:0, gpu:0,1, npu, auto …: docs/devices-host.md.")] = None,
     models: Models = None,
     det_model: DetModel = None,
     rec_model: RecModel = None,
@@ -446,9 +446,19 @@ def legacy_report(
 
 
 @app.command()
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show what this machine has, what is missing, and how to get it."""
-    from edge_kit.cli.doctor import run_doctor
+def doctor(
+    device: Annotated[
+        str | None, typer.Option(help="Read a check picture on this device instead: gpu:0, npu, auto ….")
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="Engine of --device (default: server; nb for the CPU).")] = None,
+    models: Models = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what this machine has, what is missing, and how to get it; or whether a device reads what the CPU reads."""
+    from edge_kit.cli.doctor import run_device_check, run_doctor
+
+    if device is not None:
+        raise typer.Exit(run_device_check(device, engine, models, as_json=as_json))
 
     raise typer.Exit(run_doctor(as_json=as_json))
 

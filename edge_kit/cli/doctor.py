@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import sys
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -15,7 +16,7 @@ from edge_kit.cli.render import console, table, write_json
 from edge_kit.deploy.adb import DeployError, find_adb
 from model_opt.lower import NEWEST
 from model_opt.opt_tool import Diagnosis, diagnose
-from model_opt.resources import cache_dir
+from model_opt.resources import cache_dir, config_dir
 
 LIBRARIES = {"libGL.so.1": "libgl1", "libglib-2.0.so.0": "libglib2.0-0", "libgomp.so.1": "libgomp1"}
 """Shared libraries that OpenCV and Paddle load, and the Debian packages that hold them."""
@@ -38,6 +39,48 @@ class Finding:
     def state(self) -> str:
         """Return ``ok``, or whether it is missed or could be there."""
         return "ok" if self.ok else "optional" if self.optional else "missing"
+
+
+CHECK_PICTURE = "english.png"
+"""The picture of configs/regression that is read on a device."""
+
+
+def run_device_check(device: str, engine: str | None, models: str | None, *, as_json: bool) -> int:
+    """Read the check picture on a device; return 1 when its texts are not those of the CPU.
+
+    Raises ``KitError`` where the device cannot be used, saying what to install.
+    """
+    from edge_kit.api import DeviceChoice, create_pipeline
+    from edge_kit.engines.devices import ways
+
+    picture = config_dir() / "regression" / CHECK_PICTURE
+    chosen = engine or ("nb" if device.split(":")[0] in ("cpu", "auto") else "server")
+    with create_pipeline("ocr", engine=chosen, models=models) as plain:
+        (expected,) = plain.predict(str(picture))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeviceChoice)
+        pipeline = create_pipeline("ocr", engine=chosen, device=device, models=models)
+    with pipeline:
+        sets = pipeline.settings
+        found = list(pipeline.predict([str(picture)] * pipeline.devices))
+    right = all(one.rec_texts == expected.rec_texts for one in found)
+    ran = "" if any(way.ran for way in ways(chosen, sets.device.split(":")[0])) else "; nobody had run this way before"
+    finding = Finding(
+        f"device {device}",
+        right,
+        f"engine {chosen} on {sets.device}: {len(expected.rec_texts)} lines"
+        + (" as on the CPU" if right else " that differ from the CPU's")
+        + ran
+        + (f" ({pipeline.device_note})" if pipeline.device_note else ""),
+        "" if right else "do not use this device: compare its driver and package with docs/devices-host.md",
+    )
+    if as_json:
+        write_json({"findings": [vars(finding)]})
+    else:
+        console().print(
+            table(("state", "what", "found", "next"), [(finding.state, finding.what, finding.found, finding.hint)])
+        )
+    return 0 if right else 1
 
 
 def run_doctor(*, as_json: bool) -> int:

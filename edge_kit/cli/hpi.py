@@ -12,15 +12,14 @@ from edge_kit.cli.render import console, table, write_json
 
 def run_report(settings: Mapping[str, Any], *, again: bool, as_json: bool) -> None:
     """Print the table of a set of models; measure it where the cache has none."""
-    from edge_kit.api import choose_settings
-    from edge_kit.hpi.choice import choose
+    from edge_kit.api import choose_plan, choose_settings
 
     chosen = choose_settings("ocr", settings).settings
 
     def progress(text: str) -> None:
         sys.stderr.write(f"edge-kit: {text}\n")
 
-    choice = choose(chosen, progress=progress, again=again)
+    choice = choose_plan(chosen, progress=progress, again=again)
     if as_json:
         rows = [{**dataclasses.asdict(row), "chosen": row.plan == choice.plan} for row in choice.rows]
         write_json({"choice": dataclasses.asdict(choice.plan), "rows": rows, "kept": str(choice.path)})

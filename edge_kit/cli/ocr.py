@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def with_words(request: OcrRequest, words: Mapping[str, Any]) -> OcrRequest:
 
 def run_ocr(request: OcrRequest) -> int:
     """Read all images; return 0, or 1 when some of several could not be read. A lone bad image is an error."""
-    from edge_kit.api import Pipeline, choose_settings
+    from edge_kit.api import DeviceChoice, Pipeline, choose_settings
 
     _check_outputs(request)
     settings = dict(request.settings)
@@ -85,7 +86,11 @@ def run_ocr(request: OcrRequest) -> int:
     with ExitStack() as stack:
         task = stack.enter_context(spinner).add_task("loading models")
         planned, plan = _with_plan(chosen.settings, lambda text: spinner.update(task, description=text))
-        pipeline = stack.enter_context(Pipeline(planned, chosen.ignored, plan=plan))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeviceChoice)
+            pipeline = stack.enter_context(Pipeline(planned, chosen.ignored, plan=plan))
+        if pipeline.device_note:
+            sys.stderr.write(f"edge-kit: {pipeline.device_note}\n")
         output = _Output(request.json_file)
         for source, outcome in pipeline.predict_each(list(request.paths)):
             spinner.update(task, description=f"read {source.input_path}")
@@ -113,9 +118,9 @@ def _with_plan(settings: PipelineSettings, progress: Callable[[str], None]) -> t
     """Return the settings with what high-performance inference chooses, if it was asked for."""
     if not settings.enable_hpi:
         return settings, None
-    from edge_kit.hpi.choice import choose
+    from edge_kit.api import choose_plan
 
-    choice = choose(settings, progress=progress)
+    choice = choose_plan(settings, progress=progress)
     sys.stderr.write(f"edge-kit: high-performance inference: {choice.sentence}\n")
     return dataclasses.replace(settings, threads=choice.threads), choice.plan
 

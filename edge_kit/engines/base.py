@@ -88,15 +88,6 @@ def check_output(y: Float32Array, *, engine: str, model: Path) -> Float32Array:
     )
 
 
-def split_device(device: str, *, engine: str) -> tuple[str, int]:
-    """Return kind and number of a device: ``cpu``, ``gpu`` or ``gpu:1``; raise ``EngineError`` for another word."""
-    kind, colon, number = device.partition(":")
-    known = kind == "gpu" and (not colon or (number.isascii() and number.isdigit()))
-    if device != "cpu" and not known:
-        raise EngineError(f"engine {engine} knows no device {device!r}", hint="use --device cpu or --device gpu:0")
-    return kind, int(number or 0)
-
-
 def refuse_device(device: str, *, engine: str, reason: str) -> None:
     """Raise unless ``device`` is ``cpu``: for engines that have no other device, saying why."""
     if device != "cpu":

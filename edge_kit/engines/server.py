@@ -18,8 +18,8 @@ from edge_kit.engines.base import (
     Float32Array,
     check_input,
     check_output,
-    split_device,
 )
+from edge_kit.engines.devices import one_device, pick
 from model_opt.zoo import ModelFiles
 
 _ALLOCATOR = threading.Lock()
@@ -71,6 +71,29 @@ class ServerEngine:
         self._predictor = None
 
 
+def paddle_devices(paddle: Any) -> tuple[str, ...]:
+    """Return the kinds of device that the installed Paddle has, by Paddle's own names."""
+    built = [
+        name for name, there in (("gpu", paddle.is_compiled_with_cuda), ("xpu", paddle.is_compiled_with_xpu)) if there()
+    ]
+    return ("cpu", *built, *paddle.device.get_all_custom_device_type())
+
+
+def _set_device(config: Any, options: EngineOptions, available: tuple[str, ...]) -> None:
+    kind, number = one_device(options.device)
+    name = pick("server", kind, available).needs
+    if name == "cpu":
+        config.disable_gpu()
+        config.set_cpu_math_library_num_threads(options.threads)
+    elif name == "gpu":
+        config.enable_use_gpu(256, number)
+    elif name == "xpu":
+        config.enable_xpu()
+        config.set_xpu_device_id(number)
+    else:
+        config.enable_custom_device(name, number)
+
+
 def _make_predictor(model: ModelFiles, options: EngineOptions) -> Any:
     """Create the predictor; the device string is Paddle's own (``cpu``, ``gpu:0``)."""
     # Paddle 3.3 asks every user for a compiler cache that only builders of extensions need.
@@ -85,17 +108,7 @@ def _make_predictor(model: ModelFiles, options: EngineOptions) -> Any:
             hint="install paddlepaddle 3.3.1 (there is none for Linux on ARM), or use another --engine",
         ) from error
     config = inference.Config(str(model.program_file), str(model.params_file))
-    kind, index = split_device(options.device, engine="server")
-    if kind == "gpu" and paddle.is_compiled_with_cuda():
-        config.enable_use_gpu(256, index)
-    elif kind == "cpu":
-        config.disable_gpu()
-        config.set_cpu_math_library_num_threads(options.threads)
-    else:
-        raise EngineError(
-            f"engine server cannot run on device {options.device!r}: the installed paddlepaddle supports cpu only",
-            hint="use --device cpu, or install a GPU build of paddlepaddle 3.3.1",
-        )
+    _set_device(config, options, paddle_devices(paddle))
     if options.onednn:
         config.enable_mkldnn()
     config.disable_glog_info()

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, split_device
+from edge_kit.engines.base import EngineError, EngineOptions, Float32Array
 from edge_kit.engines.blocked import keep_blocked
+from edge_kit.engines.devices import one_device, pick, provider
 from edge_kit.engines.head import fold_head
 from model_opt.errors import KitError
 from model_opt.fs import sha256_bytes, write_atomic
@@ -36,21 +37,26 @@ def make_session(model: Path | bytes, options: EngineOptions, origin: Path) -> A
     """
     import onnxruntime as ort
 
-    kind, index = split_device(options.device, engine="onnx")
-    name = "CUDAExecutionProvider" if kind == "gpu" else "CPUExecutionProvider"
-    wanted = (name, {"device_id": str(index)}) if kind == "gpu" else name
-    if name not in ort.get_available_providers():
-        raise EngineError(
-            f"engine onnx cannot run on device {options.device!r}: ONNX Runtime here offers only "
-            f"{', '.join(ort.get_available_providers())}",
-            hint="use --device cpu",
-        )
+    kind, number = one_device(options.device)
+    wanted = provider(pick("onnx", kind, ort.get_available_providers()), number)
     if kind != "cpu":
-        return _open(model, _settings(options), origin, [wanted])
+        session = _open(model, _settings(options), origin, [wanted])
+        return _on_its_device(session, wanted if isinstance(wanted, str) else wanted[0], origin)
     program = local_program(model, origin)
     if program is None:
         return _open(model, _settings(options), origin, [wanted])
     return _open(program, _as_it_is(options), origin, [wanted])
+
+
+def _on_its_device(session: Any, name: str, origin: Path) -> Any:
+    """Return the session if its provider is in use: ONNX Runtime takes the CPU silently where another fails."""
+    if name in session.get_providers():
+        return session
+    raise EngineError(
+        f"ONNX Runtime could not set up {name} and would run on {', '.join(session.get_providers())}",
+        path=origin,
+        hint="check the device's driver and libraries, or use --device cpu",
+    )
 
 
 def _settings(options: EngineOptions) -> Any:

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from edge_kit.engines.session import processor
-from edge_kit.hpi.measure import CHECK_SET, MARGIN, Row, measure, winner
+from edge_kit.hpi.measure import CHECK_SET, MARGIN, Reader, Row, measure, winner
 from edge_kit.hpi.plan import HpiError, Plan, Wish, candidates, default_plan, read_config
+from edge_kit.model_files import det_files, rec_files
 from edge_kit.settings import PipelineSettings
 from model_opt.fs import sha256_bytes, write_atomic
 from model_opt.resources import cache_dir, config_dir
+
+Make = Callable[[PipelineSettings, Plan], Reader]
 
 _FORM = 1
 """Counts up when what is measured or how it is kept changes."""
@@ -42,9 +45,16 @@ class Choice:
         return f"{self.plan.label} runs: {part:.2f} of the default's time"
 
 
-def choose(settings: PipelineSettings, *, progress: Callable[[str], None] | None = None, again: bool = False) -> Choice:
+def choose(
+    settings: PipelineSettings,
+    make: Make,
+    *,
+    progress: Callable[[str], None] | None = None,
+    again: bool = False,
+) -> Choice:
     """Return the choice for settings, from the cache or (``again``: always) measured, which takes about a minute.
 
+    ``make`` loads a pipeline by settings and plan.
     Raises ``HpiError`` for settings that leave nothing to choose, and for a backend by name that reads other texts.
     """
     wish = read_config(settings.hpi_config)
@@ -54,7 +64,7 @@ def choose(settings: PipelineSettings, *, progress: Callable[[str], None] | None
     path = cache_dir() / "hpi" / f"{sha256_bytes(json.dumps(facts, sort_keys=True).encode())[:32]}.json"
     kept = None if again else read_rows(path)
     if kept is None:
-        kept = _measured(settings, wish, facts, progress or (lambda text: None))
+        kept = _measured(settings, wish, make, progress or (lambda text: None))
         _keep(path, facts, kept)
     return Choice(_chosen(kept, wish), kept, path, settings.threads)
 
@@ -64,14 +74,12 @@ def _refuse_fixed(settings: PipelineSettings) -> None:
         what = f"engine {settings.engine!r}" if settings.bundle is None else "a bundle"
         raise HpiError(f"{what} leaves high-performance inference nothing to choose", hint="leave one of them out")
     for device in (settings.device, settings.det_device, settings.rec_device):
-        if device not in (None, "cpu"):
+        if device not in (None, "cpu", "auto"):
             raise HpiError(f"high-performance inference is measured on the CPU only, not on {device!r}")
 
 
 def _facts(settings: PipelineSettings, wish: Wish) -> dict[str, Any]:
     """Return all that the choice depends on."""
-    from edge_kit.api import det_files, rec_files
-
     packages = {}
     for name in ("onnxruntime", "openvino", "paddlepaddle", "edge-kit"):
         try:
@@ -90,15 +98,11 @@ def _facts(settings: PipelineSettings, wish: Wish) -> dict[str, Any]:
     }
 
 
-def _measured(
-    settings: PipelineSettings, wish: Wish, facts: dict[str, Any], progress: Callable[[str], None]
-) -> tuple[Row, ...]:
-    from edge_kit.api import Pipeline, det_files, rec_files
-
+def _measured(settings: PipelineSettings, wish: Wish, make: Make, progress: Callable[[str], None]) -> tuple[Row, ...]:
     formats = [det_files(settings).format, rec_files(settings).format]
     plans = (default_plan(settings.cores), *candidates(wish, settings.cores, formats))
     images = [config_dir() / "regression" / name for name in CHECK_SET]
-    return measure(plans, lambda plan: Pipeline(settings, plan=plan), images, progress=progress)
+    return measure(plans, lambda plan: make(settings, plan), images, progress=progress)
 
 
 def _chosen(rows: tuple[Row, ...], wish: Wish) -> Plan:

@@ -81,9 +81,10 @@ def _images(paths: tuple[str, ...]) -> tuple[RegressionImage, ...]:
 
 
 def _report(spec: LegacySpec, images: tuple[RegressionImage, ...], engine: str) -> LegacyReport:
-    from edge_kit.api import create_pipeline, rec_files
+    from edge_kit.api import create_pipeline
     from edge_kit.engines.base import EngineOptions
     from edge_kit.engines.factory import create_engine
+    from edge_kit.model_files import rec_files
     from labs.legacy.report import by_height, legacy_report
 
     display = Progress(
