@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,56 @@ from numpy.typing import NDArray
 from edge_kit.spec.model import SpecProfile, WordRules
 from model_opt.errors import KitError
 
-if TYPE_CHECKING:
-    from edge_kit.ocr.result import OcrResult
-
 KIT = "kit"
 """The default."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """How a page was read: what PaddleX states beside boxes and texts."""
+
+    text_det_params: Mapping[str, Any]
+    score_thresh: float
+    use_textline_orientation: bool = False
+    line_classes: tuple[int, ...] = ()
+    """For each box found: 1 for a line turned by 180 degrees, 0 for another, -1 where nobody asked."""
+    orientation: int | None = None
+    """Degrees counter-clockwise by which the page was turned, None where nobody asked."""
+    words: WordRules | None = None
+    """The rules for boxes of words."""
+
+
+NO_PAGE = Page({}, 0.0)
+"""Nothing is known of how a page was read."""
+
+
+class Reading(Protocol):
+    """What the fields are taken from: an ``OcrResult``."""
+
+    @property
+    def input_path(self) -> str | None: ...
+    @property
+    def page_index(self) -> int | None: ...
+    @property
+    def dt_polys(self) -> NDArray[np.int32]: ...
+    @property
+    def found_polys(self) -> NDArray[np.int32]: ...
+    @property
+    def dt_scores(self) -> tuple[float, ...]: ...
+    @property
+    def rec_texts(self) -> tuple[str, ...]: ...
+    @property
+    def rec_scores(self) -> tuple[float, ...]: ...
+    @property
+    def timings(self) -> Mapping[str, float]: ...
+    @property
+    def page(self) -> Page: ...
+    @property
+    def return_word_box(self) -> bool: ...
+    @property
+    def text_word(self) -> tuple[tuple[str, ...], ...]: ...
+    @property
+    def text_word_boxes(self) -> tuple[NDArray[np.int32], ...]: ...
 
 
 @dataclass(frozen=True)
@@ -28,9 +73,9 @@ class Schema:
     """How a result is written."""
 
     name: str
-    body: Callable[[OcrResult], dict[str, Any]]
+    body: Callable[[Reading], dict[str, Any]]
     """What files hold: the fields in their order, arrays and tuples as they are."""
-    fields: Callable[[OcrResult], dict[str, Any]]
+    fields: Callable[[Reading], dict[str, Any]]
     """What ``result[…]`` and ``result.json`` hold."""
     json_key: str | None
     """What ``result.json`` holds the body under, None for the body itself."""
@@ -53,7 +98,7 @@ def schema_of(name: str) -> Schema:
     return SCHEMAS[name]
 
 
-def kit_body(result: OcrResult) -> dict[str, Any]:
+def kit_body(result: Reading) -> dict[str, Any]:
     """Return the kit's own fields."""
     body: dict[str, Any] = {
         "input_path": result.input_path,
@@ -67,14 +112,14 @@ def kit_body(result: OcrResult) -> dict[str, Any]:
     return body | {"timings": {name: round(seconds, 6) for name, seconds in result.timings.items()}}
 
 
-def kit_fields(result: OcrResult) -> dict[str, Any]:
+def kit_fields(result: Reading) -> dict[str, Any]:
     """Return the kit's own fields, and those of PaddleX 3 that they lack."""
     return kit_body(result) | {
         key: value for key, value in paddlex_3_body(result).items() if key not in kit_body(result)
     }
 
 
-def paddlex_3_body(result: OcrResult) -> dict[str, Any]:
+def paddlex_3_body(result: Reading) -> dict[str, Any]:
     """Return the fields of PaddleX 3's ``res``; ``dt_polys`` holds what was found before the score filter."""
     page, found = result.page, result.found_polys
     body: dict[str, Any] = {"input_path": result.input_path, "page_index": result.page_index}
@@ -105,7 +150,7 @@ def paddlex_3_body(result: OcrResult) -> dict[str, Any]:
     return body
 
 
-def beta1_body(result: OcrResult) -> dict[str, Any]:
+def beta1_body(result: Reading) -> dict[str, Any]:
     """Return the fields of PaddleX 3.0-beta1."""
     return {
         "input_path": result.input_path,
@@ -114,25 +159,6 @@ def beta1_body(result: OcrResult) -> dict[str, Any]:
         "rec_text": list(result.rec_texts),
         "rec_score": list(result.rec_scores),
     }
-
-
-@dataclass(frozen=True)
-class Page:
-    """How a page was read: what PaddleX states beside boxes and texts."""
-
-    text_det_params: Mapping[str, Any]
-    score_thresh: float
-    use_textline_orientation: bool = False
-    line_classes: tuple[int, ...] = ()
-    """For each box found: 1 for a line turned by 180 degrees, 0 for another, -1 where nobody asked."""
-    orientation: int | None = None
-    """Degrees counter-clockwise by which the page was turned, None where nobody asked."""
-    words: WordRules | None = None
-    """The rules for boxes of words."""
-
-
-NO_PAGE = Page({}, 0.0)
-"""Nothing is known of how a page was read."""
 
 
 def page_of(rules: SpecProfile, line_classes: tuple[int, ...], orientation: int | None = None) -> Page:
@@ -147,11 +173,6 @@ def page_of(rules: SpecProfile, line_classes: tuple[int, ...], orientation: int 
         "unclip_ratio": db.unclip_ratio,
     }
     return Page(params, rules.result.drop_score, rules.classifier.enabled, line_classes, orientation, rules.words)
-
-
-def seed_fields(result: OcrResult) -> dict[str, Any]:
-    """Return the fields of PaddleX before 3.0-beta1, where an item of a batch holds its result under ``result``."""
-    return {"result": result, **beta1_body(result)}
 
 
 def _short(polys: NDArray[np.int32]) -> list[NDArray[np.int16]]:
@@ -186,7 +207,7 @@ SCHEMAS = {
             "paddlex-3", paddlex_3_body, paddlex_3_body, "res", "_res", "ocr_res_img", "_ocr_res_img",
             prints_json=False, newline=False,
         ),
-        Schema("paddlex-3.0b1", beta1_body, beta1_body, None, "", None, "", prints_json=True, newline=False),
-        Schema("paddlex-seed", beta1_body, seed_fields, None, "", None, "", prints_json=True, newline=False),
+        Schema("beta1", beta1_body, beta1_body, None, "", None, "", prints_json=True, newline=False),
+        Schema("seed", beta1_body, beta1_body, None, "", None, "", prints_json=True, newline=False),
     )
 }  # fmt: skip

@@ -94,7 +94,7 @@ def word_boxes(
             boxes.append(line.box(line.start + int(first * line.cell), line.start + int((last + 1) * line.cell)))
     if chinese:
         size = float(np.mean(sizes)) if sizes else line.length / len(text)
-        boxes += [line.box(*line.around((place + 0.5) * line.cell, size)) for place in chinese]
+        boxes += [line.box(*line.around((2 * place + 1) * line.cell / 2, size)) for place in chinese]
     return tuple(texts), tuple(_in_rows(boxes, rules))
 
 

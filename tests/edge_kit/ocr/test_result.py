@@ -49,10 +49,9 @@ def test_each_schema_has_paddlexs_fields_in_their_order():
     assert (len(body["dt_polys"]), len(body["rec_polys"]), body["textline_orientation_angles"]) == (2, 1, [-1, -1])
     assert (body["text_word"], body["text_word_boxes"]) == ([["text"]], [[[1, 1, 33, 15]]])
     assert newest["rec_polys"][0].dtype == newest["rec_boxes"].dtype == np.int16
-    beta = read("paddlex-3.0b1")
+    beta = read("beta1")
     assert list(beta) == list(beta.json) == ["input_path", "dt_polys", "dt_scores", "rec_text", "rec_score"]
-    item = read("paddlex-seed")
-    assert item["result"] is item
+    item = read("seed")
     assert item.json == beta.json
     json.dumps([beta.json, newest.json, item.json, read().json, read().to_dict()])
 
@@ -61,14 +60,14 @@ def test_files_are_called_as_paddlex_calls_them(tmp_path):
     names = {
         schema: [read(schema, name=name).save_to_json(tmp_path).name for name in ("page", "page_2")]
         + [read(schema).save_to_img(tmp_path).name]
-        for schema in ("kit", "paddlex-3", "paddlex-3.0b1", "paddlex-seed")
+        for schema in ("kit", "paddlex-3", "beta1", "seed")
     }
     older = ["page.json", "page_2.json", "page.jpg"]
     assert names == {
         "kit": older,
         "paddlex-3": ["page_res.json", "page_2_res.json", "page_ocr_res_img.jpg"],
-        "paddlex-3.0b1": older,
-        "paddlex-seed": older,
+        "beta1": older,
+        "seed": older,
     }
     assert read("paddlex-3", page_index=2).save_to_json(tmp_path).name == "page_2_res.json"
     text = (tmp_path / "page_res.json").read_text(encoding="utf-8")
@@ -90,13 +89,13 @@ def test_results_are_printed_by_either_word(capsys):
 
 
 def test_the_picture_is_at_hand():
-    assert read().img["ocr_res_img"].size == read("paddlex-3.0b1").img.size == (120, 20)
+    assert read().img["ocr_res_img"].size == read("beta1").img.size == (120, 20)
 
 
 def test_what_a_result_does_not_hold_is_an_error(tmp_path):
     with pytest.raises(KitError, match="no places of characters"):
         _ = replace(result(), return_word_box=True).text_word
-    with pytest.raises(KitError, match=r"unknown result schema 'res'(.|\n)*paddlex-3.0b1"):
+    with pytest.raises(KitError, match=r"unknown result schema 'res'(.|\n)*beta1"):
         read("res").save_to_json(tmp_path)
 
 
