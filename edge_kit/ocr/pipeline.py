@@ -20,9 +20,9 @@ from edge_kit.ocr.boxes import Boxes
 from edge_kit.ocr.crop import crop_line
 from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import Image
+from edge_kit.ocr.reading import page_of
 from edge_kit.ocr.recognition import ctc_decode, ctc_read
 from edge_kit.ocr.result import OcrResult
-from edge_kit.ocr.schemas import page_of
 from edge_kit.ocr.steps import Detection, Upright
 from edge_kit.ocr.tensor import Float32Array, Run
 from edge_kit.ocr.words import Columns

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_kit.ocr.image import Image
-from edge_kit.ocr.schemas import KIT, NO_PAGE, Page, bounds_of, plain, schema_of
-from edge_kit.ocr.words import Columns, Corners, word_boxes
+from edge_kit.ocr.reading import Reading
+from edge_kit.ocr.schemas import KIT, plain, schema_of
 from model_opt.errors import KitError
 from model_opt.fs import write_atomic
 
@@ -24,36 +22,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class OcrResult(Mapping[str, Any]):
+class OcrResult(Reading, Mapping[str, Any]):
     """Boxes, texts and scores of one image, in reading order, one text and score for each box.
 
     It is a mapping too: ``result["rec_texts"]``, ``for key in result``. ``schema`` says which fields that has, and
     what ``json``, ``print`` and the files hold; see ``edge_kit.ocr.schemas``.
     """
 
-    input_path: str | None
-    """Where the image came from; ``None`` for an array."""
-    dt_polys: NDArray[np.int32]
-    """[n, 4, 2] points (x, y), pixels of the image."""
-    dt_scores: tuple[float, ...]
-    rec_texts: tuple[str, ...]
-    rec_scores: tuple[float, ...]
-    timings: Mapping[str, float]
-    """Seconds of each step; ``rec_*`` summed over lines that may have run side by side; ``total`` is elapsed."""
-    image: Image = field(repr=False, compare=False)
-    """The decoded image, BGR, for pictures; turned where the page was."""
-    name: str | None = field(default=None, repr=False, compare=False)
-    """Stem of the files saved in a folder, when it differs from the input's (see ``Names``)."""
-    page: Page = field(default=NO_PAGE, repr=False, compare=False)
-    """How the page was read."""
-    all_polys: NDArray[np.int32] | None = field(default=None, repr=False, compare=False)
-    """Boxes with those that the score filter dropped, [m, 4, 2]; None where it dropped none."""
-    columns: tuple[Columns, ...] = field(default=(), repr=False, compare=False)
-    """Where the characters of each line were read, for the boxes of words."""
-    page_index: int | None = field(default=None, repr=False, compare=False)
-    """The page of a document, from 0; ``None`` for an image."""
-    return_word_box: bool = field(default=False, repr=False, compare=False)
-    """Whether the result has the boxes of words."""
     schema: str = field(default=KIT, repr=False, compare=False)
 
     def __getitem__(self, key: str) -> Any:
@@ -71,34 +46,6 @@ class OcrResult(Mapping[str, Any]):
     @cached_property
     def _fields(self) -> dict[str, Any]:
         return schema_of(self.schema).fields(self)
-
-    @property
-    def found_polys(self) -> NDArray[np.int32]:
-        """Boxes before the score filter, [m, 4, 2] pixels."""
-        return self.dt_polys if self.all_polys is None else self.all_polys
-
-    @property
-    def text_word(self) -> tuple[tuple[str, ...], ...]:
-        """The words of each line."""
-        return tuple(words for words, _ in self._words)
-
-    @property
-    def text_word_region(self) -> tuple[tuple[Corners, ...], ...]:
-        """The corners of each word's box, as many as words; see ``edge_kit.ocr.words`` for their order."""
-        return tuple(boxes for _, boxes in self._words)
-
-    @property
-    def text_word_boxes(self) -> tuple[NDArray[np.int32], ...]:
-        """Left, top, right and bottom of each word, [words, 4] for each line."""
-        return tuple(bounds_of(np.array(boxes, np.int32)) for boxes in self.text_word_region)
-
-    @cached_property
-    def _words(self) -> tuple[tuple[tuple[str, ...], tuple[Corners, ...]], ...]:
-        rules = self.page.words
-        if rules is None or len(self.columns) != len(self.rec_texts):
-            raise KitError("this result holds no places of characters, so there are no boxes of words")
-        lines = zip(self.rec_texts, self.columns, self.dt_polys, strict=True)
-        return tuple(word_boxes(text, columns, quad, rules) for text, columns, quad in lines)
 
     @property
     def json(self) -> dict[str, Any]:

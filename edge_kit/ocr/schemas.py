@@ -8,64 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_kit.spec.model import SpecProfile, WordRules
+from edge_kit.ocr.reading import Reading, bounds_of
 from model_opt.errors import KitError
 
 KIT = "kit"
 """The default."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """How a page was read: what PaddleX states beside boxes and texts."""
-
-    text_det_params: Mapping[str, Any]
-    score_thresh: float
-    use_textline_orientation: bool = False
-    line_classes: tuple[int, ...] = ()
-    """For each box found: 1 for a line turned by 180 degrees, 0 for another, -1 where nobody asked."""
-    orientation: int | None = None
-    """Degrees counter-clockwise by which the page was turned, None where nobody asked."""
-    words: WordRules | None = None
-    """The rules for boxes of words."""
-
-
-NO_PAGE = Page({}, 0.0)
-"""Nothing is known of how a page was read."""
-
-
-class Reading(Protocol):
-    """What the fields are taken from: an ``OcrResult``."""
-
-    @property
-    def input_path(self) -> str | None: ...
-    @property
-    def page_index(self) -> int | None: ...
-    @property
-    def dt_polys(self) -> NDArray[np.int32]: ...
-    @property
-    def found_polys(self) -> NDArray[np.int32]: ...
-    @property
-    def dt_scores(self) -> tuple[float, ...]: ...
-    @property
-    def rec_texts(self) -> tuple[str, ...]: ...
-    @property
-    def rec_scores(self) -> tuple[float, ...]: ...
-    @property
-    def timings(self) -> Mapping[str, float]: ...
-    @property
-    def page(self) -> Page: ...
-    @property
-    def return_word_box(self) -> bool: ...
-    @property
-    def text_word(self) -> tuple[tuple[str, ...], ...]: ...
-    @property
-    def text_word_boxes(self) -> tuple[NDArray[np.int32], ...]: ...
 
 
 @dataclass(frozen=True)
@@ -161,31 +113,9 @@ def beta1_body(result: Reading) -> dict[str, Any]:
     }
 
 
-def page_of(rules: SpecProfile, line_classes: tuple[int, ...], orientation: int | None = None) -> Page:
-    """Return what is said of a page that was read by ``rules``."""
-    detection, db = rules.detection, rules.db
-    params = {
-        "limit_side_len": detection.limit_side_len,
-        "limit_type": detection.limit_type,
-        "thresh": db.thresh,
-        "max_side_limit": detection.max_side_limit,
-        "box_thresh": db.box_thresh,
-        "unclip_ratio": db.unclip_ratio,
-    }
-    return Page(params, rules.result.drop_score, rules.classifier.enabled, line_classes, orientation, rules.words)
-
-
 def _short(polys: NDArray[np.int32]) -> list[NDArray[np.int16]]:
     """Return polygons as PaddleX holds them: a list of arrays of 16-bit integers."""
     return list(polys.astype(np.int16))
-
-
-def bounds_of(polys: NDArray[np.generic]) -> NDArray[np.int32]:
-    """Return left, top, right and bottom, [n, 4], of polygons [n, 4, 2]; an array of shape [0] for none."""
-    if len(polys) == 0:
-        return np.zeros(0, np.int32)
-    bounds = np.concatenate([polys.min(axis=1), polys.max(axis=1)], axis=1)
-    return np.asarray(bounds, np.int32)
 
 
 def plain(value: Any) -> Any:

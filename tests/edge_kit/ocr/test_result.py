@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edge_kit.ocr.reading import page_of
 from edge_kit.ocr.result import Names, OcrResult, stem_of
-from edge_kit.ocr.schemas import page_of
 from edge_kit.ocr.words import Columns
 from edge_kit.spec import profile
 from model_opt.errors import KitError
