@@ -128,7 +128,9 @@ class Pipeline:
         Each result of one call is saved under its own name in a folder: the input's, numbered from the second on.
         ``overrides`` as in ``predict``.
         """
-        return self._read_each(x, self.ocr if not overrides else self.overridden(overrides))
+        words = overrides.get("return_word_box")
+        marked = replace(self.settings, return_word_box=self.settings.return_word_box if words is None else words)
+        return self._read_each(x, self.ocr if not overrides else self.overridden(overrides), marked)
 
     def overridden(self, overrides: Mapping[str, Any]) -> OcrPipeline:
         """Return the pipeline with other rules on the same models; ``overrides`` and errors as in ``predict``."""
@@ -146,11 +148,15 @@ class Pipeline:
                 )
         return self.ocr.under(_rules(changed, self._base))
 
-    def _read_each(self, x: Any, ocr: OcrPipeline) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
+    def _read_each(
+        self, x: Any, ocr: OcrPipeline, settings: PipelineSettings
+    ) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
         names = Names()
         for source, outcome in in_order(expand(x), partial(self._read, ocr), self._images_at_once):
             name = names.unused(stem_of(source.input_path))
-            yield source, outcome if isinstance(outcome, KitError) else replace(outcome, name=name)
+            if not isinstance(outcome, KitError):
+                outcome = in_form(replace(outcome, name=name), settings)
+            yield source, outcome
 
     def _read(self, ocr: OcrPipeline, source: ImageInput) -> OcrResult | KitError:
         """Return the result for one source, or why there is none."""
@@ -201,6 +207,8 @@ class Pipeline:
         settings = self.settings
         parts = _parts(settings, self.plan)
         named = profile(settings.spec if parts.spec else settings.chosen.profile, parts.spec)
+        if parts.spec is not None:
+            named = _with_host_rules(named)
         self._base = named.for_detector(parts.det_facts).for_recogniser(parts.rec_facts)
         rules = _rules(settings, self._base)
         classify = None
@@ -393,3 +401,14 @@ def _rules(settings: PipelineSettings, base: SpecProfile) -> SpecProfile:
     if settings.use_angle_classifier is None:
         return rules
     return replace(rules, classifier=replace(rules.classifier, enabled=settings.use_angle_classifier))
+
+
+def in_form(result: OcrResult, settings: PipelineSettings) -> OcrResult:
+    """Return a result in the form that the settings ask for."""
+    return replace(result, schema=settings.result_schema, return_word_box=bool(settings.return_word_box))
+
+
+def _with_host_rules(rules: SpecProfile) -> SpecProfile:
+    """Return a bundle's profile with the rules of hosts, from the kit's own profile of that name if it has one."""
+    own = {one.name: one for one in load_spec().profiles}.get(rules.name)
+    return rules if own is None else rules.with_host_rules(own)

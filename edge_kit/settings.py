@@ -137,7 +137,6 @@ _UNSUPPORTED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "use_doc_unwarping": ((None, False), "the kit does not unwarp pages"),
     "use_doc_orientation_classify": ((None, False), "the kit does not turn pages"),
     "use_textline_orientation": ((None, False), "the kit does not have PaddleX 3's classifier of lines"),
-    "return_word_box": ((None, False), "the kit finds no boxes of words"),
 }
 """Settings that would change results: the values that are fine, and why others are not."""
 

@@ -27,9 +27,12 @@ def batches_of(lines: Sequence[Image], rules: BatchRules) -> list[list[int]]:
     return [order[begin : begin + rules.size] for begin in range(0, len(order), rules.size)]
 
 
-def batch_input(lines: Sequence[Image], rules: RecognitionInput, batch: BatchRules) -> Float32Array:
-    """Return the lines of one batch as float32 [n, 3, height, w], each padded on the right to the widest."""
-    widest = max(aspect_of(line) for line in lines) if batch.line_width == "batch" else 0.0
+def batch_input(lines: Sequence[Image], rules: RecognitionInput, batch: BatchRules | None) -> Float32Array:
+    """Return the lines of one batch as float32 [n, 3, height, w], each padded on the right to the widest.
+
+    Several lines need the rules of ``batch``.
+    """
+    widest = max(aspect_of(line) for line in lines) if batch is not None and batch.line_width == "batch" else 0.0
     tensors = [recognition_input(line, rules, widest) for line in lines]
     if len(tensors) == 1:
         return tensors[0]
@@ -38,6 +41,12 @@ def batch_input(lines: Sequence[Image], rules: RecognitionInput, batch: BatchRul
     for place, tensor in zip(padded, tensors, strict=True):
         place[:, :, : tensor.shape[3]] = tensor[0]
     return padded
+
+
+def columns_of(lines: Sequence[Image], steps: int, rules: RecognitionInput) -> list[float]:
+    """Return how many of the ``steps`` of a run's output belong to each of its lines, the others to its padding."""
+    widest = max(rules.min_width / rules.height, *(aspect_of(line) for line in lines))
+    return [steps * (aspect_of(line) / widest) for line in lines]
 
 
 def aspect_of(line: Image) -> float:

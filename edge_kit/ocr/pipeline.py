@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from queue import SimpleQueue
 
@@ -15,15 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_kit.ocr import steps
-from edge_kit.ocr.batches import batch_input, batches_of
+from edge_kit.ocr.batches import batch_input, batches_of, columns_of
 from edge_kit.ocr.boxes import Boxes
 from edge_kit.ocr.crop import crop_line
 from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import Image
-from edge_kit.ocr.recognition import ctc_decode
+from edge_kit.ocr.reading import page_of
+from edge_kit.ocr.recognition import ctc_decode, ctc_read
 from edge_kit.ocr.result import OcrResult
-from edge_kit.ocr.steps import Detection
+from edge_kit.ocr.steps import Detection, Upright
 from edge_kit.ocr.tensor import Float32Array, Run
+from edge_kit.ocr.words import Columns
 from edge_kit.spec.model import BatchRules, SpecProfile
 
 
@@ -35,6 +37,10 @@ class Line:
     score: float
     seconds: tuple[float, float, float]
     """Seconds spent on crop and input, in the model, and on decoding."""
+    columns: Columns
+    """Where its characters were read."""
+    turned: int
+    """See ``steps.Upright``."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,9 @@ class OcrPipeline:
             rec_scores=tuple(lines[i].score for i in kept),
             timings=seconds,
             image=image,
+            page=page_of(self.rules, tuple(line.turned for line in lines)),
+            all_polys=None if len(kept) == len(lines) else detection.dt_polys.astype(np.int32),
+            columns=tuple(lines[i].columns for i in kept),
         )
 
     def detect(self, image: Image, seconds: dict[str, float] | None = None) -> Detection:
@@ -149,39 +158,44 @@ class OcrPipeline:
         return ctc_decode(probabilities, self.characters, self.rules.ctc)
 
     def _recognise_one(self, image: Image, box: NDArray[np.float32], run: Run | None = None) -> Line:
-        times = [time.perf_counter()]
-        tensor = self.line_input(image, box)
-        times.append(time.perf_counter())
-        probabilities = self.probabilities(tensor) if run is None else run(tensor)
-        times.append(time.perf_counter())
-        text, score = self.decode(probabilities)
-        times.append(time.perf_counter())
-        return Line(text, score, (times[1] - times[0], times[2] - times[1], times[3] - times[2]))
+        begin = time.perf_counter()
+        cut = steps.upright(self.cut_line(image, box), self.rules, self.runs.classify)
+        cutting = time.perf_counter() - begin
+        (line,) = self._read_lines([cut], cutting, run)
+        return line
 
     def _recognise_batches(self, image: Image, boxes: Boxes, rules: BatchRules) -> list[Line]:
         """Return the lines of an image, read in batches; times of a batch are shared out equally to its lines."""
         begin = time.perf_counter()
         cut = [steps.upright(self.cut_line(image, box), self.rules, self.runs.classify) for box in boxes]
         cutting = (time.perf_counter() - begin) / max(len(cut), 1)
-        batches = batches_of(cut, rules)
+        batches = batches_of([line.image for line in cut], rules)
         # The widest lines first: the threads then end at about the same time.
-        futures = [self._pool.submit(self._read_batch, [cut[i] for i in batch], rules) for batch in batches[::-1]]
+        futures = [self._pool.submit(self._read_lines, [cut[i] for i in batch], cutting) for batch in batches[::-1]]
         read: dict[int, Line] = {}
         for batch, future in zip(batches[::-1], futures, strict=True):
             read.update(zip(batch, future.result(), strict=True))
-        lines = [read[i] for i in range(len(cut))]
-        return [replace(line, seconds=(line.seconds[0] + cutting, *line.seconds[1:])) for line in lines]
+        return [read[i] for i in range(len(cut))]
 
-    def _read_batch(self, lines: Sequence[Image], rules: BatchRules) -> list[Line]:
+    def _read_lines(self, lines: Sequence[Upright], cutting: float, run: Run | None = None) -> list[Line]:
+        """Return the lines of one run, each with its share of the time and the seconds that its cutting took.
+
+        Without ``run`` they wait for one of ``Runs.recognise``.
+        """
+        images = [line.image for line in lines]
         times = [time.perf_counter()]
-        tensor = batch_input(lines, self.rules.recognition, rules)
+        tensor = batch_input(images, self.rules.recognition, self.rules.batch)
         times.append(time.perf_counter())
-        probabilities = self.probabilities(tensor)
+        probabilities = self.probabilities(tensor) if run is None else run(tensor)
         times.append(time.perf_counter())
-        decoded = [self.decode(probabilities[i : i + 1]) for i in range(len(lines))]
+        decoded = [ctc_read(one[np.newaxis], self.characters, self.rules.ctc) for one in probabilities]
         times.append(time.perf_counter())
-        pre, run, post = ((end - start) / len(lines) for start, end in pairwise(times))
-        return [Line(text, score, (pre, run, post)) for text, score in decoded]
+        before, inside, behind = ((end - start) / len(lines) for start, end in pairwise(times))
+        widths = columns_of(images, probabilities.shape[1], self.rules.recognition)
+        return [
+            Line(one.text, one.score, (before + cutting, inside, behind), Columns(one.places, width), line.turned)
+            for one, width, line in zip(decoded, widths, lines, strict=True)
+        ]
 
     @contextmanager
     def _borrowed(self) -> Iterator[Callable[[Float32Array], Float32Array]]:

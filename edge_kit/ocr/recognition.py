@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -62,8 +63,24 @@ def load_characters(dictionary: Path, rules: CtcRules) -> tuple[str, ...]:
     return (*characters, " ") if rules.append_space else characters
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """What a recogniser's output says."""
+
+    text: str
+    score: float
+    places: tuple[int, ...]
+    """The step at which each character of the text was read."""
+
+
 def ctc_decode(probabilities: Float32Array, characters: Sequence[str], rules: CtcRules) -> tuple[str, float]:
-    """Return text and score of one line from the recogniser's output, float32 [1, steps, classes].
+    """Return text and score of one line; see ``ctc_read``."""
+    decoded = ctc_read(probabilities, characters, rules)
+    return decoded.text, decoded.score
+
+
+def ctc_read(probabilities: Float32Array, characters: Sequence[str], rules: CtcRules) -> Decoded:
+    """Return what one line says by the recogniser's output, float32 [1, steps, classes].
 
     Greedy CTC: the best class of each step, repeats collapsed, blanks dropped (Graves et al., 2006). The score is
     the mean of the kept maxima. Raises ``KitError`` when the classes do not fit the dictionary.
@@ -78,6 +95,8 @@ def ctc_decode(probabilities: Float32Array, characters: Sequence[str], rules: Ct
     keep = best != rules.blank
     keep[1:] &= best[1:] != best[:-1]
     if not keep.any():
-        return "", rules.empty_score
+        return Decoded("", rules.empty_score, ())
     maxima = probabilities[0, keep, best[keep]]
-    return "".join(characters[i - 1] for i in best[keep]), float(np.mean(maxima))
+    read = [characters[i - 1] for i in best[keep]]
+    places = tuple(int(step) for step, text in zip(np.flatnonzero(keep), read, strict=True) for _ in text)
+    return Decoded("".join(read), float(np.mean(maxima)), places)

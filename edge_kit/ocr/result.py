@@ -3,69 +3,114 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_kit.ocr.image import Image
+from edge_kit.ocr.reading import Reading
+from edge_kit.ocr.schemas import KIT, plain, schema_of
 from model_opt.errors import KitError
 from model_opt.fs import write_atomic
 
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
+
 
 @dataclass(frozen=True)
-class OcrResult:
-    """Boxes, texts and scores of one image, in reading order, one text and score for each box."""
+class OcrResult(Reading, Mapping[str, Any]):
+    """Boxes, texts and scores of one image, in reading order, one text and score for each box.
 
-    input_path: str | None
-    """Where the image came from; ``None`` for an array."""
-    dt_polys: NDArray[np.int32]
-    """[n, 4, 2] points (x, y), pixels of the image."""
-    dt_scores: tuple[float, ...]
-    rec_texts: tuple[str, ...]
-    rec_scores: tuple[float, ...]
-    timings: Mapping[str, float]
-    """Seconds of each step; ``rec_*`` summed over lines that may have run side by side; ``total`` is elapsed."""
-    image: Image = field(repr=False, compare=False)
-    """The decoded image, BGR, for pictures."""
-    name: str | None = field(default=None, repr=False, compare=False)
-    """Stem of the files saved in a folder, when it differs from the input's (see ``Names``)."""
+    It is a mapping too: ``result["rec_texts"]``, ``for key in result``. ``schema`` says which fields that has, and
+    what ``json``, ``print`` and the files hold; see ``edge_kit.ocr.schemas``.
+    """
+
+    schema: str = field(default=KIT, repr=False, compare=False)
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a field by its name in the schema."""
+        return self._fields[key]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the schema's fields."""
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        """Return the number of the schema's fields."""
+        return len(self._fields)
+
+    @cached_property
+    def _fields(self) -> dict[str, Any]:
+        return schema_of(self.schema).fields(self)
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The fields as JSON types, under ``res`` as PaddleX 3 gives them unless the schema is an older one."""
+        schema = schema_of(self.schema)
+        body: dict[str, Any] = plain(schema.body(self) if schema.json_key is None else schema.fields(self))
+        return body if schema.json_key is None else {schema.json_key: body}
+
+    @property
+    def img(self) -> Any:
+        """The picture, under ``ocr_res_img`` as PaddleX 3 gives it unless the schema is an older one."""
+        key = schema_of(self.schema).image_key
+        picture = self._picture()
+        return picture if key is None else {key: picture}
+
+    def _picture(self) -> Pillow.Image:
+        from edge_kit.ocr.draw import draw_lines
+
+        return draw_lines(self.image, self.dt_polys, self.rec_texts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON types: input_path, dt_polys, dt_scores, rec_texts, rec_scores, timings."""
-        return {
-            "input_path": self.input_path,
-            "dt_polys": self.dt_polys.tolist(),
-            "dt_scores": list(self.dt_scores),
-            "rec_texts": list(self.rec_texts),
-            "rec_scores": list(self.rec_scores),
-            "timings": {name: round(seconds, 6) for name, seconds in self.timings.items()},
-        }
+        """Return the schema's fields as JSON types.
+
+        The kit's own: input_path, dt_polys, dt_scores, rec_texts, rec_scores, timings.
+        """
+        body: dict[str, Any] = plain(schema_of(self.schema).body(self))
+        return body
 
     def to_json(self, *, indent: int | None = None, ensure_ascii: bool = False) -> str:
         """Return ``to_dict`` as JSON text; a file name that is no UTF-8 keeps its bytes as ``\\udcXX`` escapes."""
-        text = json.dumps(self.to_dict(), indent=indent, ensure_ascii=ensure_ascii)
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        return _json_text(self.to_dict(), indent, ensure_ascii)
 
-    def print(self, format_json: bool = True, indent: int = 4, ensure_ascii: bool = False) -> None:
-        """Write the result to standard output: JSON, or one line a text when ``format_json`` is false."""
+    def print(
+        self,
+        format_json: bool | None = None,
+        indent: int = 4,
+        ensure_ascii: bool = False,
+        *,
+        json_format: bool | None = None,
+    ) -> None:
+        """Write the result to standard output: JSON, or one line a text when ``format_json`` is false.
+
+        ``json_format`` is PaddleX 3's word for it, whose own schema prints its fields in Python's form by default.
+        """
         import sys
 
-        if format_json:
+        schema = schema_of(self.schema)
+        wanted = json_format if format_json is None else format_json
+        if wanted or (wanted is None and schema.prints_json):
             text = self.to_json(indent=indent, ensure_ascii=ensure_ascii)
-        else:
+            if not schema.prints_json:
+                text = _json_text({"res": self.to_dict()}, indent, ensure_ascii)
+        elif schema.prints_json:
             lines = zip(self.rec_texts, self.rec_scores, strict=True)
             text = "\n".join(f"{score:.4f}  {line}" for line, score in lines)
-        sys.stdout.write(text + "\n")
+        else:
+            with np.printoptions(threshold=1, edgeitems=1):
+                text = str({"res": {key: _shown(key, value) for key, value in self.items()}})
+        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
     def save_to_json(self, save_path: str | Path, indent: int = 4, ensure_ascii: bool = False) -> Path:
         """Write the JSON form; a folder keeps the input's name. Returns the file written."""
-        target = self._target(save_path, ".json")
-        text = self.to_json(indent=indent, ensure_ascii=ensure_ascii) + "\n"
+        schema = schema_of(self.schema)
+        target = self._target(save_path, f"{schema.json_suffix}.json")
+        text = self.to_json(indent=indent, ensure_ascii=ensure_ascii) + ("\n" if schema.newline else "")
         return write_output(target, text.encode())
 
     def save_to_img(self, save_path: str | Path) -> Path:
@@ -73,19 +118,35 @@ class OcrResult:
 
         The suffix of a file chooses the format (PNG, JPEG, WebP …). Returns the file written.
         """
-        from edge_kit.ocr.draw import draw_lines, encode_picture
+        from edge_kit.ocr.draw import encode_picture
 
-        target = self._target(save_path, self._image_suffix())
-        return write_output(target, encode_picture(draw_lines(self.image, self.dt_polys, self.rec_texts), target))
+        target = self._target(save_path, f"{schema_of(self.schema).image_suffix}{self._image_suffix()}")
+        return write_output(target, encode_picture(self._picture(), target))
 
     def _image_suffix(self) -> str:
-        suffix = Path(self.input_path).suffix.lower() if self.input_path else ""
-        return suffix if suffix in {".jpg", ".jpeg", ".png", ".bmp", ".webp"} else ".png"
+        suffix = Path(self.input_path).suffix if self.input_path else ""
+        if schema_of(self.schema).name == KIT:
+            suffix = suffix.lower()
+        return suffix if suffix.lower() in {".jpg", ".jpeg", ".png", ".bmp", ".webp"} else ".png"
 
-    def _target(self, save_path: str | Path, suffix: str) -> Path:
+    def _target(self, save_path: str | Path, ending: str) -> Path:
         path = Path(save_path)
         is_folder = path.is_dir() or path.suffix == "" or str(save_path).endswith("/")
-        return path / f"{self.name or stem_of(self.input_path)}{suffix}" if is_folder else path
+        if not is_folder:
+            return path
+        stem = self.name or stem_of(self.input_path)
+        return path / f"{stem if self.page_index is None else f'{stem}_{self.page_index}'}{ending}"
+
+
+def _json_text(value: Any, indent: int | None, ensure_ascii: bool) -> str:
+    text = json.dumps(value, indent=indent, ensure_ascii=ensure_ascii)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _shown(key: str, value: Any) -> Any:
+    """Return a field as PaddleX 3 prints it: numbers and boxes as arrays, texts and words as lists."""
+    as_it_is = key in {"rec_texts", "text_word", "text_word_boxes"} or not isinstance(value, list)
+    return value if as_it_is else np.array(value)
 
 
 class Names:

@@ -53,14 +53,24 @@ def line_input(image: Image, box: NDArray[np.float32], rules: SpecProfile, class
 
 def upright_input(line: Image, rules: SpecProfile, classify: Run | None = None) -> Float32Array:
     """Return the recogniser's input tensor for a line cut out, turned by the classifier where the rules want one."""
-    return recognition_input(upright(line, rules, classify), rules.recognition)
+    return recognition_input(upright(line, rules, classify).image, rules.recognition)
 
 
-def upright(line: Image, rules: SpecProfile, classify: Run | None = None) -> Image:
+@dataclass(frozen=True)
+class Upright:
+    """A line as the recogniser gets it."""
+
+    image: Image
+    turned: int = -1
+    """1 when it was turned by 180 degrees, 0 when the classifier left it, -1 when there was none."""
+
+
+def upright(line: Image, rules: SpecProfile, classify: Run | None = None) -> Upright:
     """Return a line cut out, turned by the classifier where the rules want one."""
-    if rules.classifier.enabled and classify is not None:
-        return turn_line(line, classify(classifier_input(line, rules.classifier)), rules.classifier)
-    return line
+    if not rules.classifier.enabled or classify is None:
+        return Upright(line)
+    turned = turn_line(line, classify(classifier_input(line, rules.classifier)), rules.classifier)
+    return Upright(turned, int(turned is not line))
 
 
 def keeps(score: float, rules: SpecProfile) -> bool:

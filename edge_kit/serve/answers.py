@@ -14,15 +14,23 @@ import cv2
 import numpy as np
 
 from edge_kit.api import Pipeline
-from edge_kit.ocr.draw import draw_lines
 from edge_kit.ocr.image import Image
+from edge_kit.ocr.result import OcrResult
 from edge_kit.serve.bodies import Request
 from edge_kit.serve.documents import Bounds, Document, open_document
 from edge_kit.serve.errors import RequestError
-from edge_kit.serve.reading import Page, pruned_result, read_page
+from edge_kit.serve.reading import pruned_result, read_page
 
 MAX_PICTURE = 2000
 """Longest side in pixels of a picture in an answer (PaddleX's ``max_output_img_size``)."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as it came, and what was read on it."""
+
+    image: Image
+    result: OcrResult
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ def answer(pipeline: Pipeline, request: Request, log_id: str, bounds: Bounds, *,
     clock = _Clock()
     document = open_document(request.data, 1 if request.schema == "early" else request.options.fileType, bounds)
     pages = (
-        read_page(pipeline, image, request.options, request.max_long_side)
+        Page(image, read_page(pipeline, image, request.options, request.max_long_side))
         for image in clock.each("decode", document.pages)
     )
     if request.schema == "early":
@@ -64,12 +72,11 @@ def _today(document: Document, pages: Iterable[Page], clock: _Clock, visualize: 
     sizes: list[dict[str, int]] = []
     for page in pages:
         clock.add(page)
-        image = page.result.image
-        sizes.append({"width": image.shape[1], "height": image.shape[0]})
-        entry: dict[str, Any] = {"prunedResult": pruned_result(page)}
+        sizes.append({"width": page.image.shape[1], "height": page.image.shape[0]})
+        entry: dict[str, Any] = {"prunedResult": pruned_result(page.result)}
         if visualize:
             entry |= clock.timed(
-                "draw", lambda page=page: {"ocrImage": _drawn(page), "inputImage": _picture(page.result.image)}
+                "draw", lambda page=page: {"ocrImage": _drawn(page), "inputImage": _picture(page.image)}
             )
         results.append(entry)
     if not results:
@@ -88,8 +95,7 @@ def _early(page: Page, clock: _Clock) -> dict[str, Any]:
 
 def _drawn(page: Page) -> str:
     """Return the picture with boxes and texts, base64 of a JPEG."""
-    result = page.result
-    drawn = np.asarray(draw_lines(result.image, result.dt_polys, result.rec_texts), dtype=np.uint8)
+    drawn = np.asarray(page.result.img["ocr_res_img"], dtype=np.uint8)
     return _picture(drawn[:, :, ::-1])
 
 

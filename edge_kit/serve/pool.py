@@ -36,6 +36,9 @@ COMMAND = (
 MEMORY_SECONDS = 0.25
 """How often the workers' memory is looked at."""
 
+MAX_PAUSE = 10.0
+"""Longest pause in seconds between two starts of a worker that fail."""
+
 START_SECONDS = 600.0
 """How long a worker may take to load its models; the first may have to fetch them."""
 
@@ -257,7 +260,7 @@ class Pool:
                 await worker.exited
             self._metrics.worker_ends.labels(worker.end_reason).inc()
             if failures:
-                await asyncio.sleep(min(30.0, 0.5 * 2**failures))
+                await asyncio.sleep(min(MAX_PAUSE, 0.5 * 2**failures))
 
     async def _load(self, worker: Worker) -> bool:
         """Return whether the worker is ready; a failure before any worker was is the service's."""

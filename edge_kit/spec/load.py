@@ -20,6 +20,7 @@ from edge_kit.spec.model import (
     ResultRules,
     Spec,
     SpecProfile,
+    WordRules,
 )
 from model_opt.config import read_config
 from model_opt.errors import KitError
@@ -35,7 +36,7 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "ctc": CtcRules,
     "result": ResultRules,
 }
-_HOST_SECTIONS: Mapping[str, type[Any]] = {"batch": BatchRules}
+_HOST_SECTIONS: Mapping[str, type[Any]] = {"batch": BatchRules, "words": WordRules}
 """What a device has no rules for: not exported, and None where a file leaves the section out."""
 
 

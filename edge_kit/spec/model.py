@@ -131,6 +131,14 @@ class BatchRules:
 
 
 @dataclass(frozen=True)
+class WordRules:
+    """How the boxes of words are made; for hosts only."""
+
+    tall_ratio: float
+    row_tolerance: int
+
+
+@dataclass(frozen=True)
 class CtcRules:
     """How the recogniser's output becomes text."""
 
@@ -186,7 +194,12 @@ class SpecProfile:
     host_only: bool = False
     """The app has no such profile: it is not exported, and no bundle is built with it."""
     batch: BatchRules | None = None
-    """None in a specification made for a device."""
+    words: WordRules | None = None
+    """The rules of hosts: None in a specification that was made for a device."""
+
+    def with_host_rules(self, own: SpecProfile) -> SpecProfile:
+        """Return the profile with the rules of hosts that ``own`` has, the same profile in the kit's specification."""
+        return replace(self, batch=own.batch, words=own.words)
 
     def in_batches_of(self, size: int) -> SpecProfile:
         """Return the profile with batches of up to ``size`` lines.
@@ -197,7 +210,7 @@ class SpecProfile:
             if size == 1:
                 return self
             raise KitError(
-                f"the recogniser cannot take {size} lines a run: a bundle's specification reads line by line",
+                f"profile {self.name!r} has no rules for {size} lines a run: it comes from a device's specification",
                 hint="leave rec_batch_size out, or read with the models of a set instead of a bundle",
             )
         return replace(self, batch=replace(self.batch, size=size))

@@ -22,6 +22,9 @@ from edge_kit.ocr.pipeline import OcrPipeline
 SIXES_FILE = Path(__file__).parent / "data" / "paddleocr_3.7_batch6.json"
 """Further answers of PaddleOCR 3.7.0 with its default batches: set, folder, image, lines."""
 
+RES_FILE = SIXES_FILE.with_name("paddleocr_3.7_res.json")
+"""What PaddleOCR 3.7.0 gave as ``json["res"]`` for six images with v6 tiny and ``return_word_box``."""
+
 SCORES = 1e-4
 """How far a score may lie from the recording: other processors and releases of the engines round other last bits."""
 
@@ -143,3 +146,15 @@ def test_images_beyond_the_limits_are_read_in_sixes_as_by_paddleocr_3(shared_dir
         assert images == len(results)
         assert lines == sum(map(len, results.values())) > 0
         assert worst <= allowed
+
+
+@pytest.mark.xdist_group("server")
+@pytest.mark.parametrize("in_sixes", [("pp-ocrv6-tiny", "server")], indirect=True)
+def test_every_field_of_the_result_is_paddleocr_3s_boxes_of_words_included(shared_dir, in_sixes):
+    recorded = json.loads(RES_FILE.read_text(encoding="utf-8"))
+    for name, expected in recorded.items():
+        (result,) = in_sixes.predict(shared_dir / "images" / name)
+        found = replace(result, input_path=name, schema="paddlex-3", return_word_box=True).json["res"]
+        assert list(found) == list(expected), name
+        assert found.pop("rec_scores") == pytest.approx(expected.pop("rec_scores"), abs=SCORES)
+        assert found == expected, name

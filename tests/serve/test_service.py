@@ -118,10 +118,19 @@ def test_options_of_a_request_change_this_answer_alone(client, pictures):
     )
     changed = client.post("/ocr", json=strict).json()["result"]["ocrResults"][0]["prunedResult"]
     assert changed["rec_texts"] == []
+    assert len(changed["dt_polys"]) > 0 == len(changed["rec_polys"])
     assert changed["text_rec_score_thresh"] == 1.0
     assert changed["text_det_params"]["limit_side_len"] == 320
     again = client.post("/ocr", json=as_json(pictures[1], visualize=False)).json()["result"]["ocrResults"][0]
     assert again == plain
+
+
+def test_boxes_of_words_are_given_where_asked_for(client, pictures):
+    result = client.post("/ocr", json=as_json(pictures[2], visualize=False, returnWordBox=True)).json()["result"]
+    page = result["ocrResults"][0]["prunedResult"]
+    assert page["return_word_box"] is True
+    assert [len(words) for words in page["text_word"]] == [len(boxes) for boxes in page["text_word_boxes"]]
+    assert "".join(page["text_word"][0]).split() == page["rec_texts"][0].split()
 
 
 def test_an_option_whose_model_is_not_loaded_is_422(client, pictures):

@@ -108,6 +108,36 @@ def test_a_pipeline_file_chooses_engine_and_models(page, tmp_path):
     assert json.loads(done.stdout)["rec_texts"][0] == "人民北路"
 
 
+@pytest.mark.integration
+def test_the_options_of_paddleocr_read_and_save_as_they_say(page, tmp_path):
+    out = tmp_path / "out"
+    words = ["--engine", "onnxruntime", "--text_rec_score_thresh", "0.5", "--use_doc_unwarping", "False"]
+    done = run("ocr", "-i", page, "--save_path", out, *words, "--enable_mkldnn", "False")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "edge-kit: without effect: enable_mkldnn (an option of Paddle's own runner)\n"
+    assert next(line.split("\t")[3] for line in done.stdout.splitlines()) == "人民北路"
+    (saved,) = out.glob("page*.json")
+    assert json.loads(saved.read_text())["rec_texts"][0] == "人民北路"
+    assert len(list(out.glob("page*.png"))) == 1
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--use_doc_unwarping", "True"], ["does not unwarp pages", "--use_doc_unwarping False"]),
+        (["--precision", "fp16"], ["precision cannot be fp16", "docs/paddlex.md"]),
+        (["--text_det_thresh", "high"], ["--text_det_thresh is a number"]),
+        (["--lang", "ru"], ["no models for language 'ru'"]),
+        (["--get_pipeline_config", "OCR"], ["config export --format paddlex"]),
+        (["--text_det_nonsense", "1"], ["No such option"]),
+    ],
+)
+def test_options_of_paddleocr_that_cannot_be_obeyed_are_errors(page, options, words):
+    done = run("ocr", "-i", page, *options, COLUMNS="200")
+    check_error(done, *words)
+
+
 def test_inspect_prints_json_that_scripts_can_read(tmp_path, shared_dir):
     done = run("inspect", shared_dir / "lite_golden" / "det_fp32.nb", "--json")
     summary = json.loads(done.stdout)

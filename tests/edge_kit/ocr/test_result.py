@@ -1,11 +1,15 @@
 """Where a result is saved, and what its text forms hold."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from edge_kit.ocr.reading import page_of
 from edge_kit.ocr.result import Names, OcrResult, stem_of
+from edge_kit.ocr.words import Columns
+from edge_kit.spec import profile
 from model_opt.errors import KitError
 
 
@@ -13,6 +17,86 @@ def result(input_path="in/page.jpg", name=None):
     image = np.full((20, 60, 3), 255, np.uint8)
     polys = np.array([[[1, 1], [50, 1], [50, 15], [1, 15]]], np.int32)
     return OcrResult(input_path, polys, (0.9,), ("text",), (0.8,), {"total": 0.1}, image, name)
+
+
+def read(schema="kit", **more):
+    """Return a result of two lines, one of which the score filter dropped."""
+    found = np.array([[[1, 1], [50, 1], [50, 15], [1, 15]], [[1, 16], [9, 16], [9, 19], [1, 19]]], np.int32)
+    page = page_of(profile("paddlex-3"), (-1, -1))
+    columns = (Columns((0, 1, 2, 3), 6.0),)
+    return replace(result(), schema=schema, page=page, all_polys=found, columns=columns, **more)
+
+
+def test_a_result_is_a_mapping_of_its_schemas_fields():
+    kit = read()
+    assert list(kit)[:6] == ["input_path", "dt_polys", "dt_scores", "rec_texts", "rec_scores", "timings"]
+    assert kit["rec_texts"] == kit.rec_texts == ("text",)
+    assert kit["rec_boxes"].tolist() == [[1, 1, 50, 15]]
+    assert (len(kit["dt_polys"]), len(kit), "rec_polys" in kit, "dt_poly" in kit) == (1, len(list(kit)), True, False)
+    assert dict(**kit)["text_type"] == "general"
+    with pytest.raises(KeyError):
+        kit["rec_text"]
+
+
+def test_each_schema_has_paddlexs_fields_in_their_order():
+    newest = read("paddlex-3", return_word_box=True)
+    assert list(newest) == list(newest.json["res"]) == [
+        "input_path", "page_index", "model_settings", "dt_polys", "text_det_params", "text_type",
+        "textline_orientation_angles", "text_rec_score_thresh", "return_word_box", "rec_texts", "rec_scores",
+        "rec_polys", "rec_boxes", "text_word_boxes", "text_word",
+    ]  # fmt: skip
+    body = newest.json["res"]
+    assert (len(body["dt_polys"]), len(body["rec_polys"]), body["textline_orientation_angles"]) == (2, 1, [-1, -1])
+    assert (body["text_word"], body["text_word_boxes"]) == ([["text"]], [[[1, 1, 33, 15]]])
+    assert newest["rec_polys"][0].dtype == newest["rec_boxes"].dtype == np.int16
+    beta = read("beta1")
+    assert list(beta) == list(beta.json) == ["input_path", "dt_polys", "dt_scores", "rec_text", "rec_score"]
+    item = read("seed")
+    assert item.json == beta.json
+    json.dumps([beta.json, newest.json, item.json, read().json, read().to_dict()])
+
+
+def test_files_are_called_as_paddlex_calls_them(tmp_path):
+    names = {
+        schema: [read(schema, name=name).save_to_json(tmp_path).name for name in ("page", "page_2")]
+        + [read(schema).save_to_img(tmp_path).name]
+        for schema in ("kit", "paddlex-3", "beta1", "seed")
+    }
+    older = ["page.json", "page_2.json", "page.jpg"]
+    assert names == {
+        "kit": older,
+        "paddlex-3": ["page_res.json", "page_2_res.json", "page_ocr_res_img.jpg"],
+        "beta1": older,
+        "seed": older,
+    }
+    assert read("paddlex-3", page_index=2).save_to_json(tmp_path).name == "page_2_res.json"
+    text = (tmp_path / "page_res.json").read_text(encoding="utf-8")
+    assert text == json.dumps(read("paddlex-3").json["res"], indent=4, ensure_ascii=False)
+
+
+def test_results_are_printed_by_either_word(capsys):
+    read().print(json_format=False)
+    read().print(format_json=False)
+    assert capsys.readouterr().out == "0.8000  text\n" * 2
+    read().print()
+    assert set(json.loads(capsys.readouterr().out)) == set(read().to_dict())
+    read("paddlex-3").print(json_format=True)
+    assert json.loads(capsys.readouterr().out) == read("paddlex-3").json
+    read("paddlex-3").print()
+    shown = capsys.readouterr().out
+    assert shown.startswith("{'res': {'input_path': 'in/page.jpg', 'page_index': None, 'model_settings': {")
+    assert "'rec_texts': ['text'], 'rec_scores': array([0.8])" in shown
+
+
+def test_the_picture_is_at_hand():
+    assert read().img["ocr_res_img"].size == read("beta1").img.size == (120, 20)
+
+
+def test_what_a_result_does_not_hold_is_an_error(tmp_path):
+    with pytest.raises(KitError, match="no places of characters"):
+        _ = replace(result(), return_word_box=True).text_word
+    with pytest.raises(KitError, match=r"unknown result schema 'res'(.|\n)*beta1"):
+        read("res").save_to_json(tmp_path)
 
 
 def test_a_folder_keeps_the_inputs_name(tmp_path):

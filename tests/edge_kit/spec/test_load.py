@@ -61,18 +61,20 @@ def test_another_name_of_a_profile_leads_to_the_one_that_files_have(tmp_path):
 def test_a_profile_of_hosts_stays_out_of_the_apps_file():
     document = json.loads(export_json(load_spec()))
     assert sorted(document["profiles"]) == ["paddlex-3", "paddlex-v4", "pp-ocrv4"]
-    assert all({"host_only", "batch"}.isdisjoint(rules) for rules in document["profiles"].values())
+    assert all({"host_only", "batch", "words"}.isdisjoint(rules) for rules in document["profiles"].values())
     assert all(one.batch.size == 1 for one in load_spec().profiles)
 
 
-def test_a_bundles_profile_takes_no_batches(tmp_path):
+def test_a_bundles_profile_takes_the_rules_of_hosts_from_the_kits_own(tmp_path):
     path = tmp_path / "ocr_spec.json"
     path.write_bytes(export_json(load_spec()))
     rules = profile("paddlex-3", load_spec(path))
     assert rules.in_batches_of(1) == rules
-    with pytest.raises(KitError, match="cannot take 6 lines a run"):
+    with pytest.raises(KitError, match="no rules for 6 lines a run"):
         rules.in_batches_of(6)
-    assert profile("paddlex-3").in_batches_of(6).batch.size == 6
+    own = profile("paddlex-3")
+    assert rules.with_host_rules(own) == own
+    assert rules.with_host_rules(own).in_batches_of(6).batch.size == 6
 
 
 def test_a_detectors_own_file_decides_how_many_contours_are_looked_at():
@@ -99,7 +101,7 @@ def test_export_is_complete_and_repeats_byte_for_byte(tmp_path):
     assert document["profiles"]["paddlex-v4"]["detection"]["limit_side_len"] == 960
     path = tmp_path / "ocr_spec.json"
     path.write_bytes(exported)
-    expected = {one.name: replace(one, batch=None) for one in load_spec().for_app.profiles}
+    expected = {one.name: replace(one, batch=None, words=None) for one in load_spec().for_app.profiles}
     assert {one.name: one for one in load_spec(path).profiles} == expected
 
 
