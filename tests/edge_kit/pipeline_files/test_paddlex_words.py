@@ -106,7 +106,7 @@ def test_arguments_of_the_python_interface_take_the_same_words(tmp_path):
         ({"input": "x.png"}, "unknown setting 'input'"),
         ({"det_model": "./a", "text_detection_model_dir": "./b"}, "given twice"),
         ({"use_doc_unwarping": True}, "does not unwarp pages"),
-        ({"text_det_thresh": "0.3"}, "must be float"),
+        ({"text_det_thresh": "0.3"}, "must be a number"),
     ],
 )
 def test_arguments_that_cannot_be_obeyed_are_errors(given, words):
