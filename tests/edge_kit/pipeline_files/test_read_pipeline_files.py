@@ -347,7 +347,7 @@ def test_a_key_without_a_value_keeps_its_default(write):
     ],
 )
 def test_an_unknown_key_is_answered_with_the_one_that_was_meant(write, text, meant):
-    with pytest.raises(KitError, match="unknown setting .* in line") as caught:
+    with pytest.raises(KitError, match=r"unknown setting .* in line") as caught:
         load_settings(write(text))
     assert caught.value.hint == f"did you mean {meant}?"
 
