@@ -17,7 +17,7 @@ from edge_kit.device_sets import device_sets, wants_auto, with_devices
 from edge_kit.engines.available import offered
 from edge_kit.engines.base import Engine, EngineError, EngineOptions
 from edge_kit.engines.devices import auto_device
-from edge_kit.engines.factory import create_engine
+from edge_kit.engines.factory import ENGINES, create_engine
 from edge_kit.hpi.choice import Choice, choose
 from edge_kit.hpi.engines import open_planned
 from edge_kit.hpi.plan import Plan, default_plan
@@ -28,7 +28,8 @@ from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
 from edge_kit.ocr.tensor import Run
-from edge_kit.pipeline_files import Document, Ignored, read_document
+from edge_kit.pipeline_files import Document, Ignored, PipelineFileError, read_document
+from edge_kit.pipeline_files.names import ENGINES as PADDLEX_NAMES
 from edge_kit.pipeline_files.words import WORDS, understand
 from edge_kit.rules import with_settings
 from edge_kit.scheduling import Cores, in_order
@@ -105,15 +106,15 @@ class Pipeline:
             self._idle.put(self._sets[-1])
         self.ocr = self._sets[0]
 
-    def predict(self, x: Any, **overrides: Any) -> Iterator[Any]:
-        """Yield one ``OcrResult`` for each image in ``x``; with ``result_schema`` ``seed`` ``[{"result": OcrResult}]``.
+    def predict(self, input: Any, **overrides: Any) -> Iterator[Any]:
+        """Yield one ``OcrResult`` for each image; with ``result_schema`` ``seed`` ``[{"result": OcrResult}]``.
 
-        ``x`` is an ndarray (BGR uint8), a path, an http(s) URL, a folder, ``{"img": …}`` or a list of these. Images are
-        read side by side and yielded in order. ``overrides`` hold for this call and have PaddleX 3's names
+        ``input`` is an ndarray (BGR uint8), a path, an http(s) URL, a folder, ``{"img": …}``, or a list or iterator of
+        these. Images are read side by side and yielded in order. ``overrides`` hold for this call and have PaddleX 3's names
         (``OVERRIDES``); None leaves the pipeline's value. Raises ``KitError`` at once for a name, a value or a model
         that this pipeline does not have, and at the first image that cannot be read.
         """
-        return self._results(self.predict_each(x, **overrides))
+        return self._results(self.predict_each(input, **overrides))
 
     def _results(self, outcomes: Iterator[tuple[ImageInput, OcrResult | KitError]]) -> Iterator[Any]:
         nested = self.settings.result_schema == "seed"
@@ -122,7 +123,7 @@ class Pipeline:
                 raise outcome
             yield [{"result": outcome}] if nested else outcome
 
-    def predict_each(self, x: Any, **overrides: Any) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
+    def predict_each(self, input: Any, **overrides: Any) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
         """Yield each source with its result, or with the error that kept it from being read, and go on.
 
         Each result of one call is saved under its own name in a folder: the input's, numbered from the second on.
@@ -130,7 +131,7 @@ class Pipeline:
         """
         words = overrides.get("return_word_box")
         marked = replace(self.settings, return_word_box=self.settings.return_word_box if words is None else words)
-        return self._read_each(x, self.ocr if not overrides else self.overridden(overrides), marked)
+        return self._read_each(input, self.ocr if not overrides else self.overridden(overrides), marked)
 
     def overridden(self, overrides: Mapping[str, Any]) -> OcrPipeline:
         """Return the pipeline with other rules on the same models; ``overrides`` and errors as in ``predict``."""
@@ -265,35 +266,45 @@ class DeviceChoice(UserWarning):
     """What ``device="auto"`` came to mean, and why."""
 
 
+PADDLEX_CONFIG = "paddlex_config"
+"""PaddleOCR's argument for a pipeline file."""
+
+
 class IgnoredSettings(UserWarning):
     """Something that was asked for has no effect; the text lists what and why."""
 
 
 def create_pipeline(
-    pipeline: str | Path | Mapping[str, Any] = "ocr",
+    pipeline: str | Path | Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
     *,
     engine: str | None = None,
     device: str | None = None,
     enable_hpi: bool | None = None,
     **settings: Any,
 ) -> Pipeline:
-    """Return a pipeline: ``"ocr"`` for the default one, or the path (or the mapping) of a pipeline file.
+    """Return a pipeline: ``"ocr"`` (or None) for the default one, or the path (or the mapping) of a pipeline file.
 
-    The file is the kit's or PaddleX's, see ``edge_kit.pipeline_files``. ``engine`` is ``nb``, ``server``, ``lite_x86``,
-    ``onnx`` or ``openvino``; ``device`` is PaddleX's: ``cpu``, ``gpu:0``, ``gpu:0,1``, ``auto`` and others
-    (docs/devices-host.md); further settings are the fields of
+    ``config`` (PaddleX's argument: a mapping) and ``paddlex_config`` (PaddleOCR's: a path or a mapping) mean the same
+    as ``pipeline``, and win over its name. The file is the kit's or PaddleX's, see ``edge_kit.pipeline_files``.
+    ``engine`` is ``nb``, ``server``, ``lite_x86``, ``onnx`` or ``openvino``; ``device`` is PaddleX's: ``cpu``,
+    ``gpu:0``, ``gpu:0,1``, ``auto`` and others (docs/devices-host.md); further settings are the fields of
     ``edge_kit.settings.PipelineSettings``, or PaddleX's and PaddleOCR's words for them, and override the file's. What
     has no effect is listed in ``Pipeline.ignored`` and in a warning of class ``IgnoredSettings``. Raises ``KitError``
     on a bad setting, a model that is not available, or an engine that cannot be created.
     """
-    chosen = choose_settings(pipeline, {**settings, "engine": engine, "device": device, "enable_hpi": enable_hpi})
+    named = [one for one in (settings.pop(PADDLEX_CONFIG, None), config, pipeline) if one is not None]
+    if len([one for one in named if str(one).lower() != "ocr"]) > 1:
+        raise KitError("two pipelines are given", hint="give one of pipeline, config and paddlex_config")
+    given = {**settings, "engine": engine, "device": device, "enable_hpi": enable_hpi}
+    chosen = choose_settings(named[0] if named else None, given)
     if chosen.ignored:
         listed = "; ".join(map(str, chosen.ignored))
         warnings.warn(f"without effect: {listed}", IgnoredSettings, stacklevel=2)
     return Pipeline(chosen.settings, chosen.ignored)
 
 
-def choose_settings(pipeline: str | Path | Mapping[str, Any], given: Mapping[str, Any]) -> ReadSettings:
+def choose_settings(pipeline: str | Path | Mapping[str, Any] | None, given: Mapping[str, Any]) -> ReadSettings:
     """Return the settings of a pipeline by name, file or mapping, with ``given`` over them (None means: not given).
 
     Names are fields of ``PipelineSettings``, or PaddleX's words. Raises ``KitError`` for what is asked for, would
@@ -303,21 +314,48 @@ def choose_settings(pipeline: str | Path | Mapping[str, Any], given: Mapping[str
     words = {key: value for key, value in given.items() if key not in known and key in WORDS}
     said = understand(words)
     plain = {key: value for key, value in given.items() if key not in words and value is not None}
-    twice = sorted(set(plain) & set(said.settings))
-    if twice:
-        raise KitError(f"setting {twice[0]!r} is given twice, once by another name", hint="leave one of them out")
+    _refuse_contradictions(plain, words, said.settings)
     plain |= said.settings
-    if isinstance(pipeline, Mapping):
-        chosen = read_settings(Document(pipeline), **plain)
-    elif str(pipeline).lower() == "ocr":
-        chosen = ReadSettings(from_mapping({**said.implied, **plain}))
-    else:
-        chosen = read_settings(read_document(Path(pipeline)), **plain)
+    chosen = _read(pipeline, plain, said.implied)
     chosen = replace(chosen, ignored=(*chosen.ignored, *said.ignored))
+    if chosen.settings.engine not in ENGINES:
+        where = chosen.path if "engine" in chosen.places else None
+        listed = f"use one of: {', '.join(ENGINES)}; or PaddleX's {', '.join(PADDLEX_NAMES)}"
+        raise KitError(f"unknown engine {chosen.settings.engine!r}", path=where, hint=listed)
     if chosen.settings.bundle is not None:
         chosen = replace(chosen, settings=_with_bundle(chosen.settings, plain))
     refuse_unsupported(chosen)
     return chosen
+
+
+def _read(pipeline: str | Path | Mapping[str, Any] | None, given: dict[str, Any], implied: Any) -> ReadSettings:
+    """Return the settings of a pipeline; ``implied`` hold for the default one, where ``given`` has them not."""
+    if isinstance(pipeline, Mapping):
+        return read_settings(Document(pipeline), **given)
+    if pipeline is None or str(pipeline).lower() == "ocr":
+        return ReadSettings(from_mapping({**implied, **given}))
+    if not isinstance(pipeline, str | Path):
+        raise KitError(f"a pipeline is 'ocr', or the path or mapping of a pipeline file, not {pipeline!r}")
+    if not Path(pipeline).is_file():
+        raise PipelineFileError(
+            "there is no such pipeline, and no file of that name",
+            path=pipeline,
+            hint="the kit has the pipeline OCR; 'edge-kit config export --save ocr.yaml' writes a file to change",
+        )
+    return read_settings(read_document(Path(pipeline)), **given)
+
+
+def _refuse_contradictions(plain: Mapping[str, Any], words: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+    """Raise ``KitError`` where a setting and a word for it, or two choices of the models, say different things."""
+    for setting in sorted(set(plain) & set(said)):
+        if plain[setting] != said[setting]:
+            others = [word for word in words if WORDS[word].setting == setting] or sorted(words)
+            raise KitError(f"{setting} is given twice: also as {others[0]}", hint="leave one of them out")
+    if "models" in plain:
+        for word in ("ocr_version", "lang"):
+            if words.get(word) is not None and "det_model" in said:
+                what = f"{word} {words[word]} chooses {said['det_model']}, and models {plain['models']} chooses others"
+                raise KitError(what, hint="leave one of them out")
 
 
 def _with_bundle(settings: PipelineSettings, given: Mapping[str, Any]) -> PipelineSettings:

@@ -41,7 +41,8 @@ class ImageInput:
 
 
 def expand(inputs: Any) -> Iterator[ImageInput]:
-    """Yield the images in ``inputs``: an ndarray, a path, an http(s) URL, a folder, ``{"img": …}`` or a list of these.
+    """Yield the images in ``inputs``: an ndarray, a path, an http(s) URL, a folder, ``{"img": …}``, or a list or
+    iterator of these.
 
     A folder yields its image files in the order of their names, sub-folders left out. A path that does not exist and
     a folder without images give one that cannot be loaded; another type raises ``ImageError`` at once.
@@ -54,13 +55,13 @@ def expand(inputs: Any) -> Iterator[ImageInput]:
         yield from expand(inputs["img"])
     elif isinstance(inputs, str | Path):
         yield from _expand_path(str(inputs))
-    elif isinstance(inputs, Sequence) and not isinstance(inputs, bytes):
+    elif isinstance(inputs, Sequence | Iterator) and not isinstance(inputs, bytes | bytearray | memoryview):
         for item in inputs:
             yield from expand(item)
     else:
         raise ImageError(
             f"cannot read an input of type {type(inputs).__name__}",
-            hint="give an ndarray (BGR uint8), a path, an http(s) URL, a folder, {'img': …} or a list of these",
+            hint="give an ndarray (BGR uint8), a path, an http(s) URL, a folder, {'img': …}, a list or an iterator",
         )
 
 
@@ -72,6 +73,12 @@ def is_url(text: str) -> bool:
 def _expand_path(text: str) -> Iterator[ImageInput]:
     if is_url(text):
         yield ImageInput(text)
+        return
+    if not text.strip() or "://" in text:
+        what = (
+            "the path of the input is empty" if not text.strip() else "the kit reads addresses of http and https only"
+        )
+        yield ImageInput(text, error=ImageError(what, path=text or None, hint="give a file, a folder or an address"))
         return
     path = Path(text)
     if not path.is_dir():

@@ -9,6 +9,8 @@ from edge_kit.settings import PipelineSettings, looks_like_path
 from model_opt.errors import KitError
 from model_opt.zoo import ModelFiles, fetch, open_model, with_dictionary
 
+_KINDS = {"det": "detector", "rec": "recogniser", "cls": "classifier of lines"}
+
 
 def det_files(settings: PipelineSettings) -> ModelFiles:
     """Return the detector's files: fetched by name, or the user's own by path."""
@@ -30,5 +32,6 @@ def model_files(name: str, kind: Any, dictionary: str | None, settings: Pipeline
         return open_model(Path(name), kind, dictionary=own)
     files = fetch(name, offline=settings.offline)
     if files.kind != kind:
-        raise KitError(f"model {name!r} is of kind {files.kind}, and a {kind} model is needed here")
+        what = f"model {name!r} is a {_KINDS[files.kind]}, and a {_KINDS[kind]} is needed here"
+        raise KitError(what, hint=f"name a {_KINDS[kind]} as {kind}_model, or check which model was given for what")
     return files if own is None else with_dictionary(files, own)

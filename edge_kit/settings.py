@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -128,7 +129,7 @@ def read_settings(document: Document, **overrides: Any) -> ReadSettings:
     given = {key: value for key, value in overrides.items() if value is not None}
     if "device" in given:
         given = {"det_device": None, "rec_device": None, **given}
-    settings = replace(PipelineSettings(), **checked(file.settings, document.path))
+    settings = replace(PipelineSettings(), **checked(file.settings, document.path, file.places))
     places = {key: place for key, place in (file.places or {}).items() if key not in given}
     return ReadSettings(replace(settings, **checked(given)), file.ignored, places, document.path)
 
@@ -166,43 +167,81 @@ def _refuse_unknown(read: ReadSettings, setting: str) -> None:
     if place is None or name is None or looks_like_path(name) or name in known:
         return
     where = "" if place.line is None else f"line {place.line}: "
+    folder = (
+        "the model's folder as model_dir" if place.key.endswith("model_name") else f"the path of its folder, ./{name}"
+    )
     raise KitError(
         f"{where}{place.key}: the kit does not know model {name!r}, and PaddleX's folder of models does not hold it",
         path=read.path,
-        hint=f"write the model's folder as model_dir, or one of: {', '.join(known)}",
+        hint=f"write {folder}, or one of: {', '.join(known)}",
     )
 
 
-def checked(values: Mapping[str, Any], origin: Path | None = None) -> dict[str, Any]:
-    """Return ``values`` with paths as text and the kit's names of engines.
+def checked(
+    values: Mapping[str, Any], origin: Path | None = None, places: Mapping[str, Place] | None = None
+) -> dict[str, Any]:
+    """Return ``values`` with paths as text, NumPy's numbers as Python's, and the kit's names of engines.
 
-    Raises ``KitError`` for an unknown key, a wrong type or a number out of bounds; ``origin`` is their file.
+    Raises ``KitError`` for an unknown key, a wrong type, an empty text or a number out of bounds; ``origin`` is their
+    file, ``places`` say where in it they stand.
     """
     known = {one.name: str(one.type) for one in fields(PipelineSettings)}
-    plain: dict[str, Any] = {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+    plain: dict[str, Any] = {key: _plain(value) for key, value in values.items()}
     for key, value in plain.items():
+        named = _named(key, (places or {}).get(key))
         if key not in known:
-            raise KitError(f"unknown setting {key!r}", path=origin, hint=f"known: {', '.join(known)}")
-        _check_type(key, value, known[key], origin)
-        _check_bounds(key, value, origin)
+            raise KitError(f"unknown setting {named}", path=origin, hint=_known_like(key, list(known)))
+        fault = _type_fault(value, known[key]) or _bounds_fault(key, value)
+        if fault is not None:
+            raise KitError(f"setting {named} {fault}", path=origin)
     if "engine" in plain:
         plain["engine"] = engine_name(plain["engine"])
     return plain
 
 
-def _check_type(key: str, value: Any, annotation: str, origin: Path | None) -> None:
-    accepted: dict[str, tuple[type, ...]] = {
-        "str": (str,),
-        "int": (int,),
-        "float": (float, int),
-        "bool": (bool,),
-        "Mapping[str, Any]": (Mapping,),
-    }
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    is_scalar = type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0
+    return value.item() if is_scalar else value
+
+
+def _named(key: str, place: Place | None) -> str:
+    """Return a setting's name as the user wrote it: as an argument, or as a key of a file with its line."""
+    if place is None:
+        return repr(key)
+    return repr(place.key) if place.line is None else f"{place.key!r} in line {place.line}"
+
+
+_PADDLEX_KEYS = ("Pipeline", "SubModules", "SubPipelines", "pipeline_name")
+"""Keys by which a pipeline file of PaddleX is known."""
+
+
+def _known_like(key: str, known: list[str]) -> str:
+    """Return a hint that names the key that was probably meant, else all of them."""
+    folded = {name.lower().replace("_", ""): name for name in (*known, *_PADDLEX_KEYS)}
+    like = difflib.get_close_matches(key.lower().replace("_", "").replace("-", ""), folded, n=1, cutoff=0.8)
+    return f"did you mean {folded[like[0]]}?" if like else f"known: {', '.join(known)}"
+
+
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "str": ((str,), "text"),
+    "int": ((int,), "a whole number"),
+    "float": ((float, int), "a number"),
+    "bool": ((bool,), "True or False"),
+    "Mapping[str, Any]": ((Mapping,), "a mapping"),
+}
+"""The annotations of ``PipelineSettings``: what they accept, and what they are called in messages."""
+
+
+def _type_fault(value: Any, annotation: str) -> str | None:
     names = [name.strip() for name in annotation.split("|")]
-    types = tuple(kind for name in names for kind in accepted.get(name, ()))
-    right = isinstance(value, types) and not (isinstance(value, bool) and bool not in types)
-    if not right and not (value is None and "None" in names):
-        raise KitError(f"setting {key!r} must be {annotation}, not {value!r}", path=origin)
+    if value is None and "None" in names:
+        return None
+    types, called = _TYPES[names[0]]
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        return f"must be {called}, not {value!r}"
+    return "is empty: leave it out, or give a value" if isinstance(value, str) and not value.strip() else None
 
 
 _BOUNDS: Mapping[str, tuple[float, float]] = {
@@ -221,11 +260,11 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _check_bounds(key: str, value: Any, origin: Path | None) -> None:
+def _bounds_fault(key: str, value: Any) -> str | None:
     if value is None:
-        return
+        return None
     if key in _BOUNDS and not _BOUNDS[key][0] <= value <= _BOUNDS[key][1]:
-        low, high = _BOUNDS[key]
-        raise KitError(f"setting {key!r} must be from {low} to {high}, not {value}", path=origin)
+        return f"must be from {_BOUNDS[key][0]} to {_BOUNDS[key][1]}, not {value}"
     if key in _WORDS and value not in _WORDS[key]:
-        raise KitError(f"setting {key!r} must be one of {', '.join(_WORDS[key])}, not {value!r}", path=origin)
+        return f"must be one of {', '.join(_WORDS[key])}, not {value!r}"
+    return None

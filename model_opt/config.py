@@ -32,7 +32,23 @@ def read_yaml(path: Path, fault: type[KitError] = KitError) -> Any:
     except OSError as error:
         raise fault(f"cannot read the file: {error.strerror}", path=path) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise fault(f"not a YAML file: {error}", path=path, hint="correct the syntax there") from error
+        what, hint = yaml_fault(error)
+        raise fault(what, path=path, hint=hint) from error
+
+
+def yaml_fault(error: Exception) -> tuple[str, str]:
+    """Return what is wrong with a YAML file, with the line, and what to do, for what reading it raised."""
+    import yaml
+
+    if isinstance(error, UnicodeDecodeError) or (isinstance(error, yaml.reader.ReaderError) and error.character == 0):
+        return "not a YAML file: the text is not UTF-8", "save the file with the encoding UTF-8"
+    hint = "correct the syntax there"
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return "not a YAML file: " + str(error).replace('\n  in "<unicode string>",', " at"), hint
+    mark, context = error.problem_mark, "" if error.context is None else f"{error.context}: "
+    if error.problem == "found character that cannot start any token":
+        hint = "indent with blanks, not with tabs, and put a text that begins with a sign such as @ or % in quotes"
+    return f"not a YAML file: line {mark.line + 1}, column {mark.column + 1}: {context}{error.problem}", hint
 
 
 def check_schema(document: Any, schema: Path, path: Path, fault: type[KitError] = KitError) -> None:

@@ -29,6 +29,7 @@ _SAID_BY_PADDLEX = (
 def run_config_export(save: Path | None, form: str = "kit", models: str | None = None) -> None:
     """Write a pipeline file with every setting at its default, to ``save`` or standard output."""
     settings = from_mapping({} if models is None else {"models": models})
+    _ = settings.chosen  # raises for an unknown set before a file is written
     _write(save, _text(settings, _checked_format(form), complete=True))
 
 

@@ -44,6 +44,9 @@ class OcrRequest:
 
 def with_words(request: OcrRequest, words: Mapping[str, Any]) -> OcrRequest:
     """Return the request with what PaddleX's and PaddleOCR's words say; raise ``KitError`` for what is said twice."""
+    for name in words:
+        if words[name] == "" and WORDS[name].setting in (SAVE_PATH, PIPELINE):
+            raise KitError(f"--{name} is empty", hint="leave it out, or give a value")
     places: dict[str, Any] = {INPUT: [], SAVE_PATH: None, PIPELINE: request.pipeline}
     settings = dict(request.settings)
     for name, value in words.items():
@@ -71,7 +74,7 @@ def run_ocr(request: OcrRequest) -> int:
     settings = dict(request.settings)
     if request.bundle is not None:
         settings["bundle"] = str(request.bundle)
-    chosen = choose_settings(request.pipeline or "ocr", settings)
+    chosen = choose_settings(request.pipeline, settings)
     for ignored in chosen.ignored:
         sys.stderr.write(f"edge-kit: without effect: {ignored}\n")
     spinner = Progress(
@@ -114,6 +117,10 @@ def run_ocr(request: OcrRequest) -> int:
     return 1 if failed else 0
 
 
+_FILE_SUFFIXES = (".json", ".jsonl", ".txt", ".png", ".jpg", ".jpeg", ".bmp", ".webp")
+"""Endings of what somebody wanted as one file."""
+
+
 def _with_plan(settings: PipelineSettings, progress: Callable[[str], None]) -> tuple[PipelineSettings, Plan | None]:
     """Return the settings with what high-performance inference chooses, if it was asked for."""
     if not settings.enable_hpi:
@@ -126,7 +133,9 @@ def _with_plan(settings: PipelineSettings, progress: Callable[[str], None]) -> t
 
 
 def _check_outputs(request: OcrRequest) -> None:
-    """Refuse places that cannot be written to before any work is done, and make the folder for pictures."""
+    """Refuse places that cannot be written to before any work is done, and make the folders for results."""
+    from edge_kit.ocr.result import make_folder
+
     if request.json_file not in (None, "-") and Path(str(request.json_file)).is_dir():
         raise KitError("--json names a folder, and a file is needed", path=request.json_file)
     for option, folder in (("--save", request.save), ("--save_path", request.save_path)):
@@ -134,7 +143,10 @@ def _check_outputs(request: OcrRequest) -> None:
             continue
         if folder.exists() and not folder.is_dir():
             raise KitError(f"{option} names a file, and a folder is needed", path=folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists() and folder.suffix.lower() in _FILE_SUFFIXES:
+            hint = f"name a folder: {option} {folder.with_suffix('')}"
+            raise KitError(f"{option} looks like a file, and a folder is needed", path=folder, hint=hint)
+        make_folder(folder)
 
 
 class _Output:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import typer
@@ -21,9 +22,11 @@ class OcrCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the words out of ``args``, then parse what is left as the command's own."""
-        own = {name for param in self.params for name in param.opts if name.startswith("--")}
+        named = [name for param in self.params for name in (*param.opts, *param.secondary_opts)]
+        own = {name for name in named if name.startswith("--")}
         left, words = split_words(args, own | set(ctx.help_option_names))
         ctx.meta[WORDS_GIVEN] = words
+        _refuse_empty(left)
         parsed: list[str] = super().parse_args(ctx, left)
         return parsed
 
@@ -51,8 +54,31 @@ def split_words(args: Sequence[str], own: set[str]) -> tuple[list[str], dict[str
             found = _value(name, WORDS[name].kind, value if equals else None, queue)
             words[name] = [*words.get(name, ()), found] if WORDS[name].setting == INPUT else found
         else:
+            _suggest(option, name, own)
             left.append(token)
     return left, words
+
+
+def _suggest(option: str, name: str, own: set[str]) -> None:
+    """Raise ``typer.BadParameter`` for an unknown option that resembles a word of other tools."""
+    from edge_kit.pipeline_files.words import WORDS
+
+    known = {*WORDS, *(one[2:].replace("-", "_") for one in own)}
+    like = get_close_matches(name, known, n=1, cutoff=0.8) if name else []
+    if like:
+        raise typer.BadParameter(f"there is no option {option}; did you mean --{like[0]}?")
+
+
+def _refuse_empty(args: Sequence[str]) -> None:
+    """Raise ``typer.BadParameter`` for an option with an empty value, as an unset variable of the shell gives it."""
+    for before, arg in zip(["", *args], args, strict=False):
+        option, equals, value = arg.partition("=")
+        if before == "--":
+            return
+        if arg.startswith("--") and equals and not value:
+            raise typer.BadParameter(f"{option} is empty")
+        if not arg and before.startswith("--") and "=" not in before:
+            raise typer.BadParameter(f"{before} is empty")
 
 
 def _value(name: str, kind: str, attached: str | None, queue: list[str]) -> Any:

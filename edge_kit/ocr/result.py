@@ -177,9 +177,28 @@ def stem_of(input_path: str | None) -> str:
 def write_output(target: Path, data: bytes) -> Path:
     """Write a file that a user asked for and return it; ``KitError`` when its place cannot be written to."""
     try:
+        if target.is_dir():
+            raise KitError("cannot write the result: a folder has this name", path=target, hint="name a file in it")
         write_atomic(target, data)
     except OSError as error:
-        raise KitError(
-            f"cannot write the result: {error.strerror}", path=target, hint="choose another place"
-        ) from error
+        what = f"cannot write the result: {_reason(error, target.parent)}"
+        raise KitError(what, path=target, hint="choose another place") from error
     return target
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder for results, with those above it, and return it; ``KitError`` when that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"cannot make the folder for results: {_reason(error, folder)}"
+        raise KitError(what, path=folder, hint="choose another place") from error
+    return folder
+
+
+def _reason(error: OSError, folder: Path) -> str:
+    """Return why ``folder`` cannot be had: the file that stands in its way, else what the system says."""
+    for above in (folder, *folder.parents):
+        if above.is_file():
+            return f"{above} is a file, and a folder is needed"
+    return error.strerror or str(error)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edge_kit.pipeline_files.model import Ignored, Place
-from model_opt.config import load_yaml
+from model_opt.config import load_yaml, yaml_fault
 from model_opt.errors import KitError
 
 _LARGEST_FILE = 1 << 20
@@ -51,7 +52,8 @@ def read_document(path: Path) -> Document:
     except OSError as error:
         raise PipelineFileError(f"cannot read the file: {error.strerror}", path=path) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PipelineFileError(f"not a YAML file: {error}", path=path, hint="correct the syntax there") from error
+        what, hint = yaml_fault(error)
+        raise PipelineFileError(what, path=path, hint=hint) from error
     if not isinstance(values, Mapping) or not values:
         raise PipelineFileError("a pipeline file holds 'key: value' lines", path=path, hint=_NO_MAPPING)
     return Document(values, lines, path)
@@ -98,7 +100,7 @@ class Section:
     def take(self, key: str, kind: str, default: Any = None) -> Any:
         """Return the value of ``key``, ``default`` where it is absent or null.
 
-        ``kind`` is a key of ``_KINDS``; a value of another type raises ``PipelineFileError``.
+        ``kind`` is a key of ``_KINDS``; a value of another type, or an empty text, raises ``PipelineFileError``.
         """
         self._taken.add(key)
         value = self._values.get(key)
@@ -106,7 +108,9 @@ class Section:
             return default
         right = isinstance(value, _KINDS[kind]) and (kind == "True or False" or not isinstance(value, bool))
         if not right:
-            raise self.fault(key, f"must be {_article(kind)}, not {value!r}")
+            raise self.fault(key, f"must be {_article(kind)}, not {value!r}", _other_spelling(value, kind))
+        if isinstance(value, str) and not value.strip():
+            raise self.fault(key, "is empty", "write null, or remove the key")
         return value
 
     def section(self, key: str) -> Section:
@@ -122,9 +126,10 @@ class Section:
 
     def left(self, why: str = "not a key that the kit knows") -> Iterator[Ignored]:
         """Yield every key that nobody took and that is not null."""
-        for key in self._values:
-            if key not in self._taken:
-                yield from self.ignore(str(key), why)
+        for key, value in self._values.items():
+            if key not in self._taken and value is not None:
+                place = self.place(str(key))
+                yield Ignored(place.key, why, place.line)
 
     def fault(self, key: str, what: str, hint: str | None = None) -> PipelineFileError:
         """Return the error that says what is wrong with a key, where it stands, and what to write instead."""
@@ -134,4 +139,20 @@ class Section:
 
 
 def _article(kind: str) -> str:
-    return kind if kind == "True or False" else f"a {kind}"
+    return kind if kind in ("True or False", "text") else f"a {kind}"
+
+
+def _other_spelling(value: Any, kind: str) -> str | None:
+    """Return how to write what was probably meant: a number or a truth value that is in quotes, or of another type."""
+    unquoted = ", without quotes" if isinstance(value, str) else ""
+    if kind == "True or False" and str(value).lower() in ("true", "false", "1", "0"):
+        return f"write {str(value).lower() in ('true', '1')}{unquoted}"
+    if "number" not in kind or isinstance(value, bool) or not isinstance(value, str | float):
+        return None
+    try:
+        meant = float(value)
+    except ValueError:
+        return None
+    if meant.is_integer():
+        return f"write {int(meant)}{unquoted}"
+    return f"write {meant}{unquoted}" if kind == "number" and math.isfinite(meant) else None

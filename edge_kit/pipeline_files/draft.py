@@ -9,6 +9,7 @@ from edge_kit.pipeline_files.document import Document, Section
 from edge_kit.pipeline_files.model import Ignored, Kind, PipelineFile, Place
 from edge_kit.pipeline_files.names import engine_name, model_named
 from model_opt.errors import KitError
+from model_opt.zoo import load_zoo
 
 EXACT_MODES = ("paddle", "mkldnn", "trt_fp32")
 """Run modes of Paddle Inference that compute in float32; the others change results."""
@@ -40,7 +41,7 @@ class Draft:
         name = part.take(key, "text")
         if name is None:
             raise part.fault(key, "is missing", "name the model, such as PP-OCRv4_mobile_det, or its folder")
-        self.set(setting, self._folder(name) if "/" in name else model_named(name), part.place(key))
+        self.set(setting, self._folder(name) if self._is_folder(name) else model_named(name), part.place(key))
 
     def module(self, setting: str, part: Section, default: str | None = None) -> None:
         """Take the model of a sub-module of PaddleX 3: the folder ``model_dir``, else ``model_name``."""
@@ -92,6 +93,11 @@ class Draft:
         """Return what was read; ignored keys in the order of the file."""
         ignored = tuple(sorted(self._ignored, key=lambda one: one.line or 0))
         return PipelineFile(kind, self._settings, ignored, self._places)
+
+    def _is_folder(self, name: str) -> bool:
+        """Return whether a name means a folder: it looks like a path, or one lies beside the file."""
+        beside = self._document.path is not None and (self._document.path.parent / name).is_dir()
+        return "/" in name or "\\" in name or (beside and name not in load_zoo().names)
 
     def _folder(self, name: str) -> str:
         """Return an absolute path: beside the file if it is there, else from the present folder, as PaddleX does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from edge_kit.pipeline_files.document import Document
@@ -11,11 +12,14 @@ PATHS = ("det_model", "rec_model", "rec_dict", "cls_model", "textline_orientatio
 
 
 def read_kit(document: Document) -> PipelineFile:
-    """Read the kit's own form. Paths are taken from the file's folder; names and types are the settings' to check."""
-    values = {str(key): value for key, value in document.values.items()}
+    """Read the kit's own form. Paths are taken from the file's folder; names and types are the settings' to check.
+
+    A key without a value, or with null, keeps its default.
+    """
+    given = {str(key): value for key, value in document.values.items() if value is not None}
     for key in (*PATHS, "bundle"):
-        values[key] = _beside(document, values[key]) if key in values else None
-    given = {key: value for key, value in values.items() if value is not None or key in document.values}
+        if key in given:
+            given[key] = _beside(document, given[key])
     places = {key: Place(key, document.lines.get(key)) for key in given}
     return PipelineFile("kit", given, (), places)
 
@@ -24,5 +28,5 @@ def _beside(document: Document, value: Any) -> Any:
     """Return the absolute path of what lies beside the file under that name, else the value as it is."""
     if document.path is None or not isinstance(value, str):
         return value
-    path = document.path.parent / value
-    return str(path.resolve()) if path.exists() else value
+    path = document.path.parent / Path(value).expanduser()
+    return str(path.resolve()) if value and path.exists() else value

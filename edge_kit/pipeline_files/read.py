@@ -40,10 +40,10 @@ def kind_of(document: Document) -> Kind:
         early, beta1 = ({f"{prefix}det_model", f"{prefix}rec_model"} & set(names) for prefix in ("", "text_"))
         if "SubModules" in values or bool(early) == bool(beta1):
             raise PipelineFileError(
-                "the file has a section Pipeline, and is no pipeline file of one PaddleX",
+                "the section Pipeline is of no form that PaddleX had",
                 path=document.path,
-                hint="Pipeline holds det_model and rec_model, or text_det_model and text_rec_model; "
-                "PaddleX 3 has SubModules instead",
+                hint="write either det_model and rec_model there, or text_det_model and text_rec_model; "
+                "PaddleX 3 has SubModules instead of Pipeline",
             )
         return "paddlex-early" if early else "paddlex-3.0b1"
     return "paddlex-3" if {"SubModules", "SubPipelines", "pipeline_name"} & set(values) else "kit"

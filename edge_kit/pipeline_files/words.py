@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from edge_kit.pipeline_files.model import Ignored
@@ -129,7 +130,7 @@ _OTHERS: Mapping[str, Word] = {
     "det": Word("bool", refused="the kit detects and recognises", off=(True,)),
     "rec": Word("bool", refused="the kit detects and recognises", off=(True,)),
     "type": Word("text", refused="the kit has the pipeline OCR only", off=("ocr",)),
-    "serve": Word("flag", refused="the kit has no such server", off=(False,)),
+    "serve": Word("flag", refused="use 'edge-kit serve'", off=(False,)),
     "get_pipeline_config": Word("text", refused="use 'edge-kit config export --format paddlex'"),
     "install": Word("text", refused="'edge-kit doctor' says what is missing"),
     "paddle2onnx": Word("flag", refused="'edge-kit inspect FILE.nb --onnx OUT' translates a file", off=(False,)),
@@ -148,8 +149,8 @@ _NEWER = ("text_detection_model_", "text_recognition_model_", "ocr_version", "la
 def understand(given: Mapping[str, Any]) -> Understood:
     """Return what words mean, given by name with values of the right type; None means: not given.
 
-    Raises ``KitError`` for a word whose value the kit cannot obey, for two words that say different things of one
-    setting, and for a language that the kit does not have.
+    Raises ``KitError`` for a word whose value the kit cannot obey or is of another type, for two words that say
+    different things of one setting, and for a language that the kit does not have.
     """
     given = {name: value for name, value in given.items() if value is not None}
     settings: dict[str, Any] = {}
@@ -157,8 +158,10 @@ def understand(given: Mapping[str, Any]) -> Understood:
     ignored: list[Ignored] = []
     for name, value in given.items():
         word = WORDS[name]
+        _check_kind(name, value, word.kind)
         if word.refused is not None and value not in word.off:
-            raise KitError(f"{name} cannot be {_written(value)} here: {word.refused}", hint="see docs/paddlex.md")
+            said = "" if word.kind == "flag" else f" {_written(value)}"
+            raise KitError(f"{name}{said} is not supported: {word.refused}", hint="see docs/paddlex.md")
         if word.refused is not None or word.why is not None:
             ignored.append(Ignored(name, word.why or "it is so anyway"))
         for setting, meant in _meaning(name, value, given):
@@ -167,6 +170,28 @@ def understand(given: Mapping[str, Any]) -> Understood:
                 raise KitError(f"{other} and {name} say different things of one setting", hint="leave one of them out")
     implied = {"spec": "paddlex-3"} if any(name.startswith(_NEWER) for name in given) else {}
     return Understood(settings, implied, tuple(ignored))
+
+
+_KINDS: Mapping[WordKind, tuple[tuple[type, ...], str]] = {
+    "text": ((str, Path), "text"),
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "True or False"),
+    "flag": ((bool,), "True or False"),
+    "ints": ((list, tuple), "three whole numbers"),
+    "literal": ((Mapping,), "a mapping"),
+}
+"""What a word's value may be, and what that is called in messages."""
+
+
+def _check_kind(name: str, value: Any, kind: WordKind) -> None:
+    """Raise ``KitError`` for a value of the wrong type: the text 'False' would be true, an empty one would be lost."""
+    types, called = _KINDS[kind]
+    if WORDS[name].setting is None or kind not in ("int", "float"):  # the settings check numbers, NumPy's too
+        if not isinstance(value, types):
+            raise KitError(f"{name} must be {called}, not {value!r}")
+        if isinstance(value, str) and not value.strip():
+            raise KitError(f"{name} is empty", hint="leave it out, or give a value")
 
 
 def _meaning(name: str, value: Any, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -192,6 +217,10 @@ _LATIN = frozenset(
 """PaddleOCR's codes of languages in Latin letters, beside ``en``."""
 
 
+VERSIONS = ("PP-OCRv4", "PP-OCRv5", "PP-OCRv6")
+"""Values of ``ocr_version`` that the kit has models for."""
+
+
 def models_of(lang: str | None, version: str | None) -> tuple[str, str]:
     """Return the detector and recogniser that PaddleOCR 3.7 takes for a language and a version of PP-OCR.
 
@@ -206,6 +235,8 @@ def models_of(lang: str | None, version: str | None) -> tuple[str, str]:
         return "PP-OCRv5_server_det", "PP-OCRv5_server_rec"
     if version == "PP-OCRv4" and lang == "ch":
         return "PP-OCRv4_mobile_det", "PP-OCRv4_mobile_rec"
+    if version not in (None, *VERSIONS):
+        raise KitError(f"the kit has no models of {version!r}", hint=f"use one of: {', '.join(VERSIONS)}")
     raise KitError(
         f"the kit has no models for language {lang!r} of {version or 'the newest PP-OCR'}",
         hint="name a set of 'edge-kit models list' with --models, or your own model's folder with --rec-model",

@@ -83,3 +83,28 @@ def test_a_file_without_an_end_is_refused(monkeypatch):
     (source,) = expand("/dev/zero")
     with pytest.raises(ImageError, match="larger than"):
         source.load()
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("", "is empty"), (" ", "is empty"), ("ftp://host/a.png", "http and https"), ("file:///a", "http")],
+)
+def test_an_empty_path_and_an_address_of_another_kind_are_errors_when_they_are_loaded(text, what, folder, monkeypatch):
+    monkeypatch.chdir(folder)  # an empty path is not the present folder
+    (source,) = expand(text)
+    with pytest.raises(ImageError, match=what):
+        source.load()
+
+
+def test_an_iterator_is_read_as_far_as_it_is_asked(folder):
+    taken = []
+
+    def images():
+        for name in ("a.jpg", "b.png", "C.PNG"):
+            taken.append(name)
+            yield folder / name
+
+    sources = expand(images())
+    assert next(sources).input_path.endswith("a.jpg")
+    assert taken == ["a.jpg"]
+    assert len(list(sources)) == 2

@@ -1,5 +1,6 @@
 """``create_pipeline`` and ``predict`` with PaddleX's words."""
 
+import numpy as np
 import pytest
 
 from edge_kit import create_pipeline
@@ -73,3 +74,23 @@ def test_what_has_no_effect_is_a_warning_and_an_attribute():
         create_pipeline("ocr", engine="onnx", enable_mkldnn=True) as pipeline,
     ):
         assert [one.key for one in pipeline.ignored] == ["enable_mkldnn"]
+
+
+def test_images_may_be_named_as_paddlexs_examples_name_them_and_come_from_a_generator(pipeline):
+    (named,) = pipeline.predict(input=str(PAGE), use_doc_unwarping=False)
+    results = list(pipeline.predict(path for path in (PAGE, str(PAGE))))
+    assert [one.rec_texts for one in results] == [named.rec_texts] * 2
+
+
+def test_calls_that_take_turns_do_not_mix_their_images(pipeline):
+    white = np.full((64, 64, 3), 255, np.uint8)
+    pairs = zip(pipeline.predict([str(PAGE), white]), pipeline.predict([white, str(PAGE)]), strict=True)
+    counts = [(len(left.rec_texts), len(right.rec_texts)) for left, right in pairs]
+    assert counts == [(counts[0][0], 0), (0, counts[0][0])]
+    assert counts[0][0] > 0
+
+
+def test_models_that_were_given_for_each_other_are_named():
+    with pytest.raises(KitError, match="'PP-OCRv4_mobile_rec' is a recogniser, and a detector is needed") as caught:
+        create_pipeline("ocr", engine="onnx", det_model="PP-OCRv4_mobile_rec", rec_model="PP-OCRv4_mobile_det")
+    assert "det_model" in str(caught.value.hint)

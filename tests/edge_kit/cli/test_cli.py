@@ -126,16 +126,26 @@ def test_the_options_of_paddleocr_read_and_save_as_they_say(page, tmp_path):
     ("options", "words"),
     [
         (["--use_doc_unwarping", "True"], ["does not unwarp pages", "--use_doc_unwarping False"]),
-        (["--precision", "fp16"], ["precision cannot be fp16", "docs/paddlex.md"]),
+        (["--precision", "fp16"], ["precision fp16 is not supported", "docs/paddlex.md"]),
         (["--text_det_thresh", "high"], ["--text_det_thresh is a number"]),
         (["--lang", "ru"], ["no models for language 'ru'"]),
         (["--get_pipeline_config", "OCR"], ["config export --format paddlex"]),
-        (["--text_det_nonsense", "1"], ["No such option"]),
+        (["--nonsense_of_text", "1"], ["No such option"]),
+        (["--text_det_tresh", "1"], ["no option --text_det_tresh; did you mean --text_det_thresh?"]),
+        (["--device", ""], ["--device is empty"]),
+        (["--det-model="], ["--det-model is empty"]),
+        (["--save_path", ""], ["--save_path is empty"]),
+        (["--save_path", "absent/x.json"], ["looks like a file", "--save_path absent/x"]),
     ],
 )
 def test_options_of_paddleocr_that_cannot_be_obeyed_are_errors(page, options, words):
     done = run("ocr", "-i", page, *options, COLUMNS="200")
     check_error(done, *words)
+
+
+def test_no_pipeline_file_is_written_for_an_unknown_set(tmp_path):
+    check_error(run("config", "export", "--models", "pp-ocrv9", "--save", tmp_path / "x.yaml"), "unknown model set")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_inspect_prints_json_that_scripts_can_read(tmp_path, shared_dir):

@@ -72,3 +72,16 @@ def test_saved_as_paddleocr_does_a_result_has_its_form():
 def test_no_image_at_all_is_an_error():
     with pytest.raises(KitError, match="no image was given"):
         with_words(request(), {})
+
+
+@pytest.mark.parametrize(("option", "meant"), [("--text-det-tresh", "text_det_thresh"), ("--det_modle", "det_model")])
+def test_an_option_that_is_nearly_a_word_is_answered_with_it(option, meant):
+    with pytest.raises(typer.BadParameter, match=f"no option {option}; did you mean --{meant}"):
+        split_words([option, "1"], OWN)
+
+
+@pytest.mark.parametrize("word", ["save_path", "pipeline"])
+def test_an_empty_place_is_not_the_present_folder(word):
+    word = "paddlex_config" if word == "pipeline" else word
+    with pytest.raises(KitError, match="is empty"):
+        with_words(OcrRequest(("a.png",), {}, None, None, None, None), {word: ""})

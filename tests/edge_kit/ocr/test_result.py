@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_kit.ocr.reading import page_of
-from edge_kit.ocr.result import Names, OcrResult, stem_of
+from edge_kit.ocr.result import Names, OcrResult, make_folder, stem_of, write_output
 from edge_kit.ocr.words import Columns
 from edge_kit.spec import profile
 from model_opt.errors import KitError
@@ -128,3 +128,13 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
         result().save_to_json(tmp_path / "file" / "r.json")
     with pytest.raises(KitError, match="no picture format"):
         result().save_to_img(tmp_path / "r.xyz")
+
+
+def test_a_place_that_cannot_be_written_to_names_what_stands_in_the_way(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(KitError, match="file is a file, and a folder is needed"):
+        write_output(tmp_path / "file" / "deeper" / "x.json", b"")
+    with pytest.raises(KitError, match="file is a file, and a folder is needed"):
+        make_folder(tmp_path / "file" / "x")
+    with pytest.raises(KitError, match="a folder has this name"):
+        write_output(tmp_path, b"")

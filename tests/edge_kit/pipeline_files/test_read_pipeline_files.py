@@ -204,18 +204,18 @@ def without(text, *path):
 DET, REC = ("SubModules", "TextDetection"), ("SubModules", "TextRecognition")
 DAMAGED_3 = [
     (changed(PADDLEX3, "pipeline_name", to="table_recognition"), "the pipeline OCR only"),
-    (changed(PADDLEX3, "pipeline_name", to=3), "must be a text"),
+    (changed(PADDLEX3, "pipeline_name", to=3), "must be text"),
     (changed(PADDLEX3, "text_type", to="seal"), "'general' only"),
     (changed(PADDLEX3, "SubModules", to=[]), "SubModules must be a mapping"),
     (changed(PADDLEX3, "SubPipelines", to={}), "DocPreprocessor is missing"),
     (changed(PADDLEX3, "use_textline_orientation", to="yes"), "must be True or False"),
     (changed(PADDLEX3, *DET, "limit_side_len", to="64"), "limit_side_len must be a whole number"),
-    (changed(PADDLEX3, *DET, "limit_type", to="longest"), "text_det_limit_type"),
+    (changed(PADDLEX3, *DET, "limit_type", to="longest"), "TextDetection.limit_type"),
     (changed(PADDLEX3, *DET, "thresh", to=1.5), "from 0 to 1"),
     (changed(PADDLEX3, *DET, "unclip_ratio", to=True), "unclip_ratio must be a number"),
     (changed(PADDLEX3, *DET, "module_name", to="text_recognition"), "'text_detection' belongs here"),
     (changed(PADDLEX3, *DET, "input_shape", to=[3, 736, 736]), "fixes the size"),
-    (changed(PADDLEX3, *REC, "batch_size", to=0), "rec_batch_size"),
+    (changed(PADDLEX3, *REC, "batch_size", to=0), "TextRecognition.batch_size"),
     (changed(PADDLEX3, *REC, "score_thresh", to=None) + "engine: transformers\n", "no such engine"),
     (changed(PADDLEX3, "engine_config", to={"run_mode": "trt_fp16"}), "another precision"),
     (without(PADDLEX3, *DET), "model_name is missing"),
@@ -224,24 +224,24 @@ DAMAGED_3 = [
     (PADDLEX3[:-30] + "]: {", "not a YAML file"),
 ]
 DAMAGED_EARLY = [
-    (EARLY.replace("PP-OCRv4_mobile_det", "[a, b]"), "det_model must be a text"),
+    (EARLY.replace("PP-OCRv4_mobile_det", "[a, b]"), "det_model must be text"),
     (EARLY.replace("PP-OCRv4_mobile_det", "null"), "det_model is missing"),
     (EARLY.replace("  det_model: PP-OCRv4_mobile_det\n", ""), "det_model is missing"),
     (EARLY.replace("rec_batch_size: 1", "rec_batch_size: one"), "must be a whole number"),
     (EARLY.replace("rec_batch_size: 1", "rec_batch_size: -1"), "from 1 to 1024"),
     (EARLY.replace("rec_batch_size: 1", "rec_batch_size: true"), "must be a whole number"),
-    (EARLY.replace('"gpu:0"', "0"), "det_device must be a text"),
-    (EARLY.replace("  rec_device: cpu", "  text_rec_model: x"), "no pipeline file of one PaddleX"),
-    (EARLY + "SubModules: {}\n", "no pipeline file of one PaddleX"),
+    (EARLY.replace('"gpu:0"', "0"), "det_device must be text"),
+    (EARLY.replace("  rec_device: cpu", "  text_rec_model: x"), "of no form that PaddleX had"),
+    (EARLY + "SubModules: {}\n", "of no form that PaddleX had"),
     (EARLY + "  det_model: y\n", "again in line 7"),
-    ("Pipeline:\n", "no pipeline file of one PaddleX"),
+    ("Pipeline:\n", "of no form that PaddleX had"),
     ("Global: {pipeline_name: instance_segmentation}\n" + EARLY, "the pipeline OCR only"),
 ]
 DAMAGED_BETA1 = [
     (BETA1.replace("OCR\n", "layout\n"), "the pipeline OCR only"),
-    (BETA1.replace("PP-OCRv4_mobile_det", "3"), "text_det_model must be a text"),
+    (BETA1.replace("PP-OCRv4_mobile_det", "3"), "text_det_model must be text"),
     (BETA1.replace("  text_det_model: PP-OCRv4_mobile_det\n", ""), "text_det_model is missing"),
-    (BETA1.replace("text_det_model", "det_model"), "no pipeline file of one PaddleX"),
+    (BETA1.replace("text_det_model", "det_model"), "of no form that PaddleX had"),
     (BETA1.replace("text_rec_batch_size: 1", "text_rec_batch_size: 1.5"), "must be a whole number"),
     (BETA1.replace("text_rec_batch_size: 1", "text_rec_batch_size: 10000"), "from 1 to 1024"),
     (BETA1.replace("use_hpip: true", "use_hpip: 1"), "must be True or False"),
@@ -279,3 +279,110 @@ def test_a_file_that_is_no_text_or_far_too_long_is_refused(tmp_path):
         read_pipeline_file(path)
     with pytest.raises(PipelineFileError, match="cannot read the file"):
         read_pipeline_file(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "hint"),
+    [
+        (changed(PADDLEX3, *DET, "limit_side_len", to="64"), "not '64'", "write 64, without quotes"),
+        (changed(PADDLEX3, *DET, "limit_side_len", to=64.0), r"not 64\.0", "write 64"),
+        (changed(PADDLEX3, *DET, "thresh", to="3e-1"), "not '3e-1'", "write 0.3, without quotes"),
+        (changed(PADDLEX3, "use_textline_orientation", to="False"), "not 'False'", "write False, without quotes"),
+        (changed(PADDLEX3, "use_textline_orientation", to=0), "not 0", "write False"),
+        (changed(PADDLEX3, *DET, "thresh", to="0,3"), "not '0,3'", None),
+        (changed(PADDLEX3, *DET, "thresh", to="nan"), "not 'nan'", None),
+    ],
+)
+def test_a_value_in_quotes_or_of_another_type_is_told_apart_from_nonsense(write, text, what, hint):
+    with pytest.raises(PipelineFileError, match=what) as caught:
+        read_pipeline_file(write(text))
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("key", "to"),
+    [
+        ((*DET, "limit_side_len"), -1),
+        ((*DET, "limit_type"), "longest"),
+        ((*DET, "unclip_ratio"), float("inf")),
+        ((*REC, "batch_size"), 0),
+    ],
+)
+def test_a_value_out_of_bounds_is_named_by_the_files_own_key_and_line(write, key, to):
+    path = write(changed(PADDLEX3, *key, to=to))
+    with pytest.raises(KitError, match="must be") as caught:
+        load_settings(path)
+    name = ".".join(key)
+    assert f"{name!r} in line {read_document(path).lines[name]} " in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        changed(PADDLEX3, *DET, "model_dir", to=""),
+        changed(PADDLEX3, *DET, "model_name", to=" "),
+        EARLY.replace("PP-OCRv4_mobile_det", '""'),
+        "det_model: ''\n",
+        "bundle: ''\n",
+    ],
+)
+def test_an_empty_text_is_no_way_to_leave_a_key_out(write, text):
+    with pytest.raises(KitError, match="is empty"):
+        load_settings(write(text))
+
+
+def test_a_key_without_a_value_keeps_its_default(write):
+    assert load_settings(write("engine:\ndevice: null\nthreads: ~\nspec: paddlex-3\n")) == PipelineSettings(
+        spec="paddlex-3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        (EARLY.replace("Pipeline:", "pipeline:"), "Pipeline"),
+        ("sub_modules: {}\n", "SubModules"),
+        ("modells: pp-ocrv6-tiny\n", "models"),
+        ("text-det-thresh: 0.2\n", "text_det_thresh"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_one_that_was_meant(write, text, meant):
+    with pytest.raises(KitError, match=r"unknown setting .* in line") as caught:
+        load_settings(write(text))
+    assert caught.value.hint == f"did you mean {meant}?"
+
+
+def test_a_key_that_is_no_text_is_listed_too(write):
+    assert "5" in ignored_keys(read_pipeline_file(write(PADDLEX3 + "5: a\n")))
+
+
+def test_the_first_forms_model_may_be_a_folder_beside_the_file(write, tmp_path, monkeypatch):
+    text = EARLY.replace("PP-OCRv4_mobile_det", "\u4e2d\u6587 det")
+    path = write(text)
+    with pytest.raises(KitError, match="does not know model") as caught:
+        refuse_unsupported(read_settings(read_document(path)))
+    assert "./\u4e2d\u6587 det" in str(caught.value.hint)
+    (tmp_path / "\u4e2d\u6587 det").mkdir()
+    assert load_settings(path).det_model == str(tmp_path / "\u4e2d\u6587 det")
+
+
+def test_a_path_in_the_users_home_is_found(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "det").mkdir()
+    assert load_settings(write("det_model: ~/det\n")).det_model == str(tmp_path / "det")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "gbk"])
+def test_a_file_in_another_encoding_says_so(tmp_path, encoding):
+    path = tmp_path / "x.yaml"
+    path.write_bytes(("# \u4e2d\u6587\n" + PADDLEX3).encode(encoding))
+    with pytest.raises(PipelineFileError, match="not UTF-8") as caught:
+        read_pipeline_file(path)
+    assert "encoding UTF-8" in str(caught.value.hint)
+
+
+def test_a_tab_is_an_error_with_its_line(write):
+    with pytest.raises(PipelineFileError, match="line 2, column 1: ") as caught:
+        read_pipeline_file(write("Pipeline:\n\tdet_model: x\n"))
+    assert "not with tabs" in str(caught.value.hint)
+    assert "unicode string" not in str(caught.value)
