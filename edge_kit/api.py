@@ -20,10 +20,13 @@ from edge_kit.ocr.image import Image
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
+from edge_kit.ocr.tensor import Run
 from edge_kit.pipeline_files import Document, Ignored, read_document
 from edge_kit.pipeline_files.words import WORDS, understand
 from edge_kit.rules import with_settings
 from edge_kit.settings import (
+    DEFAULT_PAGE,
+    DEFAULT_TEXTLINE,
     PipelineSettings,
     ReadSettings,
     checked,
@@ -34,7 +37,7 @@ from edge_kit.settings import (
 )
 from edge_kit.spec import load_spec, profile
 from edge_kit.spec.model import DetectorFacts, RecogniserFacts, Spec, SpecProfile
-from model_opt.errors import KitError
+from model_opt.errors import KitError, SourceUnavailable
 from model_opt.zoo import ModelFiles, check_operators, fetch, open_model, with_dictionary
 
 
@@ -144,10 +147,6 @@ class Pipeline:
             named = _with_host_rules(named)
         self._base = named.for_detector(parts.det_facts).for_recogniser(parts.rec_facts)
         rules = _rules(settings, self._base)
-        classify = None
-        if rules.classifier.enabled:
-            classifier = _model_files(settings.cls_model, "cls", None, settings)
-            classify = self._keep(_maker(settings, classifier)(self._options(settings.device, 1))).run
         det_device = settings.det_device or settings.device
         rec_device = settings.rec_device or settings.device
         lines = _line_workers(settings, rec_device)
@@ -155,9 +154,22 @@ class Pipeline:
         runs = Runs(
             detect=self._keep(parts.det(self._options(det_device, settings.cores))).run,
             recognise=tuple(self._keep(parts.rec(one_line)).run for _ in range(lines)),
-            classify=classify,
+            classify=self._classifier(_line_classifier(rules, settings)),
+            classify_page=self._classifier(_page_classifier(rules, settings)),
         )
         return OcrPipeline(rules, runs, load_characters(parts.dictionary, rules.ctc))
+
+    def _classifier(self, name: str | None) -> Run | None:
+        if name is None:
+            return None
+        try:
+            files = _model_files(name, "cls", None, self.settings)
+        except SourceUnavailable as error:
+            if name != DEFAULT_PAGE:
+                raise
+            hint = "name another model: doc_orientation_model='text_image_orientation' comes from the package index"
+            raise KitError(error.what, path=error.path, hint=hint) from error
+        return self._keep(_maker(self.settings, files)(self._options(self.settings.device, 1))).run
 
     def _options(self, device: str, threads: int) -> EngineOptions:
         return EngineOptions(device, max(threads, 1), self.settings.offline, converter=self.settings.converter)
@@ -307,6 +319,17 @@ def _model_files(name: str, kind: Any, dictionary: str | None, settings: Pipelin
     if files.kind != kind:
         raise KitError(f"model {name!r} is of kind {files.kind}, and a {kind} model is needed here")
     return files if own is None else with_dictionary(files, own)
+
+
+def _line_classifier(rules: SpecProfile, settings: PipelineSettings) -> str | None:
+    """Return which model says which way up a line stands, by the rules that are on; None for none."""
+    if rules.textline is not None and rules.textline.enabled:
+        return settings.textline_orientation_model or DEFAULT_TEXTLINE
+    return settings.cls_model if rules.classifier.enabled else None
+
+
+def _page_classifier(rules: SpecProfile, settings: PipelineSettings) -> str | None:
+    return (settings.doc_orientation_model or DEFAULT_PAGE) if rules.turns_pages else None
 
 
 def _line_workers(settings: PipelineSettings, device: str) -> int:
