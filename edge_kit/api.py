@@ -34,6 +34,8 @@ from edge_kit.pipeline_files.words import WORDS, understand
 from edge_kit.rules import with_settings
 from edge_kit.scheduling import Cores, in_order
 from edge_kit.settings import (
+    DEFAULT_PAGE,
+    DEFAULT_TEXTLINE,
     PipelineSettings,
     ReadSettings,
     checked,
@@ -43,7 +45,7 @@ from edge_kit.settings import (
 )
 from edge_kit.spec import load_spec, profile
 from edge_kit.spec.model import DetectorFacts, RecogniserFacts, Spec, SpecProfile
-from model_opt.errors import KitError
+from model_opt.errors import KitError, SourceUnavailable
 from model_opt.zoo import ModelFiles, check_operators
 
 
@@ -110,9 +112,9 @@ class Pipeline:
         """Yield one ``OcrResult`` for each image; with ``result_schema`` ``seed`` ``[{"result": OcrResult}]``.
 
         ``input`` is an ndarray (BGR uint8), a path, an http(s) URL, a folder, ``{"img": …}``, or a list or iterator of
-        these. Images are read side by side and yielded in order. ``overrides`` hold for this call and have PaddleX 3's names
-        (``OVERRIDES``); None leaves the pipeline's value. Raises ``KitError`` at once for a name, a value or a model
-        that this pipeline does not have, and at the first image that cannot be read.
+        these. Images are read side by side and yielded in order. ``overrides`` hold for this call and have PaddleX 3's
+        names (``OVERRIDES``); None leaves the pipeline's value. Raises ``KitError`` at once for a name, a value or a
+        model that this pipeline does not have, and at the first image that cannot be read.
         """
         return self._results(self.predict_each(input, **overrides))
 
@@ -212,10 +214,6 @@ class Pipeline:
             named = _with_host_rules(named)
         self._base = named.for_detector(parts.det_facts).for_recogniser(parts.rec_facts)
         rules = _rules(settings, self._base)
-        classify = None
-        if rules.classifier.enabled:
-            classifier = model_files(settings.cls_model, "cls", None, settings)
-            classify = self._keep(_maker(settings, classifier)(self._options(rec_device, 1))).run
         lines = 1 if self.plan.backend == "paddle" else _line_workers(settings, rec_device)
         one_line = self._options(rec_device, settings.cores // lines)
         detect: Run = self._keep(parts.det(self._options(det_device, settings.cores))).run
@@ -231,8 +229,26 @@ class Pipeline:
                 lambda: self._keep(parts.rec(self._options(rec_device, settings.cores))).run, lambda: first
             )
             recognise = [self._cores.held(run, one_line.threads) for run in recognise]
-        runs = Runs(detect, tuple(recognise), classify, lone)
+        runs = Runs(
+            detect=detect,
+            recognise=tuple(recognise),
+            classify=self._classifier(_line_classifier(rules, settings), rec_device),
+            classify_page=self._classifier(_page_classifier(rules, settings), det_device),
+            lone=lone,
+        )
         return OcrPipeline(rules, runs, load_characters(parts.dictionary, rules.ctc))
+
+    def _classifier(self, name: str | None, device: str) -> Run | None:
+        if name is None:
+            return None
+        try:
+            files = model_files(name, "cls", None, self.settings)
+        except SourceUnavailable as error:
+            if name != DEFAULT_PAGE:
+                raise
+            hint = "name another model: doc_orientation_model='text_image_orientation' comes from the package index"
+            raise KitError(error.what, path=error.path, hint=hint) from error
+        return self._keep(_maker(self.settings, files)(self._options(device, 1))).run
 
     def _options(self, device: str, threads: int, streams: int = 1) -> EngineOptions:
         settings = self.settings
@@ -421,6 +437,17 @@ def _maker(settings: PipelineSettings, model: ModelFiles) -> Callable[[EngineOpt
     if settings.engine == "nb":
         check_operators(model.program_file, model.params_file)
     return partial(create_engine, settings.engine, model)
+
+
+def _line_classifier(rules: SpecProfile, settings: PipelineSettings) -> str | None:
+    """Return which model says which way up a line stands, by the rules that are on; None for none."""
+    if rules.textline is not None and rules.textline.enabled:
+        return settings.textline_orientation_model or DEFAULT_TEXTLINE
+    return settings.cls_model if rules.classifier.enabled else None
+
+
+def _page_classifier(rules: SpecProfile, settings: PipelineSettings) -> str | None:
+    return (settings.doc_orientation_model or DEFAULT_PAGE) if rules.turns_pages else None
 
 
 def _line_workers(settings: PipelineSettings, device: str) -> int:

@@ -9,7 +9,7 @@ from edge_kit.settings import PipelineSettings, looks_like_path
 from model_opt.errors import KitError
 from model_opt.zoo import ModelFiles, fetch, open_model, with_dictionary
 
-_KINDS = {"det": "detector", "rec": "recogniser", "cls": "classifier of lines"}
+_KINDS = {"det": "detector", "rec": "recogniser", "cls": "classifier"}
 
 
 def det_files(settings: PipelineSettings) -> ModelFiles:

@@ -15,10 +15,15 @@ def with_settings(rules: SpecProfile, settings: PipelineSettings) -> SpecProfile
     """Return the rules with the settings' own values, by PaddleX 3's names, in place of the profile's.
 
     None leaves the profile's value. So does a zero, except for the score: PaddleX takes ``x or default``
-    (``paddlex/inference/models/text_detection/predictor.py``). Raises ``KitError`` for batches that the profile lacks.
+    (``paddlex/inference/models/text_detection/predictor.py``). Raises ``KitError`` for batches and
+    classifiers that the profile lacks.
     """
     if settings.rec_batch_size is not None:
         rules = rules.in_batches_of(settings.rec_batch_size)
+    if settings.use_textline_orientation is not None:
+        rules = rules.with_lines_turned(settings.use_textline_orientation)
+    if settings.use_doc_orientation_classify is not None:
+        rules = rules.with_pages_turned(settings.use_doc_orientation_classify)
     sides, boxes, scores = rules.detection, rules.db, settings.text_rec_score_thresh
     bound = settings.text_det_max_side_limit
     return replace(

@@ -17,6 +17,8 @@ from model_opt.machine import available_cores
 from model_opt.zoo import ModelSet, load_zoo
 
 DEFAULT_CLS = "ch_ppocr_mobile_v2.0_cls"
+DEFAULT_TEXTLINE = "PP-LCNet_x1_0_textline_ori"
+DEFAULT_PAGE = "PP-LCNet_x1_0_doc_ori"
 MAX_THREADS = 256
 MAX_BATCH = 1024
 
@@ -136,8 +138,6 @@ def read_settings(document: Document, **overrides: Any) -> ReadSettings:
 
 _UNSUPPORTED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "use_doc_unwarping": ((None, False), "the kit does not unwarp pages"),
-    "use_doc_orientation_classify": ((None, False), "the kit does not turn pages"),
-    "use_textline_orientation": ((None, False), "the kit does not have PaddleX 3's classifier of lines"),
 }
 """Settings that would change results: the values that are fine, and why others are not."""
 

@@ -11,7 +11,7 @@ from edge_kit.ocr.image import Image, ImageError
 from edge_kit.ocr.tensor import CV_INTERPOLATION
 from edge_kit.spec.model import CropRules
 
-_WARP_LIMIT = (1 << 15) - 1
+WARP_LIMIT = (1 << 15) - 1
 """Sides that 16-bit coordinates do not reach."""
 
 
@@ -50,10 +50,10 @@ def warp(image: Image, corners: NDArray[np.float32], size: tuple[int, int], flag
     Raises ``ImageError`` for an image or a line with a side of 32,767 pixels or more, which OpenCV's warp cannot take.
     """
     width, height = size
-    if max(*image.shape[:2], width, height) >= _WARP_LIMIT:
+    if max(*image.shape[:2], width, height) >= WARP_LIMIT:
         raise ImageError(
             f"lines cannot be cut from an image of {image.shape[1]} x {image.shape[0]} pixels: "
-            f"a side reaches {_WARP_LIMIT:,}",
+            f"a side reaches {WARP_LIMIT:,}",
             hint="cut the image into parts, or make it smaller",
         )
     upright = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)

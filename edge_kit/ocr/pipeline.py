@@ -50,6 +50,9 @@ class Runs:
     detect: Run
     recognise: tuple[Run, ...]
     classify: Run | None = None
+    """Which way up a line stands."""
+    classify_page: Run | None = None
+    """Which way up a page stands."""
     lone: Run | None = None
     """For the only line of an image: it may take all threads, and gives the same bits."""
 
@@ -84,6 +87,7 @@ class OcrPipeline:
         """Return boxes, texts and scores of a BGR image; lines below the drop score are left out."""
         seconds: dict[str, float] = {}
         begin = time.perf_counter()
+        image, orientation = self.upright_page(image, seconds)
         detection = self.detect(image, seconds)
         lines = self.recognise(image, detection.dt_polys)
         for step, spent in zip(("rec_pre", "rec", "rec_post"), _sum_seconds(lines), strict=True):
@@ -98,10 +102,17 @@ class OcrPipeline:
             rec_scores=tuple(lines[i].score for i in kept),
             timings=seconds,
             image=image,
-            page=page_of(self.rules, tuple(line.turned for line in lines)),
+            page=page_of(self.rules, tuple(line.turned for line in lines), orientation),
             all_polys=None if len(kept) == len(lines) else detection.dt_polys.astype(np.int32),
             columns=tuple(lines[i].columns for i in kept),
         )
+
+    def upright_page(self, image: Image, seconds: dict[str, float]) -> tuple[Image, int | None]:
+        """Return a page the right way up and how it was turned; see ``steps.upright_page``."""
+        if not self.rules.turns_pages:
+            return image, None
+        with _timed(seconds, "page"):
+            return steps.upright_page(image, self.rules, self.runs.classify_page)
 
     def detect(self, image: Image, seconds: dict[str, float] | None = None) -> Detection:
         """Return the probability map and the boxes of an image; step times are added to ``seconds`` if given."""

@@ -46,7 +46,7 @@ def page_of(rules: SpecProfile, line_classes: tuple[int, ...], orientation: int 
         "box_thresh": db.box_thresh,
         "unclip_ratio": db.unclip_ratio,
     }
-    return Page(params, rules.result.drop_score, rules.classifier.enabled, line_classes, orientation, rules.words)
+    return Page(params, rules.result.drop_score, rules.turns_lines, line_classes, orientation, rules.words)
 
 
 @dataclass(frozen=True)

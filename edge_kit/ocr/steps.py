@@ -15,6 +15,8 @@ from edge_kit.ocr.crop import crop_line
 from edge_kit.ocr.db import boxes_from_map
 from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import Image
+from edge_kit.ocr.orientation import degrees_of, page_input, textline_input
+from edge_kit.ocr.orientation import turned as turned_by
 from edge_kit.ocr.recognition import classifier_input, recognition_input, turn_line
 from edge_kit.ocr.tensor import Float32Array, Run
 from edge_kit.spec.model import SpecProfile
@@ -67,10 +69,23 @@ class Upright:
 
 def upright(line: Image, rules: SpecProfile, classify: Run | None = None) -> Upright:
     """Return a line cut out, turned by the classifier where the rules want one."""
-    if not rules.classifier.enabled or classify is None:
+    if not rules.turns_lines or classify is None:
         return Upright(line)
+    textline = rules.textline
+    if textline is not None and textline.enabled:
+        degrees = degrees_of(classify(textline_input(line, textline)), textline.labels)
+        return Upright(turned_by(line, degrees, textline.turn_interpolation), int(degrees != 0))
     turned = turn_line(line, classify(classifier_input(line, rules.classifier)), rules.classifier)
     return Upright(turned, int(turned is not line))
+
+
+def upright_page(image: Image, rules: SpecProfile, classify: Run | None = None) -> tuple[Image, int | None]:
+    """Return a page the right way up and the degrees that it was turned by; None where the rules leave it as it is."""
+    page = rules.page
+    if page is None or not page.enabled or classify is None:
+        return image, None
+    degrees = degrees_of(classify(page_input(image, page)), page.labels)
+    return turned_by(image, degrees, page.turn_interpolation), degrees
 
 
 def keeps(score: float, rules: SpecProfile) -> bool:

@@ -91,7 +91,7 @@ def _line_orientation(draft: Draft, top: Section, modules: Section) -> None:
         draft.ignore(modules, "TextLineOrientation", _SWITCHED_OFF)
         return
     part = modules.section("TextLineOrientation")
-    part.take("batch_size", "whole number")  # each line is classified by itself: the answers do not depend on it
+    part.take("batch_size", "whole number")  # each line is classified by itself, as with 1
     _module(draft, part, "textline_orientation_model", "textline_orientation")
 
 

@@ -108,7 +108,7 @@ _OTHERS: Mapping[str, Word] = {
     "lang": Word("text"),
     "ocr_version": Word("text"),
     "use_gpu": Word("bool"),
-    "textline_orientation_batch_size": Word("int", why="lines are classified one by one, with the same answers"),
+    "textline_orientation_batch_size": Word("int", why="each line is classified by itself"),
     "cls_batch_num": Word("int", why="lines are classified one by one, with the same answers"),
     "doc_unwarping_model_name": Word("text", why="the kit does not unwarp pages"),
     "doc_unwarping_model_dir": Word("text", why="the kit does not unwarp pages"),

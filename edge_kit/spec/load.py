@@ -16,10 +16,12 @@ from edge_kit.spec.model import (
     CtcRules,
     DbPost,
     DetectionInput,
+    PageRules,
     RecognitionInput,
     ResultRules,
     Spec,
     SpecProfile,
+    TextlineRules,
     WordRules,
 )
 from model_opt.config import read_config
@@ -36,7 +38,12 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "ctc": CtcRules,
     "result": ResultRules,
 }
-_HOST_SECTIONS: Mapping[str, type[Any]] = {"batch": BatchRules, "words": WordRules}
+_HOST_SECTIONS: Mapping[str, type[Any]] = {
+    "batch": BatchRules,
+    "words": WordRules,
+    "textline": TextlineRules,
+    "page": PageRules,
+}
 """What a device has no rules for: not exported, and None where a file leaves the section out."""
 
 

@@ -131,6 +131,38 @@ class BatchRules:
 
 
 @dataclass(frozen=True)
+class TextlineRules:
+    """PaddleX 3's classifier of a line's orientation; for hosts only."""
+
+    enabled: bool
+    height: int
+    width: int
+    interpolation: Interpolation
+    channel_order: ChannelOrder
+    divisor: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    labels: tuple[int, ...]
+    turn_interpolation: Interpolation
+
+
+@dataclass(frozen=True)
+class PageRules:
+    """PaddleX 3's classifier of a page's orientation; for hosts only."""
+
+    enabled: bool
+    short_side: int
+    crop: int
+    interpolation: Interpolation
+    channel_order: ChannelOrder
+    divisor: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    labels: tuple[int, ...]
+    turn_interpolation: Interpolation
+
+
+@dataclass(frozen=True)
 class WordRules:
     """How the boxes of words are made; for hosts only."""
 
@@ -195,11 +227,39 @@ class SpecProfile:
     """The app has no such profile: it is not exported, and no bundle is built with it."""
     batch: BatchRules | None = None
     words: WordRules | None = None
+    textline: TextlineRules | None = None
+    page: PageRules | None = None
     """The rules of hosts: None in a specification that was made for a device."""
 
     def with_host_rules(self, own: SpecProfile) -> SpecProfile:
         """Return the profile with the rules of hosts that ``own`` has, the same profile in the kit's specification."""
-        return replace(self, batch=own.batch, words=own.words)
+        return replace(self, batch=own.batch, words=own.words, textline=own.textline, page=own.page)
+
+    @property
+    def turns_lines(self) -> bool:
+        """Whether a classifier decides which way up a line stands."""
+        return self.classifier.enabled or (self.textline is not None and self.textline.enabled)
+
+    @property
+    def turns_pages(self) -> bool:
+        """Whether a classifier decides which way up a page stands."""
+        return self.page is not None and self.page.enabled
+
+    def with_lines_turned(self, wanted: bool) -> SpecProfile:
+        """Return the profile with its classifier of lines on or off: PaddleX 3's where it has the rules, else 2.x's."""
+        if self.textline is not None:
+            return replace(self, textline=replace(self.textline, enabled=wanted))
+        return replace(self, classifier=replace(self.classifier, enabled=wanted))
+
+    def with_pages_turned(self, wanted: bool) -> SpecProfile:
+        """Return the profile with its classifier of pages on or off; ``KitError`` where it has no rules for one."""
+        if self.page is not None:
+            return replace(self, page=replace(self.page, enabled=wanted))
+        if wanted:
+            raise KitError(
+                f"profile {self.name!r} has no rules for turning pages", hint="choose the profile paddlex-3 (--spec)"
+            )
+        return self
 
     def in_batches_of(self, size: int) -> SpecProfile:
         """Return the profile with batches of up to ``size`` lines.

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from edge_kit import create_pipeline
@@ -24,6 +25,11 @@ SIXES_FILE = Path(__file__).parent / "data" / "paddleocr_3.7_batch6.json"
 
 RES_FILE = SIXES_FILE.with_name("paddleocr_3.7_res.json")
 """What PaddleOCR 3.7.0 gave as ``json["res"]`` for six images with v6 tiny and ``return_word_box``."""
+
+TURNED_FILE = SIXES_FILE.with_name("paddleocr_3.7_turned.json")
+"""What PaddleOCR 3.7.0 gave for turned images with v6 tiny and its classifiers, each line classified by itself
+(``textline_orientation_batch_size=1``): "line" or "page", image, degrees clockwise that the image was turned by before.
+"""
 
 SCORES = 1e-4
 """How far a score may lie from the recording: other processors and releases of the engines round other last bits."""
@@ -158,3 +164,32 @@ def test_every_field_of_the_result_is_paddleocr_3s_boxes_of_words_included(share
         assert list(found) == list(expected), name
         assert found.pop("rec_scores") == pytest.approx(expected.pop("rec_scores"), abs=SCORES)
         assert found == expected, name
+
+
+TURNS = {"90": cv2.ROTATE_90_CLOCKWISE, "180": cv2.ROTATE_180, "270": cv2.ROTATE_90_COUNTERCLOCKWISE}
+
+
+@pytest.mark.xdist_group("server")
+@pytest.mark.parametrize("engine", ["server", "nb"])
+@pytest.mark.parametrize("kind", ["line", "page"])
+def test_turned_lines_and_pages_are_read_as_by_paddleocr_3(shared_dir, engine, kind):
+    """PaddleOCR ran the same model files; page and line classifiers both where pages were turned."""
+    pages = {"use_doc_orientation_classify": True, "doc_orientation_model": "text_image_orientation"}
+    recorded = json.loads(TURNED_FILE.read_text(encoding="utf-8"))
+    with create_pipeline(
+        models="pp-ocrv6-tiny",
+        engine=engine,
+        rec_batch_size=6,
+        result_schema="paddlex-3",
+        use_textline_orientation=True,
+        **(pages if kind == "page" else {}),
+    ) as pipeline:
+        for name, expected in recorded.items():
+            what, file, degrees = name.split()
+            if what != kind:
+                continue
+            image = cv2.imread(str(shared_dir / "images" / file))
+            (result,) = pipeline.predict(image if degrees == "0" else cv2.rotate(image, TURNS[degrees]))
+            found = result.json["res"]
+            assert found.pop("rec_scores") == pytest.approx(expected.pop("rec_scores"), abs=1e-3)
+            assert found == expected, name

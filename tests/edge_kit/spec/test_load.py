@@ -9,6 +9,9 @@ from edge_kit.spec import DetectorFacts, SpecError, export_json, load_spec, prof
 from model_opt.config import read_yaml
 from model_opt.errors import KitError
 
+HOSTS = ("batch", "words", "textline", "page")
+"""Sections that only hosts have."""
+
 
 def test_default_profile_states_the_server_defaults():
     rules = profile()
@@ -61,7 +64,7 @@ def test_another_name_of_a_profile_leads_to_the_one_that_files_have(tmp_path):
 def test_a_profile_of_hosts_stays_out_of_the_apps_file():
     document = json.loads(export_json(load_spec()))
     assert sorted(document["profiles"]) == ["paddlex-3", "paddlex-v4", "pp-ocrv4"]
-    assert all({"host_only", "batch", "words"}.isdisjoint(rules) for rules in document["profiles"].values())
+    assert all({"host_only", *HOSTS}.isdisjoint(rules) for rules in document["profiles"].values())
     assert all(one.batch.size == 1 for one in load_spec().profiles)
 
 
@@ -101,7 +104,7 @@ def test_export_is_complete_and_repeats_byte_for_byte(tmp_path):
     assert document["profiles"]["paddlex-v4"]["detection"]["limit_side_len"] == 960
     path = tmp_path / "ocr_spec.json"
     path.write_bytes(exported)
-    expected = {one.name: replace(one, batch=None, words=None) for one in load_spec().for_app.profiles}
+    expected = {one.name: replace(one, **dict.fromkeys(HOSTS)) for one in load_spec().for_app.profiles}
     assert {one.name: one for one in load_spec(path).profiles} == expected
 
 
