@@ -7,9 +7,11 @@ Each recipe is built as `edge-kit build` does it (failed gates and refused model
 judged by the engine that runs the bundle's own files, on the regression set and the images of FOLDER, against the
 server's answers, which the fp32 files give too. "Faint" is the mask of low_contrast.png against that of the fp32 files,
 "truth" the text that was drawn on the regression set, "int8" the share of the detector's multiply-accumulates in 8-bit
-integers. A row "opt alone" shows what opt makes of the public models without the kit's passes and algorithms;
---no-bare leaves those out, as do all sets but the default one, whose files opt itself reads. --write puts the rows into
-docs/benchmarks.md, where those of other sets and recipes stay; --plot FILE draws the first set's.
+integers. "Host" is the least time of the engine on this machine with one thread, det on 640x640 pixels and rec on
+48x320; files that are emulated value by value have none. A row "opt alone" shows what opt makes of the public models
+without the kit's passes and algorithms; --no-bare leaves those out, as do all sets but the default one, whose files opt
+itself reads. --write puts the rows into docs/benchmarks.md, where those of other sets and recipes stay; --plot FILE
+draws the first set's.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from bench_nb import seconds
 
 from edge_kit.api import create_pipeline
 from edge_kit.engines.base import EngineOptions
@@ -52,7 +57,9 @@ HEAD = (
     "lines equal",
     "characters",
     "truth",
+    "host det + rec (ms)",
 )
+TIMED = {"det": (1, 3, 640, 640), "rec": (1, 3, 48, 320)}
 TARGETS = {"fp16": "arm64-fp16", "static_int8": "armv7"}
 FAINT = "low_contrast.png"
 BEGIN, END = "<!-- bench_recipes: begin -->\n", "<!-- bench_recipes: end -->\n"
@@ -102,7 +109,20 @@ def faint_map(bundle: Path, rules: SpecProfile) -> Float32Array:
         engine.close()
 
 
-def cells(row: Row, manifest: Any, truth: TextAgreement, faint: float) -> tuple[str, ...]:
+def host_times(bundle: Path, rounds: int = 12) -> str:
+    """Return the least milliseconds of detector and recogniser; nothing where one of them is emulated."""
+    shown = []
+    for role, shape in TIMED.items():
+        engine = open_nb(bundle / "models" / f"{role}.nb", EngineOptions(threads=1))
+        if isinstance(engine, ExactNbEngine):
+            return ""
+        x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+        shown.append(f"{min(seconds(engine, x) for _ in range(rounds)) * 1000:.1f}")
+        engine.close()
+    return " + ".join(shown)
+
+
+def cells(row: Row, manifest: Any, truth: TextAgreement, faint: float, times: str) -> tuple[str, ...]:
     """Return one line of the table."""
     verification = manifest.verification
     metrics, models = verification["metrics"], manifest.models.values()
@@ -127,6 +147,7 @@ def cells(row: Row, manifest: Any, truth: TextAgreement, faint: float) -> tuple[
         share("texts_equal"),
         share("character_accuracy"),
         f"{truth.character_accuracy * 100:.2f} %",
+        times,
     )
 
 
@@ -163,7 +184,7 @@ def table(
             found = faint_map(out, rules)
             plain = found if plain is None else plain
             faint = mask_flips(plain, found, rules.db.thresh).share
-            yield "| " + " | ".join(cells(row, manifest, truth_of(out), faint)) + " |"
+            yield "| " + " | ".join(cells(row, manifest, truth_of(out), faint, host_times(out))) + " |"
 
 
 def bundle_of(folder: Path, row: Row) -> Path:
@@ -180,6 +201,7 @@ def write(lines: Sequence[str]) -> None:
     rows = {name_of(line): line for line in (*before.splitlines()[2:], *lines[2:])}
     every = (row for models in load_zoo().sets for row in rows_of(models, tuple(load_recipes().rows), bare=True))
     kept = [rows[key] for key in ((row.models, row.title) for row in every) if key in rows]
+    kept = [line + "  |" * (len(HEAD) + 1 - line.count("|")) for line in kept]
     write_atomic(path, (head + BEGIN + "\n".join((*lines[:2], *kept)) + "\n" + END + behind).encode())
 
 
