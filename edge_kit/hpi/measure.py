@@ -34,7 +34,7 @@ CHECK_SET = (
 class Reader(Protocol):
     """A pipeline as it is measured."""
 
-    def predict(self, x: Any) -> Any:
+    def predict(self, input: Any) -> Any:
         """Yield results of the images in ``x``, in order."""
 
     def close(self) -> None:

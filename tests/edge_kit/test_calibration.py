@@ -46,11 +46,18 @@ def test_no_shared_image_is_calibrated_on(shared_dir):
     assert_apart(calibration_images(None, EVERY), images)
 
 
-def test_rendering_again_gives_the_same_bytes(tmp_path):
+def test_rendering_again_gives_the_same_pages(tmp_path):
+    """Processors round the floats of textures differently: 96 values of one page moved by a level on another one."""
     script = ROOT / "scripts" / "render_calibration_images.py"
     subprocess.run([sys.executable, str(script), str(tmp_path)], cwd=ROOT, check=True)
-    made = {path.name: path.read_bytes() for path in tmp_path.rglob("*.jpg")}
-    assert made == {path.name: path.read_bytes() for path in calibration_images(None, EVERY)}
+    made = {path.name: path for path in tmp_path.rglob("*.jpg")}
+    pages = calibration_images(None, EVERY)
+    assert set(made) == {path.name for path in pages}
+    for page in pages:
+        old, new = read_image(page).astype(int), read_image(made[page.name]).astype(int)
+        moved = np.abs(old - new)
+        assert moved.max() <= 1, page.name
+        assert np.count_nonzero(moved) <= moved.size / 1000, page.name
 
 
 def test_a_recogniser_sees_pages_of_the_scripts_that_it_reads():

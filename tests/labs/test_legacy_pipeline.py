@@ -15,6 +15,7 @@ from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import read_image
 from edge_kit.ocr.pipeline import Line, Runs
 from edge_kit.ocr.recognition import recognition_input
+from edge_kit.ocr.words import Columns
 from edge_kit.spec import profile
 from edge_kit.verify.regression import regression_set
 from labs.legacy.pipeline import (
@@ -79,7 +80,7 @@ def _stages(mistakes):
         "crops": [pipeline.cut_line(image, quad).tobytes() for quad in (slanted, other, _quad(60, 20, 149, 94))],
         "line": recognition_input(image[:30, :60], pipeline.rules.recognition).tobytes(),
         "empty": repr(pipeline.decode(np.eye(1, 3, dtype=np.float32).reshape(1, 1, 3))),
-        "kept": [pipeline.keeps(Line("x", score, (0, 0, 0))) for score in (0.2, 0.5, math.nan)],
+        "kept": [pipeline.keeps(Line("x", score, (0, 0, 0), Columns((), 320), -1)) for score in (0.2, 0.5, math.nan)],
         "whole": pipeline.read(image[:90, :100]).dt_polys.tolist(),
     }
 
