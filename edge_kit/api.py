@@ -30,7 +30,7 @@ from edge_kit.ocr.result import Names, OcrResult, stem_of
 from edge_kit.ocr.tensor import Run
 from edge_kit.pipeline_files import Document, Ignored, PipelineFileError, read_document
 from edge_kit.pipeline_files.names import ENGINES as PADDLEX_NAMES
-from edge_kit.pipeline_files.words import WORDS, understand
+from edge_kit.pipeline_files.words import INPUT, SAVE_PATH, WORDS, understand
 from edge_kit.rules import with_settings
 from edge_kit.scheduling import Cores, in_order
 from edge_kit.settings import (
@@ -328,6 +328,10 @@ def choose_settings(pipeline: str | Path | Mapping[str, Any] | None, given: Mapp
     """
     known = {one.name for one in fields(PipelineSettings)}
     words = {key: value for key, value in given.items() if key not in known and key in WORDS}
+    for word in words:
+        if WORDS[word].setting in (INPUT, SAVE_PATH):
+            hint = "images are given to predict, and places to save_to_img and save_to_json"
+            raise KitError(f"unknown setting {word!r}", hint=hint)
     said = understand(words)
     plain = {key: value for key, value in given.items() if key not in words and value is not None}
     _refuse_contradictions(plain, words, said.settings)

@@ -50,7 +50,8 @@ def read_document(path: Path) -> Document:
             raise PipelineFileError(f"a pipeline file has at most {_LARGEST_FILE} bytes", path=path, hint=_NO_MAPPING)
         values = load_yaml(data.decode("utf-8-sig"), lambda root: _note_lines(root, "", lines, path))
     except OSError as error:
-        raise PipelineFileError(f"cannot read the file: {error.strerror}", path=path) from error
+        what = f"cannot read the file: {error.strerror}"
+        raise PipelineFileError(what, path=path, hint="check the path and its rights") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         what, hint = yaml_fault(error)
         raise PipelineFileError(what, path=path, hint=hint) from error

@@ -105,7 +105,8 @@ def test_arguments_of_the_python_interface_take_the_same_words(tmp_path):
     ("given", "words"),
     [
         ({"text_detection_model": "x"}, "unknown setting 'text_detection_model'"),
-        ({"input": "x.png"}, "unknown setting 'input'"),
+        ({"input": "x.png"}, "unknown setting 'input'\n.* to predict"),
+        ({"save_path": "out"}, "unknown setting 'save_path'\n.* to save_to_img"),
         ({"det_model": "./a", "text_detection_model_dir": "./b"}, "given twice: also as text_detection_model_dir"),
         ({"text_det_thresh": 0.3, "det_db_thresh": 0.4}, "text_det_thresh is given twice: also as det_db_thresh"),
         ({"models": "pp-ocrv6-tiny", "lang": "en"}, "lang en chooses PP-OCRv6_medium_det, and models pp-ocrv6-tiny"),
