@@ -25,7 +25,7 @@ from edge_kit.ocr.recognition import ctc_decode, ctc_read
 from edge_kit.ocr.result import OcrResult
 from edge_kit.ocr.steps import Detection, Upright
 from edge_kit.ocr.tensor import Float32Array, Run
-from edge_kit.ocr.words import Columns
+from edge_kit.ocr.words import NOWHERE, Columns
 from edge_kit.spec.model import BatchRules, SpecProfile
 
 
@@ -37,9 +37,9 @@ class Line:
     score: float
     seconds: tuple[float, float, float]
     """Seconds spent on crop and input, in the model, and on decoding."""
-    columns: Columns
+    columns: Columns = NOWHERE
     """Where its characters were read."""
-    turned: int
+    turned: int = -1
     """See ``steps.Upright``."""
 
 

@@ -33,6 +33,10 @@ class Columns:
     """Columns of the line itself, the padding on its right left out; no integer."""
 
 
+NOWHERE = Columns((), 0.0)
+"""Nobody knows where."""
+
+
 @dataclass(frozen=True)
 class Word:
     """Characters of one kind that follow each other; of Chinese ones each is a word of its own."""
