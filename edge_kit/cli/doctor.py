@@ -64,7 +64,7 @@ def run_device_check(device: str, engine: str | None, models: str | None, *, as_
         sets = pipeline.settings
         found = list(pipeline.predict([str(picture)] * pipeline.devices))
     right = all(one.rec_texts == expected.rec_texts for one in found)
-    ran = "" if any(way.ran for way in ways(chosen, sets.device.split(":")[0])) else "; nobody had run this way before"
+    ran = "" if any(way.ran for way in ways(chosen, sets.device)) else "; nobody had run this way before"
     finding = Finding(
         f"device {device}",
         right,

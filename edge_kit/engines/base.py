@@ -86,12 +86,3 @@ def check_output(y: Float32Array, *, engine: str, model: Path) -> Float32Array:
         path=model,
         hint="the file may be made for another place or precision: inspect it with 'edge-kit inspect'",
     )
-
-
-def refuse_device(device: str, *, engine: str, reason: str) -> None:
-    """Raise unless ``device`` is ``cpu``: for engines that have no other device, saying why."""
-    if device != "cpu":
-        raise EngineError(
-            f"engine {engine} cannot run on device {device!r}: {reason}",
-            hint="use --device cpu, or --engine server with a GPU build of paddlepaddle",
-        )

@@ -109,7 +109,9 @@ def parse_device(text: str) -> Device:
     if not all(part.isascii() and part.isdigit() and len(part) < 5 for part in parts) or len(parts) > MOST_IDS:
         raise EngineError(f"device {text!r} has numbers that are none", hint=hint)
     if kind == "cpu":
-        raise EngineError(f"device {text!r}: a CPU has no number", hint="use cpu, and --threads for its threads")
+        raise EngineError(
+            f"device {text!r}: a CPU has no number", hint="use --device cpu; --threads sets how many threads"
+        )
     ids = tuple(map(int, parts))
     if len(set(ids)) != len(ids):
         raise EngineError(f"device {text!r} names one number twice", hint="leave it out")
@@ -126,34 +128,41 @@ def one_device(text: str) -> tuple[str, int]:
     return device.kind, device.ids[0] if device.ids else 0
 
 
-def ways(engine: str, kind: str) -> tuple[Way, ...]:
-    """Return how an engine can run on a kind of device, the first choice first.
+def ways(engine: str, device: str) -> tuple[Way, ...]:
+    """Return how an engine can run on a device (``gpu``, ``gpu:0``), the first choice first.
 
     Raises ``EngineError`` where it cannot, saying why and which engine can.
     """
+    kind = device.partition(":")[0]
     found = tuple(way for way in TABLE if way.engine == engine and way.kind == kind)
     if found:
         return found
     others = [way for way in TABLE if way.kind == kind]
     hint = "; ".join(f"--engine {way.engine} with {way.package}" for way in others)
     raise EngineError(
-        f"engine {engine} cannot run on device {kind!r}: {REFUSED.get(engine, 'it has no such device')}",
+        f"engine {engine} cannot run on device {device!r}: {REFUSED.get(engine, 'it has no such device')}",
         hint=f"use --device cpu, or {hint}",
     )
 
 
-def pick(engine: str, kind: str, available: Sequence[str]) -> Way:
+def check_device(device: str, engine: str) -> None:
+    """Raise ``EngineError`` unless ``device`` is the name of one device that ``engine`` can run on."""
+    one_device(device)
+    ways(engine, device)
+
+
+def pick(engine: str, device: str, available: Sequence[str]) -> Way:
     """Return the first way whose provider or device name is ``available`` here.
 
     Raises ``EngineError`` naming what to install when none is.
     """
-    possible = ways(engine, kind)
+    possible = ways(engine, device)
     for way in possible:
         if way.needs in available:
             return way
     packages = "; ".join(f"{way.package} for {way.hardware}" for way in possible)
     raise EngineError(
-        f"engine {engine} cannot run on device {kind!r}: what is installed offers only {', '.join(available)}",
+        f"engine {engine} cannot run on device {device!r}: what is installed offers only {', '.join(available)}",
         hint=f"use --device cpu, or install {packages}",
     )
 

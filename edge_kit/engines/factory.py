@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_kit.engines.base import Engine, EngineError, EngineOptions
-from edge_kit.engines.devices import one_device, ways
+from edge_kit.engines.devices import check_device
 from model_opt.zoo import ModelFiles
 
 ENGINES = ("nb", "server", "lite_x86", "onnx", "openvino")
@@ -16,8 +16,8 @@ def create_engine(name: str, model: ModelFiles, options: EngineOptions) -> Engin
 
     Raises ``EngineError`` for an unknown name (listing the known ones), a device the engine lacks, or a bad model.
     """
-    if name in ENGINES and options.device != "cpu":
-        ways("onnx" if name == "server" and model.format == "onnx" else name, one_device(options.device)[0])
+    if name in ENGINES:
+        check_device(options.device, "onnx" if name == "server" and model.format == "onnx" else name)
     if name == "nb":
         from edge_kit.engines.nb import NbEngine
 

@@ -11,8 +11,8 @@ from edge_kit.engines.base import (
     Float32Array,
     check_input,
     check_output,
-    refuse_device,
 )
+from edge_kit.engines.devices import check_device
 from model_opt.convert import ConvertOptions, converted
 from model_opt.nb import guard_place, guard_version, inspect_nb, read_nb
 from model_opt.opt_tool import ToolEnv, find_tool
@@ -111,7 +111,7 @@ class LiteX86Engine:
 
 
 def _refuse_other_devices(options: EngineOptions) -> None:
-    refuse_device(options.device, engine="lite_x86", reason="Paddle Lite's x86 kernels run on the CPU only")
+    check_device(options.device, "lite_x86")
 
 
 def _guarded(path: Path, env: ToolEnv) -> int | None:

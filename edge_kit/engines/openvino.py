@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output, refuse_device
+from edge_kit.engines.base import EngineError, EngineOptions, Float32Array, check_input, check_output
+from edge_kit.engines.devices import check_device
 
 
 class OpenVinoEngine:
@@ -24,7 +25,7 @@ class OpenVinoEngine:
 
         Raises ``EngineError`` when OpenVINO is not installed or cannot load the model, and for another device.
         """
-        refuse_device(options.device, engine=self.name, reason="the kit runs OpenVINO on the CPU only")
+        check_device(options.device, self.name)
         self._path = origin
         self._compiled: Any = _compiled(model, options, origin)
         self._idle: SimpleQueue[Any] = SimpleQueue()

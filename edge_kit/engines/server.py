@@ -97,8 +97,8 @@ def paddle_devices(paddle: Any) -> tuple[str, ...]:
 
 
 def _set_device(config: Any, options: EngineOptions, available: tuple[str, ...]) -> None:
-    kind, number = one_device(options.device)
-    name = pick("server", kind, available).needs
+    _, number = one_device(options.device)
+    name = pick("server", options.device, available).needs
     if name == "cpu":
         config.disable_gpu()
         config.set_cpu_math_library_num_threads(options.threads)

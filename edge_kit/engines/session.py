@@ -38,7 +38,7 @@ def make_session(model: Path | bytes, options: EngineOptions, origin: Path) -> A
     import onnxruntime as ort
 
     kind, number = one_device(options.device)
-    wanted = provider(pick("onnx", kind, ort.get_available_providers()), number)
+    wanted = provider(pick("onnx", options.device, ort.get_available_providers()), number)
     if kind != "cpu":
         session = _open(model, _settings(options), origin, [wanted])
         return _on_its_device(session, wanted if isinstance(wanted, str) else wanted[0], origin)

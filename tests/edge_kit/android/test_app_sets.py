@@ -18,8 +18,11 @@ from tests.edge_kit.android.set_models import NEW_SETS, SetFile, rules_of
 
 pytestmark = pytest.mark.xdist_group("maven")  # the ARM lane runs the same files
 
-STEEP = 2e-4
-"""How far a detector's probability may lie from ``nb``: its logits reach 100, so last digits move what is undecided."""
+STEEP = 5e-4
+"""How far a detector's probability may lie from ``nb``: its logits reach 100, so last digits move what is undecided.
+
+Measured: 2.0e-4 and 2.2e-4 on two processors (v6 tiny), where a mean that is added up in one float moves 2e-3.
+"""
 
 
 @pytest.fixture(params=NEW_SETS)
@@ -56,7 +59,8 @@ def test_opencv_finds_the_same_text_at_every_size(files: tuple[str, Mapping], bi
     for expected, found in both(made["det", bits], inputs):
         assert found.shape == expected.shape
         assert np.abs(found - expected).max() <= STEEP
-        assert np.array_equal(found > rules.db.thresh, expected > rules.db.thresh)
+        undecided = np.abs(expected - rules.db.thresh) <= STEEP
+        assert np.array_equal((found > rules.db.thresh) | undecided, (expected > rules.db.thresh) | undecided)
 
 
 @pytest.mark.parametrize("bits", [None, 8])
