@@ -18,10 +18,15 @@ from edge_kit.serve.schemas import envelope, log_id_in
 from edge_kit.serve.wire import pack, read_message
 from model_opt.errors import KitError
 
+NICENESS = 5
+"""How much less urgent than the front process a worker is, so that ``/health`` and refusals need not wait for it."""
+
 
 def main() -> int:
     """Serve requests until the front process closes the stream; return the exit code."""
     source, target = own_streams()
+    if sys.platform != "win32":
+        os.nice(NICENESS)
     for name in (signal.SIGINT, signal.SIGTERM):  # the front process says when to end
         signal.signal(name, signal.SIG_IGN)
     first = read_message(source)
