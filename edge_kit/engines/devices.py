@@ -100,7 +100,7 @@ REFUSED = {
 def parse_device(text: str) -> Device:
     """Return the device that ``text`` names. Raises ``EngineError`` for another word, and for numbers that are none."""
     kind, colon, numbers = text.partition(":")
-    hint = f"use one of {', '.join(KINDS)}, with numbers where there are several: gpu:0,1"
+    hint = f"use --device cpu, or one of {', '.join(KINDS[1:])} with numbers where there are several: gpu:0,1"
     if kind not in KINDS:
         raise EngineError(f"unknown device {text!r}", hint=hint)
     if not colon:

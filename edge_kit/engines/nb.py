@@ -37,7 +37,7 @@ class NbEngine:
         Raises ``NbError`` for a damaged file, one whose kernels compute in fp16 or int8, and for an operator that is
         not known; ``EngineError`` for a device other than the CPU.
         """
-        check_device(options.device, self.name)
+        check_device(options.device, "nb")
         self._path = path
         self._options = options
         self._session = self._open(free_batch=False)
@@ -106,7 +106,7 @@ class ExactNbEngine:
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         """Read ``path``; raises ``NbError`` for a damaged file and ``EngineError`` for a device other than the CPU."""
-        check_device(options.device, self.name)
+        check_device(options.device, "nb")
         self._path = path
         self._model = read_nb(path)
         self._input = inspect_nb(self._model).inputs[0].name
