@@ -3,7 +3,8 @@
 The head ends with transposed convolution, relu, transposed convolution, each with a 2x2 kernel and stride 2. Such a
 kernel never overlaps itself: each point of the small map becomes 4x4 points of the large one, and of no other's. So the
 same sums can be made where the small map lies, with the points as channels, and only the one channel of the result is
-brought into its place. The order of each sum stays; the added terms are zeros.
+brought into its place. The order of each sum stays; the added terms are zeros. ONNX Runtime still has other kernels for
+the two forms on some processors: whoever wants the same bits compares the answers, as ``session.local_program`` does.
 """
 
 from __future__ import annotations

@@ -151,12 +151,21 @@ def test_a_scale_by_channel_stays_in_the_plain_layout(tmp_path):
         assert answer(fewer, x) == answer(hard_swish_net(), x)
 
 
-def test_two_transposed_convolutions_of_a_head_become_plain_ones_with_the_same_bits():
+def test_two_transposed_convolutions_of_a_head_become_plain_ones_of_the_same_sums():
     folded = fold_head(head_net())
     assert folded is not None
     assert kinds(folded)["ConvTranspose"] == 0
     for x in pictures():
-        assert answer(folded, x) == answer(head_net(), x)
+        one, other = (np.frombuffer(answer(program, x), np.float32) for program in (folded, head_net()))
+        assert np.abs(one - other).max() <= 2e-6  # some processors have other kernels for the two forms
+
+
+def test_a_session_answers_with_the_bits_of_the_program_it_was_given(tmp_path, monkeypatch):
+    """Whatever form this processor runs: where the other form differs in a bit, it is not taken."""
+    monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path / "cache"))
+    session = make_session(head_net(), EngineOptions(threads=2), ORIGIN)
+    for x in pictures():
+        assert session.run(None, {"x": x})[0].tobytes() == answer(head_net(), x)
 
 
 @pytest.mark.parametrize("options", [{"kernel": 3}, {"user": True}], ids=["overlapping kernel", "inner output"])
