@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from itertools import groupby, islice
@@ -34,6 +35,16 @@ class ShardReader:
         answers = [self._lane.ask(entry_from(values)) for values in json.loads(shard["entries"])]
         return {"answers": json.dumps([{**vars(one), "lines": one.lines.decode()} for one in answers])}
 
+    def close(self) -> None:
+        """End the worker process; Ray ends an actor with its processes."""
+        self._lane.close()
+
+
+def answers_of(task: Mapping[str, Any]) -> Iterator[Answer]:
+    """Yield the answers of what ``ShardReader`` returned."""
+    for values in json.loads(task["answers"]):
+        yield Answer(**{**values, "lines": values["lines"].encode()})
+
 
 def run_on_ray(
     entries: Iterator[Entry], work: Work, workers: int, shard_size: int, address: str | None
@@ -61,12 +72,11 @@ def _wave(ray: Any, shards: list[list[Entry]], work: Work, workers: int) -> Iter
     made = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map(
         ShardReader,
         fn_constructor_args=(work, edge_kit.__version__),
-        concurrency=min(workers, len(tasks)),
+        compute=ray.data.ActorPoolStrategy(size=min(workers, len(tasks))),
         num_cpus=work.threads,
     )
     for task in made.iter_rows():
-        for values in json.loads(task["answers"]):
-            yield Answer(**{**values, "lines": values["lines"].encode()})
+        yield from answers_of(task)
 
 
 def check_ray() -> None:
@@ -89,6 +99,7 @@ def _started(work: Work, workers: int, address: str | None) -> Any:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         hint = "check the address (host:6379, or auto) and Ray's version there" if address else "see Ray's message"
         raise KitError(f"Ray does not start: {_last_line(error)}", hint=hint) from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
