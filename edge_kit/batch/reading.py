@@ -37,7 +37,8 @@ class OcrReader:
         if isinstance(outcome, KitError):
             raise outcome
         body: Mapping[str, Any] = plain(schema_of(outcome.schema).body(outcome))
-        return {key: value for key, value in body.items() if key not in _IN_COMMON}
+        height, width = outcome.image.shape[:2]  # of the page as it was turned: boxes are in its pixels
+        return {"width": width, "height": height} | {key: body[key] for key in body if key not in _IN_COMMON}
 
 
 class CompareReader:
