@@ -43,9 +43,15 @@ class BatchOptions:
 
 
 def with_batch_words(options: BatchOptions, words: Mapping[str, Any]) -> BatchOptions:
-    """Return the options with what PaddleX's and PaddleOCR's words say; see ``cli.ocr.with_words``."""
-    from edge_kit.cli.ocr import OcrRequest, with_words
+    """Return the options with what PaddleX's and PaddleOCR's words say; see ``cli.ocr.with_words``.
 
+    Raises ``KitError`` where no input is left.
+    """
+    from edge_kit.cli.ocr import OcrRequest, with_words
+    from edge_kit.pipeline_files.words import INPUT, WORDS
+
+    if not options.inputs and not any(WORDS[word].setting == INPUT for word in words):
+        raise KitError("no input was given", hint="name files, folders, globs in quotes, tar archives, or @lists")
     asked = OcrRequest(options.inputs, options.settings, options.bundle, options.pipeline, None, None)
     said = with_words(asked, words)
     if said.save_path is not None:

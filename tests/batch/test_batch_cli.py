@@ -25,7 +25,7 @@ def error_of(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no image was given"),
+        ([], "no input was given"),
         (["no-such.png"], "there is no such file or folder"),
         (["in", "--format", "csv"], "there is no format 'csv'"),
         (["in", "--on", "cloud"], "--on cloud is not known"),

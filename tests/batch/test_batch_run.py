@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import sys
 from contextlib import suppress
 
 import numpy as np
@@ -214,6 +215,14 @@ def test_pages_of_a_document_are_rows_of_one_input(tmp_path):
     assert (summary.inputs, summary.rows, summary.failed) == (4, 8, 3)
 
 
+def test_a_pdf_without_its_package_is_a_row_that_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7\nnothing")
+    assert run([tmp_path / "a.pdf"], tmp_path / "out").failed == 1
+    (row,) = rows(tmp_path / "out")
+    assert row["error"] == "PDFs need the package pypdfium2: pip install edge-kit[batch]"
+
+
 def test_files_of_the_same_name_in_two_folders_stay_apart(tmp_path):
     write_pictures(tmp_path / "a", 1, first=1)
     write_pictures(tmp_path / "b", 1, first=2)
@@ -257,8 +266,6 @@ def test_no_picture_at_all_is_an_error_and_the_folder_can_be_used_again(tmp_path
 
 
 def test_a_format_without_its_package_says_what_to_install(tmp_path, pictures, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(KitError, match="pyarrow") as caught:
         check_run((str(tmp_path / "in"),), tmp_path / "out", "parquet")
