@@ -98,10 +98,17 @@ def _made_once(make: Callable[[], Run]) -> Callable[[], Run]:
     return get
 
 
-def in_order(sources: Iterator[S], work: Callable[[S], R], readers: int, ahead: int = 1) -> Iterator[tuple[S, R]]:
+def in_order(
+    sources: Iterator[S],
+    work: Callable[[S], R],
+    readers: int,
+    ahead: int = 1,
+    stop: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[S, R]]:
     """Yield each source with what ``work`` makes of it, in order, ``readers`` of them at a time.
 
-    At most ``readers + ahead`` sources are taken before the first is yielded. ``work`` raises into this iterator.
+    At most ``readers + ahead`` sources are taken before the first is yielded. ``work`` raises into this iterator. When
+    that ends early, ``stop`` is called before it waits for the work that has begun.
     """
     with ThreadPoolExecutor(readers, "edge-kit-image") as pool:
         waiting: deque[tuple[S, Future[R]]] = deque()
@@ -114,6 +121,8 @@ def in_order(sources: Iterator[S], work: Callable[[S], R], readers: int, ahead: 
             while waiting:
                 first, future = waiting.popleft()
                 yield first, future.result()
-        finally:
+        except BaseException:
             for _, future in waiting:
                 future.cancel()
+            stop()
+            raise

@@ -15,6 +15,11 @@ def available_cores() -> int:
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
+def default_workers(threads: int) -> int:
+    """Return how many worker processes share that many threads: one for two threads, two where there are but two."""
+    return min(max(2, threads // 2), threads)
+
+
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """Kill a program that was started with ``start_new_session=True``, with all it started, and reap it.
 

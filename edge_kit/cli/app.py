@@ -229,6 +229,82 @@ def ocr(
     raise typer.Exit(run_ocr(with_words(request, context.meta[WORDS_GIVEN])))
 
 
+@app.command(cls=OcrCommand, epilog="Settings of 'ocr' are understood too: docs/batch.md.")
+def batch(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder for the results; an earlier run in it goes on.")],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files, folders, globs, tar archives, and lists: @FILE, one path a line.", metavar="INPUT"),
+    ] = None,
+    list_file: Annotated[
+        list[Path] | None, typer.Option("--list", help="A file with one path a line, as @FILE; may be repeated.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="jsonl, or parquet (extra 'batch').")] = "jsonl",
+    shard_size: Annotated[int, typer.Option(min=1, help="Inputs to a file of rows.")] = 200,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="Worker processes; 0: one for two threads, at least two.")
+    ] = 0,
+    on: Annotated[str, typer.Option(help="local, or ray: Ray Data's actors (extra 'ray').")] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="A Ray cluster, as in head:6379 (default: this machine).")
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="Compare two engines instead: server,nb; the first is the reference.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Whose gates judge a comparison (default: the bundle's, or fp32).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86, onnx or openvino (default: nb).")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
+    pipeline: Annotated[
+        str | None, typer.Option(help="A pipeline file (YAML), the kit's or PaddleX's; ocr: the default one.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, gpu:0, npu, auto …: docs/devices-host.md.")] = None,
+    models: Models = None,
+    det_model: DetModel = None,
+    rec_model: RecModel = None,
+    rec_dict: RecDict = None,
+    spec: Spec = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of all workers (default: all cores).")] = None,
+    offline: Offline = False,
+) -> None:
+    """Read text in any number of images; a rerun goes on where the last one stopped (docs/batch.md).
+
+    Exit code 1: some inputs could not be read (their rows have the error), or a gate of --compare failed.
+    """
+    from edge_kit.cli.batch import BatchOptions, run_batch_command, with_batch_words
+
+    settings = {
+        "engine": engine,
+        "device": device,
+        "models": models,
+        "det_model": det_model,
+        "rec_model": rec_model,
+        "rec_dict": str(rec_dict) if rec_dict else None,
+        "spec": spec,
+        "threads": threads,
+        "offline": offline or None,
+    }
+    options = BatchOptions(
+        inputs=(*(paths or ()), *(f"@{file}" for file in list_file or ())),
+        out=out,
+        form=form,
+        settings={key: value for key, value in settings.items() if value is not None},
+        pipeline=pipeline,
+        bundle=bundle,
+        shard_size=shard_size,
+        workers=workers,
+        compare=compare,
+        recipe=recipe,
+        on=on,
+        ray_address=ray_address,
+        as_json=as_json,
+    )
+    raise typer.Exit(run_batch_command(with_batch_words(options, context.meta[WORDS_GIVEN])))
+
+
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1",

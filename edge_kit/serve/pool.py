@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import math
 import os
 import signal
-import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import Mapping
@@ -24,14 +22,8 @@ import psutil
 from edge_kit.serve.errors import RequestError, WorkerGone
 from edge_kit.serve.metrics import Metrics
 from edge_kit.serve.settings import Limits, ServeSettings
-from edge_kit.serve.wire import pack, receive_message
+from edge_kit.wire import pack, receive_message, worker_command, worker_environment
 from model_opt.errors import KitError
-
-COMMAND = (
-    "import importlib, json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "sys.exit(importlib.import_module(sys.argv[2]).main())"
-)
-"""What a worker runs: the front process never imports the pipeline."""
 
 MEMORY_SECONDS = 0.25
 """How often the workers' memory is looked at."""
@@ -117,11 +109,9 @@ class Worker:
     @classmethod
     async def start(cls, settings: ServeSettings) -> Worker:
         """Start a process and send it the settings."""
-        threads = str(settings.worker_threads)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", COMMAND, json.dumps(sys.path), settings.worker,
-            stdin=PIPE, stdout=PIPE, limit=1 << 20, start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            *worker_command(settings.worker), stdin=PIPE, stdout=PIPE, limit=1 << 20, start_new_session=True,
+            env=worker_environment(settings.worker_threads),
         )  # fmt: skip
         worker = cls(process)
         with contextlib.suppress(WorkerGone):

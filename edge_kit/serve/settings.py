@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_opt.errors import KitError
-from model_opt.machine import available_cores
+from model_opt.machine import available_cores, default_workers
 
 MIB = 1 << 20
 
@@ -71,7 +71,7 @@ class ServeSettings:
     @property
     def worker_count(self) -> int:
         """Worker processes."""
-        return self.workers or min(max(2, self.all_threads // 2), self.all_threads)
+        return self.workers or default_workers(self.all_threads)
 
     @property
     def worker_threads(self) -> int:

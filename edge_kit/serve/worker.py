@@ -11,11 +11,11 @@ import sys
 import traceback
 import uuid
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 from edge_kit.serve.errors import RequestError
 from edge_kit.serve.schemas import envelope, log_id_in
-from edge_kit.serve.wire import pack, read_message
+from edge_kit.wire import own_streams, read_message, send_message
 from model_opt.errors import KitError
 
 NICENESS = 5
@@ -38,11 +38,11 @@ def main() -> int:
     try:
         handler = _Handler(settings)
     except KitError as error:
-        _send(target, {"failed": str(error)})
+        send_message(target, {"failed": str(error)})
         return error.exit_code
-    _send(target, {"ready": True})
+    send_message(target, {"ready": True})
     while (message := read_message(source)) is not None:
-        _send(target, *handler.handle(*message))
+        send_message(target, *handler.handle(*message))
     return 0
 
 
@@ -101,18 +101,3 @@ def _refused(log_id: str, status: int, message: str) -> tuple[dict[str, Any], by
     from edge_kit.serve.answers import to_json
 
     return {"status": status, "log_id": log_id}, to_json(envelope(log_id, status, message))
-
-
-def own_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Take standard input and output for messages; what libraries print goes to standard error."""
-    source, target = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123
-        os.dup2(nothing.fileno(), 0)
-    return source, target
-
-
-def _send(target: BinaryIO, header: Mapping[str, Any], body: bytes = b"") -> None:
-    target.write(pack(header, body))
-    target.write(body)
-    target.flush()

@@ -35,11 +35,22 @@ class Verified:
 
 
 @dataclass(frozen=True)
-class _Reference:
+class ReferenceRead:
+    """What the reference made of an image, with the tensors that candidates are given."""
+
     image: Image
     detection: Detection
     tensors: tuple[Float32Array, ...]
     run: ImageRun
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One image, compared; both runs without tensors and path."""
+
+    comparison: ImageComparison
+    reference: ImageRun
+    candidate: ImageRun
 
 
 def verify_pipelines(
@@ -57,19 +68,17 @@ def verify_pipelines(
     """
     rows: dict[str, list[ImageComparison]] = {name: [] for name in candidates}
     runs: dict[str, list[tuple[ImageRun, ImageRun]]] = {name: [] for name in candidates}
-    threshold = reference.rules.db.thresh
     for position, image in enumerate(images):
         # One engine after the other: two at once on a large page would take twice the memory.
-        made = _reference_run(reference, image)
+        made = read_reference(reference, image.name, read_image(image.path), image.path)
         for name, pipeline in candidates.items():
             pixels = made.detection.prob_map.size
             if pixels > (max_pixels or {}).get(name, pixels):
                 continue
             progress(position / len(images), f"{made.run.name} ({name})")
-            other = _candidate_run(pipeline, made)
-            compared = compare_runs([made.run], [other], mask_threshold=threshold).images
-            rows[name] += [replace(row, image_path=None) for row in compared]
-            runs[name].append((_slim(made.run), _slim(other)))
+            compared = compare_with(made, pipeline, reference.rules.db.thresh)
+            rows[name].append(compared.comparison)
+            runs[name].append((compared.reference, compared.candidate))
     return {name: _verified(rows[name], runs[name]) for name in candidates}
 
 
@@ -78,16 +87,23 @@ def _verified(rows: Sequence[ImageComparison], runs: Sequence[tuple[ImageRun, Im
     return Verified(comparison, tuple(a for a, _ in runs), tuple(b for _, b in runs))
 
 
-def _reference_run(pipeline: OcrPipeline, named: Named) -> _Reference:
-    image = read_image(named.path)
+def read_reference(pipeline: OcrPipeline, name: str, image: Image, path: Path | None = None) -> ReferenceRead:
+    """Return what the reference makes of a BGR image; ``path`` names its file in errors."""
     detection = pipeline.detect(image)
     tensors = tuple(pipeline.line_input(image, box) for box in detection.dt_polys)
     outputs = [pipeline.probabilities(tensor) for tensor in tensors]
-    run = _image_run(pipeline, named.name, str(named.path), detection, outputs, outputs)
-    return _Reference(image, detection, tensors, run)
+    run = _image_run(pipeline, name, None if path is None else str(path), detection, outputs, outputs)
+    return ReferenceRead(image, detection, tensors, run)
 
 
-def _candidate_run(pipeline: OcrPipeline, made: _Reference) -> ImageRun:
+def compare_with(made: ReferenceRead, candidate: OcrPipeline, mask_threshold: float) -> Compared:
+    """Run a candidate on what the reference has read and compare; ``mask_threshold`` is the reference's."""
+    other = _candidate_run(candidate, made)
+    (row,) = compare_runs([made.run], [other], mask_threshold=mask_threshold).images
+    return Compared(replace(row, image_path=None), _slim(made.run), _slim(other))
+
+
+def _candidate_run(pipeline: OcrPipeline, made: ReferenceRead) -> ImageRun:
     detection = pipeline.detect(made.image)
     on_same_lines = _outputs(pipeline, made.tensors)
     # A box that both found cuts out the same line, and its output is known already.

@@ -46,6 +46,23 @@ def test_an_error_of_the_work_reaches_the_caller():
         next(answers)
 
 
+def test_work_that_has_begun_is_stopped_before_it_is_waited_for():
+    release, begun = threading.Event(), threading.Event()
+
+    def work(n):
+        if n == 0:
+            return n
+        begun.set()
+        assert release.wait(60)
+        return n
+
+    answers = in_order(iter(range(9)), work, 2, stop=release.set)
+    assert next(answers) == (0, 0)
+    assert begun.wait(60)
+    answers.close()
+    assert release.is_set()
+
+
 def test_never_more_runs_at_once_than_cores():
     cores = Cores(2)
     running, most, lock = 0, 0, threading.Lock()

@@ -6,8 +6,7 @@ import time
 
 from edge_kit.serve.bodies import parse_body
 from edge_kit.serve.schemas import envelope
-from edge_kit.serve.wire import pack, read_message
-from edge_kit.serve.worker import own_streams
+from edge_kit.wire import own_streams, read_message, send_message
 
 PIXEL = "R0lGODlhAQABAIAAAP///wAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 """base64 of a white picture."""
@@ -38,8 +37,7 @@ def main() -> int:
     settings, _ = read_message(source)
 
     def send(header, body=b""):
-        target.write(pack(header, body) + body)
-        target.flush()
+        send_message(target, header, body)
 
     if "fail" in settings["options"]:
         send({"failed": settings["options"]["fail"]})
