@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -11,7 +12,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+
+from tests.serve.running import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 APP = "edge_kit/_android_app/"
@@ -161,52 +165,97 @@ main()
 """The command line, verifying on two small images."""
 
 
-@pytest.mark.integration
-def test_a_bundle_built_from_the_wheel_without_the_android_tools_is_the_checkouts(installed, tmp_path):
+REQUEST = ("--target", "arm64", "--models", "pp-ocrv6-tiny", "--no-apk")
+
+
+@dataclass(frozen=True)
+class Built:
+    """Bundles built from the wheel and from the checkout, and how to run another command with the wheel."""
+
+    folder: Path
+    command: tuple[str | Path, ...]
+    env: dict[str, str]
+
+    def run(self, *arguments: str | Path) -> str:
+        """Run ``edge-kit`` from the wheel, and return what it printed; it must succeed."""
+        command = [*self.command, *arguments]
+        done = subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def files(self, name: str) -> dict[str, bytes]:
+        """Return the files of a bundle."""
+        paths = (path for path in (self.folder / name).rglob("*") if path.is_file())
+        return {path.relative_to(self.folder / name).as_posix(): path.read_bytes() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def built(installed, clean_downloads, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "few.py").write_text(FEW)
+    pythons = {"checkout": (sys.executable, str(ROOT)), "wheel": (installed.bin / "python", "")}
+    for name, (python, path) in pythons.items():
+        env = {**installed.env, "EDGE_KIT_CACHE": str(clean_downloads(folder / f"{name}-cache")), "PYTHONPATH": path}
+        made = Built(folder, (python, folder / "few.py"), env)
+        made.run("build", *REQUEST, "--out", folder / name)
+    return made
+
+
+@pytest.fixture(scope="module")
+def clean_downloads():
+    """Makes a cache that has the downloads of the shared one and no result."""
     from model_opt.resources import cache_dir
 
-    arguments = ["build", "--target", "arm64", "--models", "pp-ocrv6-tiny"]
-    (tmp_path / "few.py").write_text(FEW)
-    made = {}
-    for name, python, path in (("wheel", installed.bin / "python", ""), ("checkout", sys.executable, str(ROOT))):
-        cache = tmp_path / f"{name}-cache"
+    def make(cache: Path) -> Path:
         cache.mkdir()
         for folder in ("files", "tools", "models"):
             (cache_dir() / folder).mkdir(parents=True, exist_ok=True)
             (cache / folder).symlink_to(cache_dir() / folder)
-        env = {**installed.env, "EDGE_KIT_CACHE": str(cache), "PYTHONPATH": path}
-        command = [python, tmp_path / "few.py", *arguments, "--no-apk", "--out", tmp_path / name]
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        files = (path for path in (tmp_path / name).rglob("*") if path.is_file())
-        made[name] = {path.relative_to(tmp_path / name): path.read_bytes() for path in files}
-    assert len(made["wheel"]) >= 7
-    assert made["wheel"] == made["checkout"]
+        return cache
 
-    image = installed.folder / "venv" / site_of(installed) / "model_opt/_configs/regression/street_sign.png"
-    read = installed.run("ocr", image, "--bundle", tmp_path / "wheel", "--json", tmp_path / "read.jsonl")
-    assert read.returncode == 0, read.stderr
-    assert (tmp_path / "read.jsonl").stat().st_size > 100
-    # Only the app needs the Android tools, and the message names them and the way without.
-    env = {**installed.env, "PATH": str(tmp_path), "JAVA_HOME": ""}
-    command = [installed.bin / "edge-kit", *arguments, "--out", tmp_path / "app"]
+    return make
+
+
+@pytest.mark.integration
+def test_a_bundle_built_from_the_wheel_is_the_checkouts(built):
+    found = built.files("wheel")
+    assert {"manifest.json", "models/det.nb", "models/rec.nb", "report.html"} <= set(found)
+    assert found == built.files("checkout")
+
+
+@pytest.mark.integration
+def test_the_wheel_reads_text_and_quantises(built):
+    image = ROOT / "configs" / "regression" / "street_sign.png"
+    assert "{" in built.run("ocr", image, "--bundle", "wheel", "--json", "-")
+    built.run("quantize", "--models", "pp-ocrv6-tiny", "--recipe", "weight_int16", "--out", "quantised")
+    sizes = {name: len(data) for name, data in built.files("quantised").items()}
+    assert sizes["det.nb"] < 0.6 * len(built.files("wheel")["models/det.nb"])
+
+
+@pytest.mark.integration
+def test_the_wheel_serves(built):
+    command = [*built.command, "serve", "--bundle", "wheel", "--port", "0", "--workers", "1"]
+    with subprocess.Popen(command, cwd=built.folder, env=built.env, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            address = next(word for word in process.stderr.readline().split() if word.startswith("http://"))
+            with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
+                wait_until(lambda: client.get("/ready").status_code == 200, 60)
+                image = (ROOT / "configs" / "regression" / "street_sign.png").read_bytes()
+                answer = client.post("/ocr", json={"file": base64.b64encode(image).decode(), "fileType": 1})
+        finally:
+            process.terminate()
+    assert answer.json()["errorCode"] == 0
+    assert answer.json()["result"]["ocrResults"][0]["prunedResult"]["rec_texts"]
+
+
+def test_only_the_app_needs_the_android_tools(installed, tmp_path):
+    env = {**installed.env, "PATH": str(tmp_path), "JAVA_HOME": "", "EDGE_KIT_CACHE": str(tmp_path / "cache")}
+    command = [installed.bin / "edge-kit", "build", "--target", "arm64", "--offline", "--out", tmp_path / "app"]
     refused = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "aapt2" in refused.stderr
     assert "--no-apk" in refused.stderr
-
-
-def site_of(installed: Installed) -> str:
-    """Return the folder of packages of the environment, relative to it."""
-    (path,) = (installed.folder / "venv").glob("lib/python*/site-packages")
-    return path.relative_to(installed.folder / "venv").as_posix()
-
-
-def test_the_installed_package_says_where_a_study_of_the_checkout_is(installed):
-    done = installed.run("legacy-report")
-    assert done.returncode == 2
-    assert "not part of the installed package" in done.stderr
-    assert "in a checkout" in done.stderr
+    assert not (tmp_path / "app").exists()
 
 
 def test_the_launcher_leaves_a_ready_environment_alone():
