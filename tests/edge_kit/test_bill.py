@@ -120,11 +120,8 @@ def test_the_same_facts_give_the_same_bytes_in_any_order():
     ],
 )
 def test_what_no_component_claims_ends_the_build(changes, what):
-    about = subject(**({"members": subject().app.members, **changes}))
-    if "members" in changes:
-        about = subject(members={**subject().app.members, **changes["members"]})
-    elif "classes" in changes:
-        about = subject(classes=frozenset(CLASSES) | changes["classes"])
+    app = subject().app
+    about = subject(**{name: getattr(app, name) | value for name, value in changes.items()})
     with pytest.raises(KitError, match=what) as caught:
         bill_of_materials(about, components("app", "arm64-v8a"))
     assert "configs/licences/components.yaml" in (caught.value.hint or "")
