@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -53,6 +54,19 @@ def test_the_wheel_carries_configuration_and_licence(wheel):
     assert "model_opt/_configs/devices/rk3399.yaml" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "scripts/", "labs/")) or "legacy" in name for name in names)
+
+
+def test_every_extra_that_a_message_names_is_there(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (metadata,) = [name for name in archive.namelist() if name.endswith("METADATA")]
+    declared = set(re.findall(r"^Provides-Extra: (.+)$", archive.read(metadata).decode(), re.MULTILINE))
+    named = {
+        extra
+        for package in ("edge_kit", "model_opt")
+        for path in (ROOT / package).rglob("*.py")
+        for extra in re.findall(r"edge-kit\[(\w+)\]", path.read_text(encoding="utf-8"))
+    }
+    assert {"serve", "openvino"} <= named <= declared
 
 
 def test_the_wheel_carries_what_the_app_is_built_of(wheel):
