@@ -36,6 +36,7 @@ def machine(tmp_path):
 
     tools = " ".join((*TOOLS, *ARM_PROGRAMS))
     program("id", "echo ${FAKE_UID:-0}")
+    program("apt-cache", '[ "$1" = show ] && case " ${FAKE_LACKS:-} " in *" $2 "*) exit 100;; esac')
     program(
         "apt-get",
         f'echo "$@" >>{tmp_path}/apt.log\n[ -z "$FAKE_FAIL" ] || {{ echo no route >&2; exit 100; }}\n'
@@ -63,6 +64,32 @@ def test_root_gets_the_missing_packages_once(machine):
     assert machine() == ("", calls)
 
 
+def test_a_package_has_the_name_of_the_distribution(machine):
+    said, calls = machine("install_packages -x things 'one two-new|two three'", FAKE_LACKS="two-new three")
+    assert calls[1].split()[-2:] == ["one", "two"]
+    assert said.splitlines() == [
+        "edge-kit: installing things once: apt-get install one two",
+        "edge-kit: this system has no package three",
+    ]
+
+
+def test_root_gets_python_and_the_libraries_before_the_environment_is_made(machine):
+    said, calls = machine("base_tools")
+    assert "installing what edge-kit runs on once: apt-get install python3 python3-venv" in said
+    assert {"python3", "python3-venv", "libgl1", "libglib2.0-0t64", "libgomp1"} <= set(calls[1].split())
+    assert machine("base_tools", FAKE_UID="1000") == ("", calls)
+
+
+def test_a_machine_with_python_and_the_libraries_asks_for_nothing(machine, tmp_path):
+    for name, text in {
+        "python3": "exit 0",
+        "ldconfig": "echo libGL.so.1 libglib-2.0.so.0 libgomp.so.1",
+    }.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    assert machine("base_tools") == ("", [])
+
+
 def test_another_user_and_one_who_declines_are_left_alone(machine):
     assert machine(FAKE_UID="1000") == ("", [])
     assert machine(EDGE_KIT_NO_APT="1") == ("", [])
@@ -71,6 +98,7 @@ def test_another_user_and_one_who_declines_are_left_alone(machine):
 def test_a_failure_is_reported_once_and_stops_nothing(machine):
     said, calls = machine(FAKE_FAIL="1")
     assert "could not be installed" in said
+    assert f"next: apt-get update && apt-get install {' '.join(dict.fromkeys(TOOLS.values()))}" in said
     assert machine(FAKE_FAIL="1") == ("", calls)
 
 

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -34,6 +35,8 @@ class Finding:
     hint: str = ""
     optional: bool = False
     """Whether the kit does its main job without it."""
+    package: str = ""
+    """The Debian package that would bring it."""
 
     @property
     def state(self) -> str:
@@ -96,7 +99,16 @@ def run_doctor(*, as_json: bool) -> int:
         out.print(table(("state", "what", "found", "next"), rows))
         tries = [("ok" if t.ok else "no", t.source, t.path or "-", t.reason) for t in tool.tried]
         out.print(table(("fit", "looked in", "interpreter", "why"), tries, "interpreters tried for paddlelite"))
+        line = install_line(findings)
+        if line:
+            out.print(f"to install what is missing:\n{line}", soft_wrap=True, highlight=False)
     return 0 if all(f.ok or f.optional for f in findings) else 1
+
+
+def install_line(findings: Sequence[Finding]) -> str:
+    """Return the one command that installs every missing package on Debian and Ubuntu; empty where none is missing."""
+    packages = dict.fromkeys(f.package for f in findings if f.package and not f.ok)
+    return f"sudo apt-get install --yes {' '.join(packages)}" if packages else ""
 
 
 def _machine() -> list[Finding]:
@@ -128,7 +140,7 @@ def _libraries() -> list[Finding]:
             ctypes.CDLL(name)
             found.append(Finding(name, True, "loads"))
         except OSError as error:
-            found.append(Finding(name, False, str(error), f"apt-get install {package}"))
+            found.append(Finding(name, False, str(error), f"apt-get install {package}", package=package))
     return found
 
 
@@ -159,7 +171,7 @@ def _android() -> list[Finding]:
     for name, package in TOOLS.items():
         path = find_tool(name)
         hint = "" if path else f"apt-get install {package}; without it: build --no-apk"
-        found.append(Finding(f"{name} (app)", path is not None, str(path or "-"), hint))
+        found.append(Finding(f"{name} (app)", path is not None, str(path or "-"), hint, package=package))
     return found
 
 

@@ -28,6 +28,7 @@ from edge_kit.stages.apk.package import package_app
 from edge_kit.stages.apk.resources import link_app
 from edge_kit.stages.apk.results import APK, Dex, Libraries, Packaged, Resources
 from edge_kit.stages.apk.shrink import shrink_app
+from edge_kit.stages.redistributed import Redistributed
 from edge_kit.stages.results import Configured, Role
 from edge_kit.verify.verification import Verification
 from model_opt.convert import Converter
@@ -55,6 +56,11 @@ class AppPlan:
         if isinstance(self.lite, NoRuntime):
             return {"engines": ["opencv"], "without_paddle_lite": self.lite.reason}
         return {"engines": ["paddle_lite", "opencv"], "paddle_lite": self.lite.version or "a release it does not name"}
+
+    @property
+    def licence_facts(self) -> frozenset[str]:
+        """What decides which components are in the app: it is one, its processors, Paddle Lite's runtime."""
+        return frozenset({"app", *self.request.abis, *(("paddle_lite",) if self.runtime else ())})
 
     @property
     def identity(self) -> AppIdentity:
@@ -153,6 +159,7 @@ def make_app(
     configured: Configured,
     verification: Verification,
     converter: Converter,
+    licences: Redistributed,
 ) -> Packaged:
     """Plan the stages that the models decide, up to the signed APK."""
     converted = {role: model.converted for role, model in models.items()}
@@ -162,7 +169,7 @@ def make_app(
         "apk-assets", collect_assets,
         request.target, request.recipe, converted, onnx, configured, verification,
         sources_dir() / "golden", images_of(None),
-        app.runtime is not None, app.runtime.version if app.runtime else None,
+        app.runtime is not None, app.runtime.version if app.runtime else None, licences,
     )  # fmt: skip
     return run(
         "apk-package", package_app,

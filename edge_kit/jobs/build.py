@@ -17,12 +17,13 @@ from edge_kit.build.output import WrittenBundle, check_target, write_bundle
 from edge_kit.build.runner import Runner, StageError, running
 from edge_kit.devices import DeviceProfile, check_fit, load_profile
 from edge_kit.jobs.app import AppPlan, app_facts, app_notes, make_app, make_code, plan_app
-from edge_kit.jobs.layout import bundle_files, created_from, model_facts
+from edge_kit.jobs.layout import bundle_files, created_from, model_facts, paper_files, redistributed
 from edge_kit.jobs.models import facts_of_models, images_of, make_models, verify
 from edge_kit.jobs.request import BuildRequest, check_converter, check_models, check_profile, check_recipe
 from edge_kit.recipes import AUTO, Recipe, Recipes, load_recipes
 from edge_kit.spec import Spec, SpecProfile, load_spec, profile
 from edge_kit.stages.apk.results import APK
+from edge_kit.stages.bill import write_bill
 from edge_kit.stages.configure import configure
 from edge_kit.stages.gates import judge
 from edge_kit.stages.oracle import Oracle, find_oracle
@@ -100,12 +101,16 @@ def run_job(job: Job, app: AppPlan | None, run: Runner) -> WrittenBundle:
     gates = run("gates", judge, about)
     code = make_code(run, app) if app else None
     _refuse_failed_gates(request, run.result(gates))
-    packaged = None
+    packaged, licences = None, redistributed(request, sources, app.licence_facts if app else ())
     if app and code:
-        packaged = run.result(make_app(run, request, app, code, models, configured, verification, job.converter))
+        packaged = run.result(
+            make_app(run, request, app, code, models, configured, verification, job.converter, licences)
+        )
     report = run("report", write_report, about, app_notes(app, packaged) if app and packaged else ())
     models, configured, report, verification = run.result((models, configured, report, verification))
     files = bundle_files(models, configured, report) | ({APK: packaged.apk} if packaged else {})
+    apk = APK if packaged else None
+    files |= paper_files(run.result(run("bill", write_bill, request.target, request.recipe, files, licences, apk)))
     return write_bundle(
         request.out,
         files,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from edge_kit.bill import BILL
 from edge_kit.build.files import Json, SealedFile
 from edge_kit.devices import DeviceProfile
 from edge_kit.jobs.models import BuiltModel
+from edge_kit.jobs.request import BuildRequest
+from edge_kit.licences import LICENSES, load_licences, texts_dir
+from edge_kit.settings import looks_like_path
 from edge_kit.spec import SpecProfile, export_json, load_spec
+from edge_kit.stages.bill import Bill
 from edge_kit.stages.configure import LABELS, RUNTIME, SPEC
+from edge_kit.stages.redistributed import Redistributed
 from edge_kit.stages.report import REPORT
 from edge_kit.stages.results import DICTIONARY, PARAMETERS, Configured, Fetched, Role
 from model_opt.fs import sha256_bytes, sha256_file
@@ -28,6 +34,20 @@ def bundle_files(
         LABELS: configured.labels,
         REPORT: report,
     }
+
+
+def redistributed(request: BuildRequest, sources: Mapping[Role, Fetched], facts: Collection[str]) -> Redistributed:
+    """Return what a bundle redistributes; ``facts`` are those of its app (``AppPlan.licence_facts``), or none."""
+    licences = load_licences()
+    own: list[str] = [role for role in sources if looks_like_path(request.model(role))]
+    # Beside a model of the user's stands the user's dictionary, whatever file it came from.
+    own += ["dictionary"] if request.rec_dict is not None or "rec" in own else []
+    return Redistributed(licences.present(facts), licences.model, sources, tuple(own), texts_dir())
+
+
+def paper_files(bill: Bill) -> dict[str, SealedFile]:
+    """Return the licences and the bill of materials by their names in a bundle."""
+    return {LICENSES: bill.licences, BILL: bill.materials}
 
 
 def source_files(fetched: Fetched) -> dict[str, SealedFile]:

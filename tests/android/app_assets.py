@@ -10,6 +10,7 @@ from edge_kit.android.app_onnx import app_onnx
 from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden_assets, selftest_assets
 from edge_kit.android.sources import sources_dir
 from edge_kit.devices import ModelEntry, default_profile, runtime_config
+from edge_kit.licences import Component, app_licences, load_licences, model_components, texts_dir
 from edge_kit.ocr.image import Image, read_image
 from edge_kit.spec.load import export_json, load_spec
 from edge_kit.verify.regression import regression_set
@@ -21,7 +22,7 @@ TARGET, RECIPE, ENGINE = "arm64", "fp32", "nb"
 
 
 def write_app_assets(folder: Path, models: NbModels) -> None:
-    """Write ``bundle/``, ``golden/`` and ``selftest/`` of an app without Paddle Lite into ``folder``.
+    """Write ``bundle/``, ``golden/``, ``selftest/`` and ``licences/`` of an app without Paddle Lite into ``folder``.
 
     Beside them ``nb/`` holds the models' own files, which such an app does without.
     """
@@ -31,6 +32,7 @@ def write_app_assets(folder: Path, models: NbModels) -> None:
         **bundle_assets(_bundle(models), facts),
         **golden_assets(sources_dir() / "golden"),
         **selftest_assets(images, _expected(models), ENGINE),
+        **app_licences(_components(), texts_dir()),
         "nb/det.nb": models.det.read_bytes(),
         "nb/rec.nb": models.rec.read_bytes(),
     }
@@ -46,6 +48,12 @@ def write_pictures(folder: Path, paths: Iterable[Path]) -> None:
         (folder / path.name).write_bytes(path.read_bytes())
         sums[path.name] = sha256_bytes(read_image(path).tobytes())
     (folder / "sums.json").write_text(json.dumps(sums), encoding="utf-8")
+
+
+def _components() -> tuple[Component, ...]:
+    licences = load_licences()
+    models = model_components(licences.model, {"det": "PP-OCRv4_mobile_det", "rec": "PP-OCRv4_mobile_rec"}, ())
+    return (*licences.present(["app", "arm64-v8a"]), *models)
 
 
 def _bundle(models: NbModels) -> dict[str, bytes]:

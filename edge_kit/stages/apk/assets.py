@@ -1,4 +1,5 @@
-"""The stage ``apk-assets``: the bundle as the app reads it, golden vectors, and the self-test's images and answers."""
+"""The stage ``apk-assets``: the bundle as the app reads it, golden vectors, the self-test's images and
+answers, and the licences of all that is in the app."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ from pathlib import Path
 from edge_kit.android.assets import BundleFacts, Expected, bundle_assets, golden_assets, selftest_assets
 from edge_kit.build.files import write_files
 from edge_kit.build.stage import StageContext
+from edge_kit.licences import app_licences
 from edge_kit.stages.apk.results import AppModels, Assets
+from edge_kit.stages.redistributed import Redistributed
 from edge_kit.stages.results import ROLES, Configured, Converted, Role
 from edge_kit.verify.runs import Named
 from edge_kit.verify.verification import Verification
@@ -27,6 +30,7 @@ def collect_assets(
     images: tuple[Named, ...],
     has_lite: bool,
     lite_version: str | None,
+    licences: Redistributed,
 ) -> Assets:
     """Write every asset below the stage's folder; the ``.nb`` files only where the app has Paddle Lite to read them."""
     beside = (configured.spec, configured.runtime, configured.labels)
@@ -46,6 +50,7 @@ def collect_assets(
         **bundle_assets(files, facts),
         **golden_assets(golden),
         **selftest_assets({image.name: image.path for image in images}, answers, engine),
+        **app_licences(licences.all(), licences.texts),
     }
     write_files(context.out, assets)
     return Assets(context.out, len(assets))

@@ -17,9 +17,10 @@ from edge_kit.android.tools import missing_tools, require_tools, run_tool
 
 pytestmark = [pytest.mark.app, pytest.mark.xdist_group("android")]
 ANDROID = "{http://schemas.android.com/apk/res/android}"
-LAYOUT = {"AndroidManifest.xml", "classes.jar", "R.txt", "proguard.txt"}
+LAYOUT = {"AndroidManifest.xml", "classes.jar", "R.txt", "proguard.txt", "LICENSE"}
 
 
+LICENCE = (sources_dir().parent / "LICENSE").read_bytes()
 PARENT = sources_dir() / "pom.xml"
 CONSUMER = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -50,6 +51,9 @@ def test_what_maven_installs_is_a_valid_aar_and_jars_that_the_example_compiles_a
     assert (copy / "ocr-android" / "target" / "classes" / "ExampleKt.class").is_file()
     installed = repository / "org" / "edgekit"
     check_aar(next((installed / "ocr-android").rglob("*.aar")))
+    for module in ("ocr-core", "engine-opencv"):
+        with zipfile.ZipFile(next((installed / module).rglob("*.jar"))) as jar:
+            assert jar.read("META-INF/LICENSE") == LICENCE
     example = copy / "ocr-android" / "src" / "example" / "kotlin" / "Example.kt"
     assert_compiles(example, tmp_path / "consumer", repository, away=copy)
 
@@ -63,6 +67,7 @@ def check_aar(path: Path) -> None:
         assert manifest.attrib["package"] == "org.edgekit.ocr.library"
         with zipfile.ZipFile(io.BytesIO(aar.read("classes.jar"))) as jar:
             classes = {name for name in jar.namelist() if name.endswith(".class")}
+            assert jar.read("META-INF/LICENSE") == aar.read("LICENSE") == LICENCE
     held = {f"org/edgekit/ocr/{name}.class" for name in ("OcrPipeline", "opencv/OpenCvEngine", "lite/PaddleLiteEngine")}
     assert held <= classes
     assert not [name for name in classes if not name.startswith("org/edgekit/ocr/")]

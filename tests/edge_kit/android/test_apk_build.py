@@ -44,6 +44,7 @@ from model_opt.nb import read_nb
 from model_opt.resources import cache_dir
 from model_opt.zoo import fetch
 from tests.edge_kit.android.elf_writer import shared_object
+from tests.edge_kit.test_bill import check_form
 from tests.model_opt.zoo_samples import Server, serving
 
 pytestmark = [pytest.mark.app, pytest.mark.xdist_group("android")]
@@ -223,6 +224,44 @@ def test_the_very_dex_computes_and_reads_what_python_does(built, android_kit, tm
             line["polygon"] for line in lines
         ]
         assert found["rec_scores"] == pytest.approx([line["score"] for line in lines], abs=1e-4)
+
+
+def test_nothing_is_in_the_app_that_the_bill_of_materials_lacks(built, dex):
+    bill = json.loads((built.request.out / "bom.cdx.json").read_bytes())
+    check_form(bill)
+    rows = {row["bom-ref"]: row for row in bill["components"]}
+    made_of = {row["ref"]: set(row["dependsOn"]) for row in bill["dependencies"]}
+    in_app = {row["name"]: row for row in rows[f"file:{APK}"]["components"]}
+    with zipfile.ZipFile(io.BytesIO(built.data)) as archive:
+        sums = {name: sha256_bytes(archive.read(name)) for name in archive.namelist()}
+    assert {name: row["hashes"][0]["content"] for name, row in in_app.items()} == sums
+    bundle = {path.relative_to(built.request.out).as_posix() for path in built.request.out.rglob("*") if path.is_file()}
+    listed = {ref.removeprefix("file:") for ref in made_of["bundle"]}
+    # The manifest names the bill with its sum; neither can hold the other's.
+    assert listed == bundle - {"manifest.json", "bom.cdx.json"}
+    assert built.manifest.files["bom.cdx.json"].sha256 == sha256_bytes(
+        (built.request.out / "bom.cdx.json").read_bytes()
+    )
+    for name, row in in_app.items():
+        assert made_of[row["bom-ref"]] <= set(rows), name
+        assert made_of[row["bom-ref"]], name
+    # Of the code, and of what OpenCV's library was built with.
+    prefixes = {"edge-kit": "org/edgekit/", "kotlin-stdlib": "kotlin/", "opencv-java": "org/opencv/"}
+    assert made_of[in_app["classes.dex"]["bom-ref"]] == set(prefixes)
+    assert all(name.startswith(tuple(prefixes.values())) for name in dex.classes)
+    assert {"tbb", "libpng", "protobuf", "kleidicv", "flatbuffers"} <= made_of["opencv"]
+
+
+def test_every_component_has_its_licence_in_the_app_and_beside_it(built):
+    listed = json.loads(built.file("assets/licences/components.json"))["components"]
+    text = (built.request.out / "LICENSES.txt").read_text(encoding="utf-8")
+    bill = json.loads((built.request.out / "bom.cdx.json").read_bytes())
+    titles = [" ".join(filter(None, (r["name"], r.get("version")))) for r in bill["components"] if r["type"] != "file"]
+    assert [row["title"] for row in listed] == titles
+    for row in listed:
+        assert f"\n{row['title']}\n    {row['licence']}" in text
+        for name in row["texts"]:
+            assert built.file(f"assets/licences/{name}").decode() in text
 
 
 def test_it_says_that_it_has_no_paddle_lite(built, dex):

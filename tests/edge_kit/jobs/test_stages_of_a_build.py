@@ -126,7 +126,7 @@ def test_what_the_models_decide_of_an_app_is_planned_behind_the_gates() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stages_closure_holds_no_job_no_runner_and_no_other_stages_work(kit: SourceTree, stage: str) -> None:
     closure = kit.closure(FULL.modules[stage])
-    shared = {"edge_kit.stages", "edge_kit.stages.apk", "edge_kit.stages.oracle"}
+    shared = {f"edge_kit.stages{name}" for name in ("", ".apk", ".oracle", ".redistributed")}
     named = {name for name in closure if name.startswith("edge_kit.stages") and not name.endswith("results")}
     allowed = {FULL.modules[stage], "edge_kit.stages.apk.artifacts", *shared}
     assert named <= allowed | ({"edge_kit.stages.report"} if stage == "gates" else set())

@@ -60,6 +60,7 @@ class MainActivity : Activity() {
     override fun onOptionsItemSelected(item: MenuItem): Boolean = when (item.itemId) {
         R.id.action_settings -> show(SettingsActivity::class.java)
         R.id.action_selftest -> show(SelfTestActivity::class.java)
+        R.id.action_licences -> show(LicencesActivity::class.java)
         else -> super.onOptionsItemSelected(item)
     }
 

@@ -8,6 +8,7 @@ import org.edgekit.ocr.OpenCvVersion
 /** Holds what outlives a screen: the bundle, the settings, the kept pictures and the thread that reads them. */
 open class OcrApplication : Application() {
     val bundle by lazy { AppBundle(File(codeCacheDir, "models"), ::openAsset) }
+    val licences by lazy { Licences(::openAsset) }
     val settings by lazy { SettingsStore(this, installed) }
     val sessions by lazy { SessionStore(File(filesDir, "sessions")) }
     val reader by lazy { Reader(this) }

@@ -7,6 +7,7 @@ import android.content.res.Configuration
 import android.graphics.Insets
 import android.view.View
 import android.view.WindowInsets
+import android.widget.ListView
 import android.widget.Spinner
 import kotlin.test.Test
 import kotlin.test.assertEquals
@@ -61,7 +62,10 @@ class ScreensTest {
         denied.screenshot("app_camera_denied_$look")
         val camera = camera()
         camera.screenshot("app_camera_$look")
-        for (screen in listOf(result, main, settings, denied, camera)) {
+        val licences = show(LicencesActivity::class.java)
+        waitFor("the licences") { licences.findViewById<ListView>(R.id.licences).count > 0 }
+        licences.screenshot("app_licences_$look")
+        for (screen in listOf(result, main, settings, denied, camera, licences)) {
             everyControlHasWords(screen.window.decorView)
             nothingIsCut(screen.findViewById(R.id.root), screen.javaClass.simpleName + " " + look)
         }
