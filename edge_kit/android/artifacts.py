@@ -73,12 +73,11 @@ def _fetch(pins: Sequence[Pin], *, offline: bool, on_poll: OnPoll | None) -> dic
 
 def _run_maven(command: Sequence[str | Path], pins: Sequence[Pin], *, offline: bool, on_poll: OnPoll | None) -> None:
     names = ", ".join(pin.coordinates for pin in pins)
-    hint = "check the network and Maven's settings (~/.m2/settings.xml), then start again"
-    if offline:
-        hint = "run once without --offline"
     try:
         run_tool(f"fetch {names}", command, on_poll=on_poll)
     except ToolFailed as error:
+        hint = "check the network and Maven's settings (~/.m2/settings.xml: Maven takes no proxy from the environment)"
+        hint = "run once without --offline" if offline else f"{hint}, then start again"
         raise ArtifactError(error.what, hint=hint) from error
 
 
