@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from edge_kit.device_sets import device_sets, wants_auto, with_devices
+from edge_kit.documents import Document as ImageDocument
 from edge_kit.engines.available import offered
 from edge_kit.engines.base import Engine, EngineError, EngineOptions
 from edge_kit.engines.devices import auto_device
@@ -21,7 +23,7 @@ from edge_kit.engines.factory import ENGINES, create_engine
 from edge_kit.hpi.choice import Choice, choose
 from edge_kit.hpi.engines import open_planned
 from edge_kit.hpi.plan import Plan, default_plan
-from edge_kit.inputs import ImageInput, expand
+from edge_kit.inputs import ImageInput, expand, pages_of
 from edge_kit.model_facts import detector_facts, recogniser_facts
 from edge_kit.model_files import det_files, model_files, rec_files
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
@@ -109,12 +111,13 @@ class Pipeline:
         self.ocr = self._sets[0]
 
     def predict(self, input: Any, **overrides: Any) -> Iterator[Any]:
-        """Yield one ``OcrResult`` for each image; with ``result_schema`` ``seed`` ``[{"result": OcrResult}]``.
+        """Yield one ``OcrResult`` for each image or page; with ``result_schema`` ``seed`` ``[{"result": OcrResult}]``.
 
         ``input`` is an ndarray (BGR uint8), a path, an http(s) URL, a folder, ``{"img": …}``, or a list or iterator of
-        these. Images are read side by side and yielded in order. ``overrides`` hold for this call and have PaddleX 3's
-        names (``OVERRIDES``); None leaves the pipeline's value. Raises ``KitError`` at once for a name, a value or a
-        model that this pipeline does not have, and at the first image that cannot be read.
+        these; a file may be a PDF, or have several pages or frames. Images are read side by side and yielded in order.
+        ``overrides`` hold for this call and have PaddleX 3's names (``OVERRIDES``); None leaves the pipeline's value.
+        Raises ``KitError`` at once for a name, a value or a model that this pipeline does not have, and at the first
+        image that cannot be read.
         """
         return self._results(self.predict_each(input, **overrides))
 
@@ -154,19 +157,33 @@ class Pipeline:
     def _read_each(
         self, x: Any, ocr: OcrPipeline, settings: PipelineSettings
     ) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
-        names = Names()
-        for source, outcome in in_order(expand(x), partial(self._read, ocr), self._images_at_once):
-            name = names.unused(stem_of(source.input_path))
+        names, stop = Names(), threading.Event()
+        for source, outcome in self._outcomes(expand(x), ocr, stop):
+            name = names.unused(stem_of(source.input_path, source.page_index))
             if not isinstance(outcome, KitError):
-                outcome = in_form(replace(outcome, name=name), settings)
+                outcome = in_form(replace(outcome, name=name, page_index=source.page_index), settings)
             yield source, outcome
 
-    def _read(self, ocr: OcrPipeline, source: ImageInput) -> OcrResult | KitError:
-        """Return the result for one source, or why there is none."""
+    def _outcomes(
+        self, sources: Iterator[ImageInput], ocr: OcrPipeline, stop: threading.Event
+    ) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
+        """Yield each source with what came of it, documents page by page; ``stop`` is set when nobody waits."""
+        for source, outcome in in_order(sources, partial(self._read, ocr, stop), self._images_at_once, stop=stop):
+            if isinstance(outcome, ImageDocument):
+                yield from self._outcomes(pages_of(source, outcome, ocr.rules.image.alpha), ocr, threading.Event())
+            else:
+                yield source, outcome
+
+    def _read(
+        self, ocr: OcrPipeline, stop: threading.Event, source: ImageInput
+    ) -> OcrResult | KitError | ImageDocument:
+        """Return the result for one source, the document that it is, or why there is none."""
         begin = time.perf_counter()
         try:
             with self._cores.image():
-                image = source.load()
+                image = source.opened(ocr.rules.image.alpha, stop)
+                if isinstance(image, ImageDocument):
+                    return image
                 seconds = time.perf_counter() - begin
                 with self._device_for(ocr) as reader:
                     result = reader.read(image, source.input_path)

@@ -98,10 +98,17 @@ def _made_once(make: Callable[[], Run]) -> Callable[[], Run]:
     return get
 
 
-def in_order(sources: Iterator[S], work: Callable[[S], R], readers: int, ahead: int = 1) -> Iterator[tuple[S, R]]:
+def in_order(
+    sources: Iterator[S],
+    work: Callable[[S], R],
+    readers: int,
+    ahead: int = 1,
+    stop: threading.Event | None = None,
+) -> Iterator[tuple[S, R]]:
     """Yield each source with what ``work`` makes of it, in order, ``readers`` of them at a time.
 
     At most ``readers + ahead`` sources are taken before the first is yielded. ``work`` raises into this iterator.
+    ``stop`` is set when the iterator ends, also early: work that nobody waits for can look at it.
     """
     with ThreadPoolExecutor(readers, "edge-kit-image") as pool:
         waiting: deque[tuple[S, Future[R]]] = deque()
@@ -115,5 +122,7 @@ def in_order(sources: Iterator[S], work: Callable[[S], R], readers: int, ahead: 
                 first, future = waiting.popleft()
                 yield first, future.result()
         finally:
+            if stop is not None:
+                stop.set()
             for _, future in waiting:
                 future.cancel()

@@ -79,7 +79,7 @@ def _verified(rows: Sequence[ImageComparison], runs: Sequence[tuple[ImageRun, Im
 
 
 def _reference_run(pipeline: OcrPipeline, named: Named) -> _Reference:
-    image = read_image(named.path)
+    image = read_image(named.path, pipeline.rules.image.alpha)
     detection = pipeline.detect(image)
     tensors = tuple(pipeline.line_input(image, box) for box in detection.dt_polys)
     outputs = [pipeline.probabilities(tensor) for tensor in tensors]
