@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from model_opt.config import read_config
-from model_opt.resources import config_dir
+from model_opt.resources import config_dir, expanded
 from model_opt.wheels import WheelPin
 from model_opt.zoo.files import Kind, ZooError
 
@@ -202,7 +202,7 @@ class _Reader:
         return FolderSource(self._path(entry["folder"]), sums)
 
     def _path(self, text: str) -> Path:
-        return self.path.parent / Path(text).expanduser()
+        return self.path.parent / expanded(text)
 
     def _named(self, known: Mapping[str, _T], entry: Mapping[str, Any], key: str, where: str) -> _T | None:
         """Return what ``entry[key]`` names elsewhere in the file, None without that key."""
