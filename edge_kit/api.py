@@ -22,7 +22,7 @@ from edge_kit.engines.devices import auto_device
 from edge_kit.engines.factory import ENGINES, create_engine
 from edge_kit.hpi.choice import Choice, choose
 from edge_kit.hpi.engines import open_planned
-from edge_kit.hpi.plan import Plan, default_plan
+from edge_kit.hpi.plan import Plan, default_plan, read_config
 from edge_kit.inputs import ImageInput, expand, pages_of
 from edge_kit.model_facts import detector_facts, recogniser_facts
 from edge_kit.model_files import det_files, model_files, rec_files
@@ -30,7 +30,8 @@ from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
 from edge_kit.ocr.tensor import Run
-from edge_kit.pipeline_files import Document, Ignored, PipelineFileError, read_document
+from edge_kit.pipeline_files import Document, Ignored, PipelineFileError, Place, read_document
+from edge_kit.pipeline_files.model import listed
 from edge_kit.pipeline_files.names import ENGINES as PADDLEX_NAMES
 from edge_kit.pipeline_files.words import INPUT, SAVE_PATH, WORDS, understand
 from edge_kit.rules import with_settings
@@ -332,8 +333,7 @@ def create_pipeline(
     given = {**settings, "engine": engine, "device": device, "enable_hpi": enable_hpi}
     chosen = choose_settings(named[0] if named else None, given)
     if chosen.ignored:
-        listed = "; ".join(map(str, chosen.ignored))
-        warnings.warn(f"without effect: {listed}", IgnoredSettings, stacklevel=2)
+        warnings.warn(f"without effect: {'; '.join(listed(chosen.ignored))}", IgnoredSettings, stacklevel=2)
     return Pipeline(chosen.settings, chosen.ignored)
 
 
@@ -362,7 +362,19 @@ def choose_settings(pipeline: str | Path | Mapping[str, Any] | None, given: Mapp
     if chosen.settings.bundle is not None:
         chosen = replace(chosen, settings=_with_bundle(chosen.settings, plain))
     refuse_unsupported(chosen)
-    return chosen
+    return _with_hpi_checked(chosen)
+
+
+def _with_hpi_checked(chosen: ReadSettings) -> ReadSettings:
+    """Return the settings with a note where ``hpi_config`` has no effect; ``HpiError`` where it cannot be obeyed."""
+    if chosen.settings.hpi_config is None:
+        return chosen
+    if chosen.settings.enable_hpi:
+        read_config(chosen.settings.hpi_config)
+        return chosen
+    place = chosen.places.get("hpi_config", Place("hpi_config"))
+    note = Ignored(place.key, "high-performance inference is off: enable_hpi switches it on", place.line)
+    return replace(chosen, ignored=(*chosen.ignored, note))
 
 
 def _read(pipeline: str | Path | Mapping[str, Any] | None, given: dict[str, Any], implied: Any) -> ReadSettings:

@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from edge_kit.pipeline_files.model import listed
 from edge_kit.pipeline_files.words import INPUT, PIPELINE, SAVE_PATH, WORDS
 from model_opt.errors import KitError
 
@@ -77,8 +78,8 @@ def run_ocr(request: OcrRequest) -> int:
     if request.bundle is not None:
         settings["bundle"] = str(request.bundle)
     chosen = choose_settings(request.pipeline, settings)
-    for ignored in chosen.ignored:
-        sys.stderr.write(f"edge-kit: without effect: {ignored}\n")
+    for text in listed(chosen.ignored):
+        sys.stderr.write(f"edge-kit: without effect: {text}\n")
     spinner = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

@@ -130,6 +130,9 @@ class OcrResult(Reading, Mapping[str, Any]):
         return suffix if suffix.lower() in {".jpg", ".jpeg", ".png", ".bmp", ".webp"} else ".png"
 
     def _target(self, save_path: str | Path, ending: str) -> Path:
+        if not isinstance(save_path, str | Path) or not str(save_path).strip():
+            what = "save_path is empty" if isinstance(save_path, str) else f"save_path is a path, not {save_path!r}"
+            raise KitError(what, hint="give a folder, or a file")
         path = Path(save_path)
         is_folder = path.is_dir() or path.suffix == "" or str(save_path).endswith("/")
         if not is_folder:

@@ -130,6 +130,15 @@ class Zoo:
             )
         return self.rows[name]
 
+    @property
+    def index_sets(self) -> tuple[str, ...]:
+        """The names of the sets whose models are both in the package index."""
+
+        def in_index(name: str) -> bool:
+            return any(isinstance(source, WheelSource) for source in self.rows[name].sources)
+
+        return tuple(one.name for one in self.sets.values() if in_index(one.det) and in_index(one.rec))
+
     def model_set(self, name: str | None = None) -> ModelSet:
         """Return a set of models (None: the default one); raise ``ZooError`` with the known names for another."""
         name = name or self.default_set
