@@ -315,7 +315,7 @@ def hint_for(url: str, message: str) -> str | None:
 
 def environment_note(output: str) -> str:
     """Return which proxy and certificate variables are set, where a program's output complains of either; else ""."""
-    if not re.search(r"(?i)prox|socks|ssl|tls|certificate|connect|timed? ?out|no matching distribution", output):
+    if not re.search(r"(?i)prox|socks|ssl|tls|certificate|connect|timed? ?out", output):
         return ""
     proxies = [name for key in ("https", "http", "all", "no") for name in (f"{key}_proxy", f"{key}_proxy".upper())]
     found = [name for name in (*proxies, *CERTIFICATES, *_OTHERS) if os.environ.get(name)]
