@@ -183,6 +183,8 @@ def _first_gif_frame(data: bytes, origin: Path | str, alpha: Alpha) -> Image:
 
 def from_pillow(picture: Pillow.Image, alpha: Alpha = "drop") -> Image:
     """Return the frame that Pillow has open as a BGR image."""
+    if picture.mode.startswith("I;16"):
+        return as_image((np.asarray(picture) >> 8).astype(np.uint8))
     if not picture.has_transparency_data:
         return as_image(np.asarray(picture.convert("RGB"), dtype=np.uint8)[:, :, ::-1])
     return as_image(np.asarray(picture.convert("RGBA"), dtype=np.uint8)[:, :, [2, 1, 0, 3]], alpha=alpha)

@@ -65,6 +65,13 @@ def test_pages_with_transparency_follow_the_rule():
         assert [int(page.mean()) for page in pages(data, **options)] == [255, 250], kind
 
 
+def test_pages_of_sixteen_bits_keep_their_high_byte():
+    first, second = (Pillow.fromarray(np.full((9, 9), level, np.uint16)) for level in (0x12FF, 0xAB00))
+    buffer = io.BytesIO()
+    first.save(buffer, "TIFF", save_all=True, append_images=[second])
+    assert [set(page.ravel().tolist()) for page in pages(buffer.getvalue())] == [{0x12}, {0xAB}]
+
+
 def test_a_page_too_large_is_an_error_with_its_number_and_others_are_read():
     mixed = as_document(tiff((9, 9), (40, 30), (9, 9)), "the file")
     assert mixed is not None
