@@ -31,7 +31,7 @@ _HINT = "give a release archive of Paddle Lite for Android, unpacked or not (it 
 _MAX_MEMBER = 256 << 20
 _RETRY = 3600.0
 """Seconds for which an address that failed is not tried again: builds must stay quick without it."""
-_IMPATIENT = Policy(attempts=1, connect_timeout=5.0, read_timeout=10.0)
+_IMPATIENT = Policy(attempts=1, connect_timeout=5.0, read_timeout=10.0, total_timeout=900.0)
 _LABEL, _ARCHIVE = "Paddle Lite's runtime", "paddle-lite.tar.gz"
 _GRACE, _SLOWEST = 15.0, 20e3
 """Seconds after which a download nobody asked for must have reached this mean rate, in bytes a second."""
