@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -14,21 +15,23 @@ from types import TracebackType
 from typing import Any
 
 from edge_kit.device_sets import device_sets, wants_auto, with_devices
+from edge_kit.documents import Document as ImageDocument
 from edge_kit.engines.available import offered
 from edge_kit.engines.base import Engine, EngineError, EngineOptions
 from edge_kit.engines.devices import auto_device
 from edge_kit.engines.factory import ENGINES, create_engine
 from edge_kit.hpi.choice import Choice, choose
 from edge_kit.hpi.engines import open_planned
-from edge_kit.hpi.plan import Plan, default_plan
-from edge_kit.inputs import ImageInput, expand
+from edge_kit.hpi.plan import Plan, default_plan, read_config
+from edge_kit.inputs import ImageInput, expand, pages_of
 from edge_kit.model_facts import detector_facts, recogniser_facts
 from edge_kit.model_files import det_files, model_files, rec_files
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
 from edge_kit.ocr.tensor import Run
-from edge_kit.pipeline_files import Document, Ignored, PipelineFileError, read_document
+from edge_kit.pipeline_files import Document, Ignored, PipelineFileError, Place, read_document
+from edge_kit.pipeline_files.model import listed
 from edge_kit.pipeline_files.names import ENGINES as PADDLEX_NAMES
 from edge_kit.pipeline_files.words import INPUT, SAVE_PATH, WORDS, understand
 from edge_kit.rules import with_settings
@@ -109,12 +112,13 @@ class Pipeline:
         self.ocr = self._sets[0]
 
     def predict(self, input: Any, **overrides: Any) -> Iterator[Any]:
-        """Yield one ``OcrResult`` for each image; with ``result_schema`` ``seed`` ``[{"result": OcrResult}]``.
+        """Yield one ``OcrResult`` for each image or page; with ``result_schema`` ``seed`` ``[{"result": OcrResult}]``.
 
         ``input`` is an ndarray (BGR uint8), a path, an http(s) URL, a folder, ``{"img": …}``, or a list or iterator of
-        these. Images are read side by side and yielded in order. ``overrides`` hold for this call and have PaddleX 3's
-        names (``OVERRIDES``); None leaves the pipeline's value. Raises ``KitError`` at once for a name, a value or a
-        model that this pipeline does not have, and at the first image that cannot be read.
+        these; a file may be a PDF, or have several pages or frames. Images are read side by side and yielded in order.
+        ``overrides`` hold for this call and have PaddleX 3's names (``OVERRIDES``); None leaves the pipeline's value.
+        Raises ``KitError`` at once for a name, a value or a model that this pipeline does not have, and at the first
+        image that cannot be read.
         """
         return self._results(self.predict_each(input, **overrides))
 
@@ -154,19 +158,33 @@ class Pipeline:
     def _read_each(
         self, x: Any, ocr: OcrPipeline, settings: PipelineSettings
     ) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
-        names = Names()
-        for source, outcome in in_order(expand(x), partial(self._read, ocr), self._images_at_once):
-            name = names.unused(stem_of(source.input_path))
+        names, stop = Names(), threading.Event()
+        for source, outcome in self._outcomes(expand(x), ocr, stop):
+            name = names.unused(stem_of(source.input_path, source.page_index))
             if not isinstance(outcome, KitError):
-                outcome = in_form(replace(outcome, name=name), settings)
+                outcome = in_form(replace(outcome, name=name, page_index=source.page_index), settings)
             yield source, outcome
 
-    def _read(self, ocr: OcrPipeline, source: ImageInput) -> OcrResult | KitError:
-        """Return the result for one source, or why there is none."""
+    def _outcomes(
+        self, sources: Iterator[ImageInput], ocr: OcrPipeline, stop: threading.Event
+    ) -> Iterator[tuple[ImageInput, OcrResult | KitError]]:
+        """Yield each source with what came of it, documents page by page; ``stop`` is set when nobody waits."""
+        for source, outcome in in_order(sources, partial(self._read, ocr, stop), self._images_at_once, stop=stop.set):
+            if isinstance(outcome, ImageDocument):
+                yield from self._outcomes(pages_of(source, outcome, ocr.rules.image.alpha), ocr, threading.Event())
+            else:
+                yield source, outcome
+
+    def _read(
+        self, ocr: OcrPipeline, stop: threading.Event, source: ImageInput
+    ) -> OcrResult | KitError | ImageDocument:
+        """Return the result for one source, the document that it is, or why there is none."""
         begin = time.perf_counter()
         try:
             with self._cores.image():
-                image = source.load()
+                image = source.opened(ocr.rules.image.alpha, stop)
+                if isinstance(image, ImageDocument):
+                    return image
                 seconds = time.perf_counter() - begin
                 with self._device_for(ocr) as reader:
                     result = reader.read(image, source.input_path)
@@ -315,8 +333,7 @@ def create_pipeline(
     given = {**settings, "engine": engine, "device": device, "enable_hpi": enable_hpi}
     chosen = choose_settings(named[0] if named else None, given)
     if chosen.ignored:
-        listed = "; ".join(map(str, chosen.ignored))
-        warnings.warn(f"without effect: {listed}", IgnoredSettings, stacklevel=2)
+        warnings.warn(f"without effect: {'; '.join(listed(chosen.ignored))}", IgnoredSettings, stacklevel=2)
     return Pipeline(chosen.settings, chosen.ignored)
 
 
@@ -345,7 +362,19 @@ def choose_settings(pipeline: str | Path | Mapping[str, Any] | None, given: Mapp
     if chosen.settings.bundle is not None:
         chosen = replace(chosen, settings=_with_bundle(chosen.settings, plain))
     refuse_unsupported(chosen)
-    return chosen
+    return _with_hpi_checked(chosen)
+
+
+def _with_hpi_checked(chosen: ReadSettings) -> ReadSettings:
+    """Return the settings with a note where ``hpi_config`` has no effect; ``HpiError`` where it cannot be obeyed."""
+    if chosen.settings.hpi_config is None:
+        return chosen
+    if chosen.settings.enable_hpi:
+        read_config(chosen.settings.hpi_config)
+        return chosen
+    place = chosen.places.get("hpi_config", Place("hpi_config"))
+    note = Ignored(place.key, "high-performance inference is off: enable_hpi switches it on", place.line)
+    return replace(chosen, ignored=(*chosen.ignored, note))
 
 
 def _read(pipeline: str | Path | Mapping[str, Any] | None, given: dict[str, Any], implied: Any) -> ReadSettings:

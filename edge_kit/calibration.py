@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_kit.inputs import image_files
+from edge_kit.inputs import image_files, user_files, warn_of_pages
 from edge_kit.ocr.boxes import Boxes
 from edge_kit.ocr.detection import detection_input
 from edge_kit.ocr.image import read_image
@@ -38,7 +38,9 @@ def calibration_images(folder: Path | None, characters: Container[str] = ()) -> 
     Raises ``KitError`` for a folder that is missing, cannot be listed or holds no image.
     """
     if folder is not None:
-        return tuple(image_files(folder, "calibration folder", _HINT))
+        files = user_files(folder, "calibration folder", _HINT)
+        warn_of_pages(files, "calibration takes")
+        return tuple(files)
     own = config_dir() / "calibration"
     folders = [own, *(own / script for script, sign in SCRIPTS.items() if sign in characters)]
     return tuple(path for one in folders for path in image_files(one, "calibration folder", _HINT))
@@ -52,7 +54,7 @@ def find_lines(images: Sequence[Path], detector: Run, rules: SpecProfile, progre
     boxes: list[Boxes] = []
     for position, path in enumerate(images):
         progress(position / len(images), path.name)
-        boxes.append(detect(read_image(path), detector, rules).dt_polys)
+        boxes.append(detect(read_image(path, rules.image.alpha), detector, rules).dt_polys)
     if not any(map(len, boxes)):
         raise KitError(
             f"the detector finds no text on any of the {len(images)} calibration images",
@@ -64,7 +66,7 @@ def find_lines(images: Sequence[Path], detector: Run, rules: SpecProfile, progre
 
 def det_inputs(images: Sequence[Path], rules: SpecProfile) -> tuple[Float32Array, ...]:
     """Return the detector's inputs, one an image: float32 NCHW, batch 1."""
-    return tuple(detection_input(read_image(path), rules.detection) for path in images)
+    return tuple(detection_input(read_image(path, rules.image.alpha), rules.detection) for path in images)
 
 
 def rec_inputs(
@@ -79,6 +81,6 @@ def rec_inputs(
         lines = [lines[i * len(lines) // max_lines] for i in range(max_lines)]
     found: list[Float32Array] = []
     for page, path in enumerate(images):
-        image = read_image(path)
+        image = read_image(path, rules.image.alpha)
         found += [line_input(image, box, rules) for at, box in lines if at == page]
     return tuple(found)

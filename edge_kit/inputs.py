@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from edge_kit.ocr.image import SUFFIXES, Image, ImageError, as_image, decode_image, read_image
+from edge_kit import documents
+from edge_kit.documents import Document, PageError, as_document
+from edge_kit.ocr.image import SUFFIXES, Image, ImageError, as_image, decode_image, read_file
+from edge_kit.spec.model import Alpha
 from model_opt.download import Policy, download
 from model_opt.errors import KitError, SourceUnavailable
+from model_opt.http import is_url
 
 MAX_DOWNLOAD = 256 << 20
 """Bytes an image behind a URL may have; more is refused before it fills the memory."""
+DOWNLOAD_SECONDS = 120.0
+"""Seconds in which an image behind a URL has to come."""
+
+
+class PassedOver(UserWarning):
+    """Something in a folder that is not read."""
 
 
 @dataclass(frozen=True)
@@ -26,29 +38,56 @@ class ImageInput:
     array: Any = None
     error: KitError | None = None
     """Why nothing can be read here: raised when it is loaded, so that a batch continues with the others."""
+    page_index: int | None = None
+    """The page of a document, from 0; None for an image."""
 
-    def load(self) -> Image:
-        """Return the BGR image; raise ``KitError`` when it cannot be read."""
+    def load(self, alpha: Alpha = "drop") -> Image:
+        """Return the BGR image, of a document its first page; raise ``KitError`` when it cannot be read."""
+        found = self.opened(alpha)
+        if not isinstance(found, Document):
+            return found
+        page = next(found.pages(alpha=alpha))
+        if isinstance(page, PageError):
+            raise page
+        return page
+
+    def opened(self, alpha: Alpha = "drop", stop: threading.Event | None = None) -> Image | Document:
+        """Return the BGR image, or the document that is there instead; raise ``KitError`` when it cannot be read.
+
+        ``alpha`` says what becomes of transparency. ``stop`` ends a download that nobody waits for any more.
+        """
         if self.error is not None:
             raise self.error
         if self.array is not None:
-            return as_image(np.asarray(self.array), self.input_path or "array")
+            return as_image(np.asarray(self.array), self.input_path or "array", alpha)
         if self.input_path is None:
             raise ImageError("an input without a path or an array")
-        if is_url(self.input_path):
-            return decode_image(_download(self.input_path), self.input_path)
-        return read_image(Path(self.input_path))
+        path = self.input_path
+        data = _download(path, stop) if is_url(path) else read_file(Path(path))
+        return as_document(data, self.input_path) or decode_image(data, self.input_path, alpha)
+
+
+def pages_of(source: ImageInput, document: Document, alpha: Alpha) -> Iterator[ImageInput]:
+    """Yield the pages of a document as inputs, numbered from 0; one that cannot be read raises when it is loaded."""
+    for index, page in enumerate(document.pages(alpha=alpha)):
+        if isinstance(page, PageError):
+            yield ImageInput(source.input_path, error=page, page_index=index)
+        else:
+            yield ImageInput(source.input_path, page, page_index=index)
 
 
 def expand(inputs: Any) -> Iterator[ImageInput]:
     """Yield the images in ``inputs``: an ndarray, a path, an http(s) URL, a folder, ``{"img": …}``, or a list or
     iterator of these.
 
-    A folder yields its image files in the order of their names, sub-folders left out. A path that does not exist and
-    a folder without images give one that cannot be loaded; another type raises ``ImageError`` at once.
+    A folder yields its images and PDF files in the order of their names; a warning of class ``PassedOver`` names what
+    else is in it. A path that does not exist and a folder without images give one that cannot be loaded; another type
+    raises ``ImageError`` at once.
     """
     if isinstance(inputs, np.ndarray):
         yield ImageInput(None, inputs)
+    elif isinstance(inputs, ImageInput):
+        yield inputs
     elif isinstance(inputs, Mapping):
         if "img" not in inputs:
             raise ImageError(f"a dict input needs the key 'img'; it has {sorted(map(str, inputs))}")
@@ -63,11 +102,6 @@ def expand(inputs: Any) -> Iterator[ImageInput]:
             f"cannot read an input of type {type(inputs).__name__}",
             hint="give an ndarray (BGR uint8), a path, an http(s) URL, a folder, {'img': …}, a list or an iterator",
         )
-
-
-def is_url(text: str) -> bool:
-    """Return whether ``text`` is an http or https address."""
-    return text.startswith(("http://", "https://"))
 
 
 def _expand_path(text: str) -> Iterator[ImageInput]:
@@ -85,28 +119,81 @@ def _expand_path(text: str) -> Iterator[ImageInput]:
         yield ImageInput(text)
         return
     try:
-        yield from (ImageInput(str(file)) for file in image_files(path))
+        yield from (ImageInput(str(file)) for file in user_files(path, suffixes=SUFFIXES | documents.SUFFIXES))
     except ImageError as error:
         yield ImageInput(text, error=error)
 
 
-def image_files(folder: Path, what: str = "folder", hint: str | None = None) -> list[Path]:
+def image_files(
+    folder: Path, what: str = "folder", hint: str | None = None, suffixes: frozenset[str] = SUFFIXES
+) -> list[Path]:
     """Return the image files in ``folder`` by name; ``ImageError`` when it cannot be listed or holds none."""
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in SUFFIXES)
+        files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in suffixes)
+        others = _others(folder, files)
     except OSError as error:
         raise ImageError(f"cannot list the {what}: {error.strerror}", path=folder, hint=hint) from error
     if not files:
-        known = f"known: {' '.join(sorted(SUFFIXES))}"
-        raise ImageError(f"the {what} holds no image files", path=folder, hint=hint or known)
+        known = f"known: {' '.join(sorted(suffixes))}"
+        holds = f", but {others}" if others else ""
+        raise ImageError(f"the {what} holds no image files{holds}", path=folder, hint=hint or known)
     return files
 
 
-def _download(url: str) -> bytes:
+def user_files(
+    folder: Path, what: str = "folder", hint: str | None = None, suffixes: frozenset[str] = SUFFIXES
+) -> list[Path]:
+    """Return what ``image_files`` does; a warning of class ``PassedOver`` names what else is in ``folder``."""
+    files = image_files(folder, what, hint, suffixes)
+    others = _others(folder, files)
+    if others:
+        warnings.warn(f"{folder}: passed over {others}", PassedOver, stacklevel=2)
+    return files
+
+
+def warn_of_pages(files: Sequence[Path], doing: str) -> None:
+    """Warn (``PassedOver``) of files with several pages or frames, of which a job takes the first alone."""
+    for path in files:
+        with path.open("rb") as file:
+            head = file.read(1 << 16)
+        if documents.may_have_pages(head) and as_document(read_file(path), str(path)) is not None:
+            warnings.warn(f"{path}: {doing} its first page alone", PassedOver, stacklevel=2)
+
+
+_NAMED = 3
+"""How many of the things that are passed over are named."""
+
+
+def _others(folder: Path, files: Sequence[Path]) -> str:
+    """Return in words what a folder holds beside ``files``; hidden files do not count."""
+    rest = sorted(path for path in folder.iterdir() if path not in set(files) and not path.name.startswith("."))
+    below = [path.name for path in rest if path.is_dir()]
+    odd = [path.name for path in rest if not path.is_dir()]
+    parts = [
+        _counted(odd, "file that is no image", "files that are no images"),
+        _counted(below, "sub-folder", "sub-folders"),
+    ]
+    return " and ".join(filter(None, parts))
+
+
+def _counted(names: Sequence[str], one: str, several: str) -> str:
+    if not names:
+        return ""
+    more = ", …" if len(names) > _NAMED else ""
+    return f"{len(names)} {one if len(names) == 1 else several} ({', '.join(names[:_NAMED])}{more})"
+
+
+def _download(url: str, stop: threading.Event | None) -> bytes:
     with tempfile.TemporaryDirectory(prefix="edge-kit-image-") as scratch:
         target = Path(scratch) / "image"
+        policy = Policy(attempts=1, connect_timeout=30.0, max_bytes=MAX_DOWNLOAD, total_timeout=DOWNLOAD_SECONDS)
         try:
-            download(url, target, policy=Policy(attempts=1, connect_timeout=30.0, max_bytes=MAX_DOWNLOAD))
+            download(url, target, policy=policy, stop=stop)
         except SourceUnavailable as error:
-            raise KitError(error.what, path=url, hint="check the address") from error
+            raise KitError(error.what, path=url, hint=_address_hint(error)) from error
         return target.read_bytes()
+
+
+def _address_hint(error: SourceUnavailable) -> str:
+    """Return what to do about an address that gives no image: there is no download that goes on where it broke off."""
+    return (error.hint or "check the address").partition(", then start again")[0]

@@ -107,8 +107,8 @@ def in_order(
 ) -> Iterator[tuple[S, R]]:
     """Yield each source with what ``work`` makes of it, in order, ``readers`` of them at a time.
 
-    At most ``readers + ahead`` sources are taken before the first is yielded. ``work`` raises into this iterator. When
-    that ends early, ``stop`` is called before it waits for the work that has begun.
+    At most ``readers + ahead`` sources are taken before the first is yielded. ``work`` raises into this iterator.
+    When that ends, also early, ``stop`` is called before it waits for work that has begun and nobody wants.
     """
     with ThreadPoolExecutor(readers, "edge-kit-image") as pool:
         waiting: deque[tuple[S, Future[R]]] = deque()
@@ -121,8 +121,7 @@ def in_order(
             while waiting:
                 first, future = waiting.popleft()
                 yield first, future.result()
-        except BaseException:
+        finally:
+            stop()
             for _, future in waiting:
                 future.cancel()
-            stop()
-            raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model_opt import http
 from model_opt.errors import ChecksumError, KitError, SourceUnavailable
 from model_opt.fs import disk_faults, sha256_file, write_atomic
+from model_opt.http import DownloadRefused
 
 if TYPE_CHECKING:
     import httpx
@@ -22,18 +25,18 @@ Progress = Callable[[str, int, int | None], None]
 """Called as ``progress(label, done, total)`` in bytes; ``total`` is None while it is unknown."""
 
 
-class DownloadRefused(KitError):
-    """What a server delivers is not taken, from no other source either."""
-
-
 @dataclass(frozen=True)
 class Policy:
-    """How patient a download is. Times in seconds; the pause doubles after each failed attempt."""
+    """How patient a download is. Times in seconds; the pause doubles after each failed attempt.
+
+    ``total_timeout`` bounds all attempts together: a server that sends a byte now and then never meets the others.
+    """
 
     attempts: int = 4
     pause: float = 0.5
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
+    total_timeout: float = 3600.0
     max_bytes: int = 2 << 30
 
 
@@ -65,16 +68,19 @@ def download(
     label: str = "",
     progress: Progress | None = None,
     policy: Policy | None = None,
+    stop: threading.Event | None = None,
 ) -> str:
     """Bring ``url`` to ``target`` and return its SHA-256. The caller holds the lock of ``target``.
+
+    ``stop`` ends it from another thread, when nobody waits for the file any more.
 
     What a broken attempt leaves stays in ``<target>.part`` and is resumed (Range, If-Range; RFC 9110 section 14), by
     a later call too. A resumed file with another sum than ``expected`` is fetched once more from its first byte.
 
-    Raises ``SourceUnavailable`` when the server does not deliver, ``ChecksumError`` when the sum is not
+    Raises ``SourceUnavailable`` when the server does not deliver in time, ``ChecksumError`` when the sum is not
     ``expected``, ``DownloadRefused`` for a file that is too large, ``DiskError`` when the disk does not take it.
     """
-    task = _Task(url, target, label or url, progress, policy or POLICY, pinned=expected is not None)
+    task = _Task(url, target, label or url, progress, policy or POLICY, expected is not None, stop)
     with disk_faults(f"store the download of {url}", target.parent), _no_space_kept(task):
         target.parent.mkdir(parents=True, exist_ok=True)
         resumed = _deliver(task)
@@ -105,6 +111,7 @@ class _Task:
     progress: Progress | None
     policy: Policy
     pinned: bool
+    stop: threading.Event | None = None
 
     @property
     def part(self) -> Path:
@@ -132,7 +139,8 @@ class _Task:
 
 def _deliver(task: _Task) -> bool:
     """Complete ``task.part``; return whether some of it was resumed."""
-    resumed, reason = False, ""
+    resumed, reason, cause = False, "", None
+    end = time.monotonic() + task.policy.total_timeout
     for attempt in range(task.policy.attempts):
         if attempt:
             time.sleep(task.policy.pause * 2 ** (attempt - 1))
@@ -141,16 +149,17 @@ def _deliver(task: _Task) -> bool:
         if partial.size and partial.size == partial.total:
             return resumed
         try:
-            _attempt(task, partial)
+            _attempt(task, partial, end)
             return resumed
         except _Transient as error:
-            reason = str(error)
+            reason, cause = str(error), error
             if error.fresh:
                 task.discard()
+    check = http.hint_for(task.url, reason) or "check the network and the proxy settings"
     raise SourceUnavailable(
         f"cannot download {task.url}: {reason} ({task.policy.attempts} attempts)",
-        hint="check the network and the proxy settings, then start again: the download goes on where it broke off",
-    )
+        hint=f"{check}, then start again: the download goes on where it broke off",
+    ) from cause
 
 
 @contextmanager
@@ -164,8 +173,8 @@ def _no_space_kept(task: _Task) -> Iterator[None]:
         raise
 
 
-def _attempt(task: _Task, partial: _Partial) -> None:
-    """Ask once for the file, or for the rest of it, and write what comes."""
+def _attempt(task: _Task, partial: _Partial, end: float) -> None:
+    """Ask once for the file, or for the rest of it, and write what comes until ``end`` (of ``time.monotonic``)."""
     import httpx
 
     policy = task.policy
@@ -175,21 +184,18 @@ def _attempt(task: _Task, partial: _Partial) -> None:
         if partial.validator is not None:
             headers["If-Range"] = partial.validator
     timeout = httpx.Timeout(policy.read_timeout, connect=policy.connect_timeout)
+    limit = http.Limit(policy.total_timeout, end, task.stop)
     try:
-        with httpx.stream("GET", task.url, headers=headers, timeout=timeout, follow_redirects=True) as response:
-            if task.url.startswith("https:") and response.url.scheme != "https":
-                raise DownloadRefused(f"{task.url} redirects to an address without encryption: {response.url}")
+        with http.get(task.url, headers, timeout, limit) as response:
             _receive(task, partial, response)
-    except httpx.TooManyRedirects as error:
-        raise SourceUnavailable(f"{task.url} redirects without end", hint="check the address") from error
-    except httpx.InvalidURL as error:
-        raise SourceUnavailable(
-            f"cannot download {task.url}: {error}", hint="check the address and the proxy settings"
-        ) from error
+    except http.ConnectionSettingsError as error:
+        what = f"cannot download {task.url}: {error.what}"
+        raise http.ConnectionSettingsError(what, path=error.path, hint=error.hint) from error
     except httpx.RequestError as error:
+        if http.is_certificate_fault(str(error)):  # the next attempt would meet it too
+            what = f"cannot download {task.url}: {error}"
+            raise SourceUnavailable(what, hint=http.hint_for(task.url, str(error))) from error
         raise _Transient(str(error) or type(error).__name__) from error
-    except (ImportError, ValueError) as error:  # httpx on the address of a proxy
-        raise SourceUnavailable(f"cannot download {task.url}: {error}", hint="check the proxy settings") from error
 
 
 def _receive(task: _Task, partial: _Partial, response: httpx.Response) -> None:
@@ -229,7 +235,9 @@ def _place(task: _Task, partial: _Partial, response: httpx.Response) -> tuple[in
         raise _Transient(f"HTTP {status}: the server's file has changed", fresh=True)
     if status in (408, 425, 429) or status >= 500:
         raise _Transient(f"HTTP {status}")
-    raise SourceUnavailable(f"cannot download {task.url}: HTTP {status}", hint="check the address")
+    check = http.hint_for(task.url, str(status))
+    hint = f"check the address{f'; {check}' if check else ''}"
+    raise SourceUnavailable(f"cannot download {task.url}: HTTP {status}", hint=hint)
 
 
 def _too_large(task: _Task) -> KitError:

@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 
 from model_opt import store
 from model_opt.errors import ChecksumError, KitError, SourceUnavailable
+from model_opt.http import environment_note
 
 MAX_MEMBERS = 100_000
 """Members a wheel may have; more is taken for an attack."""
@@ -153,7 +154,7 @@ def _pip_failure(pin: WheelPin, output: str) -> KitError:
         )
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")] or lines
-    hint = "check the network and pip's index settings (pip config list), then start again"
+    hint = f"check the network and pip's index settings (pip config list){environment_note(output)}; then start again"
     if "No space left on device" in output:
         hint = "free some space in the temporary folder (TMPDIR) and the cache (EDGE_KIT_CACHE), then start again"
     said = " | ".join(re.sub(r"\(from versions: [^)]{80,}\)", "(other versions exist)", line) for line in errors[-3:])

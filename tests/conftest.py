@@ -39,8 +39,8 @@ def _shared(name: str) -> Path:
 def pytest_configure(config: pytest.Config) -> None:
     """Give each process of pytest-xdist cores of its own: two engines of two threads each would wait for each other.
 
-    Measured on two cores: PP-OCRv5 and v6 on Paddle and ONNX Runtime take 148 s of processor time with two threads, 87 s
-    with one.
+    Measured on two cores: PP-OCRv5 and v6 on Paddle and ONNX Runtime take 148 s of processor time with two threads,
+    87 s with one.
     """
     worker = getattr(config, "workerinput", None)
     if worker is None or not hasattr(os, "sched_setaffinity"):

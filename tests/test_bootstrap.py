@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 from pathlib import Path
@@ -117,3 +118,34 @@ def test_a_machine_with_the_tools_asks_for_nothing(tmp_path):
     script = f"set -eu; root={tmp_path}; . {ROOT}/scripts/bootstrap; android_tools"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=dict(os.environ))
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": ""}])
+def test_a_launcher_without_home_takes_the_users_own(machine, home):
+    said, _ = machine('echo "$HOME" >&2; bash -c "echo for programs: \\$HOME" >&2', **home)
+    own = pwd.getpwuid(os.getuid()).pw_dir
+    assert said.splitlines() == [own, f"for programs: {own}"]
+
+
+@pytest.mark.parametrize("name", ["edge-kit", "test"])
+def test_a_launcher_without_home_gets_as_far_as_setting_up(tmp_path, name):
+    """Python is found and pip is asked, which here has nothing to install."""
+    (tmp_path / "scripts").mkdir()
+    for file in ("bootstrap", name):
+        shutil.copy(ROOT / "scripts" / file, tmp_path / "scripts")
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        (tmp_path / lock).write_text("")
+    (tmp_path / "bin").mkdir()
+    for program in (*BASICS, "dirname", "readlink", "sha256sum", "cut", "grep", "id", "env", "rm"):
+        (tmp_path / "bin" / program).symlink_to(shutil.which(program) or program)
+    (tmp_path / "bin" / "python3").write_text(
+        '#!/bin/bash\ncase "$*" in\n'
+        '*venv*--clear*) mkdir -p "${@: -1}/bin"; cp "$0" "${@: -1}/bin/python";;\n'
+        f"*purelib*) echo {tmp_path};;\n"
+        '*-m\\ edge_kit*|*-m\\ pytest*) echo "started, home $HOME";;\nesac\n'
+    )
+    (tmp_path / "bin" / "cp").symlink_to(shutil.which("cp") or "cp")
+    (tmp_path / "bin" / "python3").chmod(0o755)
+    command = [str(tmp_path / "scripts" / name), *(["unit", "-k", "x"] if name == "test" else ["--help"])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": str(tmp_path / "bin")})
+    assert done.stdout == f"started, home {pwd.getpwuid(os.getuid()).pw_dir}\n", done.stderr

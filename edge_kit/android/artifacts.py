@@ -16,7 +16,7 @@ from edge_kit.android.errors import ArtifactError, ToolFailed
 from edge_kit.android.tools import OnPoll, require_tools, run_tool
 from model_opt import store
 from model_opt.fs import disk_faults, locked
-from model_opt.resources import cache_dir
+from model_opt.resources import cache_dir, expanded
 
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -57,7 +57,7 @@ def _stored(pins: Sequence[Pin]) -> dict[Pin, Path]:
 def maven_options(*, offline: bool) -> list[str]:
     """Return the options of every start of Maven: batch, plain; ``EDGE_KIT_MAVEN_REPO`` is its local repository."""
     own = os.environ.get("EDGE_KIT_MAVEN_REPO")
-    repository = [f"-Dmaven.repo.local={Path(own).expanduser().resolve()}"] if own else []
+    repository = [f"-Dmaven.repo.local={expanded(own).resolve()}"] if own else []
     return ["-B", "-ntp", "-Dstyle.color=never", *repository, *(["-o"] if offline else [])]
 
 
@@ -73,12 +73,11 @@ def _fetch(pins: Sequence[Pin], *, offline: bool, on_poll: OnPoll | None) -> dic
 
 def _run_maven(command: Sequence[str | Path], pins: Sequence[Pin], *, offline: bool, on_poll: OnPoll | None) -> None:
     names = ", ".join(pin.coordinates for pin in pins)
-    hint = "check the network and Maven's settings (~/.m2/settings.xml), then start again"
-    if offline:
-        hint = "run once without --offline"
     try:
         run_tool(f"fetch {names}", command, on_poll=on_poll)
     except ToolFailed as error:
+        hint = "check the network and Maven's settings (~/.m2/settings.xml: Maven takes no proxy from the environment)"
+        hint = "run once without --offline" if offline else f"{hint}, then start again"
         raise ArtifactError(error.what, hint=hint) from error
 
 

@@ -23,6 +23,7 @@ from model_opt import store
 from model_opt.download import Policy, Progress, download
 from model_opt.errors import ChecksumError, KitError, SourceUnavailable
 from model_opt.fs import disk_faults, locked, sha256_bytes, write_atomic
+from model_opt.http import ConnectionSettingsError
 from model_opt.nb import normalise_version
 
 JAR, JNI = "PaddlePredictor.jar", "libpaddle_lite_jni.so"
@@ -30,7 +31,7 @@ _HINT = "give a release archive of Paddle Lite for Android, unpacked or not (it 
 _MAX_MEMBER = 256 << 20
 _RETRY = 3600.0
 """Seconds for which an address that failed is not tried again: builds must stay quick without it."""
-_IMPATIENT = Policy(attempts=1, connect_timeout=5.0, read_timeout=10.0)
+_IMPATIENT = Policy(attempts=1, connect_timeout=5.0, read_timeout=10.0, total_timeout=900.0)
 _LABEL, _ARCHIVE = "Paddle Lite's runtime", "paddle-lite.tar.gz"
 _GRACE, _SLOWEST = 15.0, 20e3
 """Seconds after which a download nobody asked for must have reached this mean rate, in bytes a second."""
@@ -158,7 +159,8 @@ def _fetch(url: str, offline: bool, insist: bool) -> Path:
             digest = _download(url, incoming, entry.sha256 if entry is not None else None, insist)
         except KitError as error:
             reason = _one_line(error.what)
-            write_atomic(failed, reason.encode())
+            if not isinstance(error, ConnectionSettingsError):  # who corrects a setting has not to wait
+                write_atomic(failed, reason.encode())
             hint = f"remove the entry of this address from {store.first_downloads()}, if you trust the new file"
             raise SourceUnavailable(reason, hint=hint if isinstance(error, ChecksumError) else error.hint) from error
         failed.unlink(missing_ok=True)

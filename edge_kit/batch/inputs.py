@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from edge_kit.inputs import is_url
 from edge_kit.ocr.image import MAX_FILE, SUFFIXES
 from model_opt.errors import KitError
 from model_opt.fs import sha256_bytes
+from model_opt.http import is_url
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 READ_SUFFIXES = SUFFIXES | {".pdf"}

@@ -1,32 +1,23 @@
-"""The bytes of an input become pages: one of a picture, each of a PDF and of a TIFF with several."""
+"""The bytes of an input become pages: one of a picture, each of a PDF, of a TIFF with several, and of an animation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edge_kit.documents import as_document
 from edge_kit.ocr.image import Image, decode_image
-from edge_kit.serve.documents import Bounds, open_document
-from edge_kit.serve.errors import RequestError
-from edge_kit.serve.settings import Limits
+from edge_kit.spec.model import Alpha
 from model_opt.errors import KitError
 
-_BOUNDS = Bounds(Limits().pixels, None)
-"""Of a page of a document; all its pages are read."""
 
+def pages_of(data: bytes, name: str, alpha: Alpha) -> Iterator[tuple[int | None, Image | KitError]]:
+    """Yield page number and BGR image, or why there is none: None for a picture, from 0 for a document's pages.
 
-def pages_of(data: bytes, name: str) -> Iterator[tuple[int | None, Image]]:
-    """Yield page number and BGR image: None for a picture, from 0 for a document's pages.
-
-    A picture is decoded as ``edge-kit ocr`` does. Raises ``KitError`` for what cannot be decoded, also between pages.
+    Files are decoded as ``edge-kit ocr`` does; ``alpha`` is the profile's rule for transparency. Raises ``KitError``
+    for a picture that cannot be decoded.
     """
-    try:
-        document = open_document(data, None, _BOUNDS)
-        if document.kind == "image":
-            yield None, decode_image(data, name)
-            return
-        yield from enumerate(document.pages)
-    except RequestError as error:
-        what = "PDF" if data[:1024].find(b"%PDF-") >= 0 else "TIFF"
-        raise KitError(f"the {what} cannot be read: {error.what}") from error
-    except ModuleNotFoundError as error:
-        raise KitError(f"PDFs need the package {error.name}: pip install edge-kit[batch]") from error
+    document = as_document(data, name)
+    if document is None:
+        yield None, decode_image(data, name, alpha)
+        return
+    yield from enumerate(document.pages(alpha=alpha))

@@ -12,6 +12,7 @@ from edge_kit.batch.rows import Reader
 from edge_kit.ocr.image import Image
 from edge_kit.ocr.schemas import plain, schema_of
 from edge_kit.settings import PipelineSettings
+from edge_kit.spec.model import Alpha
 from edge_kit.verify.compare import json_metrics
 from edge_kit.verify.runs import compare_with, read_reference
 from model_opt.errors import KitError
@@ -30,6 +31,11 @@ class OcrReader:
     def engine(self) -> str:
         """The pipeline's engine."""
         return self._pipeline.settings.engine
+
+    @property
+    def alpha(self) -> Alpha:
+        """The profile's rule for transparency."""
+        return self._pipeline.ocr.rules.image.alpha
 
     def read(self, image: Image, name: str) -> Mapping[str, Any]:
         """Return the fields of the result, less what every row has."""
@@ -51,6 +57,11 @@ class CompareReader:
     def engine(self) -> str:
         """The candidate's engine."""
         return self._candidate.settings.engine
+
+    @property
+    def alpha(self) -> Alpha:
+        """The reference's rule for transparency."""
+        return self._reference.ocr.rules.image.alpha
 
     def read(self, image: Image, name: str) -> Mapping[str, Any]:
         """Return the metrics of the page, the sums they are taken from, and the texts of both."""

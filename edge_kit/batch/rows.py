@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from edge_kit.batch.inputs import Entry, Sources
 from edge_kit.ocr.image import Image
+from edge_kit.spec.model import Alpha
 from model_opt.errors import KitError
 
 COMMON = ("index", "path", "member", "page_index", "size", "sha256", "engine", "error", "seconds")
@@ -31,6 +32,10 @@ class Reader(Protocol):
     @property
     def engine(self) -> str:
         """What the rows name as their engine."""
+
+    @property
+    def alpha(self) -> Alpha:
+        """What becomes of transparency (``edge_kit.ocr.image``)."""
 
     def read(self, image: Image, name: str) -> Mapping[str, Any]:
         """Return what was read in a BGR image, as JSON types. Raises ``KitError``."""
@@ -75,7 +80,7 @@ def sentence(error: BaseException) -> str:
 
 
 def _rows(reader: Reader, sources: Sources, entry: Entry) -> Iterator[dict[str, Any]]:
-    for page, image, seconds, fault in _decoded(sources, entry):
+    for page, image, seconds, fault in _decoded(sources, entry, reader.alpha):
         begin = time.perf_counter()
         fields: Mapping[str, Any] = {}
         if image is not None:
@@ -87,15 +92,18 @@ def _rows(reader: Reader, sources: Sources, entry: Entry) -> Iterator[dict[str, 
         yield {**_row(entry, reader.engine, page, seconds, fault), **fields}
 
 
-def _decoded(sources: Sources, entry: Entry) -> Iterator[tuple[int | None, Image | None, float, str | None]]:
-    """Yield each page's number, image and seconds; at last, if decoding ends early, the number behind and why."""
+def _decoded(
+    sources: Sources, entry: Entry, alpha: Alpha
+) -> Iterator[tuple[int | None, Image | None, float, str | None]]:
+    """Yield each page's number, image and seconds, or why there is none; also at last, if decoding ends early."""
     from edge_kit.batch.pages import pages_of
 
     page: int | None = None
     begin = time.perf_counter()
     try:
-        for page, image in pages_of(sources.read(entry), entry.name):
-            yield page, image, time.perf_counter() - begin, None
+        for page, found in pages_of(sources.read(entry), entry.name, alpha):
+            image, fault = (None, sentence(found)) if isinstance(found, KitError) else (found, None)
+            yield page, image, time.perf_counter() - begin, fault
             begin = time.perf_counter()
     except Exception as error:  # noqa: BLE001 - as above
         yield None if page is None else page + 1, None, time.perf_counter() - begin, sentence(error)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -190,7 +191,7 @@ def quantize(
 def ocr(
     context: typer.Context,
     paths: Annotated[
-        list[str] | None, typer.Argument(help="Images, folders or http(s) addresses.", metavar="PATH")
+        list[str] | None, typer.Argument(help="Images, PDF files, folders or http(s) addresses.", metavar="PATH")
     ] = None,
     engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86, onnx or openvino (default: nb).")] = None,
     bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
@@ -206,11 +207,12 @@ def ocr(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads to use (default: all cores).")] = None,
     save: Annotated[Path | None, typer.Option(help="Folder for pictures with boxes and texts.")] = None,
     json_file: Annotated[
-        str | None, typer.Option("--json", help="Write one JSON line per image to this file (- for standard output).")
+        str | None,
+        typer.Option("--json", help="Write one JSON line per image or page to this file (- for standard output)."),
     ] = None,
     offline: Offline = False,
 ) -> None:
-    """Read text in images on this machine."""
+    """Read text in images, and in PDF, TIFF and animations by page, on this machine."""
     from edge_kit.cli.ocr import OcrRequest, run_ocr, with_words
 
     settings = {
@@ -658,6 +660,7 @@ def main() -> None:
     # OpenCV's own notes on a bad file say less than the error that follows.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     _prepare_streams()
+    warnings.showwarning = _show_warning
     try:
         app(prog_name="edge-kit")
     except KitError as error:
@@ -686,6 +689,21 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Write a warning of the kit as one line, and others as Python does."""
+    if category.__module__.partition(".")[0] in ("edge_kit", "model_opt"):
+        sys.stderr.write(f"edge-kit: {message}\n")
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
 def _complain(error: KitError) -> None:

@@ -7,8 +7,9 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,13 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from edge_kit.pipeline_files.model import listed
 from edge_kit.pipeline_files.words import INPUT, PIPELINE, SAVE_PATH, WORDS
 from model_opt.errors import KitError
 
 if TYPE_CHECKING:
     from edge_kit.hpi.plan import Plan
+    from edge_kit.inputs import ImageInput
     from edge_kit.ocr.result import OcrResult
     from edge_kit.settings import PipelineSettings
 
@@ -75,8 +78,8 @@ def run_ocr(request: OcrRequest) -> int:
     if request.bundle is not None:
         settings["bundle"] = str(request.bundle)
     chosen = choose_settings(request.pipeline, settings)
-    for ignored in chosen.ignored:
-        sys.stderr.write(f"edge-kit: without effect: {ignored}\n")
+    for text in listed(chosen.ignored):
+        sys.stderr.write(f"edge-kit: without effect: {text}\n")
     spinner = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -84,8 +87,6 @@ def run_ocr(request: OcrRequest) -> int:
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
-    done = 0
-    failed: list[tuple[str | None, KitError]] = []
     with ExitStack() as stack:
         task = stack.enter_context(spinner).add_task("loading models")
         planned, plan = _with_plan(chosen.settings, lambda text: spinner.update(task, description=text))
@@ -94,27 +95,11 @@ def run_ocr(request: OcrRequest) -> int:
             pipeline = stack.enter_context(Pipeline(planned, chosen.ignored, plan=plan))
         if pipeline.device_note:
             sys.stderr.write(f"edge-kit: {pipeline.device_note}\n")
-        output = _Output(request.json_file)
+        output = stack.enter_context(_Output(request))
         for source, outcome in pipeline.predict_each(list(request.paths)):
             spinner.update(task, description=f"read {source.input_path}")
-            if isinstance(outcome, KitError):
-                failed.append((source.input_path, outcome))
-                continue
-            done += 1
-            output.add(outcome)
-            if request.save is not None:
-                outcome.save_to_img(request.save)
-            if request.save_path is not None:
-                outcome.save_to_img(request.save_path)
-                outcome.save_to_json(request.save_path)
-    if [path for path, _ in failed] == list(request.paths[:1]) and len(request.paths) == 1:
-        raise failed[0][1]
-    output.finish()
-    for _, error in failed:
-        sys.stderr.write(f"edge-kit: skipped: {error}\n")
-    if failed:
-        sys.stderr.write(f"edge-kit: {done} images read, {len(failed)} could not be read\n")
-    return 1 if failed else 0
+            output.add(source, outcome)
+    return output.exit_code
 
 
 _FILE_SUFFIXES = (".json", ".jsonl", ".txt", ".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -150,41 +135,131 @@ def _check_outputs(request: OcrRequest) -> None:
 
 
 class _Output:
-    """Where results go: into a pipe as they come; into a file and a terminal's table at the end, pictures left out."""
+    """Where results go, each when it was made: pictures and files, a pipe, JSON lines; a terminal's table at the end.
 
-    def __init__(self, json_file: str | None) -> None:
-        self._json_file = json_file
-        self._in_pipe = not sys.stdout.isatty() and json_file in (None, "-")
-        self._kept: list[OcrResult] = []
+    Leaving the ``with`` block closes the file and draws the table, also after an interrupt. An error of the only image
+    that was asked for is raised there; others are written to standard error when they occur.
+    """
+
+    def __init__(self, request: OcrRequest) -> None:
+        self._request = request
+        self._json = _JsonLines(request.json_file)
+        self._table = sys.stdout.isatty() and request.json_file != "-"
+        self._plain = not sys.stdout.isatty() and request.json_file is None
+        self._shown: list[OcrResult] = []
+        self._done = 0
+        self._failed: list[KitError] = []
+        self._held: KitError | None = None
+        """The first error of the only source: it is the command's, unless a later page can be read."""
+
+    def add(self, source: ImageInput, outcome: OcrResult | KitError) -> None:
+        """Write one result, or state why there is none."""
+        if isinstance(outcome, KitError):
+            self._failed.append(outcome)
+            if self._lone(source):
+                self._held = outcome
+            else:
+                self._tell_held()
+                self._tell(outcome)
+            return
+        self._tell_held()
+        self._done += 1
+        self._json.add(outcome)
+        if self._plain:
+            sys.stdout.write(_plain(outcome))
+            sys.stdout.flush()
+        if self._table:  # without the picture: decoded images would fill the memory
+            self._shown.append(dataclasses.replace(outcome, image=outcome.image[:0].copy()))
+        for folder in (self._request.save, self._request.save_path):
+            if folder is not None:
+                outcome.save_to_img(folder)
+        if self._request.save_path is not None:
+            outcome.save_to_json(self._request.save_path)
+
+    def _lone(self, source: ImageInput) -> bool:
+        """Return whether a source is all that was asked for: its error is the command's."""
+        only = len(self._request.paths) == 1 and self._done == 0 and len(self._failed) == 1
+        return only and source.input_path == self._request.paths[0] and not source.page_index
+
+    def _tell_held(self) -> None:
+        if self._held is not None:
+            self._tell(self._held)
+            self._held = None
+
+    def _tell(self, error: KitError) -> None:
+        sys.stderr.write(f"edge-kit: skipped: {error}\n")
+        sys.stderr.flush()
+
+    @property
+    def exit_code(self) -> int:
+        """1 when something of several could not be read."""
+        return 1 if self._failed else 0
+
+    def __enter__(self) -> _Output:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is None and self._held is not None:
+            raise self._held
+        self._json.close(complete=kind is None)
+        if self._table:
+            Console().print(_table(self._shown))
+        if self._failed:
+            sys.stderr.write(f"edge-kit: {self._done} images read, {len(self._failed)} could not be read\n")
+
+
+class _JsonLines:
+    """A file of one JSON line a result, or standard output; made at the first result, complete after each line."""
+
+    def __init__(self, name: str | None) -> None:
+        self._name = name
+        self._file: FileIO | None = None
+        self._size = 0
+        """Bytes of the complete lines."""
 
     def add(self, result: OcrResult) -> None:
-        """Write one result, or keep what will be written of it: decoded images would fill the memory."""
-        if self._in_pipe:
-            sys.stdout.write(_plain(result) if self._json_file is None else result.to_json() + "\n")
+        """Write one line."""
+        line = result.to_json() + "\n"
+        if self._name == "-":
+            sys.stdout.write(line)
             sys.stdout.flush()
-        else:
-            self._kept.append(dataclasses.replace(result, image=result.image[:0].copy()))
+        elif self._name is not None:
+            self._write(line.encode())
 
-    def finish(self) -> None:
-        """Write JSON lines where asked, and otherwise a table."""
-        from edge_kit.ocr.result import write_output
+    def _write(self, data: bytes) -> None:
+        from edge_kit.ocr.result import make_folder
 
-        if self._in_pipe:
-            return
-        if self._json_file is not None:
-            lines = "".join(result.to_json() + "\n" for result in self._kept)
-            if self._json_file == "-":
-                sys.stdout.write(lines)
-                return
-            write_output(Path(self._json_file), lines.encode())
-        if sys.stdout.isatty():
-            Console().print(_table(self._kept))
+        path = Path(str(self._name))
+        try:
+            if self._file is None:
+                make_folder(path.parent)
+                self._file = path.open("wb", buffering=0)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            self._size += len(data)
+        except OSError as error:
+            self._drop_half_a_line()
+            what = f"cannot write the results: {error.strerror}"
+            raise KitError(what, path=path, hint="choose another place, or free some space") from error
+
+    def _drop_half_a_line(self) -> None:
+        if self._file is not None and self._file.seekable():
+            with suppress(OSError):
+                self._file.truncate(self._size)
+
+    def close(self, *, complete: bool) -> None:
+        """Close the file; a ``complete`` run without a result leaves an empty one."""
+        if complete and self._name not in (None, "-"):
+            self._write(b"")
+        if self._file is not None:
+            self._file.close()
 
 
 def _table(results: Sequence[OcrResult]) -> Table:
     table = Table("image", "line", "text", "score", "box")
     for result in results:
-        name = escape(result.input_path or "array")
+        name = escape(_name(result))
         if not result.rec_texts:
             table.add_row(name, "-", "[dim]no text found[/dim]", "", "")
         for i, text in enumerate(result.rec_texts):
@@ -194,9 +269,15 @@ def _table(results: Sequence[OcrResult]) -> Table:
     return table
 
 
+def _name(result: OcrResult) -> str:
+    """Return where a result came from; a page of a document by a fragment, from 1, as RFC 8118 names it."""
+    page = "" if result.page_index is None else f"#page={result.page_index + 1}"
+    return f"{result.input_path or 'array'}{page}"
+
+
 def _plain(result: OcrResult) -> str:
     """Return one line a text, tab-separated; a tab or line break in the file name becomes a blank."""
-    name = " ".join((result.input_path or "array").splitlines()).replace("\t", " ")
+    name = " ".join(_name(result).splitlines()).replace("\t", " ")
     boxes = [json.dumps(box, separators=(",", ":")) for box in result.dt_polys.tolist()]
     rows = zip(result.rec_scores, boxes, result.rec_texts, strict=True)
     return "".join(f"{name}\t{score:.4f}\t{box}\t{text}\n" for score, box, text in rows)

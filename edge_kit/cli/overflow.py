@@ -47,13 +47,13 @@ def run_overflow(model: Path, paths: Sequence[str], *, as_json: bool) -> int:
 
 
 def _tensors(paths: Sequence[str]) -> Iterator[tuple[str, Float32Array]]:
-    rules = profile(None).detection
+    rules = profile(None)
     for path in paths:
         if path.endswith(".npy"):
             yield path, read_tensor(Path(path))
             continue
         for source in expand(path):
-            yield source.input_path or path, detection_input(source.load(), rules)
+            yield source.input_path or path, detection_input(source.load(rules.image.alpha), rules.detection)
 
 
 def _reach(found: Overflow) -> float:

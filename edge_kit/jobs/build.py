@@ -96,7 +96,7 @@ def run_job(job: Job, app: AppPlan | None, run: Runner) -> WrittenBundle:
     )
     about = Subject(
         request.target, request.recipe, job.device.name, job.tools, job.images,
-        sources, converted, configured, verification,
+        sources, converted, configured, verification, rules.image.alpha,
     )  # fmt: skip
     gates = run("gates", judge, about)
     code = make_code(run, app) if app else None

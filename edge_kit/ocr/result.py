@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from edge_kit.ocr.reading import Reading
 from edge_kit.ocr.schemas import KIT, plain, schema_of
 from model_opt.errors import KitError
 from model_opt.fs import write_atomic
+from model_opt.http import is_url, path_of
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -130,12 +130,14 @@ class OcrResult(Reading, Mapping[str, Any]):
         return suffix if suffix.lower() in {".jpg", ".jpeg", ".png", ".bmp", ".webp"} else ".png"
 
     def _target(self, save_path: str | Path, ending: str) -> Path:
+        if not isinstance(save_path, str | Path) or not str(save_path).strip():
+            what = "save_path is empty" if isinstance(save_path, str) else f"save_path is a path, not {save_path!r}"
+            raise KitError(what, hint="give a folder, or a file")
         path = Path(save_path)
         is_folder = path.is_dir() or path.suffix == "" or str(save_path).endswith("/")
         if not is_folder:
             return path
-        stem = self.name or stem_of(self.input_path)
-        return path / f"{stem if self.page_index is None else f'{stem}_{self.page_index}'}{ending}"
+        return path / f"{self.name or stem_of(self.input_path, self.page_index)}{ending}"
 
 
 def _json_text(value: Any, indent: int | None, ensure_ascii: bool) -> str:
@@ -166,12 +168,14 @@ class Names:
         return name
 
 
-def stem_of(input_path: str | None) -> str:
-    """Return the file name without suffix of a path or address, ``image`` where there is none."""
-    if input_path is None:
-        return "image"
-    address = input_path.startswith(("http://", "https://"))
-    return Path(urlsplit(input_path).path if address else input_path).stem or "image"
+def stem_of(input_path: str | None, page_index: int | None = None) -> str:
+    """Return the file name without suffix of a path or address, ``image`` where there is none; a page's has its number.
+
+    ``scan_0`` is the first page of ``scan.pdf``, as in PaddleX.
+    """
+    place = input_path or ""
+    stem = Path(path_of(place) if is_url(place) else place).stem or "image"
+    return stem if page_index is None else f"{stem}_{page_index}"
 
 
 def write_output(target: Path, data: bytes) -> Path:

@@ -51,9 +51,10 @@ def schema_of(name: str) -> Schema:
 
 
 def kit_body(result: Reading) -> dict[str, Any]:
-    """Return the kit's own fields."""
+    """Return the kit's own fields; ``page_index`` is one of them for a page of a document alone."""
     body: dict[str, Any] = {
         "input_path": result.input_path,
+        **({} if result.page_index is None else {"page_index": result.page_index}),
         "dt_polys": result.dt_polys,
         "dt_scores": result.dt_scores,
         "rec_texts": result.rec_texts,

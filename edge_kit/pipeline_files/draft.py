@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from edge_kit.pipeline_files.document import Document, Section
 from edge_kit.pipeline_files.model import Ignored, Kind, PipelineFile, Place
 from edge_kit.pipeline_files.names import engine_name, model_named
 from model_opt.errors import KitError
+from model_opt.resources import expanded
 from model_opt.zoo import load_zoo
 
 EXACT_MODES = ("paddle", "mkldnn", "trt_fp32")
@@ -101,6 +101,6 @@ class Draft:
 
     def _folder(self, name: str) -> str:
         """Return an absolute path: beside the file if it is there, else from the present folder, as PaddleX does."""
-        path = Path(name).expanduser()
+        path = expanded(name)
         beside = path if self._document.path is None else self._document.path.parent / path
         return str((beside if beside.exists() else path).absolute())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from edge_kit.pipeline_files.document import Document
 from edge_kit.pipeline_files.model import PipelineFile, Place
+from model_opt.resources import expanded
 
 PATHS = ("det_model", "rec_model", "rec_dict", "cls_model", "textline_orientation_model", "doc_orientation_model")
 
@@ -28,5 +28,5 @@ def _beside(document: Document, value: Any) -> Any:
     """Return the absolute path of what lies beside the file under that name, else the value as it is."""
     if document.path is None or not isinstance(value, str):
         return value
-    path = document.path.parent / Path(value).expanduser()
+    path = document.path.parent / expanded(value)
     return str(path.resolve()) if value and path.exists() else value

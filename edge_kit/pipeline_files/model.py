@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,9 +18,19 @@ class Ignored:
     why: str
     line: int | None = None
 
+    @property
+    def named(self) -> str:
+        """The key with its line."""
+        return self.key if self.line is None else f"line {self.line}: {self.key}"
+
     def __str__(self) -> str:
-        where = "" if self.line is None else f"line {self.line}: "
-        return f"{where}{self.key} ({self.why})"
+        return f"{self.named} ({self.why})"
+
+
+def listed(ignored: Sequence[Ignored]) -> list[str]:
+    """Return a text for each reason, with all the keys that it holds for, in the order of their first key."""
+    reasons = dict.fromkeys(one.why for one in ignored)
+    return [f"{', '.join(one.named for one in ignored if one.why == why)} ({why})" for why in reasons]
 
 
 @dataclass(frozen=True)

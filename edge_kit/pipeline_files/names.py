@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from model_opt.errors import KitError
+from model_opt.resources import home_dir
 from model_opt.zoo import load_zoo
 
 ENGINES: Mapping[str, str] = {"paddle": "server", "paddle_static": "server", "onnxruntime": "onnx"}
@@ -44,4 +45,4 @@ def model_named(name: str) -> str:
 def paddlex_models() -> Path:
     """Return the folder where PaddleX keeps the models that it has downloaded."""
     home = os.environ.get("PADDLE_PDX_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".paddlex") / "official_models"
+    return (Path(home) if home else home_dir() / ".paddlex") / "official_models"

@@ -46,7 +46,8 @@ def answer(pipeline: Pipeline, request: Request, log_id: str, bounds: Bounds, *,
     """Read every page of a request and return the answer's body. Raises ``RequestError`` for what cannot be read."""
     assert request.data is not None
     clock = _Clock()
-    document = open_document(request.data, 1 if request.schema == "early" else request.options.fileType, bounds)
+    kind = 1 if request.schema == "early" else request.options.fileType
+    document = open_document(request.data, kind, bounds, pipeline.ocr.rules.image.alpha)
     pages = (
         Page(image, read_page(pipeline, image, request.options, request.max_long_side))
         for image in clock.each("decode", document.pages)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import sys
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
 from edge_kit.serve.errors import RequestError
+from model_opt.http import ConnectionSettingsError, make_async_client
 
 MAX_REDIRECTS = 3
 SECONDS = 15.0
@@ -29,6 +31,9 @@ async def fetch(url: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
         return await asyncio.wait_for(_follow(url, allowed, max_bytes), SECONDS)
     except asyncio.TimeoutError as error:
         raise RequestError(422, f"the address did not answer within {SECONDS:g} seconds") from error
+    except ConnectionSettingsError as error:
+        sys.stderr.write(f"edge-kit serve: {error}\n")
+        raise RequestError(422, "the address cannot be fetched") from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise RequestError(422, "the address cannot be fetched") from error
 
@@ -53,7 +58,7 @@ async def _get(url: str, allowed: tuple[str, ...], max_bytes: int) -> bytes | st
     named = f"[{host}]" if ":" in host else host
     headers = {"Host": named if default else f"{named}:{port}", "Accept-Encoding": "identity"}
     async with (
-        httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=SECONDS) as client,
+        make_async_client(SECONDS) as client,
         client.stream("GET", target, headers=headers, extensions={"sni_hostname": host}) as response,
     ):
         if response.is_redirect:

@@ -16,6 +16,7 @@ from edge_kit.spec.model import (
     CtcRules,
     DbPost,
     DetectionInput,
+    ImageRules,
     PageRules,
     RecognitionInput,
     ResultRules,
@@ -38,6 +39,8 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "ctc": CtcRules,
     "result": ResultRules,
 }
+_OPTIONAL: Mapping[str, type[Any]] = {"image": ImageRules}
+"""What a specification of before leaves out; the model has its meaning then."""
 _HOST_SECTIONS: Mapping[str, type[Any]] = {
     "batch": BatchRules,
     "words": WordRules,
@@ -125,7 +128,7 @@ def _resolve(name: str, raw: Mapping[str, Any], path: Path, seen: tuple[str, ...
 def _profile(name: str, values: Mapping[str, Any], path: Path) -> SpecProfile:
     """Build the typed profile; a key missing after inheritance is an error that names it."""
     sections: dict[str, Any] = {}
-    stated = {section: kind for section, kind in _HOST_SECTIONS.items() if section in values}
+    stated = {section: kind for section, kind in {**_OPTIONAL, **_HOST_SECTIONS}.items() if section in values}
     for section, kind in {**_SECTIONS, **stated}.items():
         given = values.get(section, {})
         missing = [f.name for f in dataclasses.fields(kind) if f.name not in given]

@@ -11,6 +11,7 @@ from model_opt.errors import KitError
 Interpolation = Literal["linear", "cubic"]
 ChannelOrder = Literal["bgr", "rgb"]
 LimitType = Literal["max", "min"]
+Alpha = Literal["drop", "on_white"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,13 @@ class DetectionInput:
         if self.limit_type == "max":
             return replace(self, limit_side_len=side)
         return replace(self, max_side_limit=min(side, self.max_side_limit or side))
+
+
+@dataclass(frozen=True)
+class ImageRules:
+    """How a file or an array becomes pixels; ``alpha`` is what becomes of transparency (``edge_kit.ocr.image``)."""
+
+    alpha: Alpha = "drop"
 
 
 @dataclass(frozen=True)
@@ -223,6 +231,8 @@ class SpecProfile:
     recognition: RecognitionInput
     ctc: CtcRules
     result: ResultRules
+    image: ImageRules = ImageRules()
+    """Transparency is dropped where a specification of before says nothing."""
     host_only: bool = False
     """The app has no such profile: it is not exported, and no bundle is built with it."""
     batch: BatchRules | None = None

@@ -16,5 +16,4 @@ def judge(context: StageContext, about: Subject) -> Verdict:
     verification = about.verification
     if verification.passed:
         return Verdict((), (), None)
-    worst = tuple(image.name for image in verification.shipped.comparison.worst_first[:_WORST])
-    return Verdict(tuple(verification.failures), worst, render(context, about))
+    return Verdict(tuple(verification.failures), verification.furthest(_WORST), render(context, about))

@@ -11,6 +11,7 @@ from typing import Any
 from edge_kit.build.files import SealedFile
 from edge_kit.build.stage import StageContext, uses
 from edge_kit.ocr.image import read_image
+from edge_kit.spec.model import Alpha
 from edge_kit.stages.results import ROLES, Configured, Converted, Fetched, Role
 from edge_kit.verify.compare import ImageComparison
 from edge_kit.verify.report import ConfigRow, ModelRow, ReportData, ReportPicture, render_report, report_picture
@@ -35,6 +36,8 @@ class Subject:
     converted: Mapping[Role, Converted]
     configured: Configured
     verification: Verification
+    alpha: Alpha
+    """What became of the images' transparency."""
 
 
 def report_files() -> Mapping[str, Path]:
@@ -63,7 +66,7 @@ def render(context: StageContext, about: Subject, notes: Sequence[str] = ()) -> 
         candidate_engine=verification.shipped.candidate,
         gates=verification.shipped.gates,
         images=worst,
-        pictures=_pictures(worst[:MAX_PICTURES], about.images, verification, context.progress),
+        pictures=_pictures(worst[:MAX_PICTURES], about, context.progress),
         models=tuple(_model_row(role, about.converted[role]) for role in ROLES),
         tools=tuple(sorted(about.tools.items())),
         runtime_config=_config_rows(json.loads(about.configured.runtime.path.read_bytes())),
@@ -98,17 +101,17 @@ def _notes(verification: Verification) -> Iterator[str]:
 
 def _pictures(
     rows: Sequence[ImageComparison],
-    images: Sequence[Named],
-    verification: Verification,
+    about: Subject,
     progress: Callable[[float | None, str], None],
 ) -> tuple[ReportPicture, ...]:
-    paths = {image.name: image.path for image in images}
-    reference = {run.name: run for run in verification.reference_runs}
-    candidate = {run.name: run for run in verification.shipped_runs}
+    paths = {image.name: image.path for image in about.images}
+    reference = {run.name: run for run in about.verification.reference_runs}
+    candidate = {run.name: run for run in about.verification.shipped_runs}
     made = []
     for position, row in enumerate(rows):
         progress(position / len(rows), row.name)
-        made.append(report_picture(read_image(paths[row.name]), reference[row.name], candidate[row.name], row))
+        image = read_image(paths[row.name], about.alpha)
+        made.append(report_picture(image, reference[row.name], candidate[row.name], row))
     return tuple(made)
 
 

@@ -115,8 +115,8 @@ class Configured:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gates say: a sentence for each failed gate, the images that differ most, and a report where
-    a build may end here.
+    """What the gates say: a sentence for each failed gate, the images that miss those gates most, and a report
+    where a build may end here.
     """
 
     failed: tuple[str, ...]

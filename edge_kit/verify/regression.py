@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_kit.inputs import image_files
+from edge_kit.inputs import user_files, warn_of_pages
 from edge_kit.ocr.image import ImageError, read_image
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
@@ -58,9 +58,10 @@ def user_set(folder: Path) -> tuple[RegressionImage, ...]:
     Each is decoded once here: what cannot be read is better known before an expensive build than at its end. Raises
     ``KitError`` when the folder is missing, cannot be listed, holds no image, or holds one that cannot be read.
     """
-    files = image_files(folder)
+    files = user_files(folder)
     for path in files:
         _check_readable(path)
+    warn_of_pages(files, "verifying takes")
     return tuple(RegressionImage(f"own/{path.name}", path, None) for path in files)
 
 

@@ -70,7 +70,8 @@ def verify_pipelines(
     runs: dict[str, list[tuple[ImageRun, ImageRun]]] = {name: [] for name in candidates}
     for position, image in enumerate(images):
         # One engine after the other: two at once on a large page would take twice the memory.
-        made = read_reference(reference, image.name, read_image(image.path), image.path)
+        picture = read_image(image.path, reference.rules.image.alpha)
+        made = read_reference(reference, image.name, picture, image.path)
         for name, pipeline in candidates.items():
             pixels = made.detection.prob_map.size
             if pixels > (max_pixels or {}).get(name, pixels):

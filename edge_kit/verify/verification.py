@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from edge_kit.verify.compare import Comparison, ImageRun, json_number
@@ -31,6 +33,12 @@ class Judged:
     def failed(self) -> tuple[GateResult, ...]:
         """The gates that failed."""
         return tuple(gate for gate in self.gates if not gate.passed)
+
+    def furthest(self, gate: GateResult) -> list[str]:
+        """Return the names of the images that were measured for a gate, the one furthest on its wrong side first."""
+        sign = -1 if gate.direction == "at_most" else 1
+        values = [(sign * image.measures.metrics()[gate.name], image.name) for image in self.comparison.worst_first]
+        return [name for value, name in sorted(values, key=lambda one: one[0]) if not math.isnan(value)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return gates, metrics and counts as JSON types, as the manifest has them."""
@@ -63,6 +71,13 @@ class Verification:
     def passed(self) -> bool:
         """Whether every gate passed, the oracle's too where it was asked."""
         return self.shipped.passed and (self.oracle is None or self.oracle.passed)
+
+    def furthest(self, count: int) -> tuple[str, ...]:
+        """Return the names of up to ``count`` images by the gates that failed: the first of each, then the second."""
+        judged = [one for one in (self.shipped, self.oracle) if one is not None]
+        ranked = [one.furthest(gate) for one in judged for gate in one.failed]
+        turns = [name for names in zip_longest(*ranked) for name in names if name is not None]
+        return tuple(dict.fromkeys(turns))[:count]
 
     @property
     def failures(self) -> Iterator[str]:

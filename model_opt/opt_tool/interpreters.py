@@ -18,7 +18,7 @@ from pathlib import Path
 
 from model_opt.opt_tool.pins import FALLBACK, PINS, PREFERRED, ToolPins
 from model_opt.opt_tool.process import ask
-from model_opt.resources import cache_dir
+from model_opt.resources import cache_dir, expanded, home_dir
 
 SETTING = "EDGE_KIT_OPT_PYTHON"
 """The environment variable that names the interpreter to use; no other is tried then."""
@@ -93,7 +93,7 @@ def candidates(*, install: bool) -> Iterator[Candidate]:
 def named() -> Candidate | None:
     """Return the interpreter that the user names in the environment, if any."""
     name = os.environ.get(SETTING)
-    return Candidate(SETTING, Path(shutil.which(name) or name).expanduser()) if name else None
+    return Candidate(SETTING, expanded(shutil.which(name) or name)) if name else None
 
 
 def on_disk(version: str) -> Iterator[Candidate]:
@@ -119,7 +119,7 @@ def own_installs() -> Path:
 
 def _pyenv_roots() -> list[Path]:
     roots = [Path(os.environ["PYENV_ROOT"])] if os.environ.get("PYENV_ROOT") else []
-    home = Path("~/.pyenv").expanduser()
+    home = home_dir() / ".pyenv"
     return [*roots, home] if home not in roots else roots
 
 

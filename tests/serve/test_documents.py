@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from edge_kit.serve.documents import Bounds, open_document, pdf_scale
+from edge_kit.documents import pdf_scale
+from edge_kit.serve.documents import Bounds, open_document
 from edge_kit.serve.errors import RequestError
 
 BOUNDS = Bounds(178_956_970, 10)

@@ -62,8 +62,9 @@ def run_legacy_report(paths: tuple[str, ...], engine: str, json_file: str | None
 
 def _images(paths: tuple[str, ...]) -> tuple[RegressionImage, ...]:
     """Return the images to read, in order; those of the regression set keep their truth."""
-    from edge_kit.inputs import expand, is_url
+    from edge_kit.inputs import expand
     from edge_kit.verify.regression import RegressionImage, regression_set
+    from model_opt.http import is_url
 
     known = regression_set()
     if not paths:

@@ -249,6 +249,18 @@ def test_a_failed_address_is_tried_again_after_an_hour_and_when_paddle_lite_is_r
     assert isinstance(ask(server), LiteRuntime)
 
 
+def test_a_proxy_that_is_corrected_counts_at_once(server, monkeypatch):
+    server.add(PATH, release())
+    with monkeypatch.context() as patch:
+        patch.delenv("NO_PROXY")
+        patch.setenv("HTTP_PROXY", "socks://127.0.0.1:1")
+        found = ask(server)
+    assert isinstance(found, NoRuntime)
+    assert "HTTP_PROXY" in found.reason
+    assert next_attempt(found.reason) is None
+    assert isinstance(ask(server), LiteRuntime)
+
+
 def test_an_hour_later_the_address_is_tried_again(server, tmp_path):
     ask(server)
     server.add(PATH, release())

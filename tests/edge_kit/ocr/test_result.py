@@ -138,3 +138,12 @@ def test_a_place_that_cannot_be_written_to_names_what_stands_in_the_way(tmp_path
         make_folder(tmp_path / "file" / "x")
     with pytest.raises(KitError, match="a folder has this name"):
         write_output(tmp_path, b"")
+
+
+@pytest.mark.parametrize(("place", "what"), [("", "is empty"), (" ", "is empty"), (None, "not None"), (3, "not 3")])
+def test_a_place_that_is_none_is_an_error_and_nothing_is_written(tmp_path, monkeypatch, place, what):
+    monkeypatch.chdir(tmp_path)
+    for save in (result().save_to_json, result().save_to_img):
+        with pytest.raises(KitError, match=f"save_path .*{what}"):
+            save(place)
+    assert list(tmp_path.iterdir()) == []

@@ -82,7 +82,7 @@ def test_it_computes_what_the_recorded_server_did(model, kind, shared_dir, tmp_p
     assert len(names) == {"det": 2, "rec": 4}[kind]
     for name in names:
         found, wanted = made(recorded[f"{name}_in"]), recorded[f"{name}_out"]
-        np.testing.assert_allclose(found, wanted, atol=1e-4 if kind == "det" else 2e-5, rtol=0)
+        np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=0)
         if kind == "det":
             assert np.array_equal(found > 0.3, wanted > 0.3)
         else:

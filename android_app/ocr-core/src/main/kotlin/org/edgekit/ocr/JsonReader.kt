@@ -19,6 +19,8 @@ internal class JsonReader(
         return JsonReader(value, full(key), fail)
     }
 
+    fun childOrNull(key: String): JsonReader? = if (json.isNull(key)) null else child(key)
+
     fun string(key: String): String = value(key) as? String ?: throw wrong(key, "a text")
 
     fun boolean(key: String): Boolean = value(key) as? Boolean ?: throw wrong(key, "true or false")

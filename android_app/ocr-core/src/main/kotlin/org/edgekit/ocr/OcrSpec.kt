@@ -138,6 +138,7 @@ data class OcrProfile(
     val recognition: RecognitionRules,
     val ctc: CtcRules,
     val dropScore: Double,
+    val alpha: Alpha = Alpha.DROP,
 )
 
 /** The specification that the build exported as `ocr_spec.json`: every rule between an image and its text. */

@@ -15,6 +15,7 @@ internal object SpecParser {
         mapOf("float32_steps" to BoxScaling.FLOAT32_STEPS, "float64_ratio" to BoxScaling.FLOAT64_RATIO)
     private val collapsed =
         mapOf("one_pixel" to CollapsedLine.ONE_PIXEL, "first_pixel" to CollapsedLine.FIRST_PIXEL)
+    private val alphas = mapOf("drop" to Alpha.DROP, "on_white" to Alpha.ON_WHITE)
     private const val LARGEST = 1 shl 20
 
     fun parse(text: String): OcrSpec {
@@ -40,6 +41,7 @@ internal object SpecParser {
         recognition = recognition(json.child("recognition")),
         ctc = ctc(json.child("ctc")),
         dropScore = json.child("result").number("drop_score"),
+        alpha = json.childOrNull("image")?.choice("alpha", alphas) ?: Alpha.DROP,
     )
 
     private fun detection(json: JsonReader): DetectionRules {

@@ -17,6 +17,24 @@ class OcrSpecTest {
     }
 
     @Test
+    fun `each profile says what becomes of transparency, and a specification of before drops it`() {
+        val spec = OcrSpec.parse(specJson)
+        assertEquals(listOf(Alpha.ON_WHITE, Alpha.DROP), listOf("pp-ocrv4", "paddlex-3").map { spec.profile(it).alpha })
+        val before = changedSpec { json ->
+            val profiles = json.getJSONObject("profiles")
+            for (name in profiles.keys()) profiles.getJSONObject(name).remove("image")
+        }
+        assertEquals(Alpha.DROP, OcrSpec.parse(before).profile().alpha)
+    }
+
+    @Test
+    fun `a pixel on white has the level that PaddleOCR gives it`() {
+        assertEquals(listOf(255, 0, 255, 55, 254), listOf(0 to 0, 0 to 255, 255 to 9, 55 to 255, 200 to 1).map {
+            Transparency.onWhite(it.first, it.second)
+        })
+    }
+
+    @Test
     fun `a second profile has its own rules`() {
         val profile = OcrSpec.parse(specJson).profile("paddlex-v4")
         assertNull(profile.boxes.minSideExclusive)

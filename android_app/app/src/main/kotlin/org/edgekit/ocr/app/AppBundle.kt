@@ -4,6 +4,7 @@ import java.io.File
 import java.io.IOException
 import java.io.InputStream
 import java.security.MessageDigest
+import org.edgekit.ocr.Alpha
 import org.edgekit.ocr.BundleException
 import org.edgekit.ocr.OcrProfile
 import org.edgekit.ocr.OcrSpec
@@ -51,6 +52,10 @@ class BundleInfo(
 class AppBundle(private val folder: File, private val asset: (String) -> InputStream) {
     val info: BundleInfo by lazy { BundleInfo.parse(String(bytes("assets.json"), Charsets.UTF_8)) }
     val runtime: RuntimeConfig by lazy { RuntimeConfig.parse(text("runtime_config.json")) }
+
+    /** What the profile that the build verified says of transparent pixels. */
+    val alpha: Alpha
+        get() = OcrSpec.parse(text(runtime.specFile)).profile(runtime.specProfile).alpha
 
     /** Returns the profile that the build verified, with [longestSide] pixels as the detector's bound. */
     fun profile(longestSide: Int): OcrProfile {

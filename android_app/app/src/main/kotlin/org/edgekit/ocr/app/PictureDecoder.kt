@@ -5,7 +5,9 @@ import android.graphics.BitmapFactory
 import android.media.ExifInterface
 import java.io.File
 import java.io.IOException
+import org.edgekit.ocr.Alpha
 import org.edgekit.ocr.ImageException
+import org.edgekit.ocr.Transparency
 import org.opencv.core.Core
 import org.opencv.core.CvException
 import org.opencv.core.Mat
@@ -25,10 +27,10 @@ class Picture(val image: Mat, val sourceWidth: Int, val sourceHeight: Int) {
  * Decodes a picture as the Python pipeline does.
  *
  * JPEG, PNG, WebP and BMP go through OpenCV's own decoder, which is the one that Python uses: same pixels, same
- * handling of EXIF orientation, alpha and 16 bits. What OpenCV does not read (GIF, HEIF, AVIF) goes through Android's.
- * A picture within [budget] pixels keeps its size; a larger one is halved until it fits.
+ * handling of EXIF orientation and 16 bits. What OpenCV does not read (GIF, HEIF, AVIF) goes through Android's.
+ * A picture within [budget] pixels keeps its size; a larger one is halved until it fits. [alpha] is the profile's rule.
  */
-class PictureDecoder(private val budget: Long) {
+class PictureDecoder(private val budget: Long, private val alpha: Alpha) {
     /** Returns the picture in [file]; throws [ImageException] or [PictureTooLarge]. */
     fun decode(file: File): Picture {
         val bounds = boundsOf(file)
@@ -44,15 +46,47 @@ class PictureDecoder(private val budget: Long) {
     }
 
     private fun decodeReduced(file: File, bounds: BitmapFactory.Options, halvings: Int): Mat {
-        if (bounds.outMimeType in OPENCV_READS) {
+        val mimeType = bounds.outMimeType
+        if (mimeType in OPENCV_READS) {
             val decoded = if (halvings == 0) Imgcodecs.imread(file.path, Imgcodecs.IMREAD_COLOR) else Mat()
-            if (!decoded.empty()) return decoded
-            if (halvings > 0 && bounds.outMimeType == JPEG) {
+            // OpenCV applies the orientation that EXIF states, except that of WebP.
+            if (!decoded.empty()) {
+                val upright = if (mimeType == WEBP) oriented(decoded, file, mimeType) else decoded
+                return if (mimeType == JPEG) upright else laid(upright, file, mimeType)
+            }
+            if (halvings > 0 && mimeType == JPEG) {
                 val reduced = Imgcodecs.imread(file.path, REDUCED[halvings - 1])
                 if (!reduced.empty()) return reduced
             }
         }
-        return oriented(androidDecode(file, halvings), file, bounds.outMimeType)
+        val bitmap = bitmapOf(file, halvings)
+        try {
+            val image = Pixels.toMat(bitmap)
+            if (alpha == Alpha.ON_WHITE && bitmap.hasAlpha()) lay(image, Pixels.alphaOf(bitmap))
+            return oriented(image, file, mimeType)
+        } finally {
+            bitmap.recycle()
+        }
+    }
+
+    /** Lays what OpenCV decoded of [file] on white where the profile says so; Android's decoder has the alpha. */
+    private fun laid(image: Mat, file: File, mimeType: String?): Mat {
+        if (alpha != Alpha.ON_WHITE) return image
+        val bitmap = bitmapOf(file, 0)
+        try {
+            if (!bitmap.hasAlpha()) return image
+            val plane = oriented(Pixels.alphaOf(bitmap), file, mimeType)
+            if (plane.size() == image.size()) lay(image, plane) else plane.release()
+            return image
+        } finally {
+            bitmap.recycle()
+        }
+    }
+
+    private fun lay(image: Mat, plane: Mat) = try {
+        Transparency.layOnWhite(image, plane)
+    } finally {
+        plane.release()
     }
 
     private fun picture(image: Mat, bounds: BitmapFactory.Options, halvings: Int): Picture {
@@ -75,8 +109,9 @@ class PictureDecoder(private val budget: Long) {
 
     companion object {
         private const val JPEG = "image/jpeg"
+        private const val WEBP = "image/webp"
         private const val HINT = "give a JPEG, PNG, WebP, BMP, GIF or HEIF picture"
-        private val OPENCV_READS = setOf(JPEG, "image/png", "image/webp", "image/bmp", "image/x-ms-bmp")
+        private val OPENCV_READS = setOf(JPEG, "image/png", WEBP, "image/bmp", "image/x-ms-bmp")
         private val REDUCED = listOf(
             Imgcodecs.IMREAD_REDUCED_COLOR_2,
             Imgcodecs.IMREAD_REDUCED_COLOR_4,
@@ -84,16 +119,9 @@ class PictureDecoder(private val budget: Long) {
         )
         private val MAX_HALVINGS = REDUCED.size
 
-        /** Decodes [file] by Android, each side halved [halvings] times, EXIF orientation not applied. */
+        /** Decodes the colours of [file] by Android, each side halved [halvings] times, EXIF orientation not applied. */
         fun androidDecode(file: File, halvings: Int): Mat {
-            val options = BitmapFactory.Options()
-            options.inPreferredConfig = Bitmap.Config.ARGB_8888
-            // The colour beneath transparent pixels counts, as with OpenCV.
-            options.inPremultiplied = false
-            options.inScaled = false
-            options.inSampleSize = 1 shl halvings
-            val bitmap = BitmapFactory.decodeFile(file.path, options)
-                ?: throw ImageException("Android cannot decode the picture", HINT)
+            val bitmap = bitmapOf(file, halvings)
             try {
                 return Pixels.toMat(bitmap)
             } finally {
@@ -101,9 +129,20 @@ class PictureDecoder(private val budget: Long) {
             }
         }
 
+        private fun bitmapOf(file: File, halvings: Int): Bitmap {
+            val options = BitmapFactory.Options()
+            options.inPreferredConfig = Bitmap.Config.ARGB_8888
+            // The colour beneath transparent pixels is needed, as OpenCV gives it.
+            options.inPremultiplied = false
+            options.inScaled = false
+            options.inSampleSize = 1 shl halvings
+            return BitmapFactory.decodeFile(file.path, options)
+                ?: throw ImageException("Android cannot decode the picture", HINT)
+        }
+
         /** Turns [image] by the EXIF orientation of [file] where Android's decoder has not (it has for HEIF). */
         private fun oriented(image: Mat, file: File, mimeType: String?): Mat {
-            if (mimeType != JPEG && mimeType != "image/png" && mimeType != "image/webp") return image
+            if (mimeType != JPEG && mimeType != "image/png" && mimeType != WEBP) return image
             val tag = try {
                 ExifInterface(file.path).getAttributeInt(ExifInterface.TAG_ORIENTATION, 1)
             } catch (error: IOException) {

@@ -11,21 +11,31 @@ import org.opencv.core.Mat
 object Pixels {
     private const val STRIP = 64
 
-    /** Returns [bitmap] as BGR, without its alpha. */
-    fun toMat(bitmap: Bitmap): Mat {
+    /** Returns the colours of [bitmap] as BGR, without its alpha. */
+    fun toMat(bitmap: Bitmap): Mat = copied(bitmap, CvType.CV_8UC3)
+
+    /** Returns the alpha of [bitmap], one channel. */
+    fun alphaOf(bitmap: Bitmap): Mat = copied(bitmap, CvType.CV_8UC1)
+
+    private fun copied(bitmap: Bitmap, type: Int): Mat {
         val width = bitmap.width
-        val image = Mat(bitmap.height, width, CvType.CV_8UC3)
+        val channels = CvType.channels(type)
+        val image = Mat(bitmap.height, width, type)
         val colours = IntArray(width * STRIP)
-        val bytes = ByteArray(width * STRIP * 3)
+        val bytes = ByteArray(width * STRIP * channels)
         for (top in 0 until bitmap.height step STRIP) {
             val rows = minOf(STRIP, bitmap.height - top)
             bitmap.getPixels(colours, 0, width, 0, top, width, rows)
             for (i in 0 until width * rows) {
-                bytes[3 * i] = colours[i].toByte()
-                bytes[3 * i + 1] = (colours[i] shr 8).toByte()
-                bytes[3 * i + 2] = (colours[i] shr 16).toByte()
+                if (channels == 1) {
+                    bytes[i] = (colours[i] ushr 24).toByte()
+                } else {
+                    bytes[3 * i] = colours[i].toByte()
+                    bytes[3 * i + 1] = (colours[i] shr 8).toByte()
+                    bytes[3 * i + 2] = (colours[i] shr 16).toByte()
+                }
             }
-            image.put(top, 0, if (rows == STRIP) bytes else bytes.copyOf(width * rows * 3))
+            image.put(top, 0, if (rows == STRIP) bytes else bytes.copyOf(width * rows * channels))
         }
         return image
     }

@@ -195,7 +195,7 @@ class Reader(private val app: OcrApplication) {
         job.publish(JobState.Running())
         app.loadOpenCv()
         val degrees = job.session.degrees
-        val picture = PictureDecoder(MemoryBudget.pixels(app)).decode(job.session.source).turnedBy(degrees)
+        val picture = PictureDecoder(MemoryBudget.pixels(app), app.bundle.alpha).decode(job.session.source).turnedBy(degrees)
         try {
             Preview.write(picture.image, job.session)
             job.step { it.copy(preview = true) }

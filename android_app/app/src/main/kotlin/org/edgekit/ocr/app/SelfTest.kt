@@ -117,7 +117,7 @@ class SelfTest(
         val file = File(app.cacheDir, "selftest_image")
         try {
             replace(file, assets.open("$IMAGES/$name").use { it.readBytes() })
-            return PictureDecoder(MemoryBudget.pixels(app)).decode(file).image
+            return PictureDecoder(MemoryBudget.pixels(app), app.bundle.alpha).decode(file).image
         } finally {
             file.delete()
         }

@@ -12,7 +12,9 @@ import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
+import org.edgekit.ocr.Alpha
 import org.edgekit.ocr.OcrPipeline
+import org.edgekit.ocr.Transparency
 import org.json.JSONObject
 import org.junit.Assume.assumeTrue
 import org.junit.Before
@@ -45,7 +47,7 @@ class DecoderTest {
         val report = StringBuilder()
         for (name in sums.keys().asSequence().sorted()) {
             val file = File(pictures, name)
-            val picture = PictureDecoder(Long.MAX_VALUE).decode(file)
+            val picture = PictureDecoder(Long.MAX_VALUE, Alpha.ON_WHITE).decode(file)
             val ours = bytes(picture.image)
             assertEquals(sums.getString(name), sha256(ours), name)
             assertEquals(picture.image.cols() to picture.image.rows(), picture.sourceWidth to picture.sourceHeight)
@@ -73,11 +75,11 @@ class DecoderTest {
     fun `a picture beyond the budget is halved until it fits and says so`() {
         for (format in listOf(Bitmap.CompressFormat.JPEG, Bitmap.CompressFormat.PNG)) {
             val file = picture(400, 300, format)
-            assertEquals(400 to 300, PictureDecoder(120_000).decode(file).let { it.image.cols() to it.image.rows() })
-            val reduced = PictureDecoder(119_999).decode(file)
+            assertEquals(400 to 300, PictureDecoder(120_000, Alpha.ON_WHITE).decode(file).let { it.image.cols() to it.image.rows() })
+            val reduced = PictureDecoder(119_999, Alpha.ON_WHITE).decode(file)
             assertEquals(200 to 150, reduced.image.cols() to reduced.image.rows())
             assertEquals(400 to 300, reduced.sourceWidth to reduced.sourceHeight)
-            assertFailsWith<PictureTooLarge> { PictureDecoder(1000).decode(file) }
+            assertFailsWith<PictureTooLarge> { PictureDecoder(1000, Alpha.DROP).decode(file) }
         }
     }
 
@@ -90,11 +92,28 @@ class DecoderTest {
     }
 
     @Test
+    fun `transparency becomes what the profile says`() {
+        for (format in listOf(Bitmap.CompressFormat.PNG, Bitmap.CompressFormat.WEBP_LOSSLESS)) {
+            val bitmap = Bitmap.createBitmap(2, 1, Bitmap.Config.ARGB_8888)
+            bitmap.isPremultiplied = false
+            bitmap.setPixel(0, 0, Color.argb(255, 30, 20, 10))
+            bitmap.setPixel(1, 0, Color.argb(51, 100, 150, 200))
+            val data = ByteArrayOutputStream().also { bitmap.compress(format, 100, it) }.toByteArray()
+            val file = File(app.cacheDir, "transparent").apply { writeBytes(data) }
+            val laid = bytes(PictureDecoder(1000, Alpha.ON_WHITE).decode(file).image)
+            val expected = listOf(200, 150, 100).map { Transparency.onWhite(it, 51).toByte() }
+            assertContentEquals(byteArrayOf(10, 20, 30) + expected, laid, format.name)
+            val dropped = bytes(PictureDecoder(1000, Alpha.DROP).decode(file).image)
+            assertContentEquals(byteArrayOf(10, 20, 30, -56, -106, 100), dropped, format.name)
+        }
+    }
+
+    @Test
     fun `a GIF is read by Android's decoder with the channels in order`() {
         // One pixel, palette entry 1 = red 200, green 100, blue 50.
         val gif = byteArrayOf(71, 73, 70, 56, 57, 97, 1, 0, 1, 0, -128, 0, 0, 0, 0, 0, -56, 100, 50, 44, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 76, 1, 0, 59)
         val file = File(app.cacheDir, "one.gif").apply { writeBytes(gif) }
-        assertContentEquals(byteArrayOf(50, 100, -56), bytes(PictureDecoder(1000).decode(file).image))
+        assertContentEquals(byteArrayOf(50, 100, -56), bytes(PictureDecoder(1000, Alpha.DROP).decode(file).image))
     }
 
     @Test
