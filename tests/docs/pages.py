@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^(?P<fence>`{3,})(?P<language>\w*)\n(?P<body>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<target>[^()\s]+)\)")
 SHELL = {"", "sh", "bash", "shell", "console"}
+KIT = ("edge-kit", "./scripts/edge-kit")
+PROGRAMS = (*KIT, "./scripts/test", "./scripts/docs", "adb", "apt-get", "curl", "docker", "git", "mvn", "pip", "python")
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,20 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def shell_commands(page: Path) -> list[str]:
-    """Return the command lines of a page's shell blocks, lines continued by a backslash joined, comments kept.
+    """Return the command lines of a page's shell blocks: continued lines joined, comments and blanks taken off.
 
-    A block without a language counts if a line of it begins with a program; a listing or a diagram does not.
+    A line counts when its first word is one of ``PROGRAMS``, so that listings and diagrams do not.
     """
     found = []
     for block in blocks(page):
-        if block.language in SHELL and not block.body.startswith("#!"):
+        if block.language in SHELL:
             lines = block.body.replace("\\\n", " ").splitlines()
-            found += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+            found += [" ".join(shlex.split(line, comments=True, posix=False)) for line in lines if _is_command(line)]
     return found
+
+
+def _is_command(line: str) -> bool:
+    return line.split(" ", 1)[0] in PROGRAMS
 
 
 def prose(text: str) -> str:
