@@ -64,7 +64,10 @@ class Box:
 
 
 def points(text: str) -> list[Point]:
-    """Return the figures in the tables of ``docs/quantisation.md``: rows with both models' bytes and lines equal."""
+    """Return the figures in the tables of ``docs/quantisation.md``: rows with both models' bytes and lines equal.
+
+    The fp32 files of a set are what its recipes are compared with: all their lines are equal.
+    """
     found, models = [], "pp-ocrv4-mobile"
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
@@ -73,6 +76,8 @@ def points(text: str) -> list[Point]:
         elif len(cells) == 7 and re.fullmatch(r"[\d,]+", cells[2]) and cells[5].endswith("%"):
             models = cells[0].strip("`") or models
             found.append(Point(models, cells[1].strip("`"), _bytes(cells[2]), float(cells[5].rstrip(" %"))))
+        elif len(cells) == 2 and re.fullmatch(r"[\d,]+", cells[1]):  # the files that the others are compared with
+            found.append(Point(cells[0].strip("`"), "fp32", _bytes(cells[1]), 100.0))
     return found
 
 

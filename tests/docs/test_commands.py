@@ -52,7 +52,7 @@ OWN_BUILD = "./scripts/edge-kit build --target arm64 --models pp-ocrv5-mobile --
 
 RUNS = {
     # README
-    "./scripts/edge-kit ocr photo.jpg --save out/": HERE,
+    "./scripts/edge-kit ocr photo.jpg --save out/": READS,
     "./scripts/edge-kit build --target arm64": BUILD,
     "./scripts/edge-kit serve": SERVED,
     "./scripts/edge-kit ocr photo.jpg folder/ --bundle build/arm64 --save out/ --json result.jsonl": READS,
@@ -119,7 +119,7 @@ RUNS = {
     ),
     # how-to: a difference
     "edge-kit ocr photo.jpg --bundle build/arm64 --json device.jsonl --save out_bundle/": READS,
-    "edge-kit ocr photo.jpg --engine server --json server.jsonl --save out_server/": HERE,
+    "edge-kit ocr photo.jpg --engine server --json server.jsonl --save out_server/": READS,
     "edge-kit verify build/arm64": FP32,
     "edge-kit verify build/arm64 --device auto --report selftest.json": (ON_DEVICE),
     "edge-kit legacy-report photo.jpg": LEGACY,
@@ -134,7 +134,7 @@ RUNS = {
         f"{CLI}::test_emulate_counts_the_nan_of_a_phone"
     ),
     "edge-kit inspect build/arm64/models/rec.nb --onnx rec.onnx": HERE,
-    "edge-kit ocr photo.jpg --engine server --spec pp-ocrv4": HERE,
+    "edge-kit ocr photo.jpg --engine server --spec pp-ocrv4": READS,
     "edge-kit ocr photo.jpg --engine server --spec paddlex-3": HERE,
     # how-to: PaddleX
     "edge-kit ocr --pipeline OCR.yaml -i photo.jpg --save_path out/ --device cpu --use_doc_unwarping False": PADDLE,

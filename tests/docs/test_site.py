@@ -148,6 +148,7 @@ def test_figures_are_read_from_the_tables():
     text = (
         "| recipe | w | a | det + rec bytes | lines | take it |\n|---|---|---|---|---|---|\n"
         "| `fp32` | 32 | fp32 | 14,717,724 | 200 of 200 | when |\n"
+        "| set | fp32, bytes |\n|---|---|\n| `pp-ocrv6-tiny` | 6,201,580 |\n"
         "| set | recipe | bytes | flips | boxes | lines | characters |\n|---|---|---|---|---|---|---|\n"
         "| `pp-ocrv6-tiny` | `weight_int16` | 3,325,212 | 0.009 % | 100 % | 99.5 % | 99.97 % |\n"
         "| | `weight_int8` | 2,043,420 | 0.171 % | 99.0 % | 97.1 % | 99.79 % |\n"
@@ -155,6 +156,7 @@ def test_figures_are_read_from_the_tables():
     )
     assert points(text) == [
         Point("pp-ocrv4-mobile", "fp32", 14717724, 100.0),
+        Point("pp-ocrv6-tiny", "fp32", 6201580, 100.0),
         Point("pp-ocrv6-tiny", "weight_int16", 3325212, 99.5),
         Point("pp-ocrv6-tiny", "weight_int8", 2043420, 97.1),
     ]
