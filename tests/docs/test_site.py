@@ -46,7 +46,7 @@ def site(tmp_path_factory):
     """The built site; a warning of mkdocs fails it."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
@@ -80,6 +80,22 @@ def test_every_command_and_class_has_its_place(site):
 def test_a_link_out_of_the_documentation_leads_to_the_file_itself(site):
     assert 'href="source/docker/Dockerfile.html"' in (site / "serve.html").read_text(encoding="utf-8")
     assert "FROM" in (site / "source" / "docker" / "Dockerfile.html").read_text(encoding="utf-8")
+
+
+def test_the_launcher_hands_its_arguments_to_mkdocs(tmp_path):
+    scripts, programs = tmp_path / "scripts", tmp_path / ".venv" / "bin"
+    scripts.mkdir()
+    programs.mkdir(parents=True)
+    (scripts / "docs").write_bytes((ROOT / "scripts" / "docs").read_bytes())
+    (scripts / "bootstrap").write_text('bootstrap() { echo "set up: $*"; }\n')
+    (programs / "python").write_text('#!/bin/sh\necho "$PWD: $*"\n')
+    (programs / "python").chmod(0o755)
+    command = ["bash", scripts / "docs", "build", "--strict", "--site-dir", "build/a site"]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "set up: requirements-dev.lock",
+        f"{tmp_path}: -m mkdocs build --strict --site-dir build/a site",
+    ]
 
 
 def test_an_address_of_another_host_is_found():
