@@ -59,6 +59,8 @@ def test_no_page_loads_anything_from_another_host(site):
     assert len(pages) > 40
     found = {page.name: addresses for page in pages if (addresses := foreign(page.read_text(encoding="utf-8")))}
     assert found == {}
+    # The theme's script fetches mermaid and MathJax from elsewhere as soon as a page asks for them.
+    assert not any(re.search(r'class="(mermaid|arithmatex)', page.read_text(encoding="utf-8")) for page in pages)
     styles = "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.css"))
     assert re.findall(r"(?:url\(|@import\s*)['\"]?(?:https?:)?//[^)'\"]+", styles) == []
 
