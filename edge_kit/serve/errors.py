@@ -1,4 +1,4 @@
-"""What a client is told when its request is not answered."""
+"""What the service answers a client whose request it cannot serve."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def sums(editor: GraphEditor, start: str, others: Sequence[str], out: str) -> li
 def halve_sums(model: Model, seen: Mapping[str, Seen], layers: int) -> tuple[Model, dict[str, float]]:
     """Return the model whose first convolutions are sums of two that share out the products, and the gains.
 
-    Each of the two reads the whole input and has zeros where the other has weights; a product with zero rounds nothing.
+    Each of the two reads all inputs and has zeros where the other has weights; a product with zero rounds nothing.
     Which product goes where is chosen for each output, so that the partial sums on the windows in ``seen`` stay small.
     The figure is their root mean square before divided by after, by the name of the weights.
     """
