@@ -156,3 +156,18 @@ def test_a_file_nested_beyond_reason_is_an_error_that_names_it(tmp_path):
         read_yaml(path)
     assert caught.value.path == str(path)
     assert caught.value.hint
+
+
+def test_each_profile_says_what_becomes_of_transparency_and_a_file_of_before_drops_it(tmp_path):
+    assert {one.name: one.image.alpha for one in load_spec().profiles} == {
+        "pp-ocrv4": "on_white",
+        "paddlex-v4": "drop",
+        "paddlex-3.0b1": "drop",
+        "paddlex-3": "drop",
+    }
+    document = json.loads(export_json(load_spec()))
+    assert document["profiles"]["pp-ocrv4"]["image"] == {"alpha": "on_white"}
+    for rules in document["profiles"].values():
+        del rules["image"]
+    (tmp_path / "before.json").write_text(json.dumps(document))
+    assert {one.image.alpha for one in load_spec(tmp_path / "before.json").profiles} == {"drop"}
