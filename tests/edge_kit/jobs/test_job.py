@@ -51,7 +51,7 @@ def test_an_unchanged_build_runs_no_stage_and_writes_nothing(tmp_path):
     assert build(tmp_path / "b").changed
     stamp = (tmp_path / "b" / "manifest.json").stat().st_mtime_ns
     assert not build(tmp_path / "b", events).changed
-    assert (events[-1].ran, events[-1].cached, events[-1].ok) == (0, 10, True)
+    assert (events[-1].ran, events[-1].cached, events[-1].ok) == (0, 11, True)
     assert (tmp_path / "b" / "manifest.json").stat().st_mtime_ns == stamp
 
 
