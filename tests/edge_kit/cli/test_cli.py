@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_kit.cli.doctor import Finding, install_line
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -80,6 +82,17 @@ def test_a_lone_bad_file_is_bad_input(tmp_path):
 
 
 @pytest.mark.integration
+def test_doctor_gives_one_line_for_all_that_is_missing():
+    findings = [
+        Finding("mvn (app)", False, "-", package="maven"),
+        Finding("java (app)", False, "-", package="default-jdk-headless"),
+        Finding("javac (app)", False, "-", package="default-jdk-headless"),
+        Finding("aapt2 (app)", True, "/usr/bin/aapt2", package="aapt"),
+    ]
+    assert install_line(findings) == "sudo apt-get install --yes maven default-jdk-headless"
+    assert install_line(findings[3:]) == ""
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -68,6 +68,10 @@ def test_a_byte_order_mark_does_not_ship_and_duplicates_are_named(tmp_path, fiel
     manifest = built(tmp_path, field, dictionary)
     labels = (tmp_path / "b" / "labels.txt").read_bytes().decode()
     assert labels.startswith("0\nA\n")
+    bill = json.loads((tmp_path / "b" / "bom.cdx.json").read_bytes())
+    licences = {row["bom-ref"]: row["licenses"] for row in bill["components"]}
+    assert licences["model-rec"] == licences["model-dictionary"] == [{"license": {"name": "not stated"}}]
+    assert licences["model-det"] == [{"expression": "Apache-2.0"}]
     assert "\r" not in labels
     assert any("'A' in lines 2 and 18" in note for note in manifest.models["rec"]["warnings"])
     assert "more than once" in (tmp_path / "b" / "report.html").read_text(encoding="utf-8")
