@@ -25,6 +25,7 @@ KEPT = (
     "app_pictures_chinese_dark",
     "app_notice_dark",
     "app_settings_lite_chinese",
+    "app_licences_light",
 )
 
 
