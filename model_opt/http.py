@@ -46,7 +46,7 @@ class ConnectionSettingsError(SourceUnavailable):
 
 
 class Interrupted(SourceUnavailable):
-    """A request took too long as a whole, or nobody waits for it any more."""
+    """A request took longer than its total limit, or nobody waits for it any more."""
 
 
 @dataclass(frozen=True)

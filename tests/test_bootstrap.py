@@ -48,7 +48,11 @@ def machine(tmp_path):
     def start(what: str = "android_tools", **env: str) -> tuple[str, list[str]]:
         script = f"set -euo pipefail; root={root}; . {ROOT}/scripts/bootstrap; {what}; echo went on"
         done = subprocess.run(
-            ["bash", "-c", script], capture_output=True, text=True, check=True, env={"PATH": str(bin_dir), **env}
+            ["bash", "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PATH": str(bin_dir), **env},
         )
         assert done.stdout == "went on\n"
         log = tmp_path / "apt.log"
@@ -74,11 +78,11 @@ def test_a_package_has_the_name_of_the_distribution(machine):
     ]
 
 
-def test_root_gets_python_and_the_libraries_before_the_environment_is_made(machine):
-    said, calls = machine("base_tools")
+def test_root_gets_python_and_the_libraries_before_the_environment_is_made(machine, tmp_path):
+    said, calls = machine("base_tools", HOME=str(tmp_path))
     assert "installing what edge-kit runs on once: apt-get install python3 python3-venv" in said
     assert {"python3", "python3-venv", "libgl1", "libglib2.0-0t64", "libgomp1"} <= set(calls[1].split())
-    assert machine("base_tools", FAKE_UID="1000") == ("", calls)
+    assert machine("base_tools", HOME=str(tmp_path), FAKE_UID="1000") == ("", calls)
 
 
 def test_a_machine_with_python_and_the_libraries_asks_for_nothing(machine, tmp_path):

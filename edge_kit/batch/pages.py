@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edge_kit.documents import as_document
+from edge_kit.documents import PageError, as_document
 from edge_kit.ocr.image import Image, decode_image
 from edge_kit.spec.model import Alpha
 from model_opt.errors import KitError
@@ -20,4 +20,5 @@ def pages_of(data: bytes, name: str, alpha: Alpha) -> Iterator[tuple[int | None,
     if document is None:
         yield None, decode_image(data, name, alpha)
         return
-    yield from enumerate(document.pages(alpha=alpha))
+    for number, page in enumerate(document.pages(alpha=alpha)):
+        yield page.page if isinstance(page, PageError) else number, page

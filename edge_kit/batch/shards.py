@@ -92,7 +92,7 @@ class Shards:
         return done
 
     def _logged(self) -> Iterator[Committed]:
-        """Yield the lines of the log that are whole; the last may have been cut off."""
+        """Yield the complete lines of the log; the last may have been cut off."""
         try:
             lines = (self.out / LOG_NAME).read_bytes().splitlines()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What the stages ``apk-assets`` and ``bill`` are told of licences."""
+"""What the stages ``apk-assets`` and ``bill`` know of licences."""
 
 from __future__ import annotations
 

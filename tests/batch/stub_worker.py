@@ -11,6 +11,7 @@ class StubReader:
     """Reads a picture; ``dies_of`` is the mean that ends the process, ``refuses`` one that is an error."""
 
     engine = "stub"
+    alpha = "drop"
 
     def __init__(self, settings):
         self._settings = settings

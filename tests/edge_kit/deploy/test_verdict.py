@@ -36,7 +36,12 @@ def failed(verdict):
 def test_a_device_that_reads_the_same_passes(device, apk):
     verdict = judged(device, apk)
     assert verdict.passed
-    assert {gate.name for gate in verdict.gates} == {"boxes_identical", "texts_equal", "character_accuracy"}
+    assert {gate.name for gate in verdict.gates} == {
+        "boxes_identical",
+        "boxes_matched",
+        "texts_equal",
+        "character_accuracy",
+    }
     assert "det_max_abs" in verdict.not_measured
     assert verdict.golden == 1
     assert verdict.faults == ()
@@ -64,7 +69,7 @@ def test_a_lost_line_and_an_image_that_was_not_read_fail(device, apk):
     verdict = judged(device, apk, images=device.report["images"][1:])
     assert not verdict.passed
     assert verdict.faults == ("the app did not read sign.png",)
-    assert failed(verdict) == {"boxes_identical", "texts_equal", "character_accuracy"}
+    assert failed(verdict) == {"boxes_identical", "boxes_matched", "texts_equal", "character_accuracy"}
 
 
 @pytest.mark.parametrize(
