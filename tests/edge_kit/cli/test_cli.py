@@ -81,7 +81,6 @@ def test_a_lone_bad_file_is_bad_input(tmp_path):
     check_error(run("ocr", tmp_path / "absent.png", "--engine", "onnx"), "absent.png", "No such file")
 
 
-@pytest.mark.integration
 def test_doctor_gives_one_line_for_all_that_is_missing():
     findings = [
         Finding("mvn (app)", False, "-", package="maven"),
@@ -93,6 +92,7 @@ def test_doctor_gives_one_line_for_all_that_is_missing():
     assert install_line(findings[3:]) == ""
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("options", "words"),
     [
