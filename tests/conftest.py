@@ -13,6 +13,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests.cores import take_cores
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Whoever asks for one of these fixtures is no unit test: they fetch a model, start opt, or need the Android tools.
@@ -43,10 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
     87 s with one.
     """
     worker = getattr(config, "workerinput", None)
-    if worker is None or not hasattr(os, "sched_setaffinity"):
-        return
-    cores, number, count = sorted(os.sched_getaffinity(0)), int(worker["workerid"][2:]), int(worker["workercount"])
-    os.sched_setaffinity(0, set(cores[number::count]) or {cores[number % len(cores)]})
+    if worker is not None:
+        take_cores(int(worker["workerid"][2:]), int(worker["workercount"]))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -15,6 +15,7 @@ import pytest
 from edge_kit.android.sources import maven_env
 from edge_kit.verify.regression import regression_set
 from model_opt.resources import config_dir
+from tests.cores import all_cores
 
 ANDROID = Path(__file__).resolve().parents[2] / "android_app"
 CLOSING = re.compile(r"Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)$", re.MULTILINE)
@@ -26,7 +27,8 @@ def run_maven(mvn: Path, *arguments: str) -> str:
     settings = [f"-Dmaven.repo.local={repository}"] if repository else []
     command = [str(mvn), "-B", "-ntp", "-f", str(ANDROID / "pom.xml"), *settings, *arguments]
     env = {**os.environ, **maven_env()}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1400, check=False, env=env)
+    with all_cores():
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1400, check=False, env=env)
     if done.returncode:
         errors = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]
         pytest.fail("\n".join(errors[:40]) or done.stdout[-4000:] + done.stderr[-2000:])
