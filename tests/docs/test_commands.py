@@ -109,7 +109,9 @@ RUNS = {
         "tests/edge_kit/test_inputs.py::test_an_image_behind_an_address_is_read"
     ),
     "edge-kit ocr scans/ --json - | jq -r '.rec_texts[]'": f"{CLI}::test_a_pipe_gets_plain_lines_and_no_progress",
-    "edge-kit batch scans/ --out results": "tests/batch/test_batch_cli.py::test_the_summary_and_the_exit_code_say_what_was_read",
+    "edge-kit batch scans/ --out results": (
+        "tests/batch/test_batch_cli.py::test_the_summary_and_the_exit_code_say_what_was_read"
+    ),
     "edge-kit batch scans/ shards/ @list.txt --out results --format parquet --models pp-ocrv6-small": (
         "tests/batch/test_batch_models.py::test_rows_are_what_predict_reads_in_both_formats"
     ),
