@@ -37,7 +37,12 @@ def machine(tmp_path):
 
     tools = " ".join((*TOOLS, *ARM_PROGRAMS))
     program("id", "echo ${FAKE_UID:-0}")
-    program("apt-cache", '[ "$1" = show ] && case " ${FAKE_LACKS:-} " in *" $2 "*) exit 100;; esac')
+    # As apt does: a name without a package is an error, one that others refer to shows nothing.
+    program(
+        "apt-cache",
+        'case " ${FAKE_LACKS:-} " in *" $2 "*) exit 100;; esac\n'
+        'case " ${FAKE_VIRTUAL:-} " in *" $2 "*) exit 0;; esac\necho "Package: $2"',
+    )
     program(
         "apt-get",
         f'echo "$@" >>{tmp_path}/apt.log\n[ -z "$FAKE_FAIL" ] || {{ echo no route >&2; exit 100; }}\n'
@@ -70,11 +75,13 @@ def test_root_gets_the_missing_packages_once(machine):
 
 
 def test_a_package_has_the_name_of_the_distribution(machine):
-    said, calls = machine("install_packages -x things 'one two-new|two three'", FAKE_LACKS="two-new three")
+    wanted = "install_packages -x things 'one two-new|two three four'"
+    said, calls = machine(wanted, FAKE_LACKS="two-new three", FAKE_VIRTUAL="four")
     assert calls[1].split()[-2:] == ["one", "two"]
     assert said.splitlines() == [
         "edge-kit: installing things once: apt-get install one two",
         "edge-kit: this system has no package three",
+        "edge-kit: this system has no package four",
     ]
 
 
