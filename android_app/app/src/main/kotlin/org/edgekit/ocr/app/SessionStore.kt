@@ -89,12 +89,15 @@ class PictureGone(message: String, cause: IOException) : IOException(message, ca
  * most. The user can come back to each, and delete each.
  */
 class SessionStore(private val root: File, private val most: Int = MOST, private val mostBytes: Long = MOST_BYTES) {
+    private var latest = 0L
+
     /** Returns a new session; throws [IOException] when the storage is full. */
     @Synchronized
     fun create(): Session {
         val last = folders().lastOrNull()?.name?.toLongOrNull() ?: 0L
-        // By the clock, so that no number comes again after its session was deleted.
-        val number = maxOf(last + 1, System.currentTimeMillis())
+        // By the clock, so that no number comes again after its session was deleted, in the same millisecond either.
+        val number = maxOf(last + 1, latest + 1, System.currentTimeMillis())
+        latest = number
         val folder = File(root, number.toString().padStart(DIGITS, '0'))
         if (!folder.mkdirs()) throw IOException("cannot make $folder")
         return Session(folder)
