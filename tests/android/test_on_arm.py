@@ -18,8 +18,8 @@ from model_opt.zoo import fetch, load_zoo
 
 pytestmark = pytest.mark.xdist_group("maven")  # the classes that the test of the modules has just compiled
 
-READ_ON = (("cortex-a53", "weight_int8"), ("cortex-a76", "fp32"))
-"""Which recipe reads pictures on which core; scripts/bench_arm.py reads all of them with both."""
+READ_ON = (("cortex-a53", "weight_int8", 2), ("cortex-a76", "fp32", 3))
+"""Which recipe reads how many pictures on which core; scripts/bench_arm.py reads all of them with both."""
 EVERY_VECTOR_ON = "cortex-a76"
 LEFT_OUT = "MemoryTest"
 """Native memory over 1,500 images: 90 s of an emulated core, and the host runs it; docs/benchmarks.md has ARM's run."""
@@ -67,11 +67,11 @@ def test_the_models_load_and_a_recogniser_of_undeclared_width_is_refused(arm, ar
     assert all(answer["loaded"] for answer in host_jvm().answers("load the models", ["load", *files]))
 
 
-@pytest.mark.parametrize(("cpu", "recipe"), READ_ON)
-def test_pictures_are_read_on_arm_as_on_x86(arm, arm_sets, cpu, recipe):
+@pytest.mark.parametrize(("cpu", "recipe", "count"), READ_ON)
+def test_pictures_are_read_on_arm_as_on_x86(arm, arm_sets, cpu, recipe, count):
     folder = arm_sets[recipe]
-    expected = json.loads((folder / "expected.json").read_bytes())["images"]
-    numbers = list(range(len(expected)))
+    expected = json.loads((folder / "expected.json").read_bytes())["images"][:count]
+    numbers = list(range(count))
     found = list(arm(cpu).answers("read the pictures", ["read", folder, *numbers]))
     host = list(host_jvm().answers("read the pictures", ["read", folder, *numbers]))
     assert [row["name"] for row in found] == [row["name"] for row in expected]
