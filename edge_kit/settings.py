@@ -163,8 +163,10 @@ def refuse_unsupported(read: ReadSettings) -> None:
 def _refuse_unknown(read: ReadSettings, setting: str) -> None:
     """Raise ``KitError`` for a model of a file that is neither one of ``configs/models.yaml`` nor a path."""
     name, place = getattr(read.settings, setting), read.places.get(setting)
+    if place is None or name is None or looks_like_path(name):
+        return
     known = load_zoo().names
-    if place is None or name is None or looks_like_path(name) or name in known:
+    if name in known:
         return
     where = "" if place.line is None else f"line {place.line}: "
     folder = (

@@ -32,6 +32,14 @@ def test_an_override_holds_for_one_call(pipeline):
     assert texts(pipeline) == usual
 
 
+def test_a_call_with_overrides_reads_no_configuration(pipeline, monkeypatch):
+    """Reading and checking the list of models took half of a request's time in the service."""
+    read = []
+    monkeypatch.setattr("model_opt.config.check_schema", lambda *given, **_: read.append(given))
+    assert texts(pipeline, text_rec_score_thresh=0.5)[0] == "人民北路"
+    assert read == []
+
+
 def test_overrides_give_what_settings_give(pipeline):
     sides = {"text_det_limit_side_len": 320, "text_det_limit_type": "max", "text_det_unclip_ratio": 2.5}
     (overridden,) = pipeline.predict(str(PAGE), **sides)
