@@ -110,17 +110,16 @@ def _completed(image: Image, data: bytes, alpha: Alpha) -> Image:
         return image
     try:
         with picture:
-            tag = picture.getexif().get(_ORIENTATION, 1)
             if picture.format == _UNTURNED:
-                image = turned(image, tag)
+                image = turned(image, picture.getexif().get(_ORIENTATION, 1))
             if (alpha == "drop" and picture.format != "TIFF") or not picture.has_transparency_data:
                 return image
             if picture.format == "TIFF":  # OpenCV multiplies its colours by alpha
                 return from_pillow(picture, alpha)
             plane = np.asarray(picture.convert("RGBA").getchannel("A"), dtype=np.uint8)
+            plane = turned(plane, picture.getexif().get(_ORIENTATION, 1))
     except (*FAULTS, Pillow.DecompressionBombError):
         return image
-    plane = turned(plane, tag)
     return image if plane.shape != image.shape[:2] else _on_white(image, plane)
 
 

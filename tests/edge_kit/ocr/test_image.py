@@ -112,6 +112,14 @@ def test_sixteen_bit_images_keep_the_high_byte(tmp_path):
     assert (read_image(path) == 0xAB).all()
 
 
+@pytest.mark.parametrize(("mode", "alpha"), [("RGB", "drop"), ("RGB", "on_white"), ("RGBA", "drop")])
+def test_a_png_whose_transparency_does_not_count_is_decoded_once(tmp_path, monkeypatch, mode, alpha):
+    path = tmp_path / "a.png"
+    Pillow.new(mode, (6, 4), "red").save(path)
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda self: pytest.fail("decoded by Pillow too"))
+    assert read_image(path, alpha).tolist() == [[[0, 0, 255]] * 6] * 4
+
+
 def test_grey_images_are_repeated_over_three_channels(tmp_path):
     grey = np.full((8, 9), 99, np.uint8)
     assert (read_image(_save(tmp_path / "a.png", grey)) == 99).all()
