@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -109,7 +109,11 @@ def _nothing_found(tried: list[Verdict]) -> ToolError:
 
 
 def _site(pins: ToolPins) -> Path:
-    return cache_dir() / "tools" / pins.key / "site"
+    return _place(pins.key)
+
+
+def _place(key: str) -> Path:
+    return cache_dir() / "tools" / key / "site"
 
 
 def _unpacked(pins: ToolPins, *, offline: bool) -> Path:
@@ -167,7 +171,7 @@ def _recall(key: str) -> ToolEnv | None:
     """Return the remembered environment if nothing it rests on has changed."""
     try:
         note = json.loads(_memory().read_bytes())
-        env = ToolEnv(Path(note["python"]), note["python_version"], note["opt_version"], Path(note["site"]))
+        env = ToolEnv(Path(note["python"]), note["python_version"], note["opt_version"], _place(note["tool"]))
         valid = note["key"] == key and note["identity"] == _identity(env.python) and env.site.is_dir()
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no note, or one that cannot be read: look again
@@ -175,7 +179,8 @@ def _recall(key: str) -> ToolEnv | None:
 
 
 def _remember(key: str, env: ToolEnv) -> None:
-    note = {name: str(value) for name, value in asdict(env).items()}
-    text = json.dumps({**note, "key": key, "identity": _identity(env.python)}, indent=1)
+    tool = env.site.parent.name  # and no path: the cache may move, or be shared under another one
+    note = {"python": str(env.python), "python_version": env.python_version, "opt_version": env.opt_version}
+    text = json.dumps({**note, "tool": tool, "key": key, "identity": _identity(env.python)}, indent=1)
     with suppress(OSError):  # a read-only cache is fine, only slower
         write_atomic(_memory(), text.encode())
