@@ -18,13 +18,13 @@ from typing import Any, Literal
 
 from PIL import Image as Pillow
 
-from edge_kit.ocr.image import FAULTS, Image, ImageError, as_image, from_pillow
+from edge_kit.ocr.image import FAULTS, SUFFIXES, Image, ImageError, as_image, from_pillow
 from edge_kit.spec.model import Alpha
 
 Kind = Literal["tiff", "pdf", "animation"]
 
-SUFFIXES = frozenset({".pdf"})
-"""Files of a folder that are read besides images."""
+READ_SUFFIXES = SUFFIXES | {".pdf"}
+"""Files of a folder that are read: images and documents."""
 
 MAX_PIXELS = 178_956_970
 """Pixels of a page: PaddleX's limit, and Pillow's."""

@@ -119,7 +119,7 @@ def _expand_path(text: str) -> Iterator[ImageInput]:
         yield ImageInput(text)
         return
     try:
-        yield from (ImageInput(str(file)) for file in user_files(path, suffixes=SUFFIXES | documents.SUFFIXES))
+        yield from (ImageInput(str(file)) for file in user_files(path, suffixes=documents.READ_SUFFIXES))
     except ImageError as error:
         yield ImageInput(text, error=error)
 
@@ -130,7 +130,7 @@ def image_files(
     """Return the image files in ``folder`` by name; ``ImageError`` when it cannot be listed or holds none."""
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in suffixes)
-        others = _others(folder, files)
+        others = "" if files else _others(folder, files)
     except OSError as error:
         raise ImageError(f"cannot list the {what}: {error.strerror}", path=folder, hint=hint) from error
     if not files:
@@ -166,7 +166,8 @@ _NAMED = 3
 
 def _others(folder: Path, files: Sequence[Path]) -> str:
     """Return in words what a folder holds beside ``files``; hidden files do not count."""
-    rest = sorted(path for path in folder.iterdir() if path not in set(files) and not path.name.startswith("."))
+    known = set(files)
+    rest = sorted(path for path in folder.iterdir() if path not in known and not path.name.startswith("."))
     below = [path.name for path in rest if path.is_dir()]
     odd = [path.name for path in rest if not path.is_dir()]
     parts = [

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Mapping
 from typing import IO, Any
 
+from model_opt.errors import KitError
+
 _COMMAND = (
     "import importlib, json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "sys.exit(importlib.import_module(sys.argv[2]).main())"
@@ -20,6 +22,10 @@ _COMMAND = (
 """What a worker runs: the process above it never imports the pipeline."""
 
 _SIZES = struct.Struct("!IQ")
+
+
+class WorkerGone(KitError):
+    """The worker process ended before it answered."""
 
 
 def worker_command(module: str) -> list[str]:

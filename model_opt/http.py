@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -206,17 +206,8 @@ def _answered(
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError, OverflowError) as error:
             what = f"{url} is no address that can be asked: {error}"
             raise SourceUnavailable(what, hint="correct the address") from error
-        with response_closed(response):
+        with closing(response):
             yield response
-
-
-@contextmanager
-def response_closed(response: httpx.Response) -> Iterator[None]:
-    """Close a response at the end of the block."""
-    try:
-        yield
-    finally:
-        response.close()
 
 
 class _Watch:

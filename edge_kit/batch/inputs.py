@@ -14,15 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from edge_kit.ocr.image import MAX_FILE, SUFFIXES
+from edge_kit.documents import READ_SUFFIXES
+from edge_kit.ocr.image import MAX_FILE
 from model_opt.errors import KitError
 from model_opt.fs import sha256_bytes
 from model_opt.http import is_url
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
-READ_SUFFIXES = SUFFIXES | {".pdf"}
-"""What is taken of folders and archives; a file that is named itself may have any name."""
-
 LIST_MARK = "@"
 """Before the name of a file that holds one input a line."""
 

@@ -14,8 +14,7 @@ from edge_kit.batch.inputs import Entry
 from edge_kit.batch.rows import Answer, lost_entry
 from edge_kit.batch.work import Work
 from edge_kit.scheduling import in_order
-from edge_kit.serve.errors import WorkerGone
-from edge_kit.wire import read_message, send_message, worker_command, worker_environment
+from edge_kit.wire import WorkerGone, read_message, send_message, worker_command, worker_environment
 from model_opt.errors import KitError
 from model_opt.machine import end_group
 

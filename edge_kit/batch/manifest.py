@@ -114,11 +114,11 @@ def _check(path: Path, found: Iterator[Entry], on_count: OnCount) -> int:
 def _compare(path: Path, noted: Entry | None, entry: Entry | None, sources: Sources) -> None:
     hint = "give the inputs of the first run, or choose another --out"
     if noted is None or entry is None or (noted.path, noted.member) != (entry.path, entry.member):
-        told = "no more inputs" if noted is None else noted.name
+        before = "no more inputs" if noted is None else noted.name
         now = "no more inputs" if entry is None else entry.name
         number = (noted or entry or Entry(0, "")).index + 1
         raise ManifestError(
-            f"the inputs are others than before: number {number} was {told}, now {now}", path=path, hint=hint
+            f"the inputs are others than before: number {number} was {before}, now {now}", path=path, hint=hint
         )
     if noted.error is not None or (noted.size, noted.mtime_ns, noted.offset) == (
         entry.size, entry.mtime_ns, entry.offset,

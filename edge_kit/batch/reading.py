@@ -12,7 +12,6 @@ from edge_kit.batch.rows import Reader
 from edge_kit.ocr.image import Image
 from edge_kit.ocr.schemas import plain, schema_of
 from edge_kit.settings import PipelineSettings
-from edge_kit.spec.model import Alpha
 from edge_kit.verify.compare import json_metrics
 from edge_kit.verify.runs import compare_with, read_reference
 from model_opt.errors import KitError
@@ -26,16 +25,7 @@ class OcrReader:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-
-    @property
-    def engine(self) -> str:
-        """The pipeline's engine."""
-        return self._pipeline.settings.engine
-
-    @property
-    def alpha(self) -> Alpha:
-        """The profile's rule for transparency."""
-        return self._pipeline.ocr.rules.image.alpha
+        self.engine, self.alpha = pipeline.settings.engine, pipeline.ocr.rules.image.alpha
 
     def read(self, image: Image, name: str) -> Mapping[str, Any]:
         """Return the fields of the result, less what every row has."""
@@ -52,16 +42,7 @@ class CompareReader:
 
     def __init__(self, reference: Pipeline, candidate: Pipeline) -> None:
         self._reference, self._candidate = reference, candidate
-
-    @property
-    def engine(self) -> str:
-        """The candidate's engine."""
-        return self._candidate.settings.engine
-
-    @property
-    def alpha(self) -> Alpha:
-        """The reference's rule for transparency."""
-        return self._reference.ocr.rules.image.alpha
+        self.engine, self.alpha = candidate.settings.engine, reference.ocr.rules.image.alpha
 
     def read(self, image: Image, name: str) -> Mapping[str, Any]:
         """Return the metrics of the page, the sums they are taken from, and the texts of both."""

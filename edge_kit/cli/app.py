@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -46,6 +46,11 @@ RecModel = Annotated[
     str | None,
     typer.Option("--rec-model", help="Recogniser: a name of 'models list', or a folder, tar or ONNX file of your own."),
 ]
+Engine = Annotated[str | None, typer.Option("--engine", help="nb, server, lite_x86, onnx or openvino (default: nb).")]
+FromBundle = Annotated[Path | None, typer.Option("--bundle", help="Use the specification and models of this bundle.")]
+PipelineFile = Annotated[
+    str | None, typer.Option("--pipeline", help="A pipeline file (YAML), the kit's or PaddleX's; ocr: the default one.")
+]
 Spec = Annotated[
     str | None, typer.Option("--spec", help="Specification profile (default: that of the set), such as paddlex-3.")
 ]
@@ -66,6 +71,13 @@ DeviceSerial = Annotated[
 Apk = Annotated[Path | None, typer.Option("--apk", help="The app to install (default: the bundle's own).")]
 AppReport = Annotated[Path | None, typer.Option("--report", help="Keep the app's self-test report in this file.")]
 Timeout = Annotated[float, typer.Option(min=1.0, help="Seconds that the app may take.")]
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given as settings of a pipeline, paths as text."""
+    return {
+        name: str(value) if isinstance(value, Path) else value for name, value in options.items() if value is not None
+    }
 
 
 @app.command()
@@ -193,11 +205,9 @@ def ocr(
     paths: Annotated[
         list[str] | None, typer.Argument(help="Images, PDF files, folders or http(s) addresses.", metavar="PATH")
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86, onnx or openvino (default: nb).")] = None,
-    bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
-    pipeline: Annotated[
-        str | None, typer.Option(help="A pipeline file (YAML), the kit's or PaddleX's; ocr: the default one.")
-    ] = None,
+    engine: Engine = None,
+    bundle: FromBundle = None,
+    pipeline: PipelineFile = None,
     device: Annotated[str | None, typer.Option(help="cpu, gpu:0, gpu:0,1, npu, auto …: docs/devices-host.md.")] = None,
     models: Models = None,
     det_model: DetModel = None,
@@ -215,19 +225,18 @@ def ocr(
     """Read text in images, and in PDF, TIFF and animations by page, on this machine."""
     from edge_kit.cli.ocr import OcrRequest, run_ocr, with_words
 
-    settings = {
-        "engine": engine,
-        "device": device,
-        "models": models,
-        "det_model": det_model,
-        "rec_model": rec_model,
-        "rec_dict": str(rec_dict) if rec_dict else None,
-        "spec": spec,
-        "threads": threads,
-        "offline": offline or None,
-    }
-    given = {key: value for key, value in settings.items() if value is not None}
-    request = OcrRequest(tuple(paths or ()), given, bundle, pipeline, save, json_file)
+    settings = _given(
+        engine=engine,
+        device=device,
+        models=models,
+        det_model=det_model,
+        rec_model=rec_model,
+        rec_dict=rec_dict,
+        spec=spec,
+        threads=threads,
+        offline=offline or None,
+    )
+    request = OcrRequest(tuple(paths or ()), settings, bundle, pipeline, save, json_file)
     raise typer.Exit(run_ocr(with_words(request, context.meta[WORDS_GIVEN])))
 
 
@@ -258,11 +267,9 @@ def batch(
         str | None, typer.Option(help="Whose gates judge a comparison (default: the bundle's, or fp32).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86, onnx or openvino (default: nb).")] = None,
-    bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
-    pipeline: Annotated[
-        str | None, typer.Option(help="A pipeline file (YAML), the kit's or PaddleX's; ocr: the default one.")
-    ] = None,
+    engine: Engine = None,
+    bundle: FromBundle = None,
+    pipeline: PipelineFile = None,
     device: Annotated[str | None, typer.Option(help="cpu, gpu:0, npu, auto …: docs/devices-host.md.")] = None,
     models: Models = None,
     det_model: DetModel = None,
@@ -278,22 +285,22 @@ def batch(
     """
     from edge_kit.cli.batch import BatchOptions, run_batch_command, with_batch_words
 
-    settings = {
-        "engine": engine,
-        "device": device,
-        "models": models,
-        "det_model": det_model,
-        "rec_model": rec_model,
-        "rec_dict": str(rec_dict) if rec_dict else None,
-        "spec": spec,
-        "threads": threads,
-        "offline": offline or None,
-    }
+    settings = _given(
+        engine=engine,
+        device=device,
+        models=models,
+        det_model=det_model,
+        rec_model=rec_model,
+        rec_dict=rec_dict,
+        spec=spec,
+        threads=threads,
+        offline=offline or None,
+    )
     options = BatchOptions(
         inputs=(*(paths or ()), *(f"@{file}" for file in list_file or ())),
         out=out,
         form=form,
-        settings={key: value for key, value in settings.items() if value is not None},
+        settings=settings,
         pipeline=pipeline,
         bundle=bundle,
         shard_size=shard_size,
@@ -315,8 +322,8 @@ def serve(
         int, typer.Option(min=0, max=256, help="Worker processes; 0: one for two threads, at least two.")
     ] = 0,
     threads: Annotated[int, typer.Option(min=0, help="Threads of all workers together; 0: all cores.")] = 0,
-    engine: Annotated[str | None, typer.Option(help="nb, server, lite_x86, onnx or openvino (default: nb).")] = None,
-    bundle: Annotated[Path | None, typer.Option(help="Use the specification and models of this bundle.")] = None,
+    engine: Engine = None,
+    bundle: FromBundle = None,
     pipeline: Annotated[Path | None, typer.Option(help="A pipeline file (YAML).")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, gpu:0, gpu:0,1, npu, auto …: docs/devices-host.md.")] = None,
     models: Models = None,
@@ -350,17 +357,17 @@ def serve(
     from edge_kit.cli.serve import read_key, run_serve
     from edge_kit.serve.settings import MIB, Limits, ServeSettings
 
-    options = {
-        "engine": engine,
-        "bundle": str(bundle) if bundle else None,
-        "device": device,
-        "models": models,
-        "det_model": det_model,
-        "rec_model": rec_model,
-        "rec_dict": str(rec_dict) if rec_dict else None,
-        "spec": spec,
-        "offline": offline or None,
-    }
+    options = _given(
+        engine=engine,
+        bundle=bundle,
+        device=device,
+        models=models,
+        det_model=det_model,
+        rec_model=rec_model,
+        rec_dict=rec_dict,
+        spec=spec,
+        offline=offline or None,
+    )
     limits = Limits(
         body_bytes=max_body * MIB,
         body_seconds=body_timeout,
@@ -376,7 +383,7 @@ def serve(
         workers=workers,
         threads=threads,
         pipeline=str(pipeline or "ocr"),
-        options={key: value for key, value in options.items() if value is not None},
+        options=options,
         limits=limits,
         visualize=visualize,
         url_hosts=tuple(host.lower() for host in allow_url or ()),
@@ -560,17 +567,17 @@ def hpi_report(
     """
     from edge_kit.cli.hpi import run_report
 
-    settings = {
-        "models": models,
-        "det_model": det_model,
-        "rec_model": rec_model,
-        "rec_dict": str(rec_dict) if rec_dict else None,
-        "spec": spec,
-        "threads": threads,
-        "offline": offline or None,
-        "hpi_config": {"backend": backend} if backend else None,
-    }
-    run_report({key: value for key, value in settings.items() if value is not None}, again=again, as_json=as_json)
+    settings = _given(
+        models=models,
+        det_model=det_model,
+        rec_model=rec_model,
+        rec_dict=rec_dict,
+        spec=spec,
+        threads=threads,
+        offline=offline or None,
+        hpi_config={"backend": backend} if backend else None,
+    )
+    run_report(settings, again=again, as_json=as_json)
 
 
 @models_app.command("list")

@@ -101,8 +101,8 @@ def _planned(options: BatchOptions) -> tuple[BatchRun, Execute]:
     comparison = None
     engines: tuple[str | None, ...] = (None,)
     if options.compare is not None:
-        engines = engines_of(options.compare)
-        comparison = Comparison(*engines_of(options.compare), recipe_of(options.recipe, options.bundle))
+        engines = reference, candidate = engines_of(options.compare)
+        comparison = Comparison(reference, candidate, recipe_of(options.recipe, options.bundle))
     settings = [_settings(options, engine) for engine in engines]
     about: dict[str, Any] = {"format": options.form, "shard_size": options.shard_size}
     if comparison is not None:
@@ -127,6 +127,7 @@ def _planned(options: BatchOptions) -> tuple[BatchRun, Execute]:
 def _settings(options: BatchOptions, engine: str | None) -> PipelineSettings:
     """Return the pipeline's settings; those of one engine of a comparison."""
     from edge_kit.api import choose_settings
+    from edge_kit.pipeline_files.model import listed
 
     given = dict(options.settings)
     if engine is not None:
@@ -136,8 +137,8 @@ def _settings(options: BatchOptions, engine: str | None) -> PipelineSettings:
     if options.bundle is not None:
         given["bundle"] = str(options.bundle)
     chosen = choose_settings(options.pipeline, given)
-    for ignored in chosen.ignored:
-        _say(f"without effect: {ignored}")
+    for text in listed(chosen.ignored):
+        _say(f"without effect: {text}")
     if chosen.settings.enable_hpi:
         what = "batch has no high-performance inference: its workers share the cores already"
         raise KitError(what, hint="leave enable_hpi out")

@@ -13,7 +13,3 @@ class RequestError(KitError):
         self.retry_after = retry_after
         """Seconds for the header ``Retry-After``; None leaves it out."""
         super().__init__(what)
-
-
-class WorkerGone(KitError):
-    """The worker process ended before it answered."""

@@ -19,10 +19,10 @@ from typing import Any
 
 import psutil
 
-from edge_kit.serve.errors import RequestError, WorkerGone
+from edge_kit.serve.errors import RequestError
 from edge_kit.serve.metrics import Metrics
 from edge_kit.serve.settings import Limits, ServeSettings
-from edge_kit.wire import pack, receive_message, worker_command, worker_environment
+from edge_kit.wire import WorkerGone, pack, receive_message, worker_command, worker_environment
 from model_opt.errors import KitError
 
 MEMORY_SECONDS = 0.25

@@ -59,9 +59,7 @@ def _gates(document: dict[str, Any]) -> str:
     for name, recipe in document["recipes"].items():
         lines += ["", f"## {name}", "", recipe["description"], "", "| metric | limit | why |", "|---|---|---|"]
         for gate in recipe["gates"]:
-            limit = next(
-                f"{words} {gate[key]:g}".replace(" ", NO_BREAK) for key, words in LIMITS.items() if key in gate
-            )
+            limit = next(f"{words} {gate[key]:g}" for key, words in LIMITS.items() if key in gate)
             title = metrics[gate["metric"]]["title"]
             lines.append(f"| {title} (`{gate['metric']}`) | {limit.replace(' ', NO_BREAK)} | {_cell(gate['why'])} |")
     return "\n".join(lines) + "\n"
