@@ -40,10 +40,15 @@ def run(settings: ServeSettings, started: Callable[[str], None]) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises ``KitError`` when the port cannot be taken."""
+    """Return a socket that listens; its connections send at once. Raises ``KitError`` when the port cannot be taken.
+
+    asyncio sets TCP_NODELAY only on sockets that name their protocol, which ``socket.create_server`` does not. Without
+    it an answer's body waits for the client's delayed ACK of its head: 40 ms for each request on Linux.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(address[:2], family=family, backlog=512)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise KitError(
             f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --host or --port"

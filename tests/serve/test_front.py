@@ -211,6 +211,14 @@ def test_models_that_do_not_load_end_the_service_with_the_workers_message():
     assert "no such model" in str(found[0])
 
 
+def test_connections_send_at_once():
+    """Otherwise each body waits for the client's delayed ACK of its head: 40 ms a request on Linux."""
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_port_in_use_is_said():
     with listen("127.0.0.1", 0) as first, pytest.raises(KitError, match="cannot listen"):
         listen("127.0.0.1", first.getsockname()[1])
