@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
-from edge_kit.device_sets import device_sets, wants_auto, with_devices
+from edge_kit.device_sets import check_devices, device_sets, wants_auto, with_devices
 from edge_kit.documents import Document as ImageDocument
 from edge_kit.engines.available import offered
 from edge_kit.engines.base import Engine, EngineError, EngineOptions
@@ -25,7 +25,7 @@ from edge_kit.hpi.engines import open_planned
 from edge_kit.hpi.plan import Plan, default_plan, read_config
 from edge_kit.inputs import ImageInput, expand, pages_of
 from edge_kit.model_facts import detector_facts, recogniser_facts
-from edge_kit.model_files import det_files, model_files, rec_files
+from edge_kit.model_files import check_models, det_files, model_files, rec_files
 from edge_kit.ocr.pipeline import OcrPipeline, Runs
 from edge_kit.ocr.recognition import load_characters
 from edge_kit.ocr.result import Names, OcrResult, stem_of
@@ -84,7 +84,14 @@ class Pipeline:
         return len(self._sets)
 
     def _load(self) -> None:
-        """Load the models once for each device; ``auto`` is settled here, with a warning that says how."""
+        """Load the models once for each device; ``auto`` is settled here, with a warning that says how.
+
+        What can be refused by its name is refused before a model is fetched.
+        """
+        if self.settings.bundle is None or self.settings.engine != "nb":
+            check_models(self.settings)
+        if not wants_auto(self.settings):
+            check_devices(self.settings)
         if not wants_auto(self.settings):
             self._load_sets()
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edge_kit.engines.devices import Device, parse_device
+from edge_kit.engines.devices import Device, check_device, parse_device
 from edge_kit.settings import PipelineSettings
 from model_opt.errors import KitError
 
@@ -29,6 +29,14 @@ def device_sets(settings: PipelineSettings) -> tuple[DevicePair, ...]:
             hint="give both as many, or one of them one",
         )
     return tuple(zip(_spread(det, count), _spread(rec, count), strict=True))
+
+
+def check_devices(settings: PipelineSettings) -> None:
+    """Raise ``KitError`` for devices that the settings' engine cannot run on, before any model is fetched."""
+    if settings.engine == "server":  # what runs its models depends on their files
+        return
+    for device in dict.fromkeys(one for pair in device_sets(settings) for one in pair):
+        check_device(device, settings.engine)
 
 
 def _spread(device: Device, count: int) -> Sequence[str]:

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from edge_kit import api
+from edge_kit import api, model_files
 from edge_kit.api import DeviceChoice, create_pipeline
 from edge_kit.device_sets import device_sets
 from edge_kit.engines.base import EngineError
@@ -92,3 +92,20 @@ def test_a_device_by_name_never_falls_back(machine):
     with pytest.raises(EngineError, match="no driver for gpu"):
         create_pipeline("ocr", engine="onnx", device="gpu:0")
     assert made == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"engine": "nb", "device": "gpu:1"}, "engine nb cannot run on device 'gpu:1'"),
+        ({"det_device": "npu"}, "cannot run on device 'npu'"),
+        ({"rec_model": "no/such/folder"}, "there is no such model"),
+        ({"rec_model": "PP-OCRv9_rec"}, "unknown model 'PP-OCRv9_rec'"),
+        ({"det_model": "PP-OCRv4_mobile_rec"}, "is a recogniser, and a detector is needed"),
+        ({"rec_dict": "no-such.txt"}, "cannot read the dictionary"),
+    ],
+)
+def test_what_can_be_refused_by_name_is_refused_before_a_model_is_fetched(given, message, monkeypatch):
+    monkeypatch.setattr(model_files, "fetch", lambda *_, **__: pytest.fail("a model was fetched"))
+    with pytest.raises(KitError, match=message):
+        create_pipeline("ocr", **given)
