@@ -53,7 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put each test into its lane by its fixtures, also by those that a test with ``request`` names in a parameter.
 
-    ``app`` comes before ``integration``; a test of neither is a unit test.
+    ``app`` comes before ``integration``; a test of neither is a unit test. What is no unit test stays in one process
+    with its module, unless it has a group: else each process of pytest-xdist makes the module's fixtures anew.
     """
     for item in items:
         call = getattr(item, "callspec", None)
@@ -64,6 +65,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("app")
         elif asked & INTEGRATION:
             item.add_marker("integration")
+        if _no_unit_test(item) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def _no_unit_test(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(lane) for lane in ("integration", "app"))
 
 
 def _loopback(address: object) -> bool:
@@ -85,7 +92,7 @@ OFFLINE = {
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """A unit test reaches no other machine, and finds an empty cache."""
-    if item.get_closest_marker("integration") or item.get_closest_marker("app"):
+    if _no_unit_test(item):
         yield
         return
     connect, resolve = socket.socket.connect, socket.getaddrinfo

@@ -16,6 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from edge_kit.android.apk import check_apk
+from edge_kit.android.tools import missing_tools
+from edge_kit.stages.apk.package import PERMISSIONS
+from edge_kit.stages.apk.results import APK as APP_FILE
 from tests.serve.running import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -262,6 +266,20 @@ def test_the_wheel_serves(built):
     assert answer.json()["result"]["ocrResults"][0]["prunedResult"]["rec_texts"]
 
 
+@pytest.mark.app
+def test_the_wheel_builds_the_app(built, lacking):
+    missing = missing_tools()
+    if missing:
+        lacking(f"not installed: {', '.join(missing)}")
+    built.run("build", "--target", "arm64", "--models", "pp-ocrv6-tiny", "--out", "with-app")
+    files = built.files("with-app")
+    assert not (built.folder / "wheel" / APP_FILE).exists()
+    found = check_apk(files[APP_FILE], APP_FILE, PERMISSIONS)
+    assert (found.package, found.debuggable) == ("org.edgekit.ocr", False)
+    assert {"models/det.nb", "models/rec.nb"} <= set(files)
+    assert files["models/det.nb"] == built.files("wheel")["models/det.nb"]
+
+
 def test_only_the_app_needs_the_android_tools(installed, tmp_path):
     env = {**installed.env, "PATH": str(tmp_path), "JAVA_HOME": "", "EDGE_KIT_CACHE": str(tmp_path / "cache")}
     command = [installed.bin / "edge-kit", "build", "--target", "arm64", "--offline", "--out", tmp_path / "app"]
@@ -291,7 +309,7 @@ def test_the_launcher_names_what_to_install_without_a_python(tmp_path):
     (copy / "requirements.lock").write_text("")
     tools = tmp_path / "bin"
     tools.mkdir()
-    for tool in ("bash", "dirname", "readlink", "sha256sum", "cut", "flock", "grep", "rm"):
+    for tool in ("bash", "dirname", "readlink", "sha256sum", "cut", "flock", "grep", "mkdir", "rm"):
         (tools / tool).symlink_to(subprocess.check_output(["which", tool], text=True).strip())
     done = subprocess.run(
         [tools / "bash", copy / "scripts" / "edge-kit", "--help"],
