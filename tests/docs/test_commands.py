@@ -18,9 +18,13 @@ import typer
 from typer.testing import CliRunner
 
 from edge_kit.cli.app import app
+from edge_kit.jobs import models
+from edge_kit.jobs.build import build_bundle
+from edge_kit.jobs.request import BuildRequest
 from edge_kit.recipes import load_recipes
 from edge_kit.spec import load_spec
 from edge_kit.targets import TARGETS
+from edge_kit.verify.regression import regression_set
 from model_opt.zoo import load_zoo
 from tests.docs.pages import KIT, ROOT, blocks, pages, shell_commands
 
@@ -43,19 +47,17 @@ FP32 = f"{JOBS}/test_job.py::test_the_complete_regression_set_passes_the_fp32_ga
 FP16 = f"{JOBS}/test_job.py::test_the_nan_of_an_fp16_detector_fail_its_gates_by_name"
 QUANTISED = f"{JOBS}/test_quantisation.py::test_what_the_algorithm_made_is_what_is_written"
 COMPARED = "tests/edge_kit/verify/test_bundles.py::test_the_picture_has_a_bar_for_each_bundle_and_figure"
-INSPECTED = f"{CLI}::test_inspect_compares_a_file_with_an_earlier_one"
 SERVED = f"{SERVE}/test_service.py::test_each_of_many_requests_gets_what_predict_reads"
 READS = f"{CLI}::test_ocr_writes_one_json_line_per_image_and_a_picture"
 PADDLE = f"{CLI}::test_the_options_of_paddleocr_read_and_save_as_they_say"
-LEGACY = f"{CLI}::test_legacy_report_prints_a_row_for_each_mistake"
 OWN_BUILD = "./scripts/edge-kit build --target arm64 --models pp-ocrv5-mobile --rec-model my_rec/"
 
 RUNS = {
     # README
-    "./scripts/edge-kit ocr photo.jpg --save out/": READS,
+    "./scripts/edge-kit ocr photo.jpg --save out/": HERE,
     "./scripts/edge-kit build --target arm64": BUILD,
     "./scripts/edge-kit serve": SERVED,
-    "./scripts/edge-kit ocr photo.jpg folder/ --bundle build/arm64 --save out/ --json result.jsonl": READS,
+    "./scripts/edge-kit ocr photo.jpg folder/ --bundle build/arm64 --save out/ --json result.jsonl": HERE,
     "./scripts/edge-kit build --target arm64 --det-model my_det/ --rec-model my_rec.tar --rec-dict my_dict.txt "
     "--images my_photos/": OWN,
     "apt-get install git python3 python3-venv libgl1 libglib2.0-0 libgomp1 default-jdk-headless maven aapt apksigner": (
@@ -71,7 +73,7 @@ RUNS = {
     ),
     f"{OWN_BUILD} --images my_photos/ --application-id com.example.reader --app-name Reader": OWN,
     f"{OWN_BUILD} --images my_photos/ --recipe weight_int8 --calibration my_photos/ --out build/small": QUANTISED,
-    "./scripts/edge-kit compare build/arm64 build/small --plot sizes.svg": COMPARED,
+    "./scripts/edge-kit compare build/arm64 build/small --plot sizes.svg": HERE,
     "adb install -r build/small/edge-ocr.apk": NO_PHONE,
     "./scripts/edge-kit verify build/small --device auto": ON_DEVICE,
     "./scripts/edge-kit bench build/small --device auto --save my_phone.yaml": (
@@ -89,8 +91,8 @@ RUNS = {
     "edge-kit build --target arm64 --recipe weight_int8 --out build/small": QUANTISED,
     "edge-kit build --target arm64-fp16 --recipe fp16 --out build/half": FP16,
     "edge-kit build --target arm64 --recipe auto": AUTO,
-    "edge-kit compare build/arm64 build/small build/half --plot sizes.svg": COMPARED,
-    "edge-kit inspect build/small/models/det.nb --compare build/arm64/models/det.nb": INSPECTED,
+    "edge-kit compare build/arm64 build/small build/half --plot sizes.svg": HERE,
+    "edge-kit inspect build/small/models/det.nb --compare build/arm64/models/det.nb": HERE,
     # how-to: serve
     "edge-kit serve --models pp-ocrv6-small": SERVED,
     "curl --form file=@photo.jpg --form visualize=false http://127.0.0.1:8080/ocr": (
@@ -109,16 +111,12 @@ RUNS = {
         "tests/edge_kit/test_inputs.py::test_an_image_behind_an_address_is_read"
     ),
     "edge-kit ocr scans/ --json - | jq -r '.rec_texts[]'": f"{CLI}::test_a_pipe_gets_plain_lines_and_no_progress",
-    "edge-kit batch scans/ --out results": (
-        "tests/batch/test_batch_cli.py::test_the_summary_and_the_exit_code_say_what_was_read"
-    ),
+    "edge-kit batch scans/ --out results": HERE,
     "edge-kit batch scans/ shards/ @list.txt --out results --format parquet --models pp-ocrv6-small": (
         "tests/batch/test_batch_models.py::test_rows_are_what_predict_reads_in_both_formats"
     ),
-    "edge-kit batch photos/ --out compared --compare server,nb": (
-        "tests/batch/test_batch_models.py::test_a_comparison_measures_what_verify_measures"
-    ),
-    "edge-kit ocr scans/ --models pp-ocrv6-tiny --json result.jsonl": SERVED,
+    "edge-kit batch photos/ --out compared --compare server,nb": HERE,
+    "edge-kit ocr scans/ --models pp-ocrv6-tiny --json result.jsonl": HERE,
     "edge-kit hpi report --models pp-ocrv6-tiny": CHOSEN,
     # how-to: an app of one's own
     "./scripts/edge-kit build --target arm64 --recipe weight_int8": BUILD,
@@ -127,14 +125,14 @@ RUNS = {
         "test_what_maven_installs_is_a_valid_aar_and_jars_that_the_example_compiles_against"
     ),
     # how-to: a difference
-    "edge-kit ocr photo.jpg --bundle build/arm64 --json device.jsonl --save out_bundle/": READS,
-    "edge-kit ocr photo.jpg --engine server --json server.jsonl --save out_server/": READS,
+    "edge-kit ocr photo.jpg --bundle build/arm64 --json device.jsonl --save out_bundle/": HERE,
+    "edge-kit ocr photo.jpg --engine server --json server.jsonl --save out_server/": HERE,
     "edge-kit verify build/arm64": FP32,
     "edge-kit verify build/arm64 --device auto --report selftest.json": (ON_DEVICE),
-    "edge-kit legacy-report photo.jpg": LEGACY,
+    "edge-kit legacy-report photo.jpg": f"{CLI}::test_legacy_report_prints_a_row_for_each_mistake",
     "edge-kit build --target arm64 --recipe fp32 --no-apk --out build/fp32": FP32,
-    "edge-kit compare build/fp32 build/arm64": COMPARED,
-    "edge-kit inspect build/arm64/models/rec.nb --compare build/fp32/models/rec.nb": INSPECTED,
+    "edge-kit compare build/fp32 build/arm64": HERE,
+    "edge-kit inspect build/arm64/models/rec.nb --compare build/fp32/models/rec.nb": HERE,
     "edge-kit overflow build/arm64/models/det.nb photo.jpg": (
         f"{CLI}::test_overflow_names_the_layer_of_the_detector_that_overflows"
     ),
@@ -143,12 +141,12 @@ RUNS = {
         f"{CLI}::test_emulate_counts_the_nan_of_a_phone"
     ),
     "edge-kit inspect build/arm64/models/rec.nb --onnx rec.onnx": HERE,
-    "edge-kit ocr photo.jpg --engine server --spec pp-ocrv4": READS,
+    "edge-kit ocr photo.jpg --engine server --spec pp-ocrv4": HERE,
     "edge-kit ocr photo.jpg --engine server --spec paddlex-3": HERE,
     # how-to: PaddleX
     "edge-kit ocr --pipeline OCR.yaml -i photo.jpg --save_path out/ --device cpu --use_doc_unwarping False": PADDLE,
-    "edge-kit ocr photo.jpg --models pp-ocrv5-mobile": READS,
-    "edge-kit ocr photo.jpg --models pp-ocrv6-small": READS,
+    "edge-kit ocr photo.jpg --models pp-ocrv5-mobile": HERE,
+    "edge-kit ocr photo.jpg --models pp-ocrv6-small": HERE,
     "edge-kit config export --format paddlex --models pp-ocrv5-mobile --save OCR.yaml": HERE,
     "edge-kit config convert OCR.yaml ocr.yaml": HERE,
     "edge-kit serve --pipeline OCR.yaml": SERVED,
@@ -239,28 +237,25 @@ def _python(page: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, mobile_rec, converter):
+def place(tmp_path_factory, mobile_rec):
     """A folder with the files that the commands name: ``photo.jpg``, ``scans``, ``my_rec``, ``build/arm64``, ..."""
     import cv2
     import numpy as np
 
-    from model_opt.convert import ConvertOptions
-    from model_opt.formats import read_model
-    from model_opt.nb import write_nb
-    from model_opt.passes import optimise
-
     folder = tmp_path_factory.mktemp("place")
     picture = cv2.imread(str(ROOT / "configs" / "regression" / "street_sign.png"))
-    (folder / "scans").mkdir()
-    for name in ("photo.jpg", "scans/a.png", "scans/b.png"):
+    for name in ("photo.jpg", "scans/a.png", "scans/b.png", "folder/a.png", "photos/a.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
         assert cv2.imwrite(str(folder / name), picture)
     (folder / "my_rec").mkdir()
     for file, name in ((mobile_rec.program_file, "inference.pdmodel"), (mobile_rec.params_file, "inference.pdiparams")):
         shutil.copy(file, folder / "my_rec" / name)
-    (folder / "build" / "arm64" / "models").mkdir(parents=True)
-    model, _ = optimise(read_model(mobile_rec.program_file, mobile_rec.params_file))
-    nb = write_nb(converter.in_memory(model, ConvertOptions()))
-    (folder / "build" / "arm64" / "models" / "rec.nb").write_bytes(nb)
+    few = tuple(image for image in regression_set() if image.name in {"street_sign.png", "empty.png"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "regression_set", lambda: few)
+        build_bundle(BuildRequest("arm64", "fp32", folder / "build" / "arm64"), lambda _: None)
+    for name in ("small", "half", "fp32"):
+        shutil.copytree(folder / "build" / "arm64", folder / "build" / name)
     np.save(folder / "line.npy", np.zeros((1, 3, 48, 320), np.float32))
     return folder
 
