@@ -101,6 +101,7 @@ def test_one_box_line_step_or_pixel_that_float_noise_decides_fails_no_gate(recip
         "det_mask_flips": 1.0,
         "det_mask_flip_share": 1 / 15_340,  # of the only picture
         "rec_step_flip_share": 1 / 4_000,
+        "rec_max_abs": 6.6e-3,  # measured against float64: Paddle Lite on PP-OCRv6 small
     }
     assert all_passed(apply_gates(PERFECT | noise, recipe))
 
@@ -115,7 +116,7 @@ def test_one_box_line_step_or_pixel_that_float_noise_decides_fails_no_gate(recip
         {"boxes_identical": 55 / 58},
         {"boxes_matched": 56 / 58},
         {"texts_equal": 56 / 58},
-        {"rec_max_abs": 0.01},
+        {"rec_max_abs": 0.03},
     ],
 )
 def test_a_real_fault_still_fails_fp32(fault):
