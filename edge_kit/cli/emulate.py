@@ -12,6 +12,7 @@ from edge_kit.engines.base import EngineOptions, Float32Array
 from edge_kit.engines.nb import ExactNbEngine, NbEngine
 from model_opt.errors import KitError
 from model_opt.fs import write_atomic
+from model_opt.nb import needs_emulation, precision_of, read_nb
 
 
 def run_emulate(model: Path, source: Path, target: Path, precision: str) -> None:
@@ -25,7 +26,7 @@ def run_emulate(model: Path, source: Path, target: Path, precision: str) -> None
     if precision == "fast":
         y = NbEngine(model, options).run(x)
     elif precision == "exact":
-        y = ExactNbEngine(model, options).compute(x)
+        y = exact_engine(model, options).compute(x)
     else:
         raise KitError(f"unknown precision {precision!r}", hint="use one of: exact, fast")
     buffer = io.BytesIO()
@@ -34,6 +35,18 @@ def run_emulate(model: Path, source: Path, target: Path, precision: str) -> None
     bad = int(y.size - np.count_nonzero(np.isfinite(y)))
     shape = "x".join(map(str, y.shape))
     sys.stdout.write(f"{target}: float32 {shape}, {bad} of {y.size} values NaN or infinite\n")
+
+
+def exact_engine(model: Path, options: EngineOptions) -> ExactNbEngine:
+    """Return the engine that computes fp16 and int8 kernels value by value; raises ``KitError`` for other files."""
+    loaded = read_nb(model)
+    if not needs_emulation(loaded):
+        raise KitError(
+            f"the file's precision is {precision_of(loaded)}: no kernel of it computes in fp16 or int8 on an ARM core",
+            path=model,
+            hint="leave --precision out: 'fast' computes such files; 'exact' is for those of recipes fp16 and static_int8",
+        )
+    return ExactNbEngine(model, options)
 
 
 def read_tensor(source: Path) -> Float32Array:

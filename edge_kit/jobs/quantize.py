@@ -12,7 +12,7 @@ from edge_kit.build.events import OnEvent
 from edge_kit.build.runner import running
 from edge_kit.jobs.models import BuiltModel, facts_of_models, images_of, make_models, verify
 from edge_kit.jobs.request import BuildRequest, check_converter, check_models, check_recipe
-from edge_kit.recipes import ModelRecipe, load_recipes
+from edge_kit.recipes import AUTO, ModelRecipe, load_recipes
 from edge_kit.spec import profile
 from edge_kit.stages.oracle import find_oracle
 from edge_kit.stages.results import ROLES, Role
@@ -42,7 +42,11 @@ def quantise_models(
     ``<role>.json`` beside it: what was done to each layer, and the gates. Files are replaced one by one, each
     atomically, and only when no gate failed or ``request.allow_failed_gates``. Raises ``KitError`` for bad options.
     """
-    row = load_recipes().row(request.recipe)
+    recipes = load_recipes()
+    if request.recipe == AUTO:
+        hint = f"name one of {', '.join(recipes.rows)}, or run 'edge-kit build --recipe auto'"
+        raise KitError("quantize takes one recipe, and auto tries several", hint=hint)
+    row = recipes.row(request.recipe)
     det, rec = (row.model(role) if role in roles else AS_IT_IS for role in ROLES)
     recipe = replace(row, det=det, rec=rec)
     check_recipe(recipe, target_of(request.target))

@@ -133,11 +133,11 @@ RUNS = {
     "edge-kit build --target arm64 --recipe fp32 --no-apk --out build/fp32": FP32,
     "edge-kit compare build/fp32 build/arm64": HERE,
     "edge-kit inspect build/arm64/models/rec.nb --compare build/fp32/models/rec.nb": HERE,
-    "edge-kit overflow build/arm64/models/det.nb photo.jpg": (
+    "edge-kit overflow build/half/models/det.nb photo.jpg": (
         f"{CLI}::test_overflow_names_the_layer_of_the_detector_that_overflows"
     ),
     "edge-kit emulate build/arm64/models/rec.nb --input line.npy --output steps.npy": HERE,
-    "edge-kit emulate build/arm64/models/rec.nb --input line.npy --output exact.npy --precision exact": (
+    "edge-kit emulate build/half/models/rec.nb --input line.npy --output exact.npy --precision exact": (
         f"{CLI}::test_emulate_counts_the_nan_of_a_phone"
     ),
     "edge-kit inspect build/arm64/models/rec.nb --onnx rec.onnx": HERE,

@@ -210,6 +210,7 @@ def test_emulate_counts_the_nan_of_a_phone(shared_dir, tmp_path):
     assert (np.isfinite(np.load(tmp_path / "y.npy")) != bad).mean() > 0.99
     check_error(run("emulate", f"{golden}.fp16.nb", *options, "fast"), "fp16")
     check_error(run("emulate", f"{golden}.fp16.nb", *options, "best"), "exact, fast")
+    check_error(run("emulate", f"{golden}.fp32.nb", *options, "exact"), "precision is fp32")
     (tmp_path / "x.npy").write_bytes(b"nonsense")
     check_error(run("emulate", f"{golden}.fp16.nb", *options, "exact"), "x.npy")
 

@@ -86,6 +86,8 @@ def test_without_an_algorithm_opt_alone_rounds_the_weights(tmp_path):
 def test_bad_requests_are_refused_before_any_work(tmp_path):
     with pytest.raises(KitError, match="int4"):
         quantise(tmp_path, ["det"], recipe="int4")
+    with pytest.raises(KitError, match="auto tries several"):
+        quantise(tmp_path, ["det"], recipe="auto")
     with pytest.raises(KitError, match=r"ARMv8\.2"):
         quantise(tmp_path, ["det"], recipe="fp16")
     (tmp_path / "file").write_text("mine")
