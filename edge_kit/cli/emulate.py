@@ -44,7 +44,7 @@ def exact_engine(model: Path, options: EngineOptions) -> ExactNbEngine:
         raise KitError(
             f"the file's precision is {precision_of(loaded)}: no kernel of it computes in fp16 or int8 on an ARM core",
             path=model,
-            hint="leave --precision out: 'fast' computes such files; 'exact' is for those of recipes fp16 and static_int8",
+            hint="leave --precision out; 'exact' is for files of the recipes fp16 and static_int8",
         )
     return ExactNbEngine(model, options)
 
