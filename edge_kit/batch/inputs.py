@@ -19,6 +19,7 @@ from edge_kit.ocr.image import MAX_FILE
 from model_opt.errors import KitError
 from model_opt.fs import sha256_bytes
 from model_opt.http import is_url
+from model_opt.tars import StrictHeader
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 LIST_MARK = "@"
@@ -250,7 +251,7 @@ def _members(path: str, mtime_ns: int) -> Iterator[Entry]:
     """Yield the pictures in an archive; damage is one more entry, with its error."""
     count = 0
     try:
-        with open_archive(path) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+        with open_archive(path) as stream, _tar(stream) as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # it would keep every header
                 count += 1
@@ -260,6 +261,10 @@ def _members(path: str, mtime_ns: int) -> Iterator[Entry]:
                 yield Entry(0, path, member.name, member.offset_data, member.size, mtime_ns, error=error)
     except ARCHIVE_FAULTS as error:
         yield Entry(0, path, error=f"the archive is damaged behind {count} members: {_reason(error)}")
+
+
+def _tar(stream: IO[bytes]) -> tarfile.TarFile:
+    return tarfile.open(fileobj=stream, mode="r:", tarinfo=StrictHeader)
 
 
 def _suffix(name: str) -> str:

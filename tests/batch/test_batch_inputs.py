@@ -87,6 +87,35 @@ def test_a_damaged_archive_gives_its_sound_members_and_an_error(tmp_path, packed
     assert sum(entry.error is not None for entry in entries) == 1
 
 
+CUTS = {"between members": 2048, "within a header": 2300, "before the end mark": 4096}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("place", CUTS)
+def test_an_archive_that_is_cut_where_no_member_is_is_damaged(tmp_path, packed, place):
+    data = tar_of(tmp_path / "s.tar", [(f"{i}.png", b"x" * 512) for i in range(4)]).read_bytes()[: CUTS[place]]
+    (tmp_path / "cut.tar").write_bytes(gzip.compress(data) if packed else data)
+    *good, last = walk((str(tmp_path / "cut.tar"),))
+    assert [entry.member for entry in good] == [f"{i}.png" for i in range(CUTS[place] // 1024)]
+    assert f"damaged behind {len(good)} members: it ends" in last.error
+
+
+def test_a_damaged_header_is_not_the_end_of_an_archive(tmp_path):
+    path = tar_of(tmp_path / "s.tar", [(f"{i}.png", b"x" * 512) for i in range(4)])
+    data = bytearray(path.read_bytes())
+    data[2050] ^= 1
+    path.write_bytes(data)
+    assert [entry.error is None for entry in walk((str(path),))] == [True, True, False]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_block_of_zeros_ends_an_archive(tmp_path, packed):
+    data = tar_of(tmp_path / "s.tar", [("0.png", b"x" * 512)]).read_bytes()[: 1024 + 512]
+    (tmp_path / "short.tar").write_bytes(gzip.compress(data) if packed else data)
+    (entry,) = walk((str(tmp_path / "short.tar"),))
+    assert entry.error is None
+
+
 def test_what_is_no_archive_is_an_error_of_its_own(tmp_path):
     (tmp_path / "a.tar").write_bytes(b"no tar")
     (entry,) = walk((str(tmp_path),))
