@@ -9,6 +9,7 @@ import tarfile
 import pytest
 
 from edge_kit.batch.inputs import Sources, check_inputs, walk
+from edge_kit.inputs import PassedOver
 from model_opt.errors import KitError
 from tests.batch.running import picture, write_pictures
 
@@ -131,6 +132,21 @@ def test_links_are_followed_and_circles_end(tmp_path):
     (tmp_path / "in" / "broken.png").symlink_to(tmp_path / "nowhere")
     found = [name.removeprefix(f"{tmp_path}/in/") for name in names(tmp_path / "in")]
     assert found == ["broken.png", "more/000.png", "one.png"]
+    broken = next(walk((str(tmp_path / "in"),)))
+    assert broken.error == f"cannot read the file: it is a link to {tmp_path}/nowhere, which cannot be reached"
+
+
+def test_pictures_of_phones_are_counted_and_named_with_what_to_do(tmp_path):
+    write_pictures(tmp_path / "in", 1)
+    for number in range(3):
+        (tmp_path / "in" / f"{number}.HEIC").write_bytes(b"x")
+    archive = tar_of(tmp_path / "s.tar", [("x.avif", b"x")])
+    with pytest.warns(PassedOver) as told:
+        assert names(tmp_path / "in", archive, tmp_path / "in") == [f"{tmp_path}/in/000.png"]
+    shown = ", ".join(f"{tmp_path}/in/{number}.HEIC" for number in range(3))
+    assert [str(one.message) for one in told] == [
+        f"passed over 4 HEIC or AVIF images ({shown}, …), which the kit does not read: convert them to JPEG or PNG"
+    ]
 
 
 def test_a_folder_with_the_name_of_a_picture_is_a_folder_and_a_pipe_is_an_error(tmp_path):
