@@ -124,7 +124,7 @@ def decode_image(data: bytes, origin: Path | str, alpha: Alpha = "drop") -> Imag
     except cv2.error as error:
         raise ImageError(f"OpenCV refuses the image: {error.err}", path=origin, hint=hint) from error
     if image is None or image.size == 0:
-        raise _undecoded(data, origin, hint)
+        raise undecoded(data, origin, hint)
     plain = np.ascontiguousarray(image, dtype=np.uint8)
     return plain if data.startswith(b"\xff\xd8") else _completed(plain, data, alpha)
 
@@ -189,7 +189,17 @@ _BRANDS = {
 """Formats of phones, by the brand at byte 8."""
 
 
-def _undecoded(data: bytes, origin: Path | str, hint: str) -> ImageError:
+_STARTS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF8": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
+"""First bytes of formats that are read."""
+
+
+def undecoded(data: bytes, origin: Path | str, hint: str) -> ImageError:
     """Return the error for a file that OpenCV does not know, by what it is."""
     name = _BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
     if name is not None:
@@ -197,6 +207,10 @@ def _undecoded(data: bytes, origin: Path | str, hint: str) -> ImageError:
         return ImageError(what, path=origin, hint="convert it to JPEG or PNG")
     if b"%PDF-" in data[:1024]:
         return ImageError("a PDF, and an image is needed here", path=origin, hint="edge-kit ocr reads PDF by page")
+    begun = next((known for start, known in _STARTS.items() if data.startswith(start)), None)
+    if begun is not None or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+        what = f"a {begun or 'WebP'} image that is damaged or cut short"
+        return ImageError(what, path=origin, hint="give a complete copy")
     return ImageError("not an image that OpenCV can decode", path=origin, hint=hint)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from pydantic_core import from_json
 
-from edge_kit.serve.errors import RequestError
+from edge_kit.serve.errors import RequestError, unreadable
 from edge_kit.serve.schemas import EarlyRequest, OcrOptions, OcrRequest, checked, fault
 
 RAW_TYPES = ("image/", "application/pdf", "application/octet-stream")
@@ -70,7 +71,7 @@ def _json(body: bytes) -> Request:
         options = OcrOptions(logId=None)
         if _is_url(early.image):
             return Request("early", None, options, early.image, side)
-        return Request("early", _from_base64(early.image), options, max_long_side=side)
+        return Request("early", _from_base64(early.image, "image"), options, max_long_side=side)
     request = checked(OcrRequest, values)
     if _is_url(request.file):
         return Request("today", None, request, request.file)
@@ -176,14 +177,44 @@ def _is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
-def _from_base64(text: str) -> bytes:
+def _from_base64(text: str, field: str = "file") -> bytes:
+    """Return the bytes of a field; line breaks, a ``data:`` URI and the URL-safe alphabet are understood.
+
+    Raises a 422 that says what is wrong.
+    """
     try:
-        return _not_empty(base64.b64decode(text))
-    except (binascii.Error, ValueError) as error:
-        raise RequestError(422, "Invalid input file") from error
+        data = base64.b64decode(text)
+    except ValueError:
+        data = None
+    if data is None or len(text) != (len(data) + 2) // 3 * 4:  # b64decode leaves out what is no base64
+        data = _from_loose_base64(text, field)
+    return _not_empty(data)
+
+
+def _from_loose_base64(text: str, field: str) -> bytes:
+    if text[:5].lower() == "data:":
+        head, comma, text = text.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise unreadable(f"the field {field!r} is a data: URI without ';base64,'", _SEND_BASE64)
+    text = "".join(text.split())
+    if ("-" in text or "_" in text) and not ("+" in text or "/" in text):
+        text = text.translate(_URL_SAFE) + "=" * (-len(text) % 4)
+    odd = _NO_BASE64.search(text)
+    if odd is not None:
+        raise unreadable(f"the field {field!r} is no base64: it holds {odd[0]!r}", _SEND_BASE64)
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        what = f"the base64 of the field {field!r} is cut short, or its padding ('=') is wrong"
+        raise unreadable(what, _SEND_BASE64) from error
+
+
+_NO_BASE64 = re.compile(r"[^A-Za-z0-9+/=]")
+_URL_SAFE = str.maketrans("-_", "+/")
+_SEND_BASE64 = "send the base64 of a file's bytes, or the file itself as multipart/form-data"
 
 
 def _not_empty(data: bytes) -> bytes:
     if not data:
-        raise RequestError(422, "Invalid input file")
+        raise unreadable("it has 0 bytes", "check that the client reads the file before it sends it")
     return data

@@ -106,6 +106,39 @@ def test_wrong_bodies_are_422(content_type, body):
     assert error.value.status == 422
 
 
+def test_base64_may_be_a_data_uri_or_url_safe_and_hold_line_breaks():
+    data = b"\xfb\xef\xff" * 40 + b"?"  # '+' and '/' in base64
+    plain = base64.b64encode(data).decode()
+    safe = base64.urlsafe_b64encode(data).decode()
+    lines = base64.encodebytes(data).decode().replace("\n", "\r\n")
+    for text in (plain, safe, safe.rstrip("="), lines, f"data:image/jpeg;base64,{plain}", f"DATA:;BASE64,{safe}"):
+        assert from_json(file=text).data == data
+        assert from_json(image=text).data == data
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"image": "abc"}, "the base64 of the field 'image' is cut short, or its padding"),
+        ({"file": TEXT[:-1]}, "the base64 of the field 'file' is cut short"),
+        ({"file": "scans/photo.jpg"}, "the field 'file' is no base64: it holds '.'"),
+        ({"file": "ab-_+/=="}, "it holds '-'"),
+        ({"file": "ä" + TEXT}, "it holds 'ä'"),
+        ({"file": TEXT + "=QUFB"}, "is cut short, or its padding"),
+        ({"file": "data:image/png,abc"}, "is a data: URI without ';base64,'"),
+        ({"file": "data:image/png;base64,"}, "it has 0 bytes"),
+        ({"file": ""}, "it has 0 bytes"),
+    ],
+)
+def test_a_file_that_is_no_base64_is_refused_with_the_reason_and_what_to_do(values, reason):
+    with pytest.raises(RequestError) as error:
+        from_json(**values)
+    assert error.value.status == 422
+    assert error.value.what.startswith("Invalid input file: ")
+    assert reason in error.value.what
+    assert "; send the base64" in error.value.what or "; check that" in error.value.what
+
+
 def test_another_type_is_415():
     with pytest.raises(RequestError) as error:
         parse_body("text/html", "", b"x")
