@@ -90,11 +90,13 @@ class _Handler:
         log_id = request.options.logId or log_id
         if request.url is not None:
             return {"fetch": request.url, "resume": request.without_data(), "log_id": log_id}, b""
+        known = {"log_id": log_id, "ignored": list(request.ignored)}
         try:
             made = answer(self._pipeline, request, log_id, self._bounds, visualize=self._visualize)
         except RequestError as error:
-            return _refused(log_id, error.status, error.what)
-        return {"status": 200, "log_id": log_id, "pages": made.pages, "seconds": made.seconds}, made.body
+            refused, text = _refused(log_id, error.status, error.what)
+            return {**known, **refused}, text
+        return {**known, "status": 200, "pages": made.pages, "seconds": made.seconds}, made.body
 
 
 def _refused(log_id: str, status: int, message: str) -> tuple[dict[str, Any], bytes]:

@@ -46,6 +46,18 @@ def test_answers_come_from_a_worker_and_each_client_gets_its_own():
     assert all(asked == got for asked, got in answers)
 
 
+def test_ignored_fields_are_named_in_a_header_that_holds_whatever_they_are_called():
+    names = ["textDetTresh", "a, b\r\nX-Evil: 1", "\u4e2d\ud800", "n" * 1000]
+    with running(STUB) as client:
+        assert "x-ignored-fields" not in ask(client).headers
+        answer = client.post("/ocr", content=json.dumps({"ignored": names}))
+        many = ask(client, ignored=[f"f{number}" for number in range(99)])
+    encoded = f"textDetTresh, a%2C%20b%0D%0AX-Evil%3A%201, %E4%B8%AD%3F, {'n' * 64}"
+    assert answer.headers["x-ignored-fields"] == encoded
+    assert "x-evil" not in answer.headers
+    assert many.headers["x-ignored-fields"].endswith("f19, ...")
+
+
 def test_health_answers_while_every_worker_is_busy():
     with running(STUB) as client, ThreadPoolExecutor(1) as clients:
         busy = clients.submit(ask, client, sleep=1)
