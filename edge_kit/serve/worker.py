@@ -1,6 +1,7 @@
 """A worker process: one pipeline, one request at a time, over its standard streams.
 
-Messages in: the settings, then requests. Out: ``ready`` or ``failed``, then one message for each request.
+Messages in: the settings, then requests. Out: ``ready`` or ``failed``, then one message for each request. With
+``check`` in the settings no model is loaded: the answer is for what can be refused before, and the process ends.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ def main() -> int:
     # OpenCV's own bound, should a file's header say one thing to Pillow and another to OpenCV. Read at its import.
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(settings["pixels"])
     try:
+        if settings.get("check"):
+            _check(settings)
+            send_message(target, {"ready": True})
+            return 0
         handler = _Handler(settings)
     except KitError as error:
         send_message(target, {"failed": str(error)})
@@ -44,6 +49,12 @@ def main() -> int:
     while (message := read_message(source)) is not None:
         send_message(target, *handler.handle(*message))
     return 0
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    from edge_kit.api import check_pipeline
+
+    check_pipeline(settings["pipeline"], **settings["options"])
 
 
 class _Handler:
