@@ -88,10 +88,7 @@ class Pipeline:
 
         What can be refused by its name is refused before a model is fetched.
         """
-        if self.settings.bundle is None or self.settings.engine != "nb":
-            check_models(self.settings)
-        if not wants_auto(self.settings):
-            check_devices(self.settings)
+        _check_names(self.settings)
         if not wants_auto(self.settings):
             self._load_sets()
             return
@@ -342,6 +339,27 @@ def create_pipeline(
     if chosen.ignored:
         warnings.warn(f"without effect: {'; '.join(listed(chosen.ignored))}", IgnoredSettings, stacklevel=2)
     return Pipeline(chosen.settings, chosen.ignored)
+
+
+def check_pipeline(pipeline: str | Path | Mapping[str, Any] | None, **given: Any) -> None:
+    """Raise the ``KitError`` that ``create_pipeline`` would raise before it fetches or loads a model.
+
+    That is for a pipeline file, a bundle, a setting, a path, a name or a device that cannot be used.
+    """
+    settings = choose_settings(pipeline, given).settings
+    if settings.bundle is not None and settings.engine == "nb":
+        from edge_kit.bundle import check_files
+
+        check_files(Path(settings.bundle))
+    _check_names(settings)
+
+
+def _check_names(settings: PipelineSettings) -> None:
+    """Raise ``KitError`` for models and devices that can be refused by their names."""
+    if settings.bundle is None or settings.engine != "nb":
+        check_models(settings)
+    if not wants_auto(settings):
+        check_devices(settings)
 
 
 def choose_settings(pipeline: str | Path | Mapping[str, Any] | None, given: Mapping[str, Any]) -> ReadSettings:

@@ -41,6 +41,13 @@ class BundleFiles:
 
 def bundle_files(bundle: Path) -> BundleFiles:
     """Return the files of a bundle; ``KitError`` when one is not what the manifest says."""
+    check_files(bundle)
+    models = bundle / "models"
+    return BundleFiles(models / "det.nb", models / "rec.nb", bundle / "labels.txt", bundle / "ocr_spec.json")
+
+
+def check_files(bundle: Path) -> None:
+    """Raise ``KitError``, naming the first one, when a file of a bundle is not what the manifest says."""
     bad = [verdict for verdict in check_bundle(bundle) if verdict.status != "ok"]
     if bad:
         raise KitError(
@@ -48,8 +55,6 @@ def bundle_files(bundle: Path) -> BundleFiles:
             path=bundle / bad[0].path,
             hint="build the bundle again",
         )
-    models = bundle / "models"
-    return BundleFiles(models / "det.nb", models / "rec.nb", bundle / "labels.txt", bundle / "ocr_spec.json")
 
 
 def source_model(manifest: Manifest, role: str, bundle: Path) -> str:

@@ -14,7 +14,17 @@ import numpy as np
 
 from edge_kit import documents
 from edge_kit.documents import Document, PageError, as_document
-from edge_kit.ocr.image import SUFFIXES, Image, ImageError, as_image, decode_image, read_file
+from edge_kit.ocr.image import (
+    SUFFIXES,
+    UNREAD_SUFFIXES,
+    Image,
+    ImageError,
+    as_image,
+    decode_image,
+    is_broken_link,
+    read_file,
+    read_head,
+)
 from edge_kit.spec.model import Alpha
 from model_opt.download import Policy, download
 from model_opt.errors import KitError, SourceUnavailable
@@ -127,9 +137,13 @@ def _expand_path(text: str) -> Iterator[ImageInput]:
 def image_files(
     folder: Path, what: str = "folder", hint: str | None = None, suffixes: frozenset[str] = SUFFIXES
 ) -> list[Path]:
-    """Return the image files in ``folder`` by name; ``ImageError`` when it cannot be listed or holds none."""
+    """Return the image files in ``folder`` by name; ``ImageError`` when it cannot be listed or holds none.
+
+    A link with an image's suffix that leads to nothing is among them: who reads it finds out.
+    """
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in suffixes)
+        named = (path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+        files = sorted(path for path in named if path.is_file() or is_broken_link(path))
         others = "" if files else _others(folder, files)
     except OSError as error:
         raise ImageError(f"cannot list the {what}: {error.strerror}", path=folder, hint=hint) from error
@@ -152,15 +166,16 @@ def user_files(
 
 
 def warn_of_pages(files: Sequence[Path], doing: str) -> None:
-    """Warn (``PassedOver``) of files with several pages or frames, of which a job takes the first alone."""
+    """Warn (``PassedOver``) of files with several pages or frames, of which a job takes the first alone.
+
+    Raises ``ImageError`` for a file that cannot be read.
+    """
     for path in files:
-        with path.open("rb") as file:
-            head = file.read(1 << 16)
-        if documents.may_have_pages(head) and as_document(read_file(path), str(path)) is not None:
+        if documents.may_have_pages(read_head(path, 1 << 16)) and as_document(read_file(path), str(path)) is not None:
             warnings.warn(f"{path}: {doing} its first page alone", PassedOver, stacklevel=2)
 
 
-_NAMED = 3
+NAMED = 3
 """How many of the things that are passed over are named."""
 
 
@@ -169,19 +184,29 @@ def _others(folder: Path, files: Sequence[Path]) -> str:
     known = set(files)
     rest = sorted(path for path in folder.iterdir() if path not in known and not path.name.startswith("."))
     below = [path.name for path in rest if path.is_dir()]
-    odd = [path.name for path in rest if not path.is_dir()]
+    files_besides = [path for path in rest if not path.is_dir()]
+    photos = [path.name for path in files_besides if path.suffix.lower() in UNREAD_SUFFIXES]
+    odd = [path.name for path in files_besides if path.suffix.lower() not in UNREAD_SUFFIXES]
     parts = [
         _counted(odd, "file that is no image", "files that are no images"),
         _counted(below, "sub-folder", "sub-folders"),
+        unread_photos(photos, len(photos)),
     ]
     return " and ".join(filter(None, parts))
 
 
-def _counted(names: Sequence[str], one: str, several: str) -> str:
-    if not names:
+def unread_photos(names: Sequence[str], count: int) -> str:
+    """Return in words what becomes of ``count`` pictures of phones, the first of them by ``names``; empty for none."""
+    said = _counted(names, "HEIC or AVIF image", "HEIC or AVIF images", count)
+    return said and f"{said}, which the kit does not read: convert {'it' if count == 1 else 'them'} to JPEG or PNG"
+
+
+def _counted(names: Sequence[str], one: str, several: str, count: int | None = None) -> str:
+    count = len(names) if count is None else count
+    if not count:
         return ""
-    more = ", …" if len(names) > _NAMED else ""
-    return f"{len(names)} {one if len(names) == 1 else several} ({', '.join(names[:_NAMED])}{more})"
+    more = ", …" if count > NAMED else ""
+    return f"{count} {one if count == 1 else several} ({', '.join(names[:NAMED])}{more})"
 
 
 def _download(url: str, stop: threading.Event | None) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_kit.pipeline_files import Document, Ignored, Place, pipeline_file, read_document
-from edge_kit.pipeline_files.names import engine_name
+from edge_kit.pipeline_files.names import engine_name, nearest
 from edge_kit.spec import profile_name
 from model_opt.errors import KitError
 from model_opt.machine import available_cores
@@ -221,9 +220,8 @@ _PADDLEX_KEYS = ("Pipeline", "SubModules", "SubPipelines", "pipeline_name")
 
 def _known_like(key: str, known: list[str]) -> str:
     """Return a hint that names the key that was probably meant, else all of them."""
-    folded = {name.lower().replace("_", ""): name for name in (*known, *_PADDLEX_KEYS)}
-    like = difflib.get_close_matches(key.lower().replace("_", "").replace("-", ""), folded, n=1, cutoff=0.8)
-    return f"did you mean {folded[like[0]]}?" if like else f"known: {', '.join(known)}"
+    meant = nearest(key, (*known, *_PADDLEX_KEYS))
+    return f"known: {', '.join(known)}" if meant is None else f"did you mean {meant}?"
 
 
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {

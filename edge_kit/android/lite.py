@@ -25,6 +25,7 @@ from model_opt.errors import ChecksumError, KitError, SourceUnavailable
 from model_opt.fs import disk_faults, locked, sha256_bytes, write_atomic
 from model_opt.http import ConnectionSettingsError
 from model_opt.nb import normalise_version
+from model_opt.tars import StrictHeader
 
 JAR, JNI = "PaddlePredictor.jar", "libpaddle_lite_jni.so"
 _HINT = "give a release archive of Paddle Lite for Android, unpacked or not (it holds java/jar and java/so)"
@@ -222,7 +223,7 @@ def _files(given: Path) -> Iterator[tuple[str, bytes]]:
 def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the wanted members of a tar; nothing of it is ever written under its own name."""
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(archive, tarinfo=StrictHeader) as tar:
             for member in tar:
                 name = member.name.rsplit("/", 1)[-1]
                 if name in (JAR, JNI) and member.isfile() and member.size <= _MAX_MEMBER:

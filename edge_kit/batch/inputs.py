@@ -7,6 +7,7 @@ import gzip
 import os
 import stat
 import tarfile
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from edge_kit.documents import READ_SUFFIXES
-from edge_kit.ocr.image import MAX_FILE
+from edge_kit.inputs import NAMED, PassedOver, unread_photos
+from edge_kit.ocr.image import MAX_FILE, UNREAD_SUFFIXES, reason_of
 from model_opt.errors import KitError
 from model_opt.fs import sha256_bytes
 from model_opt.http import is_url
+from model_opt.tars import StrictHeader
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 LIST_MARK = "@"
@@ -67,15 +70,17 @@ def walk(inputs: Sequence[str], skip: Path | None = None) -> Iterator[Entry]:
 
     A folder is walked with its subfolders, by the bytes of the names; links are followed. Of a folder and an archive
     come files with the suffix of a picture or PDF; archives in a folder are opened. ``skip`` is a folder to leave out.
-    What cannot be read is yielded with its ``error``. Nothing is read of a file but its size. Raises what
-    ``check_inputs`` raises.
+    What cannot be read is yielded with its ``error``. Nothing is read of a file but its size. At the end a warning of
+    class ``PassedOver`` counts pictures of phones (HEIC, AVIF), which are passed over. Raises what ``check_inputs``
+    raises.
     """
     index, seen = 0, _Seen(skip)
     for text in inputs:
         for path in _paths(text, seen):
-            for entry in _entries(path):
+            for entry in _entries(path, seen.photos):
                 yield replace(entry, index=index)
                 index += 1
+    seen.photos.warn()
 
 
 class Sources:
@@ -132,10 +137,31 @@ def _file_bytes(entry: Entry) -> bytes:
         return file.read((entry.size or 0) + 1)
 
 
+class _Photos:
+    """Counts pictures of phones, which are passed over."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first: list[str] = []
+
+    def note(self, name: str) -> None:
+        """Count a file, if it is one by its suffix."""
+        if _suffix(name) in UNREAD_SUFFIXES:
+            self._count += 1
+            if len(self._first) < NAMED:
+                self._first.append(name)
+
+    def warn(self) -> None:
+        """Warn of what was counted."""
+        if self._count:
+            warnings.warn(f"passed over {unread_photos(self._first, self._count)}", PassedOver, stacklevel=3)
+
+
 class _Seen:
     """Files that were yielded, so that overlapping inputs give each once, and the folder to leave out."""
 
     def __init__(self, skip: Path | None) -> None:
+        self.photos = _Photos()
         self._paths: set[int] = set()
         self._skip = None
         if skip is not None:
@@ -222,6 +248,8 @@ def _folder(path: str, above: tuple[tuple[int, int], ...], status: os.stat_resul
                 yield from _folder(entry.path, (*above, _identity(inside)), inside, seen)
         elif (_suffix(entry.name) in READ_SUFFIXES or is_archive(entry.name)) and seen.new(entry.path):
             yield entry.path
+        elif _suffix(entry.name) in UNREAD_SUFFIXES and seen.new(entry.path):
+            seen.photos.note(entry.path)
 
 
 def is_archive(path: str) -> bool:
@@ -229,37 +257,42 @@ def is_archive(path: str) -> bool:
     return path.lower().endswith(ARCHIVES)
 
 
-def _entries(path: str) -> Iterator[Entry]:
+def _entries(path: str, photos: _Photos) -> Iterator[Entry]:
     """Yield a file, or the pictures in an archive."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError) as error:
-        yield Entry(0, path, error=f"cannot read the file: {_reason(error)}")
+        yield Entry(0, path, error=f"cannot read the file: {reason_of(Path(path), error)}")
         return
     if stat.S_ISDIR(status.st_mode):
         yield Entry(0, path, error="cannot list the folder: check its rights")
     elif not stat.S_ISREG(status.st_mode):
         yield Entry(0, path, error="cannot read the file: it is a device, a pipe or a socket")
     elif is_archive(path):
-        yield from _members(path, status.st_mtime_ns)
+        yield from _members(path, status.st_mtime_ns, photos)
     else:
         yield Entry(0, path, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
-def _members(path: str, mtime_ns: int) -> Iterator[Entry]:
+def _members(path: str, mtime_ns: int, photos: _Photos) -> Iterator[Entry]:
     """Yield the pictures in an archive; damage is one more entry, with its error."""
     count = 0
     try:
-        with open_archive(path) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+        with open_archive(path) as stream, _tar(stream) as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # it would keep every header
                 count += 1
                 if not member.isreg() or _suffix(member.name) not in READ_SUFFIXES:
+                    photos.note(f"{path}!{member.name}")
                     continue
                 error = "cannot read the file: it is stored as a sparse file" if member.issparse() else None
                 yield Entry(0, path, member.name, member.offset_data, member.size, mtime_ns, error=error)
     except ARCHIVE_FAULTS as error:
         yield Entry(0, path, error=f"the archive is damaged behind {count} members: {_reason(error)}")
+
+
+def _tar(stream: IO[bytes]) -> tarfile.TarFile:
+    return tarfile.open(fileobj=stream, mode="r:", tarinfo=StrictHeader)
 
 
 def _suffix(name: str) -> str:

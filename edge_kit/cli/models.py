@@ -47,14 +47,16 @@ def run_verify_models(names: tuple[str, ...]) -> int:
     Returns 1 when a cached file is missing or changed. Raises ``KitError`` for a model of the user's own that the kit
     cannot use, with the reason and the way out.
     """
-    rows = []
+    own, cached = [], []
     for name in _rows(names):
         if looks_like_path(name):
-            rows += [(name, f"a {zoo.check_model(Path(name))} model", "ok")]
+            own.append((name, zoo.check_model(Path(name)), "ok"))
         else:
-            rows += [(name, v.file, v.state) for v in zoo.verify(name)]
-    console().print(table(("model", "file", "state"), rows))
-    return 0 if all(state == "ok" for _, _, state in rows) else 1
+            cached += [(name, v.file, v.state) for v in zoo.verify(name)]
+    for headings, rows in ((("model", "file", "state"), cached), (("your model", "kind", "state"), own)):
+        if rows:
+            console().print(table(headings, rows))
+    return 0 if all(state == "ok" for _, _, state in cached) else 1
 
 
 def _rows(names: tuple[str, ...]) -> list[str]:

@@ -27,10 +27,17 @@ def run_serve(settings: ServeSettings) -> int:
     count, threads = settings.worker_count, settings.worker_threads
 
     def started(address: str) -> None:
-        sys.stderr.write(f"edge-kit: serving {address} with {count} workers of {threads} threads; Ctrl-C ends it\n")
+        sys.stderr.write(
+            f"edge-kit: listening on {address} and loading the models"
+            f" ({count} workers of {threads} threads); Ctrl-C ends it\n"
+        )
         sys.stderr.flush()
 
-    run(settings, started)
+    def ready() -> None:
+        sys.stderr.write("edge-kit: ready: the first worker has its models loaded\n")
+        sys.stderr.flush()
+
+    run(settings, started, ready)
     return 0
 
 

@@ -95,7 +95,7 @@ def check_models(request: BuildRequest, recipe: Recipe, roles: Sequence[Role] = 
         if measured is not None and not request.allow_failed_gates:
             raise KitError(
                 f"recipe {recipe.name} is not for {name}: {measured}",
-                hint="choose another --recipe, or build with --allow-failed-gates",
+                hint="choose another --recipe, or add --allow-failed-gates",
             )
 
 

@@ -48,6 +48,8 @@ SUFFIXES = frozenset(
         ".pgm",
     }
 )
+UNREAD_SUFFIXES = frozenset({".heic", ".heif", ".hif", ".avif"})
+"""Pictures of phones, which are not read."""
 _WITH_ALPHA = ("PNG", "WEBP", "TIFF", "GIF", "JPEG2000", "BMP")
 """Pillow's names of the formats that may hold transparency or an orientation that OpenCV does not see."""
 _UNTURNED = "WEBP"
@@ -67,11 +69,38 @@ def read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
     except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
-        raise ImageError(f"cannot read the image: {reason}", path=path, hint="check the path and its rights") from error
+        raise _unreadable(path, error) from error
     if len(data) > MAX_FILE:
         raise ImageError(f"the image file is larger than {MAX_FILE >> 20} MiB", path=path, hint="give a smaller image")
     return data
+
+
+def read_head(path: Path, size: int) -> bytes:
+    """Return the first ``size`` bytes of an image file. Raises ``ImageError`` when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> ImageError:
+    hint = "check the path and its rights"
+    return ImageError(f"cannot read the image: {reason_of(path, error)}", path=path, hint=hint)
+
+
+def reason_of(path: Path, error: OSError | ValueError) -> str:
+    """Return why a file cannot be opened; of a link, that what it leads to is not there."""
+    if not isinstance(error, OSError) or not error.errno:
+        return str(error)
+    if is_broken_link(path):
+        return f"it is a link to {os.fsdecode(path.readlink())}, which cannot be reached"
+    return os.strerror(error.errno)
+
+
+def is_broken_link(path: Path) -> bool:
+    """Return whether a path is a link that leads to nothing."""
+    return path.is_symlink() and not path.exists()
 
 
 def read_image(path: Path, alpha: Alpha = "drop") -> Image:
@@ -95,7 +124,7 @@ def decode_image(data: bytes, origin: Path | str, alpha: Alpha = "drop") -> Imag
     except cv2.error as error:
         raise ImageError(f"OpenCV refuses the image: {error.err}", path=origin, hint=hint) from error
     if image is None or image.size == 0:
-        raise _undecoded(data, origin, hint)
+        raise undecoded(data, origin, hint)
     plain = np.ascontiguousarray(image, dtype=np.uint8)
     return plain if data.startswith(b"\xff\xd8") else _completed(plain, data, alpha)
 
@@ -160,7 +189,17 @@ _BRANDS = {
 """Formats of phones, by the brand at byte 8."""
 
 
-def _undecoded(data: bytes, origin: Path | str, hint: str) -> ImageError:
+_STARTS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF8": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
+"""First bytes of formats that are read."""
+
+
+def undecoded(data: bytes, origin: Path | str, hint: str) -> ImageError:
     """Return the error for a file that OpenCV does not know, by what it is."""
     name = _BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
     if name is not None:
@@ -168,6 +207,10 @@ def _undecoded(data: bytes, origin: Path | str, hint: str) -> ImageError:
         return ImageError(what, path=origin, hint="convert it to JPEG or PNG")
     if b"%PDF-" in data[:1024]:
         return ImageError("a PDF, and an image is needed here", path=origin, hint="edge-kit ocr reads PDF by page")
+    begun = next((known for start, known in _STARTS.items() if data.startswith(start)), None)
+    if begun is not None or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+        what = f"a {begun or 'WebP'} image that is damaged or cut short"
+        return ImageError(what, path=origin, hint="give a complete copy")
     return ImageError("not an image that OpenCV can decode", path=origin, hint=hint)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_kit.pipeline_files.model import Ignored, Place
+from edge_kit.pipeline_files.names import KEYS, nearest
 from model_opt.config import load_yaml, yaml_fault
 from model_opt.errors import KitError
 
@@ -24,6 +25,10 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 
 class PipelineFileError(KitError):
     """A pipeline file that is broken, or that asks for what the kit does not do."""
+
+
+class MissingKey(PipelineFileError):
+    """A key that must be there and is not."""
 
 
 @dataclass(frozen=True)
@@ -125,18 +130,54 @@ class Section:
             place = self.place(key)
             yield Ignored(place.key, why, place.line)
 
-    def left(self, why: str = "not a key that the kit knows") -> Iterator[Ignored]:
-        """Yield every key that nobody took and that is not null."""
+    def left(self, why: str | None = None) -> Iterator[Ignored]:
+        """Yield every key that nobody took and that is not null; without a ``why``, with the key that was meant."""
         for key, value in self._values.items():
             if key not in self._taken and value is not None:
                 place = self.place(str(key))
-                yield Ignored(place.key, why, place.line)
+                yield Ignored(place.key, why or _unknown(str(key)), place.line)
 
     def fault(self, key: str, what: str, hint: str | None = None) -> PipelineFileError:
         """Return the error that says what is wrong with a key, where it stands, and what to write instead."""
         place = self.place(key)
         where = "" if place.line is None else f"line {place.line}: "
         return PipelineFileError(f"{where}{place.key} {what}", path=self.document.path, hint=hint)
+
+    def missing(self, key: str, what: str, hint: str) -> MissingKey:
+        """Return the error for a key that must be there; ``what`` begins with "is missing"."""
+        fault = self.fault(key, what)
+        return MissingKey(fault.what, path=fault.path, hint=hint)
+
+
+_FREE = frozenset({"engine_config", "hpi_config", "hpi_params", "pp_option", "Serving"})
+"""Keys below which PaddleX's own parts read what they like."""
+
+
+def misspelt(document: Document) -> tuple[Place, str] | None:
+    """Return the first key of a file of PaddleX that is nearly a known one, and the one that was meant."""
+    return _misspelt(document, document.values, "")
+
+
+def _misspelt(document: Document, values: Mapping[str, Any], above: str) -> tuple[Place, str] | None:
+    for key, value in values.items():
+        meant = None if key in KEYS else nearest(str(key), KEYS)
+        if meant is not None:
+            name = f"{above}{key}"
+            return Place(name, document.lines.get(name)), meant
+        if isinstance(value, Mapping) and key not in _FREE:
+            below = _misspelt(document, value, f"{above}{key}.")
+            if below is not None:
+                return below
+    return None
+
+
+def _unknown(key: str) -> str:
+    """Return why a key that nobody took has no effect."""
+    meant = None if key in KEYS else nearest(key, KEYS)
+    return _UNKNOWN if meant is None else f"{_UNKNOWN}; did you mean {meant}?"
+
+
+_UNKNOWN = "not a key that the kit knows"
 
 
 def _article(kind: str) -> str:

@@ -9,7 +9,7 @@ from edge_kit.pipeline_files.model import Ignored, Kind, PipelineFile, Place
 from edge_kit.pipeline_files.names import engine_name, model_named
 from model_opt.errors import KitError
 from model_opt.resources import expanded
-from model_opt.zoo import load_zoo
+from model_opt.zoo import DOWNLOAD_FIRST, is_address, load_zoo
 
 EXACT_MODES = ("paddle", "mkldnn", "trt_fp32")
 """Run modes of Paddle Inference that compute in float32; the others change results."""
@@ -40,18 +40,20 @@ class Draft:
         """Take a model from a key that holds a name or, in older files, a folder; it must be there."""
         name = part.take(key, "text")
         if name is None:
-            raise part.fault(key, "is missing", "name the model, such as PP-OCRv4_mobile_det, or its folder")
-        self.set(setting, self._folder(name) if self._is_folder(name) else model_named(name), part.place(key))
+            raise part.missing(key, "is missing", "name the model, such as PP-OCRv4_mobile_det, or its folder")
+        self.set(
+            setting, self._folder(name, part, key) if self._is_folder(name) else model_named(name), part.place(key)
+        )
 
     def module(self, setting: str, part: Section, default: str | None = None) -> None:
         """Take the model of a sub-module of PaddleX 3: the folder ``model_dir``, else ``model_name``."""
         folder, name = part.take("model_dir", "text"), part.take("model_name", "text", default)
         if folder is not None:
-            self.set(setting, self._folder(folder), part.place("model_dir"))
+            self.set(setting, self._folder(folder, part, "model_dir"), part.place("model_dir"))
         elif name is not None:
             self.set(setting, model_named(name), part.place("model_name"))
         else:
-            raise part.fault("model_name", "is missing, and model_dir too", "name the model or its folder")
+            raise part.missing("model_name", "is missing, and model_dir too", "name the model or its folder")
 
     def engine(self, part: Section) -> None:
         """Take the engine by PaddleX's name."""
@@ -85,7 +87,7 @@ class Draft:
         """Note a key as ignored, if the file has it."""
         self._ignored.extend(part.ignore(key, why))
 
-    def left(self, part: Section, why: str = "not a key that the kit knows") -> None:
+    def left(self, part: Section, why: str | None = None) -> None:
         """Note all keys of a section that nobody took."""
         self._ignored.extend(part.left(why))
 
@@ -99,8 +101,10 @@ class Draft:
         beside = self._document.path is not None and (self._document.path.parent / name).is_dir()
         return "/" in name or "\\" in name or (beside and name not in load_zoo().names)
 
-    def _folder(self, name: str) -> str:
+    def _folder(self, name: str, part: Section, key: str) -> str:
         """Return an absolute path: beside the file if it is there, else from the present folder, as PaddleX does."""
+        if is_address(name):
+            raise part.fault(key, "is an address, and models are not read from addresses", DOWNLOAD_FIRST)
         path = expanded(name)
         beside = path if self._document.path is None else self._document.path.parent / path
         return str((beside if beside.exists() else path).absolute())

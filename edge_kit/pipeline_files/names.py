@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from model_opt.errors import KitError
@@ -21,6 +22,29 @@ ABSENT_ENGINES = ("paddle_dynamic", "transformers")
 PAGE_ORIENTATION, UNWARPING = "PP-LCNet_x1_0_doc_ori", "UVDoc"
 LINE_ORIENTATION = "PP-LCNet_x1_0_textline_ori"
 """What PaddleX's own OCR.yaml names for the three models beside detector and recogniser."""
+
+
+KEYS = frozenset(
+    {
+        "Global", "Pipeline", "Serving", "SubModules", "SubPipelines", "pipeline_name", "input",
+        "det_model", "rec_model", "det_device", "rec_device", "device", "batch_size", "rec_batch_size",
+        "text_det_model", "text_rec_model", "text_det_batch_size", "text_rec_batch_size",
+        "use_hpip", "hpi_config", "hpi_params", "pp_option", "engine", "engine_config", "text_type",
+        "use_doc_preprocessor", "use_doc_orientation_classify", "use_doc_unwarping", "use_textline_orientation",
+        "DocPreprocessor", "DocOrientationClassify", "DocUnwarping",
+        "TextDetection", "TextLineOrientation", "TextRecognition",
+        "module_name", "model_name", "model_dir", "limit_side_len", "limit_type", "max_side_limit",
+        "thresh", "box_thresh", "unclip_ratio", "score_thresh", "return_word_box", "input_shape",
+    }
+)  # fmt: skip
+"""Every key of PaddleX's pipeline files that the kit knows, of all their forms and levels."""
+
+
+def nearest(key: str, known: Iterable[str]) -> str | None:
+    """Return which of the ``known`` keys was probably meant; case, underscores and hyphens do not count."""
+    folded = {name.lower().replace("_", ""): name for name in known}
+    like = difflib.get_close_matches(key.lower().replace("_", "").replace("-", ""), folded, n=1, cutoff=0.8)
+    return folded[like[0]] if like else None
 
 
 def engine_name(name: str) -> str:

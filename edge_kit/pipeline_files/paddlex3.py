@@ -66,7 +66,7 @@ def _pages(draft: Draft, top: Section) -> None:
         return
     if "DocPreprocessor" not in pipelines:
         what = "is missing, and use_doc_preprocessor is not False"
-        raise pipelines.fault("DocPreprocessor", what, "write 'use_doc_preprocessor: False' at the top level")
+        raise pipelines.missing("DocPreprocessor", what, "write 'use_doc_preprocessor: False' at the top level")
     part = pipelines.section("DocPreprocessor")
     part.take("pipeline_name", "text")
     modules = part.section("SubModules")

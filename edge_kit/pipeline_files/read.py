@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edge_kit.pipeline_files.document import Document, PipelineFileError, read_document
+from edge_kit.pipeline_files.document import Document, MissingKey, misspelt, read_document
 from edge_kit.pipeline_files.early import read_beta1, read_early
 from edge_kit.pipeline_files.kit import read_kit
 from edge_kit.pipeline_files.model import Kind, PipelineFile
@@ -25,8 +25,20 @@ def read_pipeline_file(path: Path) -> PipelineFile:
 
 
 def pipeline_file(document: Document) -> PipelineFile:
-    """Return what a parsed pipeline file says, whichever its kind."""
-    return _READERS[kind_of(document)](document)
+    """Return what a parsed pipeline file says, whichever its kind.
+
+    Where a key is missing and another one is nearly a known one, that one is named first.
+    """
+    try:
+        return _READERS[kind_of(document)](document)
+    except MissingKey as error:
+        found = misspelt(document)
+        if found is None:
+            raise
+        place, meant = found
+        where = "" if place.line is None else f"line {place.line}: "
+        what = f"{where}{place.key} is not a key that the kit knows; so {error.what}"
+        raise MissingKey(what, path=document.path, hint=f"did you mean {meant}?") from error
 
 
 def kind_of(document: Document) -> Kind:
@@ -39,7 +51,7 @@ def kind_of(document: Document) -> Kind:
         names = values["Pipeline"] if isinstance(values["Pipeline"], Mapping) else {}
         early, beta1 = ({f"{prefix}det_model", f"{prefix}rec_model"} & set(names) for prefix in ("", "text_"))
         if "SubModules" in values or bool(early) == bool(beta1):
-            raise PipelineFileError(
+            raise MissingKey(
                 "the section Pipeline is of no form that PaddleX had",
                 path=document.path,
                 hint="write either det_model and rec_model there, or text_det_model and text_rec_model; "

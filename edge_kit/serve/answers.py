@@ -18,7 +18,7 @@ from edge_kit.ocr.image import Image
 from edge_kit.ocr.result import OcrResult
 from edge_kit.serve.bodies import Request
 from edge_kit.serve.documents import Bounds, Document, open_document
-from edge_kit.serve.errors import RequestError
+from edge_kit.serve.errors import unreadable
 from edge_kit.serve.reading import pruned_result, read_page
 
 MAX_PICTURE = 2000
@@ -81,7 +81,7 @@ def _today(document: Document, pages: Iterable[Page], clock: _Clock, visualize: 
             )
         results.append(entry)
     if not results:
-        raise RequestError(422, "Invalid input file")
+        raise unreadable("it has no pages", None)
     single = document.kind == "image"
     info = {**sizes[0], "type": "image"} if single else {"numPages": len(sizes), "pages": sizes, "type": document.kind}
     return {"ocrResults": results, "dataInfo": info}, len(results)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -91,8 +92,24 @@ async def _infer(service: Service, request: Request) -> Response:
             return refusal(error, log_id_in(body))
     header = reply.header
     service.metrics.add_work(header.get("pages", 0), header.get("seconds", {}))
-    headers = {"Server-Timing": ", ".join(f"{step};dur={1000 * s:.1f}" for step, s in header["seconds"].items())}
-    return Response(reply.body, header["status"], headers if header["seconds"] else {}, "application/json")
+    return Response(reply.body, header["status"], _headers(header), "application/json")
+
+
+def _headers(header: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers of a worker's answer: the seconds of each step, and the fields that meant nothing."""
+    headers = {}
+    if header["seconds"]:
+        timing = ", ".join(f"{step};dur={1000 * s:.1f}" for step, s in header["seconds"].items())
+        headers["Server-Timing"] = timing
+    names = header.get("ignored", [])
+    if names:
+        shown = [quote(name[:_SHOWN_LENGTH], safe=".", errors="replace") for name in names[:_SHOWN_NAMES]]
+        headers["X-Ignored-Fields"] = ", ".join([*shown, "..."] if len(names) > _SHOWN_NAMES else shown)
+    return headers
+
+
+_SHOWN_NAMES, _SHOWN_LENGTH = 20, 64
+"""How many ignored fields are named, and how much of each."""
 
 
 async def _ask(service: Service, request: Request, body: bytes, account: Account) -> Reply:

@@ -16,8 +16,8 @@ from PIL import Image as Pillow
 
 from edge_kit.documents import Document as Paged
 from edge_kit.documents import PageError, PageTooLarge, as_document, is_pdf, is_tiff
-from edge_kit.ocr.image import FAULTS, Image, ImageError, decode_image
-from edge_kit.serve.errors import RequestError
+from edge_kit.ocr.image import FAULTS, Image, ImageError, decode_image, undecoded
+from edge_kit.serve.errors import INVALID, UNKNOWN, RequestError, unreadable
 from edge_kit.spec.model import Alpha
 
 Kind = Literal["image", "tiff", "pdf"]
@@ -26,6 +26,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "TIFF", "GIF", "JPEG2000", "PPM"
 """Pillow's names of what OpenCV decodes; no other reader of Pillow is ever started."""
 
 _NAME = "the request"
+_SEND = "send a JPEG, PNG, BMP, WebP, TIFF or GIF image, or a PDF"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def open_document(data: bytes, file_type: int | None, bounds: Bounds, alpha: Alp
     Animations are their first frame. Raises ``RequestError`` (422) for what cannot be read or is too large, also while
     pages are taken.
     """
+    if file_type == 0 and not is_pdf(data):
+        raise unreadable("no PDF, and fileType is 0 (PDF)", "send fileType 1 for an image, or leave it out")
     if file_type == 0 or (file_type is None and is_pdf(data)):
         return Document("pdf", _pages(Paged("pdf", data, _NAME), bounds, alpha))
     paged = as_document(data, _NAME) if is_tiff(data) else None
@@ -64,15 +67,24 @@ def _one_image(data: bytes, file_type: int | None, bounds: Bounds, alpha: Alpha)
         with Pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
             size = picture.size
     except (*FAULTS, Pillow.DecompressionBombError) as error:
-        raise RequestError(
-            422, "File type cannot be determined" if file_type is None else "Invalid input file"
-        ) from error
+        raise _no_image(data, file_type) from error
     if size[0] * size[1] > bounds.pixels:
         raise _too_large(size, bounds.pixels)
     try:
         yield decode_image(data, _NAME, alpha)
     except ImageError as error:
-        raise RequestError(422, "Invalid input file") from error
+        raise unreadable(error.what, error.hint) from error
+
+
+def _no_image(data: bytes, file_type: int | None) -> RequestError:
+    """Return the refusal of a file that Pillow does not open, by what it is."""
+    if is_pdf(data):
+        return unreadable(
+            "a PDF, and an image is expected (fileType 1, or the field 'image')",
+            "send fileType 0, or none, and base64 in the field 'file'",
+        )
+    why = undecoded(data, _NAME, _SEND)
+    return unreadable(why.what, why.hint, UNKNOWN if file_type is None and why.hint == _SEND else INVALID)
 
 
 def _pages(paged: Paged, bounds: Bounds, alpha: Alpha) -> Iterator[Image]:
@@ -80,7 +92,7 @@ def _pages(paged: Paged, bounds: Bounds, alpha: Alpha) -> Iterator[Image]:
         if isinstance(page, PageTooLarge):
             raise _too_large(page.size, page.allowed, page.page)
         if isinstance(page, PageError):
-            raise RequestError(422, "Invalid input file") from page
+            raise unreadable(page.what, page.hint) from page
         yield page
 
 

@@ -13,3 +13,12 @@ class RequestError(KitError):
         self.retry_after = retry_after
         """Seconds for the header ``Retry-After``; None leaves it out."""
         super().__init__(what)
+
+
+INVALID, UNKNOWN = "Invalid input file", "File type cannot be determined"
+"""PaddleX's texts for a file that cannot be read; here a colon follows, then why and what to do."""
+
+
+def unreadable(what: str, hint: str | None, text: str = INVALID) -> RequestError:
+    """Return the 422 for a file that cannot be read: PaddleX's text, why, and what to do."""
+    return RequestError(422, f"{text}: {what}" if hint is None else f"{text}: {what}; {hint}")

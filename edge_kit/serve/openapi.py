@@ -62,6 +62,12 @@ REQUEST_BODY: dict[str, Any] = {
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The text that was read",
+        "headers": {
+            "X-Ignored-Fields": {
+                "schema": {"type": "string"},
+                "description": "Fields of the request that mean nothing here, such as misspelt ones",
+            }
+        },
         "content": {"application/json": {"schema": {"anyOf": [_schema(OcrAnswer), _schema(EarlyAnswer)]}}},
     },
     **{status: {"model": NoResult, "description": text} for status, text in _STATUS.items()},

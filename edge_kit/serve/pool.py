@@ -178,7 +178,8 @@ class Pool:
         self._mean_seconds = 1.0
         self.failure: asyncio.Future[KitError] = asyncio.get_running_loop().create_future()
         """Set when no worker can be started at all: the service should end with this error."""
-        self._started_once = False
+        self.first_ready = asyncio.Event()
+        """Set when a worker has its models loaded for the first time."""
 
     def start(self) -> None:
         """Start the workers; requests may come at once and wait."""
@@ -259,11 +260,11 @@ class Pool:
         except (KitError, asyncio.TimeoutError) as error:
             worker.end_reason = "start"
             worker.kill("start")
-            if not self._started_once and not self.failure.done():
+            if not self.first_ready.is_set() and not self.failure.done():
                 told = isinstance(error, KitError) and not isinstance(error, WorkerGone)
                 self.failure.set_result(error if told else KitError("a worker process did not start"))  # type: ignore[arg-type]
             return False
-        self._started_once = True
+        self.first_ready.set()
         return True
 
     async def _serve(self, slot: int, worker: Worker) -> None:

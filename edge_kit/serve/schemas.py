@@ -1,7 +1,8 @@
 """The bodies of ``POST /ocr``, of today's PaddleX (3.x) and of its 3.0-beta1, and the answers to them.
 
 Fields, types and defaults: PaddleX 3.7.2, ``inference/serving/schemas/ocr.py`` and ``infra/models.py``; 3.0-beta1,
-``inference/pipelines/serving/_pipeline_apps/ocr.py``. Unknown fields are ignored, as there. Bounds are the kit's own.
+``inference/pipelines/serving/_pipeline_apps/ocr.py``. Unknown fields are ignored, as there; the header
+``X-Ignored-Fields`` of the answer names them. Bounds are the kit's own.
 """
 
 from __future__ import annotations

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -15,28 +17,45 @@ import uvicorn
 from edge_kit.serve.app import Service, create_app
 from edge_kit.serve.http import protocol
 from edge_kit.serve.settings import ServeSettings, check_settings
+from edge_kit.wire import pack, read_message, worker_command, worker_environment
 from model_opt.errors import KitError
 
 MAX_HEAD = 32 << 10
 """Bytes of a request's head; more is answered with 400."""
 
 
-def run(settings: ServeSettings, started: Callable[[str], None]) -> None:
+def run(settings: ServeSettings, started: Callable[[str], None], ready: Callable[[], None] = lambda: None) -> None:
     """Serve until SIGTERM or SIGINT, then finish what runs (``drain_seconds``), and return.
 
-    ``started`` is called with the address once the service listens. Raises ``KitError`` when the port cannot be
+    ``started`` is called with the address once the service listens, ``ready`` when the first worker has its models
+    loaded. Raises ``KitError`` before it listens for what can be refused without a model, and when the port cannot be
     taken or no worker can load its models.
     """
     check_settings(settings)
+    check_loading(settings)
     listener = listen(settings.host, settings.port)
     try:
         host, port = listener.getsockname()[:2]
         started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        failure = asyncio.run(Server(settings).run_until_signal(listener))
+        failure = asyncio.run(Server(settings, ready).run_until_signal(listener))
     finally:
         listener.close()
     if failure is not None:
         raise failure
+
+
+def check_loading(settings: ServeSettings) -> None:
+    """Raise ``KitError`` for a pipeline, bundle, model or device that can be refused before a model is loaded.
+
+    A process of its own looks, so that this one never imports the pipeline. One that ends without an answer refuses
+    nothing: the workers will say what is wrong.
+    """
+    first = pack({**settings.for_worker(), "check": True})
+    command, environment = worker_command(settings.worker), worker_environment(settings.worker_threads)
+    done = subprocess.run(command, input=first, stdout=subprocess.PIPE, env=environment, check=False)
+    reply = read_message(io.BytesIO(done.stdout))
+    if reply is not None and "failed" in reply[0]:
+        raise KitError(reply[0]["failed"])
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -59,7 +78,8 @@ def listen(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """uvicorn with an exit code of 0 after SIGTERM, and with an end of the time for draining."""
 
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: ServeSettings, ready: Callable[[], None] = lambda: None) -> None:
+        self._ready = ready
         self._settings = settings
         self._app = create_app(settings)
         limits = settings.limits
@@ -89,10 +109,15 @@ class Server(uvicorn.Server):
         if service is None:
             await serving
             return KitError("the service did not start")
-        watch = asyncio.create_task(self._watch(service))
+        watch = [asyncio.create_task(self._watch(service)), asyncio.create_task(self._tell_ready(service))]
         await serving
-        watch.cancel()
+        for task in watch:
+            task.cancel()
         return service.pool.failure.result() if service.pool.failure.done() else None
+
+    async def _tell_ready(self, service: Service) -> None:
+        await service.pool.first_ready.wait()
+        self._ready()
 
     async def _watch(self, service: Service) -> None:
         """End the service when no worker can be started; refuse what still waits when the drain has taken too long."""

@@ -1,6 +1,7 @@
 """A worker process: one pipeline, one request at a time, over its standard streams.
 
-Messages in: the settings, then requests. Out: ``ready`` or ``failed``, then one message for each request.
+Messages in: the settings, then requests. Out: ``ready`` or ``failed``, then one message for each request. With
+``check`` in the settings no model is loaded: the answer is for what can be refused before, and the process ends.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ def main() -> int:
     # OpenCV's own bound, should a file's header say one thing to Pillow and another to OpenCV. Read at its import.
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(settings["pixels"])
     try:
+        if settings.get("check"):
+            _check(settings)
+            send_message(target, {"ready": True})
+            return 0
         handler = _Handler(settings)
     except KitError as error:
         send_message(target, {"failed": str(error)})
@@ -44,6 +49,12 @@ def main() -> int:
     while (message := read_message(source)) is not None:
         send_message(target, *handler.handle(*message))
     return 0
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    from edge_kit.api import check_pipeline
+
+    check_pipeline(settings["pipeline"], **settings["options"])
 
 
 class _Handler:
@@ -90,11 +101,13 @@ class _Handler:
         log_id = request.options.logId or log_id
         if request.url is not None:
             return {"fetch": request.url, "resume": request.without_data(), "log_id": log_id}, b""
+        known = {"log_id": log_id, "ignored": list(request.ignored)}
         try:
             made = answer(self._pipeline, request, log_id, self._bounds, visualize=self._visualize)
         except RequestError as error:
-            return _refused(log_id, error.status, error.what)
-        return {"status": 200, "log_id": log_id, "pages": made.pages, "seconds": made.seconds}, made.body
+            refused, text = _refused(log_id, error.status, error.what)
+            return {**known, **refused}, text
+        return {**known, "status": 200, "pages": made.pages, "seconds": made.seconds}, made.body
 
 
 def _refused(log_id: str, status: int, message: str) -> tuple[dict[str, Any], bytes]:

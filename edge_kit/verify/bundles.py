@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_kit.build.manifest import MANIFEST_NAME, Manifest, read_manifest
+from edge_kit.bundle import check_files
 from edge_kit.templates import fill_template
 from model_opt.errors import KitError
 from model_opt.resources import config_dir
@@ -48,9 +49,11 @@ class BundleRow:
 def compare_bundles(folders: Sequence[Path]) -> tuple[BundleRow, ...]:
     """Return one row for each bundle, in the order given.
 
-    Raises ``ManifestError`` for a folder that is no bundle, ``KitError`` when the bundles were judged on different
-    numbers of images, which makes their shares incomparable.
+    Raises ``ManifestError`` for a folder that is no bundle, ``KitError`` when a file is not what its manifest says or
+    the bundles were judged on different numbers of images, which makes their shares incomparable.
     """
+    for folder in folders:
+        check_files(folder)
     rows = tuple(_row(folder, read_manifest(folder / MANIFEST_NAME)) for folder in folders)
     sizes = {row.images for row in rows}
     if len(sizes) > 1:

@@ -9,10 +9,11 @@ from model_opt.errors import SourceUnavailable
 from model_opt.zoo.fetching import fetch, verify
 from model_opt.zoo.files import FORMATS, ModelFiles, ZooError
 from model_opt.zoo.operators import check_operators
-from model_opt.zoo.own import check_model, open_model, with_dictionary
+from model_opt.zoo.own import DOWNLOAD_FIRST, check_model, is_address, open_model, with_dictionary
 from model_opt.zoo.rows import FolderSource, ModelSet, UrlSource, WheelSource, Zoo, load_zoo
 
 __all__ = [
+    "DOWNLOAD_FIRST",
     "FORMATS",
     "FolderSource",
     "ModelFiles",
@@ -25,6 +26,7 @@ __all__ = [
     "check_model",
     "check_operators",
     "fetch",
+    "is_address",
     "load_zoo",
     "open_model",
     "verify",

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from model_opt.tars import StrictHeader
 from model_opt.zoo.files import ZooError
 
 
@@ -48,7 +49,7 @@ def extract_model(
         with ExitStack() as stack:
             stream = stack.enter_context(_opened(archive))
             budget = _Budget(stream, limits.header)
-            tar = stack.enter_context(tarfile.open(fileobj=budget, mode="r|"))  # type: ignore[call-overload]
+            tar = stack.enter_context(_tar(budget))
             for member in tar:
                 path = _checked(member, archive)
                 seen.append(str(path))
@@ -107,6 +108,10 @@ class _Budget:
         if self._read > self._granted:
             raise tarfile.ReadError("a header that is far too long")
         return block
+
+
+def _tar(stream: _Budget) -> tarfile.TarFile:
+    return tarfile.open(fileobj=stream, mode="r|", tarinfo=StrictHeader)  # type: ignore[call-overload,no-any-return]
 
 
 def _checked(member: tarfile.TarInfo, archive: Path) -> PurePosixPath:

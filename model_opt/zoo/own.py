@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 from model_opt import store
@@ -61,6 +62,18 @@ def open_model(path: Path, kind: Kind, *, dictionary: Path | None = None) -> Mod
     return files if dictionary is None else with_dictionary(files, dictionary)
 
 
+DOWNLOAD_FIRST = (
+    "download it and give the path of the file or folder; "
+    "'edge-kit models list' has the models that are fetched by name"
+)
+"""What to do about an address in place of a model."""
+
+
+def is_address(path: str) -> bool:
+    """Return whether a model is named by an address; one that went through ``Path`` has a single slash."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path) is not None
+
+
 def check_model(path: Path) -> Kind:
     """Return what kind of model a folder or tar holds, by its output, once it passes every check of ``open_model``.
 
@@ -94,6 +107,8 @@ def with_dictionary(files: ModelFiles, dictionary: Path) -> ModelFiles:
 def _read(path: Path) -> tuple[Located, Interface]:
     """Return the files of the model that ``path`` gives, and what the program says of itself."""
     if not path.exists():
+        if is_address(str(path)):
+            raise ZooError("models are not read from addresses", path=path, hint=DOWNLOAD_FIRST)
         raise ZooError("there is no such model", path=path, hint=NEEDED)
     found = locate(path if path.is_dir() or is_program(path) else _unpacked(path))
     return found, read_interface(found.program, found.params)

@@ -9,6 +9,7 @@ import tarfile
 import pytest
 
 from edge_kit.batch.inputs import Sources, check_inputs, walk
+from edge_kit.inputs import PassedOver
 from model_opt.errors import KitError
 from tests.batch.running import picture, write_pictures
 
@@ -87,6 +88,35 @@ def test_a_damaged_archive_gives_its_sound_members_and_an_error(tmp_path, packed
     assert sum(entry.error is not None for entry in entries) == 1
 
 
+CUTS = {"between members": 2048, "within a header": 2300, "before the end mark": 4096}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("place", CUTS)
+def test_an_archive_that_is_cut_where_no_member_is_is_damaged(tmp_path, packed, place):
+    data = tar_of(tmp_path / "s.tar", [(f"{i}.png", b"x" * 512) for i in range(4)]).read_bytes()[: CUTS[place]]
+    (tmp_path / "cut.tar").write_bytes(gzip.compress(data) if packed else data)
+    *good, last = walk((str(tmp_path / "cut.tar"),))
+    assert [entry.member for entry in good] == [f"{i}.png" for i in range(CUTS[place] // 1024)]
+    assert f"damaged behind {len(good)} members: it ends" in last.error
+
+
+def test_a_damaged_header_is_not_the_end_of_an_archive(tmp_path):
+    path = tar_of(tmp_path / "s.tar", [(f"{i}.png", b"x" * 512) for i in range(4)])
+    data = bytearray(path.read_bytes())
+    data[2050] ^= 1
+    path.write_bytes(data)
+    assert [entry.error is None for entry in walk((str(path),))] == [True, True, False]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_block_of_zeros_ends_an_archive(tmp_path, packed):
+    data = tar_of(tmp_path / "s.tar", [("0.png", b"x" * 512)]).read_bytes()[: 1024 + 512]
+    (tmp_path / "short.tar").write_bytes(gzip.compress(data) if packed else data)
+    (entry,) = walk((str(tmp_path / "short.tar"),))
+    assert entry.error is None
+
+
 def test_what_is_no_archive_is_an_error_of_its_own(tmp_path):
     (tmp_path / "a.tar").write_bytes(b"no tar")
     (entry,) = walk((str(tmp_path),))
@@ -102,6 +132,21 @@ def test_links_are_followed_and_circles_end(tmp_path):
     (tmp_path / "in" / "broken.png").symlink_to(tmp_path / "nowhere")
     found = [name.removeprefix(f"{tmp_path}/in/") for name in names(tmp_path / "in")]
     assert found == ["broken.png", "more/000.png", "one.png"]
+    broken = next(walk((str(tmp_path / "in"),)))
+    assert broken.error == f"cannot read the file: it is a link to {tmp_path}/nowhere, which cannot be reached"
+
+
+def test_pictures_of_phones_are_counted_and_named_with_what_to_do(tmp_path):
+    write_pictures(tmp_path / "in", 1)
+    for number in range(3):
+        (tmp_path / "in" / f"{number}.HEIC").write_bytes(b"x")
+    archive = tar_of(tmp_path / "s.tar", [("x.avif", b"x")])
+    with pytest.warns(PassedOver) as told:
+        assert names(tmp_path / "in", archive, tmp_path / "in") == [f"{tmp_path}/in/000.png"]
+    shown = ", ".join(f"{tmp_path}/in/{number}.HEIC" for number in range(3))
+    assert [str(one.message) for one in told] == [
+        f"passed over 4 HEIC or AVIF images ({shown}, …), which the kit does not read: convert them to JPEG or PNG"
+    ]
 
 
 def test_a_folder_with_the_name_of_a_picture_is_a_folder_and_a_pipe_is_an_error(tmp_path):

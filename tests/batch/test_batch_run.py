@@ -194,7 +194,7 @@ def test_bad_files_are_rows_with_their_error_and_the_others_are_read(tmp_path, p
         "005.png": "cannot read the file: ZeroDivisionError: no such luck",
         "a-empty.png": "the image file is empty",
         "b-text.png": "not an image that OpenCV can decode",
-        "c-link.png": "cannot read the file: No such file or directory",
+        "c-link.png": f"cannot read the file: it is a link to {tmp_path}/nowhere, which cannot be reached",
     }
 
 

@@ -114,21 +114,47 @@ def test_an_iterator_is_read_as_far_as_it_is_asked(folder):
 
 
 def test_what_a_folder_holds_beside_images_is_stated(folder):
-    for name in ("a.heic", "b.txt", "c.md", "d.bin", ".hidden"):
+    for name in ("a.doc", "b.txt", "c.md", "d.bin", ".hidden"):
         (folder / name).write_text("no image")
     (folder / "more").mkdir()
     with pytest.warns(PassedOver) as told:
         assert len(list(expand(folder))) == 3
     assert str(told[0].message) == (
-        f"{folder}: passed over 4 files that are no images (a.heic, b.txt, c.md, …) and 1 sub-folder (more)"
+        f"{folder}: passed over 4 files that are no images (a.doc, b.txt, c.md, …) and 1 sub-folder (more)"
     )
 
 
 def test_a_folder_of_other_things_alone_is_an_error_that_names_them(tmp_path):
-    (tmp_path / "a.heic").write_text("no image")
+    (tmp_path / "a.doc").write_text("no image")
     (source,) = expand(tmp_path)
-    with pytest.raises(ImageError, match=r"no image files, but 1 file that is no image \(a\.heic\)"):
+    with pytest.raises(ImageError, match=r"no image files, but 1 file that is no image \(a\.doc\)"):
         source.load()
+
+
+def test_pictures_of_phones_are_named_with_what_to_do(folder, tmp_path):
+    for name in ("IMG_1.HEIC", "IMG_2.heif", "IMG_3.avif", "b.txt"):
+        (folder / name).write_text("x")
+    with pytest.warns(PassedOver) as told:
+        assert len(list(expand(folder))) == 3
+    assert str(told[0].message) == (
+        f"{folder}: passed over 1 file that is no image (b.txt) and 3 HEIC or AVIF images (IMG_1.HEIC, IMG_2.heif,"
+        " IMG_3.avif), which the kit does not read: convert them to JPEG or PNG"
+    )
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / "a.heic").write_text("x")
+    (source,) = expand(tmp_path / "phone")
+    with pytest.raises(ImageError, match=r"but 1 HEIC or AVIF image \(a\.heic\), .*convert it to JPEG or PNG"):
+        source.load()
+
+
+def test_a_broken_link_in_a_folder_is_an_input_that_cannot_be_read(folder, recwarn):
+    (folder / "d.png").symlink_to("nowhere.png")
+    *good, broken = expand(folder)
+    assert (len(good), len(recwarn)) == (3, 0)
+    with pytest.raises(ImageError, match=r"it is a link to nowhere\.png, which cannot be reached"):
+        broken.load()
+    with pytest.raises(ImageError, match="it is a link"):
+        warn_of_pages(user_files(folder), "calibration takes")
 
 
 def test_a_folder_of_images_alone_says_nothing(folder, recwarn):

@@ -64,6 +64,16 @@ def test_a_packed_archive_cut_anywhere_is_an_error(tmp_path: Path, mode: str):
             extract(whole[:part], tmp_path)
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "packed"])
+def test_an_archive_without_its_end_mark_is_an_error_and_one_block_of_zeros_is_enough(tmp_path: Path, pack):
+    whole = tar_bytes({**FILES, "inference.yml": b"a: 1"})
+    end = len(whole.rstrip(b"\0")) // 512 * 512 + 512
+    for part in (end, end - 1024, end - 1000):  # behind the last member, before and within its header
+        with pytest.raises(ZooError, match="it ends with"):
+            extract(pack(whole[:part]), tmp_path)
+    extract(pack(whole[: end + 512]), tmp_path)
+
+
 def test_an_optional_file_is_taken_when_there(tmp_path: Path):
     (tmp_path / "a.tar").write_bytes(tar_bytes({**FILES, "inference.yml": b"a: 1"}))
     names = extract_model(tmp_path / "a.tar", tmp_path, required=WANTED, optional=("inference.yml", "other"))

@@ -185,6 +185,13 @@ def test_a_model_that_takes_no_image_is_refused(tmp_path: Path):
             open_model(write_sample(tmp_path / "m", input_shape=shape), "det")
 
 
+@pytest.mark.parametrize("address", ["https://example.com/x.tar", "http://host/det", "s3://bucket/det"])
+def test_an_address_is_no_model_and_what_to_do_is_said(cache: Path, address: str):
+    with pytest.raises(ZooError, match="not read from addresses") as caught:
+        open_model(Path(address), "det")
+    assert "download it and give the path" in str(caught.value.hint)
+
+
 def test_a_path_without_a_model_is_said_with_what_is_there(cache: Path, tmp_path: Path, det: Path):
     with pytest.raises(ZooError, match="no such model"):
         open_model(tmp_path / "nothing", "det")

@@ -60,5 +60,5 @@ def main() -> int:
             send(*form_answer(header, body))
             continue
         made = json.dumps({"pid": os.getpid(), "size": len(body), "echo": asked.get("echo"), "header": header}).encode()
-        send({"status": 200, "pages": 1, "seconds": {"read": 0.001}}, made)
+        send({"status": 200, "pages": 1, "seconds": {"read": 0.001}, "ignored": asked.get("ignored", [])}, made)
     return 0

@@ -62,6 +62,42 @@ def test_a_form_may_hold_the_file_as_base64():
     assert parse_body(content_type, "", body).data == DATA
 
 
+def test_unknown_fields_are_noted():
+    assert from_json(file=TEXT, textDetTresh=0.4, image="x").ignored == ("textDetTresh", "image")
+    assert from_json(file=TEXT, textDetThresh=0.4).ignored == ()
+    assert from_json(image=TEXT, inferenceParams={"maxSide": 5}, a=1).ignored == ("a", "inferenceParams.maxSide")
+    assert from_json(image=TEXT, inferenceParams=None).ignored == ()
+    content_type, body = form(("file", "a.png", DATA), ("Visualize", None, b"false"), ("more", "b.png", DATA))
+    assert parse_body(content_type, "", body).ignored == ("Visualize", "more")
+    content_type, body = form(("file", None, TEXT.encode()), ("Visualize", None, b"false"))
+    assert parse_body(content_type, "", body).ignored == ("Visualize",)
+    assert parse_body("image/png", "visualise=false&visualize=false", DATA).ignored == ("visualise",)
+    kept = json.loads(json.dumps(from_json(file="https://example.org/a.pdf", x=1).without_data()))
+    assert resumed(kept, DATA).ignored == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("parts", "loc"),
+    [
+        ([("file", "a.png", DATA), ("file", "b.png", DATA)], "body.file"),
+        ([("file", "a.png", DATA), ("file", None, TEXT.encode())], "body.file"),
+        ([("file", "a.png", DATA), ("image", "b.png", DATA)], "body.image"),
+        ([("file", "a.png", DATA), ("visualize", None, b"1"), ("visualize", None, b"0")], "body.visualize"),
+    ],
+)
+def test_a_form_with_a_field_twice_is_422_and_says_so(parts, loc):
+    with pytest.raises(RequestError) as error:
+        parse_body(*(lambda kind, body: (kind, "", body))(*form(*parts)))
+    assert [(fault["type"], fault["loc"]) for fault in faults(error)] == [("duplicate", loc)]
+    assert "one file a request" in faults(error)[0]["msg"]
+
+
+def test_an_option_twice_in_the_query_is_422():
+    with pytest.raises(RequestError) as error:
+        parse_body("image/png", "visualize=1&visualize=0", DATA)
+    assert faults(error)[0]["loc"] == "query.visualize"
+
+
 def test_an_address_is_kept_for_the_front_process():
     asked = from_json(file="https://example.org/a.pdf", visualize=False, logId="mine")
     assert (asked.url, asked.data) == ("https://example.org/a.pdf", None)
@@ -104,6 +140,39 @@ def test_wrong_bodies_are_422(content_type, body):
     with pytest.raises(RequestError) as error:
         parse_body(content_type, "", body)
     assert error.value.status == 422
+
+
+def test_base64_may_be_a_data_uri_or_url_safe_and_hold_line_breaks():
+    data = b"\xfb\xef\xff" * 40 + b"?"  # '+' and '/' in base64
+    plain = base64.b64encode(data).decode()
+    safe = base64.urlsafe_b64encode(data).decode()
+    lines = base64.encodebytes(data).decode().replace("\n", "\r\n")
+    for text in (plain, safe, safe.rstrip("="), lines, f"data:image/jpeg;base64,{plain}", f"DATA:;BASE64,{safe}"):
+        assert from_json(file=text).data == data
+        assert from_json(image=text).data == data
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"image": "abc"}, "the base64 of the field 'image' is cut short, or its padding"),
+        ({"file": TEXT[:-1]}, "the base64 of the field 'file' is cut short"),
+        ({"file": "scans/photo.jpg"}, "the field 'file' is no base64: it holds '.'"),
+        ({"file": "ab-_+/=="}, "it holds '-'"),
+        ({"file": "ä" + TEXT}, "it holds 'ä'"),
+        ({"file": TEXT + "=QUFB"}, "is cut short, or its padding"),
+        ({"file": "data:image/png,abc"}, "is a data: URI without ';base64,'"),
+        ({"file": "data:image/png;base64,"}, "it has 0 bytes"),
+        ({"file": ""}, "it has 0 bytes"),
+    ],
+)
+def test_a_file_that_is_no_base64_is_refused_with_the_reason_and_what_to_do(values, reason):
+    with pytest.raises(RequestError) as error:
+        from_json(**values)
+    assert error.value.status == 422
+    assert error.value.what.startswith("Invalid input file: ")
+    assert reason in error.value.what
+    assert "; send the base64" in error.value.what or "; check that" in error.value.what
 
 
 def test_another_type_is_415():

@@ -89,10 +89,21 @@ def test_pages_beyond_the_limit_are_left_out():
 
 def test_the_kind_is_what_the_bytes_say_and_a_wrong_statement_is_refused():
     assert sizes(pdf((20, 20)), 0)[0] == "pdf"
-    assert refusal(pdf((20, 20)), 1) == "Invalid input file"
-    assert refusal(encoded(20, 20), 0) == "Invalid input file"
-    assert refusal(b"hello") == "File type cannot be determined"
-    assert refusal(b"hello", 1) == "Invalid input file"
+    assert refusal(pdf((20, 20)), 1).startswith("Invalid input file: a PDF, and an image is expected (fileType 1")
+    assert refusal(encoded(20, 20), 0).startswith("Invalid input file: no PDF, and fileType is 0 (PDF); send")
+    assert refusal(b"hello").startswith("File type cannot be determined: not an image that OpenCV can decode; send a")
+    assert refusal(b"hello", 1).startswith("Invalid input file: not an image that OpenCV can decode; send a JPEG")
+
+
+@pytest.mark.parametrize("file_type", [None, 1])
+def test_a_refusal_says_what_the_file_is_and_what_to_do(file_type):
+    heic = b"\0\0\0\x18ftypheic" + bytes(40)
+    invalid = "Invalid input file: "
+    assert refusal(heic, file_type) == f"{invalid}the kit does not read HEIC images; convert it to JPEG or PNG"
+    for kind in ("JPEG", "PNG", "WEBP"):
+        cut = encoded(40, 30, kind)[:20]
+        assert "image that is damaged or cut short; give a complete copy" in refusal(cut, file_type), kind
+    assert refusal(b"%PDF-1.7\nrubbish").startswith(f"{invalid}not a PDF that can be read: ")
 
 
 def test_a_picture_too_large_is_refused_from_its_head(monkeypatch):

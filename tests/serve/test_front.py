@@ -16,7 +16,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from edge_kit.serve.server import Server, listen
+from edge_kit.api import check_pipeline
+from edge_kit.serve.server import Server, listen, run
 from edge_kit.serve.settings import ServeSettings, check_settings
 from model_opt.errors import KitError
 from tests.serve.running import STUB, metric, running, stub, wait_until
@@ -44,6 +45,18 @@ def test_answers_come_from_a_worker_and_each_client_gets_its_own():
     with running(replace(STUB, workers=2)) as client, ThreadPoolExecutor(16) as clients:
         answers = list(clients.map(lambda n: (n, ask(client, echo=n).json()["echo"]), range(60)))
     assert all(asked == got for asked, got in answers)
+
+
+def test_ignored_fields_are_named_in_a_header_that_holds_whatever_they_are_called():
+    names = ["textDetTresh", "a, b\r\nX-Evil: 1", "\u4e2d\ud800", "n" * 1000]
+    with running(STUB) as client:
+        assert "x-ignored-fields" not in ask(client).headers
+        answer = client.post("/ocr", content=json.dumps({"ignored": names}))
+        many = ask(client, ignored=[f"f{number}" for number in range(99)])
+    encoded = f"textDetTresh, a%2C%20b%0D%0AX-Evil%3A%201, %E4%B8%AD%3F, {'n' * 64}"
+    assert answer.headers["x-ignored-fields"] == encoded
+    assert "x-evil" not in answer.headers
+    assert many.headers["x-ignored-fields"].endswith("f19, ...")
 
 
 def test_health_answers_while_every_worker_is_busy():
@@ -209,6 +222,42 @@ def test_models_that_do_not_load_end_the_service_with_the_workers_message():
     thread.join(30)
     listener.close()
     assert "no such model" in str(found[0])
+
+
+def test_what_can_be_refused_without_a_model_is_refused_before_the_service_listens():
+    settings = replace(STUB, worker="edge_kit.serve.worker", options={"bundle": "/nope"})
+    with pytest.raises(KitError, match=r"there is no manifest\n  file: /nope/manifest\.json"):
+        run(settings, lambda address: pytest.fail("it listens"))
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "options", "told"),
+    [
+        ("ocr", {"bundle": "/nope"}, "there is no manifest"),
+        ("/nope.yaml", {}, "no such pipeline"),
+        ("ocr", {"det_model": "no-such-model"}, "no-such-model"),
+        ("ocr", {"rec_model": "/nope/rec"}, "/nope/rec"),
+        ("ocr", {"rec_dict": "/nope.txt"}, "/nope.txt"),
+        ("ocr", {"engine": "nb", "device": "npu"}, "npu"),
+    ],
+)
+def test_a_pipeline_is_refused_by_its_names_before_a_model_is_fetched(pipeline, options, told):
+    with pytest.raises(KitError) as error:
+        check_pipeline(pipeline, **options)
+    assert told in str(error.value)
+
+
+def test_the_command_says_where_it_listens_and_then_that_it_is_ready():
+    code = "from tests.serve.running import STUB; from edge_kit.cli.serve import run_serve; run_serve(STUB)"
+    environment = {**os.environ, "PYTHONPATH": "."}
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env=environment) as process:
+        first = process.stderr.readline()
+        address = next(word for word in first.split() if word.startswith("http://"))
+        assert first.startswith("edge-kit: listening on http://127.0.0.1:")
+        assert process.stderr.readline() == "edge-kit: ready: the first worker has its models loaded\n"
+        assert httpx.get(f"{address}/ready", trust_env=False).status_code == 200
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 def test_connections_send_at_once():

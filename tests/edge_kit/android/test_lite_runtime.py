@@ -84,6 +84,7 @@ def test_a_folder_may_hold_loose_files_and_archives_of_several_processors(tmp_pa
         (release(java=b"PK"), "PaddlePredictor.jar is damaged"),
         (release(java=jar("a.class")), "holds no class com.baidu.paddle.lite.PaddlePredictor"),
         (release()[:200], "cannot be read|no PaddlePredictor"),
+        (gzip.compress(gzip.decompress(release())[:1024]), "the archive cannot be read: it ends without an end mark"),
     ],
 )  # fmt: skip
 def test_what_a_device_could_not_use_is_refused(tmp_path, packed, told):

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from edge_kit.pipeline_files import PipelineFileError, kind_of, read_document, read_pipeline_file
+from edge_kit.pipeline_files.names import KEYS
 from edge_kit.settings import PipelineSettings, load_settings, read_settings, refuse_unsupported
 from model_opt.errors import KitError
 from tests.edge_kit.pipeline_files.samples import BETA1, EARLY, EXPORTED, PADDLEX3
@@ -350,6 +351,61 @@ def test_an_unknown_key_is_answered_with_the_one_that_was_meant(write, text, mea
     with pytest.raises(KitError, match=r"unknown setting .* in line") as caught:
         load_settings(write(text))
     assert caught.value.hint == f"did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "meant"),
+    [
+        (PADDLEX3.replace("\nSubModules:", "\nSubModuls:"), "line 19: SubModuls", "SubModules"),
+        (PADDLEX3.replace("TextDetection:", "TextDetecton:"), "line 20: SubModules.TextDetecton", "TextDetection"),
+        (PADDLEX3.replace("\nSubPipelines:", "\nsub_pipeline:"), "line 5: sub_pipeline", "SubPipelines"),
+        (
+            without(PADDLEX3, "SubPipelines").replace("use_doc_preprocessor: true", "use_doc_preproces: false"),
+            "line 3: use_doc_preproces",
+            "use_doc_preprocessor",
+        ),
+        (EARLY.replace("  det_model", "  det_modell"), "line 2: Pipeline.det_modell", "det_model"),
+        (EARLY.replace("_model:", "_modl:"), "line 2: Pipeline.det_modl", "det_model"),
+        (BETA1.replace("text_det_model", "text_det_modle"), "line 5: Pipeline.text_det_modle", "text_det_model"),
+    ],
+    ids=lambda value: value if "\n" not in value else "",
+)
+def test_where_a_key_is_missing_a_misspelt_one_is_named_first(write, text, wrong, meant):
+    with pytest.raises(PipelineFileError) as caught:
+        read_pipeline_file(write(text))
+    assert caught.value.what.startswith(f"{wrong} is not a key that the kit knows; so ")
+    assert caught.value.hint == f"did you mean {meant}?"
+
+
+def test_a_misspelt_key_that_has_no_effect_is_listed_with_the_one_that_was_meant(write):
+    file = read_pipeline_file(write(PADDLEX3.replace("box_thresh:", "box_tresh:") + "Serv: {}\n"))
+    assert [(one.key, one.why) for one in file.ignored if "not a key" in one.why] == [
+        ("SubModules.TextDetection.box_tresh", "not a key that the kit knows; did you mean box_thresh?"),
+        ("Serv", "not a key that the kit knows"),
+    ]
+
+
+def test_every_key_of_paddlexs_files_is_a_known_one():
+    def keys(values):
+        for key, value in values.items():
+            yield key
+            if isinstance(value, dict) and key not in ("hpi_params", "engine_config"):
+                yield from keys(value)
+
+    assert {key for text in (EARLY, BETA1, PADDLEX3, EXPORTED) for key in keys(yaml.safe_load(text))} <= KEYS
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (changed(PADDLEX3, *DET, "model_dir", to="https://example.com/x.tar"), "SubModules.TextDetection.model_dir"),
+        (EARLY.replace("PP-OCRv4_mobile_det", "https://example.com/x.tar"), "Pipeline.det_model"),
+    ],
+)
+def test_an_address_in_place_of_a_model_is_named_with_what_to_do(write, text, key):
+    with pytest.raises(PipelineFileError, match=f"{key} is an address, and models are not read from") as caught:
+        read_pipeline_file(write(text))
+    assert "download it and give the path" in str(caught.value.hint)
 
 
 def test_a_key_that_is_no_text_is_listed_too(write):

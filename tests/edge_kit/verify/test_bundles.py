@@ -5,9 +5,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from edge_kit.build.files import FileSum
 from edge_kit.build.manifest import Manifest, manifest_bytes
 from edge_kit.verify.bundles import COLUMNS, compare_bundles, comparison_svg
 from model_opt.errors import KitError
+from model_opt.fs import sha256_bytes
 
 METRICS = {"texts_equal": 0.985, "character_accuracy": 0.9975, "det_mask_flip_share": 0.002}
 
@@ -16,7 +18,11 @@ def bundle(folder, recipe, nbytes, metrics=METRICS, images=16):
     folder.mkdir()
     models = {role: {"bytes": nbytes, "ops": 100} for role in ("det", "rec")}
     verification = {"metrics": metrics, "images": images, "passed": recipe != "int4"}
-    manifest = Manifest("arm64", recipe, "generic-arm64", {}, models, verification)
+    data = b"model"
+    (folder / "models").mkdir()
+    (folder / "models" / "det.nb").write_bytes(data)
+    files = {"models/det.nb": FileSum(sha256_bytes(data), len(data))}
+    manifest = Manifest("arm64", recipe, "generic-arm64", {}, models, verification, files=files)
     (folder / "manifest.json").write_bytes(manifest_bytes(manifest))
     return folder
 
@@ -43,6 +49,16 @@ def test_bundles_of_different_images_are_not_compared(tmp_path):
     folders = [bundle(tmp_path / "a", "fp32", 1), bundle(tmp_path / "b", "fp32", 1, images=29)]
     with pytest.raises(KitError, match="a on 16, b on 29"):
         compare_bundles(folders)
+
+
+@pytest.mark.parametrize("status", ["changed", "missing", "extra"])
+def test_a_bundle_that_is_not_what_its_manifest_says_is_not_compared(tmp_path, status):
+    folders = [bundle(tmp_path / name, "fp32", 1) for name in "ab"]
+    bad = folders[1] / "models" / ("more.nb" if status == "extra" else "det.nb")
+    bad.unlink() if status == "missing" else bad.write_bytes(b"MODEL")
+    with pytest.raises(KitError, match=f"not what its manifest says; the first is {status}") as caught:
+        compare_bundles(folders)
+    assert caught.value.path == str(bad)
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path):
