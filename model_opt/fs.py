@@ -111,6 +111,14 @@ def known_sum(path: Path) -> str:
     return found
 
 
+def same_file(one: Path | str, other: Path | str) -> bool:
+    """Return whether two names lead to one file or folder that is there, through links too."""
+    try:
+        return Path(one).samefile(other)
+    except (OSError, ValueError):  # absent, an address, or no name that the system knows
+        return False
+
+
 # --- locks
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from edge_kit.ocr.reading import Reading
 from edge_kit.ocr.schemas import KIT, plain, schema_of
 from model_opt.errors import KitError
-from model_opt.fs import write_atomic
+from model_opt.fs import same_file, write_atomic
 from model_opt.http import is_url, path_of
 
 if TYPE_CHECKING:
@@ -107,37 +107,50 @@ class OcrResult(Reading, Mapping[str, Any]):
         sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
     def save_to_json(self, save_path: str | Path, indent: int = 4, ensure_ascii: bool = False) -> Path:
-        """Write the JSON form; a folder keeps the input's name. Returns the file written."""
+        """Write the JSON form; a folder keeps the input's name. Returns the file written.
+
+        Raises ``KitError`` for a place that cannot be written to, and for the file that was read.
+        """
         schema = schema_of(self.schema)
-        target = self._target(save_path, f"{schema.json_suffix}.json")
+        target = self._target(save_path, json_ending(self.schema))
         text = self.to_json(indent=indent, ensure_ascii=ensure_ascii) + ("\n" if schema.newline else "")
         return write_output(target, text.encode())
 
     def save_to_img(self, save_path: str | Path) -> Path:
         """Write the picture with boxes and texts side by side; a folder keeps the input's name.
 
-        The suffix of a file chooses the format (PNG, JPEG, WebP …). Returns the file written.
+        The suffix of a file chooses the format (PNG, JPEG, WebP …). Returns the file written. Raises ``KitError`` for
+        another suffix, a place that cannot be written to, and the file that was read.
         """
         from edge_kit.ocr.draw import encode_picture
 
-        target = self._target(save_path, f"{schema_of(self.schema).image_suffix}{self._image_suffix()}")
+        target = self._target(save_path, image_ending(self.schema, self.input_path))
         return write_output(target, encode_picture(self._picture(), target))
-
-    def _image_suffix(self) -> str:
-        suffix = Path(self.input_path).suffix if self.input_path else ""
-        if schema_of(self.schema).name == KIT:
-            suffix = suffix.lower()
-        return suffix if suffix.lower() in {".jpg", ".jpeg", ".png", ".bmp", ".webp"} else ".png"
 
     def _target(self, save_path: str | Path, ending: str) -> Path:
         if not isinstance(save_path, str | Path) or not str(save_path).strip():
             what = "save_path is empty" if isinstance(save_path, str) else f"save_path is a path, not {save_path!r}"
             raise KitError(what, hint="give a folder, or a file")
         path = Path(save_path)
-        is_folder = path.is_dir() or path.suffix == "" or str(save_path).endswith("/")
-        if not is_folder:
-            return path
-        return path / f"{self.name or stem_of(self.input_path, self.page_index)}{ending}"
+        if path.is_dir() or path.suffix == "" or str(save_path).endswith("/"):
+            path /= f"{self.name or stem_of(self.input_path, self.page_index)}{ending}"
+        if self.input_path is not None and same_file(path, self.input_path):
+            raise KitError("the result would replace the file that was read", path=path, hint="name another folder")
+        return path
+
+
+def image_ending(schema: str, input_path: str | None) -> str:
+    """Return how the name of a picture in a folder goes on behind the stem of its input."""
+    suffix = Path(input_path).suffix if input_path else ""
+    if schema == KIT:
+        suffix = suffix.lower()
+    known = suffix.lower() in {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+    return f"{schema_of(schema).image_suffix}{suffix if known else '.png'}"
+
+
+def json_ending(schema: str) -> str:
+    """Return how the name of a JSON file in a folder goes on behind the stem of its input."""
+    return f"{schema_of(schema).json_suffix}.json"
 
 
 def _json_text(value: Any, indent: int | None, ensure_ascii: bool) -> str:

@@ -107,6 +107,18 @@ def test_a_folder_keeps_the_inputs_name(tmp_path):
     assert result().save_to_json(tmp_path / "own.json").name == "own.json"
 
 
+def test_a_result_never_replaces_the_file_that_was_read(tmp_path):
+    photo = tmp_path / "page.jpg"
+    photo.write_bytes(b"photo")
+    (tmp_path / "link.json").symlink_to(photo)
+    own = result(str(photo))
+    for save, place in [(own.save_to_img, tmp_path), (own.save_to_img, photo), (own.save_to_json, "link.json")]:
+        with pytest.raises(KitError, match=r"replace the file that was read(.|\n)*next: name another folder"):
+            save(tmp_path / place)
+    assert photo.read_bytes() == b"photo"
+    assert replace(own, schema="paddlex-3").save_to_img(tmp_path).name == "page_ocr_res_img.jpg"
+
+
 def test_inputs_of_one_name_get_files_of_their_own(tmp_path):
     names = Names()
     inputs = ["a/x.png", "b/x.png", "x_2.png", "c/x.png", None, None]
