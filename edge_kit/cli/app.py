@@ -64,6 +64,7 @@ Calibration = Annotated[
     Path | None, typer.Option(help="A folder of your own images to calibrate on, in place of the kit's.")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Use the cache only; never download.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 DeviceSerial = Annotated[
     str | None, typer.Option("--device", help="Serial of an Android device that adb sees; auto: the only one.")
@@ -641,11 +642,12 @@ def config_export(
     save: Annotated[Path | None, typer.Option(help="File to write (default: standard output).")] = None,
     form: Annotated[str, typer.Option("--format", help="kit, or paddlex: the form that PaddleX 3 reads.")] = "kit",
     models: Models = None,
+    force: Force = False,
 ) -> None:
     """Write a pipeline file with every setting at its default, to be changed and given to --pipeline."""
     from edge_kit.cli.config import run_config_export
 
-    run_config_export(save, form, models)
+    run_config_export(save, form, models, force=force)
 
 
 @config_app.command("convert")
@@ -655,11 +657,12 @@ def config_convert(
     form: Annotated[
         str | None, typer.Option("--format", help="kit, or paddlex: PaddleX 3's (default: the other one).")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Write a pipeline file in the other form; what has no place there is listed."""
     from edge_kit.cli.config import run_config_convert
 
-    run_config_convert(source, target, form)
+    run_config_convert(source, target, form, force=force)
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from edge_kit.build.events import (
     event_to_json,
 )
 from edge_kit.build.manifest import MANIFEST_NAME, Manifest, check_bundle
+from edge_kit.cli.outputs import refuse_inputs_inside
 from edge_kit.cli.render import console, size, table
 from edge_kit.jobs.request import BuildRequest
 
@@ -36,6 +37,7 @@ def run_build(request: BuildRequest, *, json_events: bool) -> int:
     """Build a bundle; print events as JSON lines, or progress on a terminal and a summary."""
     from edge_kit.jobs.build import build_bundle
 
+    refuse_inputs_inside("--out", request.out, request.inputs)
     with listener(json_events) as listen:
         written = build_bundle(request, listen)
     if not json_events:

@@ -25,6 +25,14 @@ def refuse_input(option: str, target: Path, inputs: Iterable[Path | str | None])
             raise KitError(what, path=target, hint="name another file")
 
 
+def refuse_inputs_inside(option: str, folder: Path, inputs: Iterable[Path | str | None]) -> None:
+    """Raise ``KitError`` when a file or folder among ``inputs`` is ``folder`` or in it: it is replaced completely."""
+    for one in inputs:
+        if one is not None and Path(one).exists() and _is_in(Path(one), folder):
+            what = f"{option} names a folder that holds an input of this command, which would be replaced"
+            raise KitError(what, path=one, hint=f"name another folder with {option}")
+
+
 def refuse_saved_inputs(option: str, folder: Path, schema: str, sources: Sequence[ImageInput], *, json: bool) -> None:
     """Raise ``KitError`` when a picture, or with ``json`` a JSON file, in ``folder`` could replace one of ``sources``.
 
