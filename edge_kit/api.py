@@ -407,6 +407,9 @@ def _refuse_contradictions(plain: Mapping[str, Any], words: Mapping[str, Any], s
         if plain[setting] != said[setting]:
             others = [word for word in words if WORDS[word].setting == setting] or sorted(words)
             raise KitError(f"{setting} is given twice: also as {others[0]}", hint="leave one of them out")
+    if "models" in plain and "bundle" in plain:
+        what = f"a bundle has its own models, and models {plain['models']} chooses others"
+        raise KitError(what, path=plain["bundle"], hint="leave one of them out")
     if "models" in plain:
         for word in ("ocr_version", "lang"):
             if words.get(word) is not None and "det_model" in said:
