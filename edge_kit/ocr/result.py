@@ -89,9 +89,13 @@ class OcrResult(Reading, Mapping[str, Any]):
         """Write the result to standard output: JSON, or one line a text when ``format_json`` is false.
 
         ``json_format`` is PaddleX 3's word for it, whose own schema prints its fields in Python's form by default.
+        Characters that standard output cannot show are escaped; a process without one prints nothing.
         """
         import sys
 
+        out = sys.stdout
+        if out is None:
+            return
         schema = schema_of(self.schema)
         wanted = json_format if format_json is None else format_json
         if wanted or (wanted is None and schema.prints_json):
@@ -104,7 +108,8 @@ class OcrResult(Reading, Mapping[str, Any]):
         else:
             with np.printoptions(threshold=1, edgeitems=1):
                 text = str({"res": {key: _shown(key, value) for key, value in self.items()}})
-        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+        encoding = getattr(out, "encoding", None) or "utf-8"
+        out.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
     def save_to_json(self, save_path: str | Path, indent: int = 4, ensure_ascii: bool = False) -> Path:
         """Write the JSON form; a folder keeps the input's name. Returns the file written.

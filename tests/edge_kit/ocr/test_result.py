@@ -1,5 +1,6 @@
 """Where a result is saved, and what its text forms hold."""
 
+import io
 import json
 from dataclasses import replace
 
@@ -86,6 +87,26 @@ def test_results_are_printed_by_either_word(capsys):
     shown = capsys.readouterr().out
     assert shown.startswith("{'res': {'input_path': 'in/page.jpg', 'page_index': None, 'model_settings': {")
     assert "'rec_texts': ['text'], 'rec_scores': array([0.8])" in shown
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii", "utf-8"])
+def test_what_standard_output_cannot_show_is_escaped(monkeypatch, encoding):
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n")
+    monkeypatch.setattr("sys.stdout", out)
+    chinese = replace(read(), rec_texts=("人",), input_path="a\udcff.png")
+    chinese.print(format_json=False)
+    chinese.print()
+    replace(chinese, schema="paddlex-3").print()
+    out.flush()
+    shown = "人" if encoding == "utf-8" else "\\u4eba"
+    lines = out.buffer.getvalue().decode(encoding).splitlines()
+    assert lines[0] == f"0.8000  {shown}"
+    assert any(f"'{shown}'" in line for line in lines)
+
+
+def test_a_process_without_standard_output_prints_nothing(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    read().print()
 
 
 def test_the_picture_is_at_hand():
