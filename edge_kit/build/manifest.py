@@ -157,7 +157,7 @@ def _load(path: Path) -> dict[str, Any]:
 def _is_plain_file(path: Path) -> bool:
     try:
         return is_plain(path.lstat())
-    except OSError:
+    except (OSError, UnicodeEncodeError):
         return False
 
 

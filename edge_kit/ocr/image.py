@@ -23,6 +23,7 @@ from PIL import Image as Pillow
 
 from edge_kit.spec.model import Alpha
 from model_opt.errors import KitError
+from model_opt.fs import ENCODING_HINT, file_fault
 
 Image = NDArray[np.uint8]
 """BGR, height x width x 3."""
@@ -66,6 +67,8 @@ def read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
+    except UnicodeEncodeError as error:
+        raise ImageError(f"cannot read the image: {file_fault(error)}", path=path, hint=ENCODING_HINT) from error
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise ImageError(f"cannot read the image: {reason}", path=path, hint="check the path and its rights") from error

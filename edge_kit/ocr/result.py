@@ -14,7 +14,7 @@ import numpy as np
 from edge_kit.ocr.reading import Reading
 from edge_kit.ocr.schemas import KIT, plain, schema_of
 from model_opt.errors import KitError
-from model_opt.fs import same_file, write_atomic
+from model_opt.fs import ENCODING_HINT, file_fault, same_file, write_atomic
 from model_opt.http import is_url, path_of
 
 if TYPE_CHECKING:
@@ -202,9 +202,9 @@ def write_output(target: Path, data: bytes) -> Path:
         if target.is_dir():
             raise KitError("cannot write the result: a folder has this name", path=target, hint="name a file in it")
         write_atomic(target, data)
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:
         what = f"cannot write the result: {_reason(error, target.parent)}"
-        raise KitError(what, path=target, hint="choose another place") from error
+        raise KitError(what, path=target, hint=_hint(error)) from error
     return target
 
 
@@ -212,15 +212,19 @@ def make_folder(folder: Path) -> Path:
     """Make a folder for results, with those above it, and return it; ``KitError`` when that cannot be done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:
         what = f"cannot make the folder for results: {_reason(error, folder)}"
-        raise KitError(what, path=folder, hint="choose another place") from error
+        raise KitError(what, path=folder, hint=_hint(error)) from error
     return folder
 
 
-def _reason(error: OSError, folder: Path) -> str:
+def _hint(error: OSError | UnicodeEncodeError) -> str:
+    return ENCODING_HINT if isinstance(error, UnicodeEncodeError) else "choose another place"
+
+
+def _reason(error: OSError | UnicodeEncodeError, folder: Path) -> str:
     """Return why ``folder`` cannot be had: the file that stands in its way, else what the system says."""
     for above in (folder, *folder.parents):
         if above.is_file():
             return f"{above} is a file, and a folder is needed"
-    return error.strerror or str(error)
+    return file_fault(error)
