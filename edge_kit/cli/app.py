@@ -10,14 +10,39 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
+from typer.core import TyperGroup
 
 from edge_kit.cli.words import WORDS_GIVEN, OcrCommand
 from model_opt.errors import KitError
 
 LIBRARIES_HINT = "on Debian: apt-get install libgl1 libglib2.0-0 libgomp1"
 
+INTERRUPTED, READER_LEFT = 130, 141
+"""Exit codes after Ctrl-C, and after the reader of a pipe left: those of other programs (128 and the signal)."""
+
+
+class _Commands(TyperGroup):
+    """The commands, ended by their own exit codes where Typer has 1 for a pipe that was closed and is silent."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except KeyboardInterrupt as error:
+            sys.stderr.write(f"edge-kit: {error or 'interrupted'}\n")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader of our output went away (`| head`): end quietly, and keep Python from flushing into it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(READER_LEFT) from None
+
+
 app = typer.Typer(
     name="edge-kit",
+    cls=_Commands,
     help="From a pinned PP-OCRv4 mobile model to a verified Paddle Lite bundle for the device.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -676,13 +701,6 @@ def main() -> None:
     except KitError as error:
         _complain(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("edge-kit: interrupted\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): end quietly, and keep Python from flushing into it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except ImportError as error:
         _complain(KitError(f"a library does not load: {error}", hint=f"{LIBRARIES_HINT}; see 'edge-kit doctor'"))
         sys.exit(2)

@@ -38,11 +38,25 @@ def run_build(request: BuildRequest, *, json_events: bool) -> int:
     from edge_kit.jobs.build import build_bundle
 
     refuse_inputs_inside("--out", request.out, request.inputs)
-    with listener(json_events) as listen:
-        written = build_bundle(request, listen)
+    before = _manifest_of(request.out)
+    try:
+        with listener(json_events) as listen:
+            written = build_bundle(request, listen)
+    except KeyboardInterrupt:
+        kept = _manifest_of(request.out) == before
+        what = "nothing was changed" if kept else f"the new bundle is in {request.out}"
+        raise KeyboardInterrupt(f"interrupted, {what}") from None
     if not json_events:
         _print_summary(written.folder, written.manifest, written.changed)
     return 0
+
+
+def _manifest_of(folder: Path) -> bytes | None:
+    """Return the manifest of a bundle, which changes when anything of the bundle does; None where there is none."""
+    try:
+        return (folder / MANIFEST_NAME).read_bytes()
+    except OSError:
+        return None
 
 
 def run_verify(bundle: Path, sources: VerifyRequest) -> int:

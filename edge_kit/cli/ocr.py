@@ -19,6 +19,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from edge_kit.cli.outputs import refuse_input, refuse_saved_inputs
+from edge_kit.cli.render import console
 from edge_kit.pipeline_files.kit import PATHS
 from edge_kit.pipeline_files.model import listed
 from edge_kit.pipeline_files.words import INPUT, PIPELINE, SAVE_PATH, WORDS
@@ -228,7 +229,7 @@ class _Output:
             raise self._held
         self._json.close(complete=kind is None)
         if self._table:
-            Console().print(_table(self._shown))
+            console().print(_table(self._shown))
         if self._failed:
             sys.stderr.write(f"edge-kit: {self._done} images read, {len(self._failed)} could not be read\n")
 
@@ -263,6 +264,8 @@ class _JsonLines:
             while rest:
                 rest = rest[self._file.write(rest) :]
             self._size += len(data)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             self._drop_half_a_line()
             what = f"cannot write the results: {error.strerror}"

@@ -202,6 +202,8 @@ def write_output(target: Path, data: bytes) -> Path:
         if target.is_dir():
             raise KitError("cannot write the result: a folder has this name", path=target, hint="name a file in it")
         write_atomic(target, data)
+    except BrokenPipeError:  # the reader of /dev/stdout left
+        raise
     except (OSError, UnicodeEncodeError) as error:
         what = f"cannot write the result: {_reason(error, target.parent)}"
         raise KitError(what, path=target, hint=_hint(error)) from error

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from edge_kit.cli.ocr import OcrRequest, run_ocr
 from edge_kit.inputs import ImageInput
 from edge_kit.ocr.result import OcrResult
 from model_opt.errors import KitError
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def result(path: str, page: int | None = None) -> tuple[ImageInput, OcrResult]:
@@ -184,3 +189,24 @@ def test_lines_replace_no_input(photos, tmp_path):
     characters.write_text("a\n")
     asked = replace(request(str(first), json_file=str(characters)), settings={"rec_dict": str(characters)})
     assert "--json names an input" in refused(asked, characters)
+
+
+@pytest.mark.parametrize("json_file", [None, "-", "/dev/stdout"])
+def test_a_reader_that_leaves_is_no_fault_of_an_image(json_file):
+    """The pipe is closed before the first result; the exit code is that of a program that SIGPIPE ended."""
+    code = (
+        "import os, sys\n"
+        "from edge_kit import api\n"
+        "from edge_kit.cli import main\n"
+        "from tests.edge_kit.cli.test_ocr_output import result\n"
+        "api.Pipeline._load = lambda self: None\n"
+        "api.Pipeline.predict_each = lambda self, given: (result(f'{n}.png') for n in range(3))\n"
+        "main()"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    options = [] if json_file is None else ["--json", json_file]
+    command = [sys.executable, "-c", code, "ocr", "0.png", *options]
+    done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from edge_kit.cli.app import app
 from edge_kit.cli.build import run_build
 from edge_kit.cli.compare import run_compare
 from edge_kit.cli.config import run_config_convert, run_config_export
@@ -100,3 +103,20 @@ def test_a_plot_has_the_suffix_of_its_format(tmp_path):
         run_compare([tmp_path], tmp_path / "sizes.png", as_json=True)
     with pytest.raises(KitError, match="manifest"):
         run_compare([tmp_path], Path("/dev/null"), as_json=True)
+
+
+@pytest.mark.parametrize(
+    ("writes", "said"), [(False, "interrupted, nothing was changed"), (True, r"interrupted, the new bundle is in \S+")]
+)
+def test_an_interrupted_build_says_what_became_of_the_bundle(tmp_path, monkeypatch, writes, said):
+    def interrupted(request, listen):
+        if writes:
+            request.out.mkdir()
+            (request.out / "manifest.json").write_text("{}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edge_kit.jobs.build.build_bundle", interrupted)
+    options = ["build", "--target", "arm64", "--no-apk", "--out", str(tmp_path / "new")]
+    done = CliRunner().invoke(app, options)
+    assert done.exit_code == 130
+    assert re.fullmatch(f"edge-kit: {said}\n", done.stderr)
