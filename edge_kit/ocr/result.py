@@ -21,8 +21,17 @@ if TYPE_CHECKING:
     from PIL import Image as Pillow
 
 
+class _Shown(Mapping[str, Any]):
+    """PaddleX's ``str``: in the class that has a property of this name, annotations could not say ``str``."""
+
+    @property
+    def str(self) -> dict[Any, Any]:
+        """The fields under ``res`` as PaddleX 3 shows them: numbers and boxes as arrays, texts as lists."""
+        return {"res": {key: _shown(key, value) for key, value in self.items()}}
+
+
 @dataclass(frozen=True)
-class OcrResult(Reading, Mapping[str, Any]):
+class OcrResult(Reading, _Shown):
     """Boxes, texts and scores of one image, in reading order, one text and score for each box.
 
     It is a mapping too: ``result["rec_texts"]``, ``for key in result``. ``schema`` says which fields that has, and
@@ -107,7 +116,7 @@ class OcrResult(Reading, Mapping[str, Any]):
             text = "\n".join(f"{score:.4f}  {line}" for line, score in lines)
         else:
             with np.printoptions(threshold=1, edgeitems=1):
-                text = str({"res": {key: _shown(key, value) for key, value in self.items()}})
+                text = str(self.str)
         encoding = getattr(out, "encoding", None) or "utf-8"
         out.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
@@ -132,16 +141,26 @@ class OcrResult(Reading, Mapping[str, Any]):
         target = self._target(save_path, image_ending(self.schema, self.input_path))
         return write_output(target, encode_picture(self._picture(), target))
 
+    def save_all(self, save_path: str | Path) -> tuple[Path, Path]:
+        """Write both forms into the folder ``save_path``, JSON first; errors as theirs. Returns the files written."""
+        folder = f"{_path_of(save_path)}/"
+        return self.save_to_json(folder), self.save_to_img(folder)
+
     def _target(self, save_path: str | Path, ending: str) -> Path:
-        if not isinstance(save_path, str | Path) or not str(save_path).strip():
-            what = "save_path is empty" if isinstance(save_path, str) else f"save_path is a path, not {save_path!r}"
-            raise KitError(what, hint="give a folder, or a file")
-        path = Path(save_path)
+        path = _path_of(save_path)
         if path.is_dir() or path.suffix == "" or str(save_path).endswith("/"):
             path /= f"{self.name or stem_of(self.input_path, self.page_index)}{ending}"
         if self.input_path is not None and same_file(path, self.input_path):
             raise KitError("the result would replace the file that was read", path=path, hint="name another folder")
         return path
+
+
+def _path_of(save_path: str | Path) -> Path:
+    """Return the place that a user gave; ``KitError`` for what is none."""
+    if not isinstance(save_path, str | Path) or not str(save_path).strip():
+        what = "save_path is empty" if isinstance(save_path, str) else f"save_path is a path, not {save_path!r}"
+        raise KitError(what, hint="give a folder, or a file")
+    return Path(save_path)
 
 
 def image_ending(schema: str, input_path: str | None) -> str:

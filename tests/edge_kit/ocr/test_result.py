@@ -109,6 +109,27 @@ def test_a_process_without_standard_output_prints_nothing(monkeypatch):
     read().print()
 
 
+def test_str_holds_the_fields_as_paddlex_shows_them():
+    fields = read("paddlex-3").str["res"]
+    assert list(fields) == list(read("paddlex-3"))
+    assert (fields["rec_texts"], fields["rec_scores"].tolist(), fields["dt_polys"].shape) == (
+        ["text"],
+        [0.8],
+        (2, 4, 2),
+    )
+    assert set(read().str) == set(read("beta1").str) == {"res"}
+
+
+def test_save_all_writes_both_forms_into_a_folder(tmp_path):
+    for schema, names in (("kit", ["page.json", "page.jpg"]), ("paddlex-3", ["page_res.json", "page_ocr_res_img.jpg"])):
+        saved = read(schema).save_all(tmp_path / "v1.0")
+        assert [path.relative_to(tmp_path / "v1.0").as_posix() for path in saved] == names
+        assert all(path.is_file() for path in saved)
+    for place in ("", None):
+        with pytest.raises(KitError, match="save_path"):
+            read().save_all(place)
+
+
 def test_the_picture_is_at_hand():
     assert read().img["ocr_res_img"].size == read("beta1").img.size == (120, 20)
 
