@@ -391,7 +391,8 @@ def _read(pipeline: str | Path | Mapping[str, Any] | None, given: dict[str, Any]
     if pipeline is None or str(pipeline).lower() == "ocr":
         return ReadSettings(from_mapping({**implied, **given}))
     if not isinstance(pipeline, str | Path):
-        raise KitError(f"a pipeline is 'ocr', or the path or mapping of a pipeline file, not {pipeline!r}")
+        what = f"a pipeline is 'ocr', or the path or mapping of a pipeline file, not {pipeline!r}"
+        raise KitError(what, hint="leave it out for the default one")
     if not Path(pipeline).is_file():
         raise PipelineFileError(
             "there is no such pipeline, and no file of that name",

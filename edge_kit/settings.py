@@ -204,7 +204,7 @@ def checked(
             raise KitError(f"unknown setting {named}", path=origin, hint=_known_like(key, list(known)))
         fault = _type_fault(value, known[key]) or _bounds_fault(key, value)
         if fault is not None:
-            raise KitError(f"setting {named} {fault}", path=origin)
+            raise KitError(f"setting {named} {fault}", path=origin, hint="give another value, or leave it out")
     if "engine" in plain:
         plain["engine"] = engine_name(plain["engine"])
     return plain
@@ -252,7 +252,7 @@ def _type_fault(value: Any, annotation: str) -> str | None:
     types, called = _TYPES[names[0]]
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         return f"must be {called}, not {value!r}"
-    return "is empty: leave it out, or give a value" if isinstance(value, str) and not value.strip() else None
+    return "is empty" if isinstance(value, str) and not value.strip() else None
 
 
 _BOUNDS: Mapping[str, tuple[float, float]] = {

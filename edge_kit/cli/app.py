@@ -705,7 +705,8 @@ def main() -> None:
         _complain(KitError(f"a library does not load: {error}", hint=f"{LIBRARIES_HINT}; see 'edge-kit doctor'"))
         sys.exit(2)
     except OSError as error:
-        _complain(KitError(error.strerror or str(error), path=error.filename2 or error.filename))
+        what, place = error.strerror or str(error), error.filename2 or error.filename
+        _complain(KitError(what, path=place, hint="check the path, its rights and the space on its disk"))
         sys.exit(2)
 
 

@@ -127,10 +127,12 @@ def _with_plan(settings: PipelineSettings, progress: Callable[[str], None]) -> t
 def _check_outputs(request: OcrRequest) -> None:
     """Refuse places that cannot be written to before any work is done."""
     if request.json_file not in (None, "-") and Path(str(request.json_file)).is_dir():
-        raise KitError("--json names a folder, and a file is needed", path=request.json_file)
+        hint = f"name a file in it: --json {Path(str(request.json_file)) / 'result.jsonl'}"
+        raise KitError("--json names a folder, and a file is needed", path=request.json_file, hint=hint)
     for option, folder in _folders(request):
         if folder.exists() and not folder.is_dir():
-            raise KitError(f"{option} names a file, and a folder is needed", path=folder)
+            hint = f"name a folder, as in {option} {folder.parent / 'out'}"
+            raise KitError(f"{option} names a file, and a folder is needed", path=folder, hint=hint)
         if not folder.exists() and folder.suffix.lower() in _FILE_SUFFIXES:
             hint = f"name a folder: {option} {folder.with_suffix('')}"
             raise KitError(f"{option} looks like a file, and a folder is needed", path=folder, hint=hint)

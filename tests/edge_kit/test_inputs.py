@@ -195,3 +195,16 @@ def test_a_name_that_the_locale_lacks_is_an_error_with_its_remedy(tmp_path):
     for use in (lambda: create_pipeline("ocr", bundle=odd), lambda: create_pipeline(f"{odd}.yaml")):
         with pytest.raises(KitError, match="there is no"):
             use()
+
+
+def test_an_array_of_a_list_is_named_by_its_number():
+    good = np.zeros((4, 4, 3), np.uint8)
+    for inputs in ([good, {"img": good}, good.astype(np.float32)], iter([good, good, good[0, 0]])):
+        *fine, bad = expand(inputs)
+        assert [source.load().shape for source in fine] == [(4, 4, 3)] * 2
+        with pytest.raises(ImageError, match=r"image array must be(.|\n)*number 3 of the inputs(.|\n)*next: "):
+            bad.load()
+    with pytest.raises(ImageError, match=r"input of type int(.|\n)*number 2 of the inputs"):
+        list(expand([good, 3]))
+    with pytest.raises(ImageError, match=r"uint8, not float32\n  file: array\n"):
+        next(expand(good.astype(np.float32))).load()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from edge_kit.build.manifest import check_bundle
 from edge_kit.cli.app import app
 from edge_kit.cli.build import run_build
 from edge_kit.cli.compare import run_compare
@@ -15,10 +16,12 @@ from edge_kit.cli.config import run_config_convert, run_config_export
 from edge_kit.cli.device import DeviceRequest, run_device_bench, run_device_verify
 from edge_kit.cli.emulate import run_emulate
 from edge_kit.cli.inspect import run_inspect
+from edge_kit.cli.ocr import OcrRequest, run_ocr
 from edge_kit.cli.outputs import refuse_input
 from edge_kit.cli.quantize import run_quantize
 from edge_kit.deploy.bench import BenchRequest
 from edge_kit.jobs.request import AppRequest, BuildRequest
+from edge_kit.verify.regression import user_set
 from model_opt.errors import KitError
 
 REPLACED = r"input of this command(.|\n)*next: name another"
@@ -120,3 +123,37 @@ def test_an_interrupted_build_says_what_became_of_the_bundle(tmp_path, monkeypat
     done = CliRunner().invoke(app, options)
     assert done.exit_code == 130
     assert re.fullmatch(f"edge-kit: {said}\n", done.stderr)
+
+
+def ocr(**places) -> OcrRequest:
+    """Return a request to read one image, with places for its results."""
+    given = {"save": None, "json_file": None, "settings": {}, **places}
+    return OcrRequest(("a.png",), given["settings"], None, None, given["save"], given["json_file"])
+
+
+def test_errors_about_places_and_numbers_say_what_to_do_next(model, monkeypatch):
+    monkeypatch.chdir(model.parent)
+    here, text = model, (model / "dict.txt").read_bytes()
+    expected = {
+        r"--save names a file.*next: name a folder, as in --save .*out": ocr(save=model / "dict.txt"),
+        r"--json names a folder.*next: name a file in it: --json .*result.jsonl": ocr(json_file=str(model)),
+        r"'threads' must be from 1 to 256, not 9999\n  next: give another value": ocr(settings={"threads": 9999}),
+    }
+    for message, asked in expected.items():
+        with pytest.raises(KitError, match=f"(?s){message}"):
+            run_ocr(asked)
+    with pytest.raises(KitError, match=r"no such folder\n  file: .*nope\n  next: give the folder of a bundle"):
+        check_bundle(here / "nope")
+    with pytest.raises(KitError, match=r"cannot list the folder.*\n  file: .*nope\n  next: check the path"):
+        user_set(here / "nope")
+    assert (model / "dict.txt").read_bytes() == text
+
+
+def test_a_file_that_cannot_be_written_is_named_as_it_was_given(model, monkeypatch):
+    monkeypatch.setattr("edge_kit.cli.inspect.read_nb", lambda path: path)
+    monkeypatch.setattr("edge_kit.cli.inspect.inspect_nb", lambda *args, **more: None)
+    monkeypatch.setattr("model_opt.nb.to_onnx.to_onnx", lambda model: b"x")
+    with pytest.raises(
+        KitError, match=r"cannot write the result(.|\n)*file: /proc/x.onnx\n  next: choose another place"
+    ):
+        run_inspect(model / "x.nb", as_json=True, onnx=Path("/proc/x.onnx"))
