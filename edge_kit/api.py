@@ -409,7 +409,8 @@ def _read(pipeline: str | Path | Mapping[str, Any] | None, given: dict[str, Any]
     if pipeline is None or str(pipeline).lower() == "ocr":
         return ReadSettings(from_mapping({**implied, **given}))
     if not isinstance(pipeline, str | Path):
-        raise KitError(f"a pipeline is 'ocr', or the path or mapping of a pipeline file, not {pipeline!r}")
+        what = f"a pipeline is 'ocr', or the path or mapping of a pipeline file, not {pipeline!r}"
+        raise KitError(what, hint="leave it out for the default one")
     if not Path(pipeline).is_file():
         raise PipelineFileError(
             "there is no such pipeline, and no file of that name",
@@ -425,6 +426,9 @@ def _refuse_contradictions(plain: Mapping[str, Any], words: Mapping[str, Any], s
         if plain[setting] != said[setting]:
             others = [word for word in words if WORDS[word].setting == setting] or sorted(words)
             raise KitError(f"{setting} is given twice: also as {others[0]}", hint="leave one of them out")
+    if "models" in plain and "bundle" in plain:
+        what = f"a bundle has its own models, and models {plain['models']} chooses others"
+        raise KitError(what, path=plain["bundle"], hint="leave one of them out")
     if "models" in plain:
         for word in ("ocr_version", "lang"):
             if words.get(word) is not None and "det_model" in said:

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class ImageInput:
     """Why nothing can be read here: raised when it is loaded, so that a batch continues with the others."""
     page_index: int | None = None
     """The page of a document, from 0; None for an image."""
+    number: int | None = None
+    """Which one of a list or iterator an array is, from 1."""
 
     def load(self, alpha: Alpha = "drop") -> Image:
         """Return the BGR image, of a document its first page; raise ``KitError`` when it cannot be read."""
@@ -69,7 +71,8 @@ class ImageInput:
         if self.error is not None:
             raise self.error
         if self.array is not None:
-            return as_image(np.asarray(self.array), self.input_path or "array", alpha)
+            name = "array" if self.number is None else f"array, number {self.number} of the inputs"
+            return as_image(np.asarray(self.array), self.input_path or name, alpha)
         if self.input_path is None:
             raise ImageError("an input without a path or an array")
         path = self.input_path
@@ -100,18 +103,30 @@ def expand(inputs: Any) -> Iterator[ImageInput]:
         yield inputs
     elif isinstance(inputs, Mapping):
         if "img" not in inputs:
-            raise ImageError(f"a dict input needs the key 'img'; it has {sorted(map(str, inputs))}")
+            what = f"a dict input needs the key 'img'; it has {sorted(map(str, inputs))}"
+            raise ImageError(what, hint="give {'img': …} with an ndarray or a path")
         yield from expand(inputs["img"])
     elif isinstance(inputs, str | Path):
         yield from _expand_path(str(inputs))
     elif isinstance(inputs, Sequence | Iterator) and not isinstance(inputs, bytes | bytearray | memoryview):
-        for item in inputs:
-            yield from expand(item)
+        for number, item in enumerate(inputs, 1):
+            yield from _numbered(number, item)
     else:
         raise ImageError(
             f"cannot read an input of type {type(inputs).__name__}",
             hint="give an ndarray (BGR uint8), a path, an http(s) URL, a folder, {'img': …}, a list or an iterator",
         )
+
+
+def _numbered(number: int, item: Any) -> Iterator[ImageInput]:
+    """Yield the images of one item of a list; an array, and an error about a type, get its number."""
+    try:
+        for source in expand(item):
+            plain = source.array is not None and source.input_path is None and source.number is None
+            yield replace(source, number=number) if plain else source
+    except ImageError as error:
+        place = error.path or f"number {number} of the inputs"
+        raise ImageError(error.what, path=place, hint=error.hint) from error
 
 
 def _expand_path(text: str) -> Iterator[ImageInput]:
@@ -146,7 +161,8 @@ def image_files(
         files = sorted(path for path in named if path.is_file() or is_broken_link(path))
         others = "" if files else _others(folder, files)
     except OSError as error:
-        raise ImageError(f"cannot list the {what}: {error.strerror}", path=folder, hint=hint) from error
+        advice = hint or "check the path and its rights"
+        raise ImageError(f"cannot list the {what}: {error.strerror}", path=folder, hint=advice) from error
     if not files:
         known = f"known: {' '.join(sorted(suffixes))}"
         holds = f", but {others}" if others else ""

@@ -124,15 +124,24 @@ def load_settings(path: Path, **overrides: Any) -> PipelineSettings:
 def read_settings(document: Document, **overrides: Any) -> ReadSettings:
     """Return the settings of a parsed pipeline file of any kind, ``overrides`` applied (``None`` means: not given).
 
-    A device that is given holds for both models, whatever the file says of each.
+    A device that is given holds for both models, whatever the file says of each; a set of models that is given takes
+    the place of the file's models. The file's profile and its other settings hold.
     """
     file = pipeline_file(document)
     given = {key: value for key, value in overrides.items() if value is not None}
     if "device" in given:
         given = {"det_device": None, "rec_device": None, **given}
-    settings = replace(PipelineSettings(), **checked(file.settings, document.path, file.places))
-    places = {key: place for key, place in (file.places or {}).items() if key not in given}
+    stated, displaced = checked(file.settings, document.path, file.places), _displaced(given)
+    settings = replace(PipelineSettings(), **{key: stated[key] for key in stated if key not in displaced})
+    places = {key: place for key, place in (file.places or {}).items() if key not in {*given, *displaced}}
     return ReadSettings(replace(settings, **checked(given)), file.ignored, places, document.path)
+
+
+def _displaced(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the settings of a file that say something about models in whose place others are given."""
+    if "models" in given:
+        return "det_model", "rec_model", "rec_dict", "bundle"
+    return ("rec_dict",) if given.get("rec_model") in load_zoo().names else ()
 
 
 _UNSUPPORTED: Mapping[str, tuple[tuple[Any, ...], str]] = {
@@ -194,7 +203,7 @@ def checked(
             raise KitError(f"unknown setting {named}", path=origin, hint=_known_like(key, list(known)))
         fault = _type_fault(value, known[key]) or _bounds_fault(key, value)
         if fault is not None:
-            raise KitError(f"setting {named} {fault}", path=origin)
+            raise KitError(f"setting {named} {fault}", path=origin, hint="give another value, or leave it out")
     if "engine" in plain:
         plain["engine"] = engine_name(plain["engine"])
     return plain
@@ -241,7 +250,7 @@ def _type_fault(value: Any, annotation: str) -> str | None:
     types, called = _TYPES[names[0]]
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         return f"must be {called}, not {value!r}"
-    return "is empty: leave it out, or give a value" if isinstance(value, str) and not value.strip() else None
+    return "is empty" if isinstance(value, str) and not value.strip() else None
 
 
 _BOUNDS: Mapping[str, tuple[float, float]] = {

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_opt.errors import KitError
-from model_opt.fs import sha256_bytes
+from model_opt.fs import ENCODING_HINT, file_fault, sha256_bytes
 
 MARK = "\ufeff"
 """The byte-order mark as UTF-8 decodes it."""
@@ -54,10 +54,9 @@ def read_dictionary(path: Path) -> Dictionary:
     """Read a dictionary file. Raises ``DictionaryError`` naming file, line and likely cause."""
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise DictionaryError(
-            f"cannot read the dictionary: {error.strerror}", path=path, hint="check the path and its permissions"
-        ) from error
+    except (OSError, UnicodeEncodeError) as error:
+        hint = ENCODING_HINT if isinstance(error, UnicodeEncodeError) else "check the path and its permissions"
+        raise DictionaryError(f"cannot read the dictionary: {file_fault(error)}", path=path, hint=hint) from error
     return parse_dictionary(data, path)
 
 

@@ -69,6 +69,17 @@ def disk_faults(action: str, path: Path) -> Iterator[None]:
         raise disk_error(error, action, path) from error
 
 
+ENCODING_HINT = "set PYTHONUTF8=1, or a UTF-8 locale such as LC_ALL=C.UTF-8"
+"""What to do about a file name that ``file_fault`` calls one that has no form here."""
+
+
+def file_fault(error: OSError | UnicodeEncodeError) -> str:
+    """Return why a file cannot be opened: what the system says, or that its name has no form in this locale."""
+    if isinstance(error, UnicodeEncodeError):
+        return f"its name cannot be written in {error.encoding}, the encoding of file names in this process"
+    return error.strerror or str(error)
+
+
 # --- sums
 
 
@@ -109,6 +120,14 @@ def known_sum(path: Path) -> str:
     with suppress(OSError):  # a read-only cache is fine, only slower
         write_atomic(note, json.dumps({"state": state, "sha256": found}).encode())
     return found
+
+
+def same_file(one: Path | str, other: Path | str) -> bool:
+    """Return whether two names lead to one file or folder that is there, through links too."""
+    try:
+        return Path(one).samefile(other)
+    except (OSError, ValueError):  # absent, an address, or no name that the system knows
+        return False
 
 
 # --- locks

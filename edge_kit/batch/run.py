@@ -89,7 +89,7 @@ def check_run(inputs: Sequence[str], out: Path, form: str) -> None:
     check_format(form)
     check_inputs(inputs)
     if out.exists() and not out.is_dir():
-        raise KitError("--out names a file, and a folder is needed", path=out)
+        raise KitError("--out names a file, and a folder is needed", path=out, hint="name a new or an empty folder")
 
 
 def run_batch(run: BatchRun, execute: Execute, on_progress: OnProgress) -> Summary:

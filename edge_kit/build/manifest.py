@@ -140,6 +140,8 @@ def _load(path: Path) -> dict[str, Any]:
     """Read the JSON object at ``path``."""
     redo = "build the bundle again, or give the folder of another one"
     if not _is_plain_file(path):
+        if not path.parent.is_dir():
+            raise ManifestError("there is no such folder", path=path.parent, hint="give the folder of a bundle")
         raise ManifestError("there is no manifest", path=path, hint=redo)
     try:
         if path.stat().st_size > _MAX_BYTES:
@@ -157,7 +159,7 @@ def _load(path: Path) -> dict[str, Any]:
 def _is_plain_file(path: Path) -> bool:
     try:
         return is_plain(path.lstat())
-    except OSError:
+    except (OSError, UnicodeEncodeError):
         return False
 
 

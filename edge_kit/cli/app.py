@@ -10,14 +10,39 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
+from typer.core import TyperGroup
 
 from edge_kit.cli.words import WORDS_GIVEN, OcrCommand
 from model_opt.errors import KitError
 
 LIBRARIES_HINT = "on Debian: apt-get install libgl1 libglib2.0-0 libgomp1"
 
+INTERRUPTED, READER_LEFT = 130, 141
+"""Exit codes after Ctrl-C, and after the reader of a pipe left: those of other programs (128 and the signal)."""
+
+
+class _Commands(TyperGroup):
+    """The commands, ended by their own exit codes where Typer has 1 for a pipe that was closed and is silent."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except KeyboardInterrupt as error:
+            sys.stderr.write(f"edge-kit: {error or 'interrupted'}\n")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader of our output went away (`| head`): end quietly, and keep Python from flushing into it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(READER_LEFT) from None
+
+
 app = typer.Typer(
     name="edge-kit",
+    cls=_Commands,
     help="From a pinned PP-OCRv4 mobile model to a verified Paddle Lite bundle for the device.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -64,6 +89,7 @@ Calibration = Annotated[
     Path | None, typer.Option(help="A folder of your own images to calibrate on, in place of the kit's.")
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Use the cache only; never download.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 DeviceSerial = Annotated[
     str | None, typer.Option("--device", help="Serial of an Android device that adb sees; auto: the only one.")
@@ -641,11 +667,12 @@ def config_export(
     save: Annotated[Path | None, typer.Option(help="File to write (default: standard output).")] = None,
     form: Annotated[str, typer.Option("--format", help="kit, or paddlex: the form that PaddleX 3 reads.")] = "kit",
     models: Models = None,
+    force: Force = False,
 ) -> None:
     """Write a pipeline file with every setting at its default, to be changed and given to --pipeline."""
     from edge_kit.cli.config import run_config_export
 
-    run_config_export(save, form, models)
+    run_config_export(save, form, models, force=force)
 
 
 @config_app.command("convert")
@@ -655,11 +682,12 @@ def config_convert(
     form: Annotated[
         str | None, typer.Option("--format", help="kit, or paddlex: PaddleX 3's (default: the other one).")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Write a pipeline file in the other form; what has no place there is listed."""
     from edge_kit.cli.config import run_config_convert
 
-    run_config_convert(source, target, form)
+    run_config_convert(source, target, form, force=force)
 
 
 def main() -> None:
@@ -673,18 +701,12 @@ def main() -> None:
     except KitError as error:
         _complain(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("edge-kit: interrupted\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): end quietly, and keep Python from flushing into it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except ImportError as error:
         _complain(KitError(f"a library does not load: {error}", hint=f"{LIBRARIES_HINT}; see 'edge-kit doctor'"))
         sys.exit(2)
     except OSError as error:
-        _complain(KitError(error.strerror or str(error), path=error.filename2 or error.filename))
+        what, place = error.strerror or str(error), error.filename2 or error.filename
+        _complain(KitError(what, path=place, hint="check the path, its rights and the space on its disk"))
         sys.exit(2)
 
 

@@ -82,7 +82,7 @@ def _check(options: BatchOptions) -> None:
     if options.on not in PLACES:
         raise KitError(f"--on {options.on} is not known", hint=f"use one of: {', '.join(PLACES)}")
     if options.ray_address and options.on != "ray":
-        raise KitError("--ray-address needs --on ray")
+        raise KitError("--ray-address needs --on ray", hint="add --on ray, or leave the address out")
     if options.recipe and not options.compare:
         raise KitError("--recipe names the gates of a comparison", hint="add --compare server,nb, or leave it out")
     if options.on == "ray":

@@ -25,6 +25,7 @@ from edge_kit.build.events import (
     event_to_json,
 )
 from edge_kit.build.manifest import MANIFEST_NAME, Manifest, check_bundle
+from edge_kit.cli.outputs import refuse_inputs_inside
 from edge_kit.cli.render import console, size, table
 from edge_kit.jobs.request import BuildRequest
 
@@ -36,11 +37,26 @@ def run_build(request: BuildRequest, *, json_events: bool) -> int:
     """Build a bundle; print events as JSON lines, or progress on a terminal and a summary."""
     from edge_kit.jobs.build import build_bundle
 
-    with listener(json_events) as listen:
-        written = build_bundle(request, listen)
+    refuse_inputs_inside("--out", request.out, request.inputs)
+    before = _manifest_of(request.out)
+    try:
+        with listener(json_events) as listen:
+            written = build_bundle(request, listen)
+    except KeyboardInterrupt:
+        kept = _manifest_of(request.out) == before
+        what = "nothing was changed" if kept else f"the new bundle is in {request.out}"
+        raise KeyboardInterrupt(f"interrupted, {what}") from None
     if not json_events:
         _print_summary(written.folder, written.manifest, written.changed)
     return 0
+
+
+def _manifest_of(folder: Path) -> bytes | None:
+    """Return the manifest of a bundle, which changes when anything of the bundle does; None where there is none."""
+    try:
+        return (folder / MANIFEST_NAME).read_bytes()
+    except OSError:
+        return None
 
 
 def run_verify(bundle: Path, sources: VerifyRequest) -> int:

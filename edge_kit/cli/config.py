@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edge_kit.cli.outputs import refuse_input
 from edge_kit.pipeline_files import Ignored, paddlex_document, read_document, read_pipeline_file
 from edge_kit.rules import with_settings
 from edge_kit.settings import PipelineSettings, ReadSettings, from_mapping, read_settings
@@ -26,15 +27,24 @@ _SAID_BY_PADDLEX = (
 """Settings that a pipeline file of PaddleX 3 holds, or that its form implies."""
 
 
-def run_config_export(save: Path | None, form: str = "kit", models: str | None = None) -> None:
-    """Write a pipeline file with every setting at its default, to ``save`` or standard output."""
+def run_config_export(save: Path | None, form: str = "kit", models: str | None = None, *, force: bool = False) -> None:
+    """Write a pipeline file with every setting at its default, to ``save`` or standard output.
+
+    Raises ``KitError`` for a file that is there, unless ``force`` replaces it.
+    """
+    _refuse_existing(save, force=force)
     settings = from_mapping({} if models is None else {"models": models})
     _ = settings.chosen  # raises for an unknown set before a file is written
     _write(save, _text(settings, _checked_format(form), complete=True))
 
 
-def run_config_convert(source: Path, target: Path, form: str | None) -> None:
-    """Write the pipeline file ``source`` in another form; what has no place there is listed on standard error."""
+def run_config_convert(source: Path, target: Path, form: str | None, *, force: bool = False) -> None:
+    """Write the pipeline file ``source`` in another form; what has no place there is listed on standard error.
+
+    Raises ``KitError`` where ``target`` is the source, or a file that is there, unless ``force`` replaces that.
+    """
+    refuse_input("the file to write", target, (source,))
+    _refuse_existing(target, force=force)
     document = read_document(source)
     if form is None:
         form = "paddlex" if read_pipeline_file(source).kind == "kit" else "kit"
@@ -43,6 +53,12 @@ def run_config_convert(source: Path, target: Path, form: str | None) -> None:
     for ignored in (*read.ignored, *_left_out(read, form)):
         sys.stderr.write(f"edge-kit: left out: {ignored}\n")
     _write(target, _text(read.settings, form, complete=False))
+
+
+def _refuse_existing(save: Path | None, *, force: bool) -> None:
+    """Raise ``KitError`` for a file that is there: a pipeline file is edited by hand."""
+    if save is not None and save.is_file() and not force:
+        raise KitError("the file is there already", path=save, hint="name another file, or replace it with --force")
 
 
 def _checked_format(form: str) -> str:

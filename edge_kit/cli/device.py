@@ -11,6 +11,7 @@ from statistics import median
 from rich.console import Console
 
 from edge_kit.build.manifest import MANIFEST_NAME, check_bundle, read_manifest
+from edge_kit.cli.outputs import refuse_input
 from edge_kit.cli.render import console, table
 from edge_kit.deploy.adb import connect
 from edge_kit.deploy.app import bundle_apk
@@ -44,6 +45,7 @@ class DeviceRequest:
 
 def run_device_verify(request: DeviceRequest) -> int:
     """Run the self-test on the device and judge it; return 1 when a gate or anything else does not hold."""
+    _keep_inputs("--report", request.report, request)
     manifest = read_manifest(request.bundle / MANIFEST_NAME)
     bad = [f"{v.path} ({v.status})" for v in check_bundle(request.bundle) if v.status not in ("ok", "extra")]
     if bad:
@@ -62,6 +64,8 @@ def run_device_verify(request: DeviceRequest) -> int:
 
 def run_device_bench(request: DeviceRequest, wanted: BenchRequest, save: Path | None) -> int:
     """Measure latencies on the device and print or save the device profile that they suggest."""
+    _keep_inputs("--report", request.report, request)
+    _keep_inputs("--save", save, request)
     manifest = read_manifest(request.bundle / MANIFEST_NAME)
     base = _base_profile(manifest.device_profile, manifest.target)
     apk, adb = bundle_apk(request.bundle, request.apk), connect(request.serial)
@@ -75,6 +79,12 @@ def run_device_bench(request: DeviceRequest, wanted: BenchRequest, save: Path | 
         write_output(save, suggestion.text.encode())
         console().print(f"suggested device profile: {save}", markup=False)
     return 1 if run.report.errors else 0
+
+
+def _keep_inputs(option: str, target: Path | None, request: DeviceRequest) -> None:
+    """Raise ``KitError`` where a file to write is the APK or one of the bundle."""
+    if target is not None:
+        refuse_input(option, target, (request.bundle, request.apk))
 
 
 def _print_bench(run: BenchRun, suggestion: Suggestion) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_kit.cli.outputs import refuse_input
 from edge_kit.engines.base import EngineOptions, Float32Array
 from edge_kit.engines.nb import ExactNbEngine, NbEngine
+from edge_kit.ocr.result import write_output
 from model_opt.errors import KitError
-from model_opt.fs import write_atomic
 from model_opt.nb import needs_emulation, precision_of, read_nb
 
 
@@ -19,8 +20,10 @@ def run_emulate(model: Path, source: Path, target: Path, precision: str) -> None
     """Run a ``.nb`` file on the tensor in ``source`` and write its first output to ``target``.
 
     ``fast`` takes ONNX Runtime (fp32 and weight-only kernels), ``exact`` computes fp16 and int8 kernels value by
-    value; NaN and infinite values are written as they are and counted.
+    value; NaN and infinite values are written as they are and counted. Raises ``KitError`` for a ``target`` that
+    is one of the two files.
     """
+    refuse_input("--output", target, (model, source))
     options = EngineOptions()
     x = read_tensor(source)
     if precision == "fast":
@@ -31,7 +34,7 @@ def run_emulate(model: Path, source: Path, target: Path, precision: str) -> None
         raise KitError(f"unknown precision {precision!r}", hint="use one of: exact, fast")
     buffer = io.BytesIO()
     np.save(buffer, y)
-    write_atomic(target, buffer.getvalue())
+    write_output(target, buffer.getvalue())
     bad = int(y.size - np.count_nonzero(np.isfinite(y)))
     shape = "x".join(map(str, y.shape))
     sys.stdout.write(f"{target}: float32 {shape}, {bad} of {y.size} values NaN or infinite\n")

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge_kit.cli.outputs import refuse_input
 from edge_kit.cli.render import console, size, table, write_json
-from model_opt.fs import write_atomic
 from model_opt.lower import NEWEST
 from model_opt.nb import CountChange, NbComparison, NbSummary, compare_summaries, inspect_nb, read_nb
 
 
 def run_inspect(file: Path, *, as_json: bool, onnx: Path | None) -> None:
-    """Print the summary of a ``.nb`` file, as tables or as JSON; write its translation to ``onnx`` if that is given."""
+    """Print the summary of a ``.nb`` file, as tables or as JSON; write its translation to ``onnx`` if that is given.
+
+    Raises ``KitError`` for a file that is no model, and for an ``onnx`` that is the model or cannot be written.
+    """
+    if onnx is not None:
+        refuse_input("--onnx", onnx, (file,))
     model = read_nb(file)
     summary = inspect_nb(model, pinned_opt=NEWEST)
     if onnx is not None:
+        from edge_kit.ocr.result import write_output
         from model_opt.nb.to_onnx import to_onnx
 
-        write_atomic(onnx, to_onnx(model))
+        write_output(onnx, to_onnx(model))
     if as_json:
         write_json(summary.to_json())
     else:

@@ -18,6 +18,9 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from edge_kit.cli.outputs import refuse_input, refuse_saved_inputs
+from edge_kit.cli.render import console
+from edge_kit.pipeline_files.kit import PATHS
 from edge_kit.pipeline_files.model import listed
 from edge_kit.pipeline_files.words import INPUT, PIPELINE, SAVE_PATH, WORDS
 from model_opt.errors import KitError
@@ -72,6 +75,7 @@ def with_words(request: OcrRequest, words: Mapping[str, Any]) -> OcrRequest:
 def run_ocr(request: OcrRequest) -> int:
     """Read all images; return 0, or 1 when some of several could not be read. A lone bad image is an error."""
     from edge_kit.api import DeviceChoice, Pipeline, choose_settings
+    from edge_kit.inputs import expand
 
     _check_outputs(request)
     settings = dict(request.settings)
@@ -80,6 +84,9 @@ def run_ocr(request: OcrRequest) -> int:
     chosen = choose_settings(request.pipeline, settings)
     for text in listed(chosen.ignored):
         sys.stderr.write(f"edge-kit: without effect: {text}\n")
+    sources = list(expand(list(request.paths)))
+    _keep_inputs(request, chosen.settings, sources)
+    _make_folders(request)
     spinner = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -96,7 +103,7 @@ def run_ocr(request: OcrRequest) -> int:
         if pipeline.device_note:
             sys.stderr.write(f"edge-kit: {pipeline.device_note}\n")
         output = stack.enter_context(_Output(request))
-        for source, outcome in pipeline.predict_each(list(request.paths)):
+        for source, outcome in pipeline.predict_each(sources):
             spinner.update(task, description=f"read {source.input_path}")
             output.add(source, outcome)
     return output.exit_code
@@ -118,19 +125,40 @@ def _with_plan(settings: PipelineSettings, progress: Callable[[str], None]) -> t
 
 
 def _check_outputs(request: OcrRequest) -> None:
-    """Refuse places that cannot be written to before any work is done, and make the folders for results."""
-    from edge_kit.ocr.result import make_folder
-
+    """Refuse places that cannot be written to before any work is done."""
     if request.json_file not in (None, "-") and Path(str(request.json_file)).is_dir():
-        raise KitError("--json names a folder, and a file is needed", path=request.json_file)
-    for option, folder in (("--save", request.save), ("--save_path", request.save_path)):
-        if folder is None:
-            continue
+        hint = f"name a file in it: --json {Path(str(request.json_file)) / 'result.jsonl'}"
+        raise KitError("--json names a folder, and a file is needed", path=request.json_file, hint=hint)
+    for option, folder in _folders(request):
         if folder.exists() and not folder.is_dir():
-            raise KitError(f"{option} names a file, and a folder is needed", path=folder)
+            hint = f"name a folder, as in {option} {folder.parent / 'out'}"
+            raise KitError(f"{option} names a file, and a folder is needed", path=folder, hint=hint)
         if not folder.exists() and folder.suffix.lower() in _FILE_SUFFIXES:
             hint = f"name a folder: {option} {folder.with_suffix('')}"
             raise KitError(f"{option} looks like a file, and a folder is needed", path=folder, hint=hint)
+
+
+def _folders(request: OcrRequest) -> list[tuple[str, Path]]:
+    """Return the folders for results with the options that name them."""
+    both = (("--save", request.save), ("--save_path", request.save_path))
+    return [(option, folder) for option, folder in both if folder is not None]
+
+
+def _keep_inputs(request: OcrRequest, settings: PipelineSettings, sources: Sequence[ImageInput]) -> None:
+    """Refuse places where a result would replace something that is read."""
+    if request.json_file not in (None, "-"):
+        models = (getattr(settings, key) for key in (*PATHS, "bundle"))
+        inputs = (request.pipeline, *models, *(source.input_path for source in sources))
+        refuse_input("--json", Path(str(request.json_file)), inputs)
+    for option, folder in _folders(request):
+        json = option == "--save_path"
+        refuse_saved_inputs(option, folder, settings.result_schema, sources, json=json)
+
+
+def _make_folders(request: OcrRequest) -> None:
+    from edge_kit.ocr.result import make_folder
+
+    for _, folder in _folders(request):
         make_folder(folder)
 
 
@@ -203,7 +231,7 @@ class _Output:
             raise self._held
         self._json.close(complete=kind is None)
         if self._table:
-            Console().print(_table(self._shown))
+            console().print(_table(self._shown))
         if self._failed:
             sys.stderr.write(f"edge-kit: {self._done} images read, {len(self._failed)} could not be read\n")
 
@@ -238,6 +266,8 @@ class _JsonLines:
             while rest:
                 rest = rest[self._file.write(rest) :]
             self._size += len(data)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             self._drop_half_a_line()
             what = f"cannot write the results: {error.strerror}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_kit.cli.build import gate_table, listener
+from edge_kit.cli.outputs import refuse_input
 from edge_kit.cli.render import console, show, size, table
 from edge_kit.jobs.quantize import quantise_models
 from edge_kit.jobs.request import BuildRequest
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 def run_quantize(request: BuildRequest, roles: Sequence[Role]) -> int:
     """Quantise models and print what came of it; return 1 when a gate failed and nothing was written."""
+    for target in (request.out / f"{role}{suffix}" for role in roles for suffix in (".nb", ".json")):
+        refuse_input("--out", target, (request.det_model, request.rec_model, request.rec_dict))
     with listener(False) as listen:
         written, verification = quantise_models(request, roles, listen)
     out = console()

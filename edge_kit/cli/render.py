@@ -17,7 +17,15 @@ PLAIN_WIDTH = 200
 
 def console() -> Console:
     """Return a console on standard output: as wide as the terminal, or wide and plain in a pipe."""
-    return Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, no_color=True, highlight=False)
+    return _Console() if sys.stdout.isatty() else _Console(width=PLAIN_WIDTH, no_color=True, highlight=False)
+
+
+class _Console(Console):
+    """A console that leaves the exit code to the command line when the reader of a pipe goes away."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the ``BrokenPipeError`` again, for which Rich would end the process with 1."""
+        raise
 
 
 def write_json(value: Any) -> None:

@@ -75,7 +75,8 @@ def _refuse_fixed(settings: PipelineSettings) -> None:
         raise HpiError(f"{what} leaves high-performance inference nothing to choose", hint="leave one of them out")
     for device in (settings.device, settings.det_device, settings.rec_device):
         if device not in (None, "cpu", "auto"):
-            raise HpiError(f"high-performance inference is measured on the CPU only, not on {device!r}")
+            what = f"high-performance inference is measured on the CPU only, not on {device!r}"
+            raise HpiError(what, hint="use device cpu, or leave enable_hpi out")
 
 
 def _facts(settings: PipelineSettings, wish: Wish) -> dict[str, Any]:

@@ -103,7 +103,9 @@ def _threads(value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 256:
-        raise HpiError(f"cpu_num_threads must be a number from 1 to 256, not {value!r}")
+        raise HpiError(
+            f"cpu_num_threads must be a number from 1 to 256, not {value!r}", hint="leave it out for all cores"
+        )
     return value
 
 

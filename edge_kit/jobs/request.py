@@ -60,6 +60,12 @@ class BuildRequest:
         return self._chosen.det if role == "det" else self._chosen.rec
 
     @property
+    def inputs(self) -> tuple[Path | str | None, ...]:
+        """What the user may have named by its path: files and folders that are read, and names."""
+        files = (self.device_profile, self.det_model, self.rec_model, self.rec_dict, self.images, self.calibration)
+        return files if self.app is None else (*files, self.app.keystore, self.app.lite_runtime)
+
+    @property
     def profile(self) -> str:
         """The name of the specification profile: the given one, else that of the models' set."""
         return self._chosen.profile

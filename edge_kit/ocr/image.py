@@ -23,6 +23,7 @@ from PIL import Image as Pillow
 
 from edge_kit.spec.model import Alpha
 from model_opt.errors import KitError
+from model_opt.fs import ENCODING_HINT, file_fault
 
 Image = NDArray[np.uint8]
 """BGR, height x width x 3."""
@@ -68,6 +69,8 @@ def read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
+    except UnicodeEncodeError as error:
+        raise ImageError(f"cannot read the image: {file_fault(error)}", path=path, hint=ENCODING_HINT) from error
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if len(data) > MAX_FILE:
@@ -220,7 +223,7 @@ def _first_gif_frame(data: bytes, origin: Path | str, alpha: Alpha) -> Image:
         with Pillow.open(io.BytesIO(data), formats=("GIF",)) as picture:
             return from_pillow(picture, alpha)
     except (*FAULTS, Pillow.DecompressionBombError) as error:
-        raise ImageError(f"not a GIF that can be decoded: {error}", path=origin) from error
+        raise ImageError(f"not a GIF that can be decoded: {error}", path=origin, hint="save it again") from error
 
 
 def from_pillow(picture: Pillow.Image, alpha: Alpha = "drop") -> Image:
@@ -241,9 +244,10 @@ def as_image(array: NDArray[np.generic], origin: str = "array", alpha: Alpha = "
         raise ImageError(f"an image array must be uint8, not {array.dtype}", path=origin, hint="scale it to 0..255")
     grey = array.ndim == 2
     if not (grey or (array.ndim == 3 and array.shape[2] in (1, 3, 4))):
-        raise ImageError(f"an image array must be [h, w], [h, w, 3] or [h, w, 4], not {list(array.shape)}", path=origin)
+        what = f"an image array must be [h, w], [h, w, 3] or [h, w, 4], not {list(array.shape)}"
+        raise ImageError(what, path=origin, hint="give it as cv2.imread returns it; a batch is a list of images")
     if 0 in array.shape:
-        raise ImageError(f"the image has no pixels: shape {list(array.shape)}", path=origin)
+        raise ImageError(f"the image has no pixels: shape {list(array.shape)}", path=origin, hint="leave it out")
     if grey or array.shape[2] == 1:
         return np.ascontiguousarray(np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2), dtype=np.uint8)
     image = np.ascontiguousarray(array[:, :, :3], dtype=np.uint8)

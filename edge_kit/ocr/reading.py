@@ -101,7 +101,8 @@ class Reading:
     def _words(self) -> tuple[tuple[tuple[str, ...], tuple[Corners, ...]], ...]:
         rules = self.page.words
         if rules is None or len(self.columns) != len(self.rec_texts):
-            raise KitError("this result holds no places of characters, so there are no boxes of words")
+            what = "this result holds no places of characters, so there are no boxes of words"
+            raise KitError(what, hint="read the image with return_word_box=True")
         lines = zip(self.rec_texts, self.columns, self.dt_polys, strict=True)
         return tuple(word_boxes(text, columns, quad, rules) for text, columns, quad in lines)
 

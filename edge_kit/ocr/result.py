@@ -14,15 +14,24 @@ import numpy as np
 from edge_kit.ocr.reading import Reading
 from edge_kit.ocr.schemas import KIT, plain, schema_of
 from model_opt.errors import KitError
-from model_opt.fs import write_atomic
+from model_opt.fs import ENCODING_HINT, file_fault, same_file, write_atomic
 from model_opt.http import is_url, path_of
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
 
 
+class _Shown(Mapping[str, Any]):
+    """PaddleX's ``str``: in the class that has a property of this name, annotations could not say ``str``."""
+
+    @property
+    def str(self) -> dict[Any, Any]:
+        """The fields under ``res`` as PaddleX 3 shows them: numbers and boxes as arrays, texts as lists."""
+        return {"res": {key: _shown(key, value) for key, value in self.items()}}
+
+
 @dataclass(frozen=True)
-class OcrResult(Reading, Mapping[str, Any]):
+class OcrResult(Reading, _Shown):
     """Boxes, texts and scores of one image, in reading order, one text and score for each box.
 
     It is a mapping too: ``result["rec_texts"]``, ``for key in result``. ``schema`` says which fields that has, and
@@ -89,9 +98,13 @@ class OcrResult(Reading, Mapping[str, Any]):
         """Write the result to standard output: JSON, or one line a text when ``format_json`` is false.
 
         ``json_format`` is PaddleX 3's word for it, whose own schema prints its fields in Python's form by default.
+        Characters that standard output cannot show are escaped; a process without one prints nothing.
         """
         import sys
 
+        out = sys.stdout
+        if out is None:
+            return
         schema = schema_of(self.schema)
         wanted = json_format if format_json is None else format_json
         if wanted or (wanted is None and schema.prints_json):
@@ -103,41 +116,65 @@ class OcrResult(Reading, Mapping[str, Any]):
             text = "\n".join(f"{score:.4f}  {line}" for line, score in lines)
         else:
             with np.printoptions(threshold=1, edgeitems=1):
-                text = str({"res": {key: _shown(key, value) for key, value in self.items()}})
-        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+                text = str(self.str)
+        encoding = getattr(out, "encoding", None) or "utf-8"
+        out.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
     def save_to_json(self, save_path: str | Path, indent: int = 4, ensure_ascii: bool = False) -> Path:
-        """Write the JSON form; a folder keeps the input's name. Returns the file written."""
+        """Write the JSON form; a folder keeps the input's name. Returns the file written.
+
+        Raises ``KitError`` for a place that cannot be written to, and for the file that was read.
+        """
         schema = schema_of(self.schema)
-        target = self._target(save_path, f"{schema.json_suffix}.json")
+        target = self._target(save_path, json_ending(self.schema))
         text = self.to_json(indent=indent, ensure_ascii=ensure_ascii) + ("\n" if schema.newline else "")
         return write_output(target, text.encode())
 
     def save_to_img(self, save_path: str | Path) -> Path:
         """Write the picture with boxes and texts side by side; a folder keeps the input's name.
 
-        The suffix of a file chooses the format (PNG, JPEG, WebP …). Returns the file written.
+        The suffix of a file chooses the format (PNG, JPEG, WebP …). Returns the file written. Raises ``KitError`` for
+        another suffix, a place that cannot be written to, and the file that was read.
         """
         from edge_kit.ocr.draw import encode_picture
 
-        target = self._target(save_path, f"{schema_of(self.schema).image_suffix}{self._image_suffix()}")
+        target = self._target(save_path, image_ending(self.schema, self.input_path))
         return write_output(target, encode_picture(self._picture(), target))
 
-    def _image_suffix(self) -> str:
-        suffix = Path(self.input_path).suffix if self.input_path else ""
-        if schema_of(self.schema).name == KIT:
-            suffix = suffix.lower()
-        return suffix if suffix.lower() in {".jpg", ".jpeg", ".png", ".bmp", ".webp"} else ".png"
+    def save_all(self, save_path: str | Path) -> tuple[Path, Path]:
+        """Write both forms into the folder ``save_path``, JSON first; errors as theirs. Returns the files written."""
+        folder = f"{_path_of(save_path)}/"
+        return self.save_to_json(folder), self.save_to_img(folder)
 
     def _target(self, save_path: str | Path, ending: str) -> Path:
-        if not isinstance(save_path, str | Path) or not str(save_path).strip():
-            what = "save_path is empty" if isinstance(save_path, str) else f"save_path is a path, not {save_path!r}"
-            raise KitError(what, hint="give a folder, or a file")
-        path = Path(save_path)
-        is_folder = path.is_dir() or path.suffix == "" or str(save_path).endswith("/")
-        if not is_folder:
-            return path
-        return path / f"{self.name or stem_of(self.input_path, self.page_index)}{ending}"
+        path = _path_of(save_path)
+        if path.is_dir() or path.suffix == "" or str(save_path).endswith("/"):
+            path /= f"{self.name or stem_of(self.input_path, self.page_index)}{ending}"
+        if self.input_path is not None and same_file(path, self.input_path):
+            raise KitError("the result would replace the file that was read", path=path, hint="name another folder")
+        return path
+
+
+def _path_of(save_path: str | Path) -> Path:
+    """Return the place that a user gave; ``KitError`` for what is none."""
+    if not isinstance(save_path, str | Path) or not str(save_path).strip():
+        what = "save_path is empty" if isinstance(save_path, str) else f"save_path is a path, not {save_path!r}"
+        raise KitError(what, hint="give a folder, or a file")
+    return Path(save_path)
+
+
+def image_ending(schema: str, input_path: str | None) -> str:
+    """Return how the name of a picture in a folder goes on behind the stem of its input."""
+    suffix = Path(input_path).suffix if input_path else ""
+    if schema == KIT:
+        suffix = suffix.lower()
+    known = suffix.lower() in {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+    return f"{schema_of(schema).image_suffix}{suffix if known else '.png'}"
+
+
+def json_ending(schema: str) -> str:
+    """Return how the name of a JSON file in a folder goes on behind the stem of its input."""
+    return f"{schema_of(schema).json_suffix}.json"
 
 
 def _json_text(value: Any, indent: int | None, ensure_ascii: bool) -> str:
@@ -184,9 +221,11 @@ def write_output(target: Path, data: bytes) -> Path:
         if target.is_dir():
             raise KitError("cannot write the result: a folder has this name", path=target, hint="name a file in it")
         write_atomic(target, data)
-    except OSError as error:
+    except BrokenPipeError:  # the reader of /dev/stdout left
+        raise
+    except (OSError, UnicodeEncodeError) as error:
         what = f"cannot write the result: {_reason(error, target.parent)}"
-        raise KitError(what, path=target, hint="choose another place") from error
+        raise KitError(what, path=target, hint=_hint(error)) from error
     return target
 
 
@@ -194,15 +233,19 @@ def make_folder(folder: Path) -> Path:
     """Make a folder for results, with those above it, and return it; ``KitError`` when that cannot be done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:
         what = f"cannot make the folder for results: {_reason(error, folder)}"
-        raise KitError(what, path=folder, hint="choose another place") from error
+        raise KitError(what, path=folder, hint=_hint(error)) from error
     return folder
 
 
-def _reason(error: OSError, folder: Path) -> str:
+def _hint(error: OSError | UnicodeEncodeError) -> str:
+    return ENCODING_HINT if isinstance(error, UnicodeEncodeError) else "choose another place"
+
+
+def _reason(error: OSError | UnicodeEncodeError, folder: Path) -> str:
     """Return why ``folder`` cannot be had: the file that stands in its way, else what the system says."""
     for above in (folder, *folder.parents):
         if above.is_file():
             return f"{above} is a file, and a folder is needed"
-    return error.strerror or str(error)
+    return file_fault(error)

@@ -189,7 +189,7 @@ def _check_kind(name: str, value: Any, kind: WordKind) -> None:
     types, called = _KINDS[kind]
     if WORDS[name].setting is None or kind not in ("int", "float"):  # the settings check numbers, NumPy's too
         if not isinstance(value, types):
-            raise KitError(f"{name} must be {called}, not {value!r}")
+            raise KitError(f"{name} must be {called}, not {value!r}", hint="give such a value, or leave it out")
         if isinstance(value, str) and not value.strip():
             raise KitError(f"{name} is empty", hint="leave it out, or give a value")
 

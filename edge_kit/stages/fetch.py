@@ -12,7 +12,7 @@ from edge_kit.build.stage import StageContext
 from edge_kit.stages.results import DICTIONARY, PARAMETERS, Fetched, Role
 from model_opt.dictionary import read_dictionary
 from model_opt.errors import KitError
-from model_opt.fs import sha256_file
+from model_opt.fs import file_fault, sha256_file
 from model_opt.zoo import FORMATS, ModelFiles, check_operators, fetch, load_zoo, with_dictionary
 
 
@@ -42,7 +42,8 @@ def fetch_model(context: StageContext, source: ModelSource) -> Fetched:
     """Bring the model's files, and the recogniser's dictionary, into the build, checked."""
     files = source.own or fetch(source.name, offline=source.offline, progress=_bytes_progress(context))
     if files.kind != source.role:
-        raise KitError(f"model {source.name!r} is of kind {files.kind}, and a {source.role} model is needed here")
+        what = f"model {source.name!r} is of kind {files.kind}, and a {source.role} model is needed here"
+        raise KitError(what, hint=f"name another with --{source.role}-model; 'edge-kit models list' shows the kinds")
     if source.dictionary is not None:
         files = with_dictionary(files, source.dictionary)
     if not source.any_operator:
@@ -78,8 +79,9 @@ def _sum(dictionary: Path | None) -> str:
         return ""
     try:
         return sha256_file(dictionary)
-    except OSError as error:
-        raise KitError(f"cannot read the dictionary: {error.strerror}", path=dictionary) from error
+    except (OSError, UnicodeEncodeError) as error:
+        what = f"cannot read the dictionary: {file_fault(error)}"
+        raise KitError(what, path=dictionary, hint="check the path and its permissions") from error
 
 
 def _bytes_progress(context: StageContext) -> Callable[[str, int, int | None], None]:

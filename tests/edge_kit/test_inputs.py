@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from edge_kit import create_pipeline
 from edge_kit.inputs import PassedOver, expand, user_files, warn_of_pages
 from edge_kit.ocr.image import ImageError
-from edge_kit.ocr.result import stem_of
+from edge_kit.ocr.result import OcrResult, make_folder, stem_of
+from model_opt.dictionary import read_dictionary
 from model_opt.errors import KitError
 
 
@@ -200,3 +202,35 @@ def test_an_array_with_four_channels_follows_the_rule():
     (source,) = expand(array)
     assert (source.load("on_white") == 255).all()
     assert (source.load("drop") == 0).all()
+
+
+def test_a_name_that_the_locale_lacks_is_an_error_with_its_remedy(tmp_path):
+    """A lone surrogate stands for it: it has no form in UTF-8 either."""
+    odd = tmp_path / "\ud800"
+    box = np.zeros((0, 4, 2), np.int32)
+    result = OcrResult("a.png", box, (), (), (), {}, np.zeros((9, 9, 3), np.uint8))
+    for use in (
+        lambda: [source.load() for source in expand(odd)],
+        lambda: result.save_to_json(odd),
+        lambda: result.save_to_img(odd / "a.png"),
+        lambda: make_folder(odd),
+        lambda: read_dictionary(odd),
+    ):
+        with pytest.raises(KitError, match=r"encoding of file names(.|\n)*next: set PYTHONUTF8=1"):
+            use()
+    for use in (lambda: create_pipeline("ocr", bundle=odd), lambda: create_pipeline(f"{odd}.yaml")):
+        with pytest.raises(KitError, match="there is no"):
+            use()
+
+
+def test_an_array_of_a_list_is_named_by_its_number():
+    good = np.zeros((4, 4, 3), np.uint8)
+    for inputs in ([good, {"img": good}, good.astype(np.float32)], iter([good, good, good[0, 0]])):
+        *fine, bad = expand(inputs)
+        assert [source.load().shape for source in fine] == [(4, 4, 3)] * 2
+        with pytest.raises(ImageError, match=r"image array must be(.|\n)*number 3 of the inputs(.|\n)*next: "):
+            bad.load()
+    with pytest.raises(ImageError, match=r"input of type int(.|\n)*number 2 of the inputs"):
+        list(expand([good, 3]))
+    with pytest.raises(ImageError, match=r"uint8, not float32\n  file: array\n"):
+        next(expand(good.astype(np.float32))).load()

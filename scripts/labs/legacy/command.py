@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from edge_kit.cli.outputs import refuse_input
 from edge_kit.cli.render import console, table
 from model_opt.errors import KitError
 
@@ -47,8 +48,12 @@ def run_legacy_report(paths: tuple[str, ...], engine: str, json_file: str | None
     from labs.legacy.rules import load_legacy
 
     if json_file not in (None, "-") and Path(str(json_file)).is_dir():
-        raise KitError("--json names a folder, and a file is needed", path=json_file)
+        raise KitError(
+            "--json names a folder, and a file is needed", path=json_file, hint=f"name a file in {json_file}"
+        )
     spec, images = load_legacy(), _images(paths)
+    if json_file not in (None, "-"):
+        refuse_input("--json", Path(str(json_file)), [image.path for image in images])
     report = _report(spec, images, engine)
     text = json.dumps(_document(report, images, engine, spec), indent=2, ensure_ascii=False) + "\n"
     if json_file == "-":

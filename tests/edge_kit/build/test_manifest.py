@@ -216,7 +216,7 @@ def test_an_absent_or_linked_manifest_is_an_error(bundle: Path, tmp_path: Path) 
     (bundle / "manifest.json").symlink_to(tmp_path / "real.json")
     with pytest.raises(ManifestError, match="there is no manifest"):
         check_bundle(bundle)
-    with pytest.raises(ManifestError, match="there is no manifest"):
+    with pytest.raises(ManifestError, match="there is no such folder"):
         check_bundle(tmp_path / "nothing")
 
 

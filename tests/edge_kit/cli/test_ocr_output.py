@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,8 @@ from edge_kit.cli.ocr import OcrRequest, run_ocr
 from edge_kit.inputs import ImageInput
 from edge_kit.ocr.result import OcrResult
 from model_opt.errors import KitError
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def result(path: str, page: int | None = None) -> tuple[ImageInput, OcrResult]:
@@ -117,3 +123,90 @@ def test_a_place_that_cannot_be_written_to_is_an_error_with_its_name(answers):
     with pytest.raises(KitError, match="cannot write the results") as caught:
         run_ocr(request("a.png", json_file="/dev/full"))
     assert caught.value.path == "/dev/full"
+
+
+def refused(asked: OcrRequest, *inputs: Path) -> str:
+    """Run a request that is refused before any work, look that the inputs are as they were, and return the error."""
+    before = [path.read_bytes() for path in inputs]
+    with pytest.raises(KitError) as caught:
+        run_ocr(asked)
+    assert [path.read_bytes() for path in inputs] == before
+    return str(caught.value)
+
+
+@pytest.fixture
+def photos(tmp_path, answers) -> tuple[Path, Path]:
+    """Two inputs of one name; reading them is a fault."""
+    answers(AssertionError("work was done"))
+    paths = tmp_path / "a" / "photo.jpg", tmp_path / "b" / "photo.jpg"
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(str(path).encode())
+    return paths
+
+
+def test_no_picture_replaces_an_input(photos, tmp_path):
+    first, second = photos
+    for inputs, save in [([first], first.parent), ([first.parent], first.parent), ([first, second], second.parent)]:
+        error = refused(request(*map(str, inputs), save=save), first, second)
+        assert "--save would replace an input" in error
+        assert f"file: {save / 'photo.jpg'}" in error
+        assert f"next: name another folder, as in --save {save / 'out'}" in error
+    (tmp_path / "link").symlink_to(second.parent)
+    assert "would replace" in refused(request(str(tmp_path / "link" / "photo.jpg"), save=second.parent), second)
+
+
+def test_no_page_and_no_numbered_result_replaces_an_input(photos, tmp_path):
+    first, second = photos
+    third, pages = second.with_name("photo_2.jpg"), second.with_name("scan_0.png")
+    for path in (third, pages):
+        path.write_bytes(b"x")
+    asked = request(str(first), str(third), save=second.parent)
+    assert "photo_2.jpg" in refused(asked, third)
+    assert "scan_0.png" in refused(request(str(tmp_path / "scan.pdf"), str(pages), save=second.parent), pages)
+
+
+def test_the_names_of_paddlex_may_lie_beside_the_inputs_but_replace_none(photos, answers, tmp_path):
+    first, _ = photos
+    earlier = first.with_name("photo_ocr_res_img.jpg")
+    words = {"result_schema": "paddlex-3"}
+    asked = replace(request(str(first), save_path=first.parent), settings=words)
+    source, read = result(str(first))
+    answers((source, replace(read, schema="paddlex-3")))
+    assert run_ocr(asked) == 0
+    earlier.write_bytes(b"x")
+    assert "photo_ocr_res_img.jpg" in refused(replace(asked, paths=(str(first.parent),)), earlier)
+    page = first.with_name("page.json")
+    page.write_bytes(b"x")
+    assert "--save_path would replace" in refused(request(str(page), save_path=first.parent), page)
+
+
+def test_lines_replace_no_input(photos, tmp_path):
+    first, second = photos
+    asked = request(str(first), str(second.parent), json_file=str(second))
+    assert "--json names an input of this command" in refused(asked, first, second)
+    characters = tmp_path / "dict.txt"
+    characters.write_text("a\n")
+    asked = replace(request(str(first), json_file=str(characters)), settings={"rec_dict": str(characters)})
+    assert "--json names an input" in refused(asked, characters)
+
+
+@pytest.mark.parametrize("json_file", [None, "-", "/dev/stdout"])
+def test_a_reader_that_leaves_is_no_fault_of_an_image(json_file):
+    """The pipe is closed before the first result; the exit code is that of a program that SIGPIPE ended."""
+    code = (
+        "import os, sys\n"
+        "from edge_kit import api\n"
+        "from edge_kit.cli import main\n"
+        "from tests.edge_kit.cli.test_ocr_output import result\n"
+        "api.Pipeline._load = lambda self: None\n"
+        "api.Pipeline.predict_each = lambda self, given: (result(f'{n}.png') for n in range(3))\n"
+        "main()"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    options = [] if json_file is None else ["--json", json_file]
+    command = [sys.executable, "-c", code, "ocr", "0.png", *options]
+    done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")

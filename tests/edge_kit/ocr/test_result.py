@@ -1,5 +1,6 @@
 """Where a result is saved, and what its text forms hold."""
 
+import io
 import json
 from dataclasses import replace
 
@@ -88,6 +89,47 @@ def test_results_are_printed_by_either_word(capsys):
     assert "'rec_texts': ['text'], 'rec_scores': array([0.8])" in shown
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii", "utf-8"])
+def test_what_standard_output_cannot_show_is_escaped(monkeypatch, encoding):
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n")
+    monkeypatch.setattr("sys.stdout", out)
+    chinese = replace(read(), rec_texts=("人",), input_path="a\udcff.png")
+    chinese.print(format_json=False)
+    chinese.print()
+    replace(chinese, schema="paddlex-3").print()
+    out.flush()
+    shown = "人" if encoding == "utf-8" else "\\u4eba"
+    lines = out.buffer.getvalue().decode(encoding).splitlines()
+    assert lines[0] == f"0.8000  {shown}"
+    assert any(f"'{shown}'" in line for line in lines)
+
+
+def test_a_process_without_standard_output_prints_nothing(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    read().print()
+
+
+def test_str_holds_the_fields_as_paddlex_shows_them():
+    fields = read("paddlex-3").str["res"]
+    assert list(fields) == list(read("paddlex-3"))
+    assert (fields["rec_texts"], fields["rec_scores"].tolist(), fields["dt_polys"].shape) == (
+        ["text"],
+        [0.8],
+        (2, 4, 2),
+    )
+    assert set(read().str) == set(read("beta1").str) == {"res"}
+
+
+def test_save_all_writes_both_forms_into_a_folder(tmp_path):
+    for schema, names in (("kit", ["page.json", "page.jpg"]), ("paddlex-3", ["page_res.json", "page_ocr_res_img.jpg"])):
+        saved = read(schema).save_all(tmp_path / "v1.0")
+        assert [path.relative_to(tmp_path / "v1.0").as_posix() for path in saved] == names
+        assert all(path.is_file() for path in saved)
+    for place in ("", None):
+        with pytest.raises(KitError, match="save_path"):
+            read().save_all(place)
+
+
 def test_the_picture_is_at_hand():
     assert read().img["ocr_res_img"].size == read("beta1").img.size == (120, 20)
 
@@ -105,6 +147,18 @@ def test_a_folder_keeps_the_inputs_name(tmp_path):
     assert result(None).save_to_img(tmp_path).name == "image.png"
     assert result("http://host/a/scan.png?size=3").save_to_img(f"{tmp_path}/v1.0/").name == "scan.png"
     assert result().save_to_json(tmp_path / "own.json").name == "own.json"
+
+
+def test_a_result_never_replaces_the_file_that_was_read(tmp_path):
+    photo = tmp_path / "page.jpg"
+    photo.write_bytes(b"photo")
+    (tmp_path / "link.json").symlink_to(photo)
+    own = result(str(photo))
+    for save, place in [(own.save_to_img, tmp_path), (own.save_to_img, photo), (own.save_to_json, "link.json")]:
+        with pytest.raises(KitError, match=r"replace the file that was read(.|\n)*next: name another folder"):
+            save(tmp_path / place)
+    assert photo.read_bytes() == b"photo"
+    assert replace(own, schema="paddlex-3").save_to_img(tmp_path).name == "page_ocr_res_img.jpg"
 
 
 def test_inputs_of_one_name_get_files_of_their_own(tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from edge_kit.api import choose_settings
 from edge_kit.pipeline_files import PipelineFileError, kind_of, read_document, read_pipeline_file
 from edge_kit.pipeline_files.names import KEYS
 from edge_kit.settings import PipelineSettings, load_settings, read_settings, refuse_unsupported
@@ -442,3 +443,28 @@ def test_a_tab_is_an_error_with_its_line(write):
         read_pipeline_file(write("Pipeline:\n\tdet_model: x\n"))
     assert "not with tabs" in str(caught.value.hint)
     assert "unicode string" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", [EARLY, BETA1, PADDLEX3, EXPORTED, "det_model: ./x\nrec_model: unknown\nrec_dict: a.txt\nbundle: build\n"]
+)
+def test_a_given_set_takes_the_place_of_the_files_models(write, text):
+    document = read_document(write(text))
+    own, read = read_settings(document), read_settings(document, models="pp-ocrv6-tiny")
+    assert (read.settings.chosen.det, read.settings.chosen.rec) == ("PP-OCRv6_tiny_det", "PP-OCRv6_tiny_rec")
+    assert (read.settings.rec_dict, read.settings.bundle) == (None, None)
+    assert (read.settings.spec, read.settings.text_det_thresh) == (own.settings.spec, own.settings.text_det_thresh)
+    assert not {"det_model", "rec_model"} & set(read.places)
+    mixed = read_settings(document, models="pp-ocrv6-tiny", rec_model="./mine", rec_dict="b.txt").settings
+    assert (mixed.chosen.det, mixed.chosen.rec, mixed.rec_dict) == ("PP-OCRv6_tiny_det", "./mine", "b.txt")
+
+
+def test_the_files_dictionary_is_not_that_of_a_published_recogniser(write):
+    document = read_document(write("rec_model: ./x\nrec_dict: a.txt\n"))
+    assert read_settings(document, rec_model="PP-OCRv5_mobile_rec").settings.rec_dict is None
+    assert read_settings(document, rec_model="./newer").settings.rec_dict == "a.txt"
+
+
+def test_a_set_beside_a_bundle_is_refused(tmp_path):
+    with pytest.raises(KitError, match="a bundle has its own models, and models pp-ocrv6-tiny chooses others"):
+        choose_settings("ocr", {"bundle": str(tmp_path), "models": "pp-ocrv6-tiny"})
