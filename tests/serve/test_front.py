@@ -226,14 +226,14 @@ def test_models_that_do_not_load_end_the_service_with_the_workers_message():
 
 def test_what_can_be_refused_without_a_model_is_refused_before_the_service_listens():
     settings = replace(STUB, worker="edge_kit.serve.worker", options={"bundle": "/nope"})
-    with pytest.raises(KitError, match=r"there is no manifest\n  file: /nope/manifest\.json"):
+    with pytest.raises(KitError, match=r"there is no such folder\n  file: /nope"):
         run(settings, lambda address: pytest.fail("it listens"))
 
 
 @pytest.mark.parametrize(
     ("pipeline", "options", "told"),
     [
-        ("ocr", {"bundle": "/nope"}, "there is no manifest"),
+        ("ocr", {"bundle": "/nope"}, "there is no such folder"),
         ("/nope.yaml", {}, "no such pipeline"),
         ("ocr", {"det_model": "no-such-model"}, "no-such-model"),
         ("ocr", {"rec_model": "/nope/rec"}, "/nope/rec"),
