@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import zipfile
 from dataclasses import dataclass
@@ -16,21 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from edge_kit.android.apk import check_apk
-from edge_kit.android.tools import missing_tools
-from edge_kit.stages.apk.package import PERMISSIONS
-from edge_kit.stages.apk.results import APK as APP_FILE
 from tests.serve.running import wait_until
+from tests.wheel import ROOT, build, install
 
-ROOT = Path(__file__).resolve().parent.parent
 APP = "edge_kit/_android_app/"
-
-
-def build(folder: Path, *options: str, source: Path = ROOT, **env: str) -> list[Path]:
-    """Build packages of ``source`` into ``folder``, the wheel and the sdist, and return their files by name."""
-    command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder), *options]
-    subprocess.run(command, cwd=source, check=True, capture_output=True, env={**os.environ, **env})
-    return sorted(folder.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -131,33 +119,9 @@ def test_an_editable_installation_takes_everything_from_the_checkout(tmp_path):
     assert made.read(pointer).decode().strip() == str(ROOT)
 
 
-@dataclass(frozen=True)
-class Installed:
-    """A clean environment with the wheel; the locked dependencies are there, the checkout is not."""
-
-    bin: Path
-    folder: Path
-    env: dict[str, str]
-
-    def run(self, *arguments: str | Path, program: str | Path = "edge-kit") -> subprocess.CompletedProcess[str]:
-        """Run a program of the environment in a folder of its own."""
-        command = [self.bin / program, *arguments]
-        return subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("installed")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
-    python = folder / "venv" / "bin" / "python"
-    asked = [python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]
-    site = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
-    # Python reads no .pth file in a folder that a .pth file names: what points to the checkout has no effect.
-    (site / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"])
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps", "--quiet", wheel]
-    subprocess.run(pip, check=True, capture_output=True)
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return Installed(python.parent, folder, env)
+    return install(wheel, tmp_path_factory.mktemp("installed"))
 
 
 def test_the_wheel_alone_has_command_configuration_and_app_sources(installed):
@@ -264,20 +228,6 @@ def test_the_wheel_serves(built):
             process.terminate()
     assert answer.json()["errorCode"] == 0
     assert answer.json()["result"]["ocrResults"][0]["prunedResult"]["rec_texts"]
-
-
-@pytest.mark.app
-def test_the_wheel_builds_the_app(built, lacking):
-    missing = missing_tools()
-    if missing:
-        lacking(f"not installed: {', '.join(missing)}")
-    built.run("build", "--target", "arm64", "--models", "pp-ocrv6-tiny", "--out", "with-app")
-    files = built.files("with-app")
-    assert not (built.folder / "wheel" / APP_FILE).exists()
-    found = check_apk(files[APP_FILE], APP_FILE, PERMISSIONS)
-    assert (found.package, found.debuggable) == ("org.edgekit.ocr", False)
-    assert {"models/det.nb", "models/rec.nb"} <= set(files)
-    assert files["models/det.nb"] == built.files("wheel")["models/det.nb"]
 
 
 def test_only_the_app_needs_the_android_tools(installed, tmp_path):

@@ -65,7 +65,15 @@ def test_workers_that_cannot_load_end_the_run_with_their_message(tmp_path):
     assert children() == []
 
 
-def test_a_run_that_is_interrupted_does_not_wait_for_a_long_document(tmp_path):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts, also where a shell started the tests in its background and they ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_run_that_is_interrupted_does_not_wait_for_a_long_document(tmp_path, interruptible):
     write_pictures(tmp_path / "in", 4)
     prepare_manifest(tmp_path, (str(tmp_path / "in"),), lambda count: None)
     answered = run_local(read_manifest(tmp_path), work(seconds=60), 2)

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import struct
+import subprocess
 import tarfile
 import zipfile
 from dataclasses import dataclass, replace
@@ -46,6 +47,8 @@ from model_opt.zoo import fetch
 from tests.edge_kit.android.elf_writer import shared_object
 from tests.edge_kit.test_bill import check_form
 from tests.model_opt.zoo_samples import Server, serving
+from tests.wheel import build as packages
+from tests.wheel import install
 
 pytestmark = [pytest.mark.app, pytest.mark.xdist_group("android")]
 
@@ -79,11 +82,7 @@ def few_images():
 
 def build(downloads: Path, folder: Path, events: list[Event] | None = None, **changes) -> Built:
     """Build into ``folder`` with a cache there that has the downloads and the debug key, but no result."""
-    cache = folder / "cache"
-    cache.mkdir(parents=True, exist_ok=True)
-    for name in ("files", "tools", "models", "android-debug-key"):
-        if (downloads / name).exists() and not (cache / name).exists():
-            (cache / name).symlink_to(downloads / name)
+    cache = clean_cache_in(folder, downloads)
     request = replace(REQUEST, out=folder / "bundle", **changes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGE_KIT_CACHE", str(cache))
@@ -92,6 +91,16 @@ def build(downloads: Path, folder: Path, events: list[Event] | None = None, **ch
         build_bundle(request, events.append if events is not None else lambda _: None)
     manifest = read_manifest(request.out / "manifest.json")
     return Built(request, cache, manifest, (request.out / APK).read_bytes())
+
+
+def clean_cache_in(folder: Path, downloads: Path) -> Path:
+    """Return a cache in ``folder`` that has the downloads and the debug key, but no result."""
+    cache = folder / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for name in ("files", "tools", "models", "android-debug-key"):
+        if (downloads / name).exists() and not (cache / name).exists():
+            (cache / name).symlink_to(downloads / name)
+    return cache
 
 
 @pytest.fixture(scope="module")
@@ -271,10 +280,37 @@ def test_it_says_that_it_has_no_paddle_lite(built, dex):
     assert "OpenCV engine alone, no Paddle Lite" in (built.request.out / "report.html").read_text()
 
 
-def test_two_builds_from_clean_caches_are_byte_identical(built, downloads, few_images, tmp_path):
-    again = build(downloads, tmp_path)
-    assert again.data == built.data
-    assert again.manifest == built.manifest
+FROM_THE_WHEEL = """
+import sys
+from pathlib import Path
+
+from edge_kit.jobs import build as job
+from edge_kit.jobs import models
+from edge_kit.jobs.request import AppRequest, BuildRequest
+from edge_kit.recipes import load_recipes, without_algorithms
+from edge_kit.verify.regression import regression_set
+
+few = tuple(image for image in regression_set() if image.name in {"street_sign.png", "empty.png"})
+models.regression_set = lambda: few
+recipes = without_algorithms(load_recipes())
+job.load_recipes = lambda: recipes
+app = AppRequest(("arm64-v8a",))
+job.build_bundle(
+    BuildRequest("arm64", "weight_int8", Path(sys.argv[1]), allow_failed_gates=True, app=app), lambda _: None
+)
+"""
+"""``build`` with the request of this file, for a process that has only the wheel."""
+
+
+def test_a_build_from_the_wheel_and_a_clean_cache_is_byte_identical(built, downloads, tmp_path):
+    (wheel,) = packages(tmp_path / "dist", "-t", "wheel")
+    installed = install(wheel, tmp_path / "installed")
+    env = {**installed.env, "EDGE_KIT_CACHE": str(clean_cache_in(tmp_path, downloads))}
+    command = [installed.bin / "python", "-c", FROM_THE_WHEEL, tmp_path / "bundle"]
+    done = subprocess.run(command, cwd=installed.folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "bundle" / APK).read_bytes() == built.data
+    assert read_manifest(tmp_path / "bundle" / "manifest.json") == built.manifest
 
 
 def test_nothing_runs_again_when_nothing_changed(built, downloads, few_images, monkeypatch):
