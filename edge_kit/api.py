@@ -347,16 +347,21 @@ def check_pipeline(pipeline: str | Path | Mapping[str, Any] | None, **given: Any
     That is for a pipeline file, a bundle, a setting, a path, a name or a device that cannot be used.
     """
     settings = choose_settings(pipeline, given).settings
-    if settings.bundle is not None and settings.engine == "nb":
+    if _runs_bundle(settings):
         from edge_kit.bundle import check_files
 
-        check_files(Path(settings.bundle))
+        check_files(Path(str(settings.bundle)))
     _check_names(settings)
+
+
+def _runs_bundle(settings: PipelineSettings) -> bool:
+    """Return whether the files of a bundle run, and not the models that it was made of."""
+    return settings.bundle is not None and settings.engine == "nb"
 
 
 def _check_names(settings: PipelineSettings) -> None:
     """Raise ``KitError`` for models and devices that can be refused by their names."""
-    if settings.bundle is None or settings.engine != "nb":
+    if not _runs_bundle(settings):
         check_models(settings)
     if not wants_auto(settings):
         check_devices(settings)
@@ -479,11 +484,11 @@ def choose_plan(
 
 def _parts(settings: PipelineSettings, plan: Plan) -> _Parts:
     """Return the parts: a bundle's own files for engine ``nb``, else models by name or path."""
-    if settings.bundle is not None and settings.engine == "nb":
+    if _runs_bundle(settings):
         from edge_kit.bundle import bundle_files
         from edge_kit.engines.nb import open_nb
 
-        files = bundle_files(Path(settings.bundle))
+        files = bundle_files(Path(str(settings.bundle)))
         return _Parts(
             partial(open_nb, files.det), partial(open_nb, files.rec), files.labels, spec=load_spec(files.spec)
         )

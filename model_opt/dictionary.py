@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_opt.errors import KitError
-from model_opt.fs import ENCODING_HINT, file_fault, sha256_bytes
+from model_opt.fs import file_fault, file_hint, sha256_bytes
 
 MARK = "\ufeff"
 """The byte-order mark as UTF-8 decodes it."""
@@ -55,7 +55,7 @@ def read_dictionary(path: Path) -> Dictionary:
     try:
         data = path.read_bytes()
     except (OSError, UnicodeEncodeError) as error:
-        hint = ENCODING_HINT if isinstance(error, UnicodeEncodeError) else "check the path and its permissions"
+        hint = file_hint(error, "check the path and its permissions")
         raise DictionaryError(f"cannot read the dictionary: {file_fault(error)}", path=path, hint=hint) from error
     return parse_dictionary(data, path)
 

@@ -69,15 +69,17 @@ def disk_faults(action: str, path: Path) -> Iterator[None]:
         raise disk_error(error, action, path) from error
 
 
-ENCODING_HINT = "set PYTHONUTF8=1, or a UTF-8 locale such as LC_ALL=C.UTF-8"
-"""What to do about a file name that ``file_fault`` calls one that has no form here."""
-
-
 def file_fault(error: OSError | UnicodeEncodeError) -> str:
     """Return why a file cannot be opened: what the system says, or that its name has no form in this locale."""
     if isinstance(error, UnicodeEncodeError):
         return f"its name cannot be written in {error.encoding}, the encoding of file names in this process"
     return error.strerror or str(error)
+
+
+def file_hint(error: OSError | ValueError, otherwise: str) -> str:
+    """Return what to do about a file name that has no form in this locale; ``otherwise`` for every other error."""
+    is_name = isinstance(error, UnicodeEncodeError)
+    return "set PYTHONUTF8=1, or a UTF-8 locale such as LC_ALL=C.UTF-8" if is_name else otherwise
 
 
 # --- sums

@@ -23,7 +23,7 @@ from PIL import Image as Pillow
 
 from edge_kit.spec.model import Alpha
 from model_opt.errors import KitError
-from model_opt.fs import ENCODING_HINT, file_fault
+from model_opt.fs import file_fault, file_hint
 
 Image = NDArray[np.uint8]
 """BGR, height x width x 3."""
@@ -69,8 +69,6 @@ def read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
-    except UnicodeEncodeError as error:
-        raise ImageError(f"cannot read the image: {file_fault(error)}", path=path, hint=ENCODING_HINT) from error
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if len(data) > MAX_FILE:
@@ -88,12 +86,14 @@ def read_head(path: Path, size: int) -> bytes:
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> ImageError:
-    hint = "check the path and its rights"
+    hint = file_hint(error, "check the path and its rights")
     return ImageError(f"cannot read the image: {reason_of(path, error)}", path=path, hint=hint)
 
 
 def reason_of(path: Path, error: OSError | ValueError) -> str:
     """Return why a file cannot be opened; of a link, that what it leads to is not there."""
+    if isinstance(error, UnicodeEncodeError):
+        return file_fault(error)
     if not isinstance(error, OSError) or not error.errno:
         return str(error)
     if is_broken_link(path):

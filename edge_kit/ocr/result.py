@@ -14,7 +14,7 @@ import numpy as np
 from edge_kit.ocr.reading import Reading
 from edge_kit.ocr.schemas import KIT, plain, schema_of
 from model_opt.errors import KitError
-from model_opt.fs import ENCODING_HINT, file_fault, same_file, write_atomic
+from model_opt.fs import file_fault, file_hint, same_file, write_atomic
 from model_opt.http import is_url, path_of
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def write_output(target: Path, data: bytes) -> Path:
         raise
     except (OSError, UnicodeEncodeError) as error:
         what = f"cannot write the result: {_reason(error, target.parent)}"
-        raise KitError(what, path=target, hint=_hint(error)) from error
+        raise KitError(what, path=target, hint=file_hint(error, "choose another place")) from error
     return target
 
 
@@ -235,12 +235,8 @@ def make_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, UnicodeEncodeError) as error:
         what = f"cannot make the folder for results: {_reason(error, folder)}"
-        raise KitError(what, path=folder, hint=_hint(error)) from error
+        raise KitError(what, path=folder, hint=file_hint(error, "choose another place")) from error
     return folder
-
-
-def _hint(error: OSError | UnicodeEncodeError) -> str:
-    return ENCODING_HINT if isinstance(error, UnicodeEncodeError) else "choose another place"
 
 
 def _reason(error: OSError | UnicodeEncodeError, folder: Path) -> str:

@@ -261,8 +261,8 @@ class Pool:
             worker.end_reason = "start"
             worker.kill("start")
             if not self.first_ready.is_set() and not self.failure.done():
-                told = isinstance(error, KitError) and not isinstance(error, WorkerGone)
-                self.failure.set_result(error if told else KitError("a worker process did not start"))  # type: ignore[arg-type]
+                own_message = isinstance(error, KitError) and not isinstance(error, WorkerGone)
+                self.failure.set_result(error if own_message else KitError("a worker process did not start"))  # type: ignore[arg-type]
             return False
         self.first_ready.set()
         return True

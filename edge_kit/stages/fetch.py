@@ -12,7 +12,7 @@ from edge_kit.build.stage import StageContext
 from edge_kit.stages.results import DICTIONARY, PARAMETERS, Fetched, Role
 from model_opt.dictionary import read_dictionary
 from model_opt.errors import KitError
-from model_opt.fs import file_fault, sha256_file
+from model_opt.fs import file_fault, file_hint, sha256_file
 from model_opt.zoo import FORMATS, ModelFiles, check_operators, fetch, load_zoo, with_dictionary
 
 
@@ -81,7 +81,7 @@ def _sum(dictionary: Path | None) -> str:
         return sha256_file(dictionary)
     except (OSError, UnicodeEncodeError) as error:
         what = f"cannot read the dictionary: {file_fault(error)}"
-        raise KitError(what, path=dictionary, hint="check the path and its permissions") from error
+        raise KitError(what, path=dictionary, hint=file_hint(error, "check the path and its permissions")) from error
 
 
 def _bytes_progress(context: StageContext) -> Callable[[str, int, int | None], None]:

@@ -141,10 +141,10 @@ def test_pictures_of_phones_are_counted_and_named_with_what_to_do(tmp_path):
     for number in range(3):
         (tmp_path / "in" / f"{number}.HEIC").write_bytes(b"x")
     archive = tar_of(tmp_path / "s.tar", [("x.avif", b"x")])
-    with pytest.warns(PassedOver) as told:
+    with pytest.warns(PassedOver) as warned:
         assert names(tmp_path / "in", archive, tmp_path / "in") == [f"{tmp_path}/in/000.png"]
     shown = ", ".join(f"{tmp_path}/in/{number}.HEIC" for number in range(3))
-    assert [str(one.message) for one in told] == [
+    assert [str(one.message) for one in warned] == [
         f"passed over 4 HEIC or AVIF images ({shown}, …), which the kit does not read: convert them to JPEG or PNG"
     ]
 

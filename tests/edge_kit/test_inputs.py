@@ -119,9 +119,9 @@ def test_what_a_folder_holds_beside_images_is_stated(folder):
     for name in ("a.doc", "b.txt", "c.md", "d.bin", ".hidden"):
         (folder / name).write_text("no image")
     (folder / "more").mkdir()
-    with pytest.warns(PassedOver) as told:
+    with pytest.warns(PassedOver) as warned:
         assert len(list(expand(folder))) == 3
-    assert str(told[0].message) == (
+    assert str(warned[0].message) == (
         f"{folder}: passed over 4 files that are no images (a.doc, b.txt, c.md, …) and 1 sub-folder (more)"
     )
 
@@ -136,9 +136,9 @@ def test_a_folder_of_other_things_alone_is_an_error_that_names_them(tmp_path):
 def test_pictures_of_phones_are_named_with_what_to_do(folder, tmp_path):
     for name in ("IMG_1.HEIC", "IMG_2.heif", "IMG_3.avif", "b.txt"):
         (folder / name).write_text("x")
-    with pytest.warns(PassedOver) as told:
+    with pytest.warns(PassedOver) as warned:
         assert len(list(expand(folder))) == 3
-    assert str(told[0].message) == (
+    assert str(warned[0].message) == (
         f"{folder}: passed over 1 file that is no image (b.txt) and 3 HEIC or AVIF images (IMG_1.HEIC, IMG_2.heif,"
         " IMG_3.avif), which the kit does not read: convert them to JPEG or PNG"
     )
@@ -169,9 +169,9 @@ def test_a_job_that_takes_one_image_a_file_names_files_of_several_pages(folder):
     frames = [Pillow.new("L", (9, 9), level) for level in (1, 2)]
     frames[0].save(folder / "two.tif", save_all=True, append_images=frames[1:])
     frames[0].save(folder / "one.tif")
-    with pytest.warns(PassedOver, match="two.tif: verifying takes its first page alone") as told:
+    with pytest.warns(PassedOver, match="two.tif: verifying takes its first page alone") as warned:
         warn_of_pages(user_files(folder), "verifying takes")
-    assert len(told) == 1
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize("address", ["http://[::1/x.jpg", "http://host:port/x.jpg", "HTTP://", "https:///x"])

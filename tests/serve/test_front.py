@@ -231,7 +231,7 @@ def test_what_can_be_refused_without_a_model_is_refused_before_the_service_liste
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "options", "told"),
+    ("pipeline", "options", "message"),
     [
         ("ocr", {"bundle": "/nope"}, "there is no such folder"),
         ("/nope.yaml", {}, "no such pipeline"),
@@ -241,10 +241,10 @@ def test_what_can_be_refused_without_a_model_is_refused_before_the_service_liste
         ("ocr", {"engine": "nb", "device": "npu"}, "npu"),
     ],
 )
-def test_a_pipeline_is_refused_by_its_names_before_a_model_is_fetched(pipeline, options, told):
+def test_a_pipeline_is_refused_by_its_names_before_a_model_is_fetched(pipeline, options, message):
     with pytest.raises(KitError) as error:
         check_pipeline(pipeline, **options)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_the_command_says_where_it_listens_and_then_that_it_is_ready():

@@ -75,7 +75,7 @@ def test_a_folder_may_hold_loose_files_and_archives_of_several_processors(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("packed", "told"),
+    ("packed", "message"),
     [
         (release(so=ARM32), "no libpaddle_lite_jni.so for arm64-v8a"),
         (release(so=shared_object(align=4096)), "aligned to 4096 bytes"),
@@ -87,10 +87,10 @@ def test_a_folder_may_hold_loose_files_and_archives_of_several_processors(tmp_pa
         (gzip.compress(gzip.decompress(release())[:1024]), "the archive cannot be read: it ends without an end mark"),
     ],
 )  # fmt: skip
-def test_what_a_device_could_not_use_is_refused(tmp_path, packed, told):
+def test_what_a_device_could_not_use_is_refused(tmp_path, packed, message):
     path = tmp_path / "release.tar.gz"
     path.write_bytes(packed)
-    with pytest.raises(RuntimeUnfit, match=told):
+    with pytest.raises(RuntimeUnfit, match=message):
         read_runtime(path, ("arm64-v8a",), VERSION)
 
 
