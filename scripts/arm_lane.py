@@ -49,6 +49,10 @@ CPUS = ("cortex-a53", "cortex-a76")
 PACKAGES = ("mmdebstrap", "qemu-user-static")
 """The Debian packages of the lane's programs."""
 
+DIRECTIVES = Path(__file__).with_name("jvm_directives.txt")
+"""What a Java machine compiles well: the digests alone, of which golden vectors take gigabytes. A method of the second
+compiler has the processor's own instructions for them; all else runs too briefly for it."""
+
 _CONSOLE = "org.junit.platform.console.ConsoleLauncher"
 _LANE = "org.edgekit.ocr.opencv.LaneKt"
 
@@ -121,13 +125,12 @@ class Jvm:
         *,
         options: Sequence[str] = (),
         more: Sequence[Path] = (),
-        module: str = MODULES[0],
     ) -> str:
-        """Run class ``main`` in the folder of ``module`` and return what it wrote; ``more`` joins the class path.
+        """Run class ``main`` in the core's folder and return what it wrote; ``more`` joins the class path.
 
         Raises ``ToolFailed``, which says ``what`` was attempted, when it does not end well.
         """
-        return run_tool(what, self.words(main, arguments, options=options, more=more), cwd=sources_dir() / module)
+        return run_tool(what, self.words(main, arguments, options=options, more=more), cwd=sources_dir() / MODULES[0])
 
     def answers(self, what: str, arguments: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
         """Run the main of ``Lane.kt`` and yield its answers as they come; who stops early ends the process.
@@ -377,28 +380,21 @@ class TestRun:
     output: str
 
 
-def run_tests(jvm: Jvm, module: str, selected: Sequence[str], properties: Mapping[str, str | Path]) -> TestRun:
-    """Run tests of a Maven module with JUnit's console, by ``selected`` options of its ``execute``.
+def run_tests(jvm: Jvm, left_out: Sequence[str], properties: Mapping[str, str | Path]) -> TestRun:
+    """Run the tests of ``MODULES`` with JUnit's console in one process, without the classes ``left_out``.
 
     Raises ``ToolFailed`` with the failures when one fails, or none is found.
     """
-    options = [f"-D{name}={value}" for name, value in properties.items()]
+    compiler = ("-XX:TieredStopAtLevel=4", "-XX:+UnlockDiagnosticVMOptions", f"-XX:CompilerDirectivesFile={DIRECTIVES}")
+    options = [*compiler, *(f"-D{name}={value}" for name, value in properties.items())]
+    tests = os.pathsep.join(map(str, class_folders()[1::2]))
     words = [
-        "execute",
-        "--disable-banner",
-        "--disable-ansi-colors",
-        "--details=summary",
-        "--fail-if-no-tests",
-        *selected,
-    ]
-    said = jvm.run(f"pass the tests of {module} on ARM", _CONSOLE, words, options=options, module=module)
+        "execute", "--disable-banner", "--disable-ansi-colors", "--details=summary", "--fail-if-no-tests",
+        f"--scan-classpath={tests}", *(f"--exclude-classname=.*\\.{name}" for name in left_out),
+    ]  # fmt: skip
+    said = jvm.run(f"pass the tests of {' and '.join(MODULES)} on ARM", _CONSOLE, words, options=options)
     count = {kind: int(number) for number, kind in re.findall(r"\[ +(\d+) tests (\w+) +\]", said)}
     return TestRun(count["successful"], count["aborted"] + count["skipped"], said)
-
-
-def every_test(module: str) -> list[str]:
-    """Return the option that selects every test of ``module``."""
-    return ["--scan-classpath", str(class_folders()[2 * MODULES.index(module) + 1])]
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,9 @@ def env():
     try:
         return find_tool()
     except ToolError as error:
-        _lacking(str(error))
+        # pytest lists the reason of a skip once for each place that asks: one line of it will do.
+        short = f"{str(error).splitlines()[0].removesuffix('; tried:')} ('edge-kit doctor' says what to install)"
+        _lacking(str(error) if os.environ.get("CI") == "true" else short)
 
 
 @pytest.fixture

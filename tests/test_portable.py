@@ -19,7 +19,9 @@ ROOT = SCRIPT.parent.parent
 
 def run_portable(*arguments: str | Path, cache: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-X", "warn_default_encoding", SCRIPT, *arguments]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "EDGE_KIT_CACHE": str(cache)}
+    # No such system has Paddle Lite's own engine.
+    own = {"PYTHONPATH": str(ROOT), "EDGE_KIT_CACHE": str(cache), "EDGE_KIT_OPT_PYTHON": "/no/such/python3.7"}
+    env = {**os.environ, **own}
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=800)
 
 

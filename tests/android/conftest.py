@@ -86,7 +86,7 @@ def arm(lacking) -> Callable[[str], Jvm]:
 
 @pytest.fixture(scope="session")
 def arm_sets(maven, mobile_det, mobile_rec, converter, tmp_path_factory) -> dict[str, Path]:
-    """For each recipe of the app's OpenCV engine: three pictures, its models, and what ``nb`` reads on them.
+    """For each recipe of the OpenCV engine: its models, three pictures, the smallest first, and what ``nb`` reads.
 
     The models are those of a recipe without what its algorithms do, which takes minutes: the same operators and
     precisions.
@@ -94,7 +94,8 @@ def arm_sets(maven, mobile_det, mobile_rec, converter, tmp_path_factory) -> dict
     from model_opt.convert import converted
 
     wanted = ("tiny.png", "street_sign.png", "vertical.png")
-    images = [(image.name, read_image(image.path)) for image in regression_set() if image.name in wanted]
+    paths = {image.name: image.path for image in regression_set()}
+    images = [(name, read_image(paths[name])) for name in wanted]
     folders = {}
     for recipe in ("fp32", "weight_int8"):
         row, folder = load_recipes().row(recipe), tmp_path_factory.mktemp(f"arm-{recipe}")

@@ -1,4 +1,4 @@
-"""The Android modules under Maven: they compile, and their JUnit tests pass on vectors of today's pipeline."""
+"""The Android modules under Maven: their JUnit tests pass on vectors of today's pipeline; what an own app takes."""
 
 from __future__ import annotations
 
@@ -6,28 +6,33 @@ import json
 import os
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from arm_lane import DIRECTIVES
 
 from edge_kit.android.sources import maven_env
 from edge_kit.verify.regression import regression_set
 from model_opt.resources import config_dir
+from tests.android.installed import assert_compiles, check_installed, without_modules
 from tests.cores import all_cores
 
 ANDROID = Path(__file__).resolve().parents[2] / "android_app"
-QUICK_TESTS = "-Dedgekit.jvm.args=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""The tests' Java machines live for a minute or two: compiling their code well would take longer than it saves."""
+pytestmark = pytest.mark.xdist_group("maven")
+QUICK_TESTS = (
+    "-Dedgekit.jvm.args=-XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:+DisplayVMOutputToStderr"
+    f" -XX:CompilerDirectivesFile={os.path.relpath(DIRECTIVES, ANDROID / 'module')}"
+)
+"""The tests' Java machines live for a minute or two: compiling all of their code well takes longer than it saves."""
 CLOSING = re.compile(r"Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)$", re.MULTILINE)
 
 
-def run_maven(mvn: Path, *arguments: str) -> str:
+def run_maven(mvn: Path, repository: Path, *arguments: str) -> str:
     """Return what Maven wrote; fail with its own words when it does not end well."""
-    repository = os.environ.get("EDGE_KIT_MAVEN_REPO")
-    settings = [f"-Dmaven.repo.local={repository}"] if repository else []
-    command = [str(mvn), "-B", "-ntp", "-f", str(ANDROID / "pom.xml"), *settings, *arguments]
+    command = [str(mvn), "-B", "-ntp", "-f", str(ANDROID / "pom.xml"), f"-Dmaven.repo.local={repository}", *arguments]
     env = {**os.environ, **maven_env()}
     with all_cores():
         done = subprocess.run(command, capture_output=True, text=True, timeout=1400, check=False, env=env)
@@ -37,13 +42,27 @@ def run_maven(mvn: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(1500)  # compiles and tests five modules: minutes, and many more on a busy machine
-@pytest.mark.xdist_group("maven")
-def test_the_modules_pass_their_tests(maven, vectors, whole_images, app_assets, pictures, capsys):
-    """Also prints surefire's closing lines, so that a reader of the log sees how many tests ran."""
+@dataclass(frozen=True)
+class Tested:
+    """What Maven wrote when it compiled and tested all modules, and the repository into which it installed them."""
+
+    log: str
+    repository: Path
+
+
+@pytest.fixture(scope="module")
+def tested(maven, vectors, whole_images, app_assets, pictures, tmp_path_factory) -> Tested:
+    repository = tmp_path_factory.mktemp("maven") / "repository"
+    without_modules(repository)
     given = {"vectors": vectors, "images": whole_images, "assets": app_assets, "pictures": pictures}
-    log = run_maven(maven, *(f"-Dedgekit.{name}={folder}" for name, folder in given.items()), QUICK_TESTS, "verify")
-    closing = CLOSING.findall(log)
+    properties = [f"-Dedgekit.{name}={folder}" for name, folder in given.items()]
+    return Tested(run_maven(maven, repository, *properties, QUICK_TESTS, "install"), repository)
+
+
+@pytest.mark.timeout(1500)  # compiles and tests five modules: minutes, and many more on a busy machine
+def test_the_modules_pass_their_tests(tested, capsys):
+    """Also prints surefire's closing lines, so that a reader of the log sees how many tests ran."""
+    closing = CLOSING.findall(tested.log)
     with capsys.disabled():
         print()
         for run, failures, errors, skipped in closing:
@@ -54,6 +73,12 @@ def test_the_modules_pass_their_tests(maven, vectors, whole_images, app_assets, 
     left = ANDROID / "app" / "target" / "screenshots"
     check_report(left / "selftest.json")
     assert len(keeps_the_schema(left / "bench.json")["bench"]) == 1
+
+
+@pytest.mark.timeout(1500)
+def test_what_maven_installs_is_a_valid_aar_and_jars_that_the_example_compiles_against(tested, tmp_path):
+    check_installed(tested.repository)
+    assert_compiles(ANDROID / "ocr-android" / "src" / "example" / "kotlin" / "Example.kt", tmp_path, tested.repository)
 
 
 def check_report(path: Path) -> None:

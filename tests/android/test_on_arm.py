@@ -7,7 +7,7 @@ import re
 
 import pytest
 from android_library import open_android
-from arm_lane import ARM64, ARMV7, CPUS, agreement, every_test, host_jvm, run_tests
+from arm_lane import ARM64, ARMV7, CPUS, MODULES, agreement, host_jvm, run_tests
 
 from edge_kit.android.errors import ToolMissing
 from edge_kit.android.sources import sources_dir
@@ -21,59 +21,45 @@ pytestmark = pytest.mark.xdist_group("maven")  # the classes that the test of th
 READ_ON = (("cortex-a53", "weight_int8", 2), ("cortex-a76", "fp32", 3))
 """Which recipe reads how many pictures on which core; scripts/bench_arm.py reads all of them with both."""
 EVERY_VECTOR_ON = "cortex-a76"
-LEFT_OUT = "MemoryTest"
-"""Native memory over 1,500 images: 90 s of an emulated core, and the host runs it; docs/benchmarks.md has ARM's run."""
+LEFT_OUT = ("MemoryTest", "WholeImagesTest")
+"""Tests that the host runs: native memory over 1,500 images is 90 s of an emulated core (docs/benchmarks.md has ARM's
+run), and all images would take hours; the pictures below stand for them."""
 
 SETS_ON = (("pp-ocrv5-mobile", None), ("pp-ocrv6-tiny", 8), ("pp-ocrv6-small", 8))
 """With weights of how many bits the smallest picture is read; the host runs both kinds (test_app_sets.py)."""
 
 
-def count_tests(module: str) -> int:
-    """Return the number of test methods in a module's sources, without those of ``LEFT_OUT``."""
-    sources = (sources_dir() / module / "src" / "test").rglob("*Test.kt")
-    texts = (path.read_text(encoding="utf-8") for path in sources if path.stem != LEFT_OUT)
-    return sum(len(re.findall(r"^    @Test$", text, re.MULTILINE)) for text in texts)
+def count_tests() -> int:
+    """Return the number of test methods in the sources of ``MODULES``, without those of ``LEFT_OUT``."""
+    folders = [sources_dir() / module / "src" / "test" for module in MODULES]
+    files = [path for folder in folders for path in folder.rglob("*Test.kt") if path.stem not in LEFT_OUT]
+    return sum(len(re.findall(r"^    @Test$", path.read_text(encoding="utf-8"), re.MULTILINE)) for path in files)
 
 
 @pytest.mark.parametrize("cpu", CPUS)
-def test_the_core_passes_its_tests_and_the_golden_vectors(arm, vectors, cpu):
+def test_core_and_engine_pass_their_tests_and_the_golden_vectors(arm, vectors, cpu):
     """The committed vectors on both cores, those of all images on one."""
     every = cpu == EVERY_VECTOR_ON
-    selected = [*every_test("ocr-core"), f"--exclude-classname=.*{LEFT_OUT}"]
-    run = run_tests(arm(cpu), "ocr-core", selected, {"edgekit.vectors": vectors} if every else {})
+    run = run_tests(arm(cpu), LEFT_OUT, {"edgekit.vectors": vectors} if every else {})
     given_up = 0 if every else 1
-    assert (run.passed, run.gave_up) == (count_tests("ocr-core") - given_up, given_up), run.output
+    assert (run.passed, run.gave_up) == (count_tests() - given_up, given_up), run.output
     if every:
         count = len(json.loads((vectors / "manifest.json").read_bytes())["cases"])
         assert f"\n{count} of {count} golden vectors are equal" in run.output
 
 
-@pytest.mark.parametrize("cpu", CPUS)
-def test_the_engine_passes_its_tests(arm, cpu):
-    """Its test of memory and that of all images take hours here; the pictures below stand for them."""
-    test = "OpenCvEngineTest"
-    run = run_tests(arm(cpu), "engine-opencv", [f"--select-class=org.edgekit.ocr.opencv.{test}"], {})
-    text = next((sources_dir() / "engine-opencv" / "src" / "test").rglob(f"{test}.kt")).read_text()
-    assert (run.passed, run.gave_up) == (text.count("    @Test\n"), 0), run.output
-
-
-@pytest.mark.parametrize("cpu", CPUS)
-def test_the_models_load_and_a_recogniser_of_undeclared_width_is_refused(arm, arm_sets, cpu):
-    """The refused file is the proof that the lane sees what x86 hides: there it loads."""
-    files = [folder / name for folder in arm_sets.values() for name in ("det.onnx", "rec.onnx", "open-rec.onnx")]
-    answers = list(arm(cpu).answers("load the models", ["load", *files]))
-    assert [answer["loaded"] for answer in answers] == [True, True, False] * len(arm_sets)
-    assert all("Can't infer a dim denoted by -1" in answer["error"] for answer in answers[2::3])
-    assert all(answer["loaded"] for answer in host_jvm().answers("load the models", ["load", *files]))
-
-
 @pytest.mark.parametrize(("cpu", "recipe", "count"), READ_ON)
-def test_pictures_are_read_on_arm_as_on_x86(arm, arm_sets, cpu, recipe, count):
-    folder = arm_sets[recipe]
+def test_models_load_and_read_pictures_on_arm_as_on_x86(arm, arm_sets, cpu, recipe, count):
+    """A recogniser of undeclared width is refused: the proof that the lane sees what x86 hides, where it loads."""
+    files = [folder / name for folder in arm_sets.values() for name in ("det.onnx", "rec.onnx", "open-rec.onnx")]
+    folder, numbers = arm_sets[recipe], list(range(count))
+    words = ["load", *files, "--", "read", folder, *numbers]
+    answers, on_host = (list(jvm.answers("load and read", words)) for jvm in (arm(cpu), host_jvm()))
+    loaded, found, host = answers[: len(files)], answers[len(files) :], on_host[len(files) :]
+    assert [answer["loaded"] for answer in loaded] == [True, True, False] * len(arm_sets)
+    assert all("Can't infer a dim denoted by -1" in answer["error"] for answer in loaded[2::3])
+    assert all(answer["loaded"] for answer in on_host[: len(files)])
     expected = json.loads((folder / "expected.json").read_bytes())["images"][:count]
-    numbers = list(range(count))
-    found = list(arm(cpu).answers("read the pictures", ["read", folder, *numbers]))
-    host = list(host_jvm().answers("read the pictures", ["read", folder, *numbers]))
     assert [row["name"] for row in found] == [row["name"] for row in expected]
     assert sum(len(row["rec_texts"]) for row in found) > len(expected)
     for reference in (expected, host):  # Python's engine nb, and OpenCV's own x86 library
@@ -107,10 +93,10 @@ def test_the_archives_own_library_loads_the_models_and_reads_a_picture(arm_sets,
         jvm = open_android(cpu, machine)
     except ToolMissing as error:
         lacking(str(error))
-    for folder in arm_sets.values():
-        expected = json.loads((folder / "expected.json").read_bytes())["images"]
-        number = next(i for i, row in enumerate(expected) if row["name"] == "tiny.png")
-        (found,) = jvm.answers("read a picture", ["read", folder, number])
-        compared = agreement(expected[number], found)
-        assert (compared.identical, compared.lines) == (True, 1), found
+    answers = list(jvm.answers("read a picture with each recipe", ["first", *arm_sets.values()]))
+    assert len(answers) == len(arm_sets)
+    for folder, found in zip(arm_sets.values(), answers, strict=True):
+        expected = json.loads((folder / "expected.json").read_bytes())["images"][0]
+        compared = agreement(expected, found)
+        assert (expected["name"], compared.identical, compared.lines) == ("tiny.png", True, 1), found
         assert compared.score_difference < 1e-4

@@ -121,7 +121,7 @@ RUNS = {
     # how-to: an app of one's own
     "./scripts/edge-kit build --target arm64 --recipe weight_int8": BUILD,
     "mvn -f android_app/pom.xml -DskipTests install": (
-        "tests/edge_kit/android/test_aar.py::"
+        "tests/android/test_maven.py::"
         "test_what_maven_installs_is_a_valid_aar_and_jars_that_the_example_compiles_against"
     ),
     # how-to: a difference

@@ -38,7 +38,6 @@ from edge_kit.ocr.image import read_image
 from edge_kit.recipes import load_recipes, without_algorithms
 from edge_kit.stages.apk.package import PERMISSIONS
 from edge_kit.stages.apk.results import APK
-from edge_kit.stages.oracle import find_oracle
 from edge_kit.verify.regression import regression_set
 from model_opt.fs import sha256_bytes
 from model_opt.nb import read_nb
@@ -85,12 +84,18 @@ def build(downloads: Path, folder: Path, events: list[Event] | None = None, **ch
     cache = clean_cache_in(folder, downloads)
     request = replace(REQUEST, out=folder / "bundle", **changes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGE_KIT_CACHE", str(cache))
+        for name, value in environment(cache).items():
+            patch.setenv(name, value)
         # What the algorithms of a recipe do is tested elsewhere, and takes minutes.
         patch.setattr(job, "load_recipes", lambda: without_algorithms(load_recipes()))
         build_bundle(request, events.append if events is not None else lambda _: None)
     manifest = read_manifest(request.out / "manifest.json")
     return Built(request, cache, manifest, (request.out / APK).read_bytes())
+
+
+def environment(cache: Path) -> dict[str, str]:
+    """Return the settings of a build with ``cache``: without Paddle Lite's x86 engine, which has its own tests."""
+    return {"EDGE_KIT_CACHE": str(cache), "EDGE_KIT_OPT_PYTHON": "/no/such/python3.7"}
 
 
 def clean_cache_in(folder: Path, downloads: Path) -> Path:
@@ -106,7 +111,6 @@ def clean_cache_in(folder: Path, downloads: Path) -> Path:
 @pytest.fixture(scope="module")
 def downloads(android_kit):
     """The shared cache, with models, tools, artifacts and the debug key in it."""
-    find_oracle(offline=False)
     for name in ("PP-OCRv4_mobile_det", "PP-OCRv4_mobile_rec"):
         fetch(name)
     debug_key()
@@ -305,7 +309,7 @@ job.build_bundle(
 def test_a_build_from_the_wheel_and_a_clean_cache_is_byte_identical(built, downloads, tmp_path):
     (wheel,) = packages(tmp_path / "dist", "-t", "wheel")
     installed = install(wheel, tmp_path / "installed")
-    env = {**installed.env, "EDGE_KIT_CACHE": str(clean_cache_in(tmp_path, downloads))}
+    env = {**installed.env, **environment(clean_cache_in(tmp_path, downloads))}
     command = [installed.bin / "python", "-c", FROM_THE_WHEEL, tmp_path / "bundle"]
     done = subprocess.run(command, cwd=installed.folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -324,35 +328,46 @@ def test_nothing_runs_again_when_nothing_changed(built, downloads, few_images, m
 FIT = shared_object(payload=b"\0v2.14-rc\0", needed=("libc.so", "libc++_shared.so"))
 
 
-def lite_release(folder: Path, library: bytes = FIT) -> Path:
-    """A release archive of Paddle Lite as far as packaging looks: its API's declarations, and a library of arm64."""
-    config = load_android()
-    classes = folder / "classes"
+@pytest.fixture(scope="module")
+def lite_jar(android_kit, tmp_path_factory) -> Path:
+    """The declarations of Paddle Lite's API, compiled: what packaging looks for in ``PaddlePredictor.jar``."""
+    folder = tmp_path_factory.mktemp("lite")
     sources = sorted((sources_dir() / "paddle-lite-api" / "src" / "main" / "java").rglob("*.java"))
-    android = fetch_artifacts([config.artifacts["android-all"]])[config.artifacts["android-all"]]
     javac = require_tools(("javac",))["javac"]
-    options = ["-nowarn", "-source", "8", "-target", "8", "-cp", android, "-d", classes]
-    run_tool("compile", [javac, *options, *sources])
-    run_tool("pack", [javac.with_name("jar"), "cf", folder / "PaddlePredictor.jar", "-C", classes, "."])
+    options = ["-nowarn", "-source", "8", "-target", "8", "-cp", android_kit.paths["android-all"]]
+    run_tool("compile", [javac, *options, "-d", folder / "classes", *sources])
+    run_tool("pack", [javac.with_name("jar"), "cf", folder / "PaddlePredictor.jar", "-C", folder / "classes", "."])
+    return folder / "PaddlePredictor.jar"
+
+
+def lite_release(jar: Path, folder: Path, library: bytes = FIT) -> Path:
+    """A release archive of Paddle Lite as far as packaging looks: ``lite_jar``, and a library of arm64."""
     (folder / "libpaddle_lite_jni.so").write_bytes(library)
     path = folder / "release.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
-        tar.add(folder / "PaddlePredictor.jar", "lib/java/jar/PaddlePredictor.jar")
+        tar.add(jar, "lib/java/jar/PaddlePredictor.jar")
         tar.add(folder / "libpaddle_lite_jni.so", "lib/java/so/libpaddle_lite_jni.so")
     return path
 
 
-def test_a_given_runtime_is_in_the_app_with_its_classes_and_version(built, downloads, few_images, tmp_path):
-    shutil.copytree(built.cache / "stages", tmp_path / "cache" / "stages")
+@pytest.fixture(scope="module")
+def with_runtime(built, downloads, few_images, lite_jar, tmp_path_factory) -> Built:
+    """An app with a given runtime, and a name, a package and a version of its own."""
+    folder = tmp_path_factory.mktemp("runtime")
+    shutil.copytree(built.cache / "stages", folder / "cache" / "stages")
     own = {"application_id": "com.example.reader", "name": "读者 Reader", "version_code": 77}
-    app = replace(ARM64, lite_runtime=lite_release(tmp_path), require_lite=True, **own)
-    made = build(downloads, tmp_path, app=app)
+    app = replace(ARM64, lite_runtime=lite_release(lite_jar, folder), require_lite=True, **own)
+    return build(downloads, folder, app=app)
+
+
+def test_a_given_runtime_is_in_the_app_with_its_classes_and_version(with_runtime):
+    made, asked = with_runtime, with_runtime.request.app
     app = made.manifest.app
-    assert {"application_id": app["package"], "name": app["name"], "version_code": app["version_code"]} == own
+    assert (app["package"], app["name"], app["version_code"]) == (asked.application_id, asked.name, asked.version_code)
     assert "com.example.reader, version code 77" in (made.request.out / "report.html").read_text()
     found = read_dex(made.file("classes.dex"), "classes.dex")
     assert f"{LITE}PaddlePredictor" in found.classes
-    assert made.file("lib/arm64-v8a/libpaddle_lite_jni.so") == (tmp_path / "libpaddle_lite_jni.so").read_bytes()
+    assert made.file("lib/arm64-v8a/libpaddle_lite_jni.so") == FIT
     listed = json.loads(made.file("assets/bundle/assets.json"))
     assert (listed["has_paddle_lite"], listed["lite_version"]) == (True, "v2.14-rc")
     for role in ("det", "rec"):
@@ -376,12 +391,12 @@ def release_server(tmp_path, monkeypatch):
 RELEASE = "/v2.14-rc/armv8.tar.gz"
 
 
-def test_a_release_that_fits_is_in_the_app(built, downloads, few_images, release_server, tmp_path):
-    release_server.add(RELEASE, lite_release(tmp_path).read_bytes())
-    shutil.copytree(built.cache / "stages", tmp_path / "cache" / "stages")
+def test_a_release_that_fits_is_in_the_app(with_runtime, downloads, few_images, lite_jar, release_server, tmp_path):
+    release_server.add(RELEASE, lite_release(lite_jar, tmp_path).read_bytes())
+    shutil.copytree(with_runtime.cache / "stages", tmp_path / "cache" / "stages")
     made = build(downloads, tmp_path)
     assert made.manifest.app["engines"] == ["paddle_lite", "opencv"]
-    assert made.file("lib/arm64-v8a/libpaddle_lite_jni.so") == (tmp_path / "libpaddle_lite_jni.so").read_bytes()
+    assert made.file("lib/arm64-v8a/libpaddle_lite_jni.so") == FIT
 
 
 BAD_RELEASES = {
@@ -394,17 +409,17 @@ BAD_RELEASES = {
 }
 
 
-def serve(server: Server, folder: Path, fault: str) -> None:
+def serve(server: Server, jar: Path, folder: Path, fault: str) -> None:
     """Let the server deliver a release with a fault of ``BAD_RELEASES``."""
     library, options = BAD_RELEASES[fault]
     if library is not None:
-        data = lite_release(folder, library).read_bytes()
+        data = lite_release(jar, folder, library).read_bytes()
         server.add(RELEASE, data[: len(data) - options.get("short", 0)], cuts=list(options.get("cuts", ())))
 
 
 @pytest.mark.parametrize("fault", BAD_RELEASES)
-def test_no_release_can_fail_a_default_build(built, downloads, few_images, release_server, tmp_path, fault):
-    serve(release_server, tmp_path, fault)
+def test_no_release_can_fail_a_default_build(built, downloads, few_images, lite_jar, release_server, tmp_path, fault):
+    serve(release_server, lite_jar, tmp_path, fault)
     shutil.copytree(built.cache / "stages", tmp_path / "cache" / "stages")
     events: list[Event] = []
     made = build(downloads, tmp_path, events)
@@ -419,8 +434,10 @@ def test_no_release_can_fail_a_default_build(built, downloads, few_images, relea
 
 
 @pytest.mark.parametrize("fault", [name for name in BAD_RELEASES if name != "needs a foreign library"])
-def test_a_bad_release_stops_a_build_that_requires_it(downloads, release_server, monkeypatch, tmp_path, fault):
-    serve(release_server, tmp_path, fault)
+def test_a_bad_release_stops_a_build_that_requires_it(
+    downloads, lite_jar, release_server, monkeypatch, tmp_path, fault
+):
+    serve(release_server, lite_jar, tmp_path, fault)
     monkeypatch.setenv("EDGE_KIT_CACHE", str(tmp_path / "cache"))
     with pytest.raises(RuntimeUnfit, match="the app cannot have Paddle Lite"):
         plan_app(replace(ARM64, require_lite=True), "arm64", "2.14rc0", offline=False)

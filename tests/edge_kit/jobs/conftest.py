@@ -36,3 +36,9 @@ def two_images(monkeypatch):
     """Verification on two small images, for tests that are not about its result."""
     few = tuple(image for image in regression_set() if image.name in {"street_sign.png", "empty.png"})
     monkeypatch.setattr(models, "regression_set", lambda: few)
+
+
+@pytest.fixture
+def without_oracle(shared_downloads, monkeypatch):
+    """Builds without Paddle Lite's x86 engine, for tests that are not about it: each of its starts takes seconds."""
+    monkeypatch.setenv("EDGE_KIT_OPT_PYTHON", "/no/such/python3.7")

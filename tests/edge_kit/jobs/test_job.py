@@ -45,7 +45,7 @@ def test_two_builds_from_clean_caches_are_byte_identical(clean_cache, tmp_path):
     assert contents(tmp_path / "one") == contents(tmp_path / "elsewhere" / "two")
 
 
-@pytest.mark.usefixtures("clean_cache", "two_images")
+@pytest.mark.usefixtures("clean_cache", "two_images", "without_oracle")
 def test_an_unchanged_build_runs_no_stage_and_writes_nothing(tmp_path):
     events = []
     assert build(tmp_path / "b").changed
@@ -55,7 +55,7 @@ def test_an_unchanged_build_runs_no_stage_and_writes_nothing(tmp_path):
     assert (tmp_path / "b" / "manifest.json").stat().st_mtime_ns == stamp
 
 
-@pytest.mark.usefixtures("clean_cache", "two_images")
+@pytest.mark.usefixtures("clean_cache", "two_images", "without_oracle")
 def test_the_manifest_says_what_the_bundle_holds(tmp_path):
     written = build(tmp_path / "b")
     assert all(verdict.status == "ok" for verdict in check_bundle(written.folder))
@@ -75,7 +75,7 @@ def test_the_manifest_says_what_the_bundle_holds(tmp_path):
     assert "street_sign.png" in (written.folder / "report.html").read_text()
 
 
-@pytest.mark.usefixtures("clean_cache")
+@pytest.mark.usefixtures("clean_cache", "without_oracle")
 def test_a_device_with_a_smaller_limit_is_verified_at_that_limit(tmp_path, monkeypatch):
     text = (ROOT / "configs" / "devices" / "rk3399.yaml").read_text()
     (tmp_path / "mine.yaml").write_text(text.replace("value: 960", "value: 320"))
@@ -164,7 +164,7 @@ def impossible(recipe, metric):
     return changed
 
 
-@pytest.mark.usefixtures("clean_cache", "two_images")
+@pytest.mark.usefixtures("clean_cache", "two_images", "without_oracle")
 def test_a_failed_gate_keeps_the_old_bundle_and_shows_the_report(tmp_path, monkeypatch):
     before = contents(build(tmp_path / "b").folder)
     monkeypatch.setattr(models, "recipe_gates", impossible("fp32", "det_max_abs"))
@@ -197,7 +197,7 @@ def test_the_nan_of_an_fp16_detector_fail_its_gates_by_name(tmp_path, monkeypatc
     assert verified["oracle"]["passed"] is (None if find_oracle(offline=False).env is None else True)
 
 
-@pytest.mark.usefixtures("clean_cache", "two_images")
+@pytest.mark.usefixtures("clean_cache", "two_images", "without_oracle")
 def test_a_users_own_models_and_images_go_the_same_way(tmp_path, mobile_det, mobile_rec):
     for files, name in ((mobile_det, "my_det"), (mobile_rec, "my_rec")):
         (tmp_path / name).mkdir()
@@ -259,7 +259,7 @@ def test_an_unreadable_image_of_the_user_is_named_before_any_work(tmp_path):
 
 
 def test_auto_takes_the_first_recipe_that_passes_and_says_what_it_passed_over(
-    clean_cache, two_images, tmp_path, monkeypatch
+    clean_cache, two_images, without_oracle, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(models, "recipe_gates", impossible("weight_int8", "det_non_finite"))
     # Without its algorithms a recipe takes seconds; what they do is tested elsewhere.

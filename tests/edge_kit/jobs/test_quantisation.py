@@ -53,7 +53,7 @@ def quantise(out, roles, **changes):
     return quantise_models(BuildRequest(**{**vars(REQUEST), "out": out, **changes}), roles, lambda _: None)
 
 
-@pytest.mark.usefixtures("clean_cache", "two_images")
+@pytest.mark.usefixtures("clean_cache", "two_images", "without_oracle")
 def test_what_the_algorithm_made_is_what_is_written(tmp_path, nudge):
     (done,), _ = quantise(tmp_path / "q", ["rec"], allow_failed_gates=True)
     (lines,) = nudge
@@ -66,7 +66,7 @@ def test_what_the_algorithm_made_is_what_is_written(tmp_path, nudge):
     assert read_nb(tmp_path / "q" / "rec.nb").ops
 
 
-@pytest.mark.usefixtures("clean_cache", "two_images")
+@pytest.mark.usefixtures("clean_cache", "two_images", "without_oracle")
 def test_a_failed_gate_writes_nothing(tmp_path, nudge):
     written, verification = quantise(tmp_path / "q", ["det"])
     assert nudge
@@ -74,7 +74,7 @@ def test_a_failed_gate_writes_nothing(tmp_path, nudge):
     assert not (tmp_path / "q").exists()
 
 
-@pytest.mark.usefixtures("clean_cache", "two_images")
+@pytest.mark.usefixtures("clean_cache", "two_images", "without_oracle")
 def test_without_an_algorithm_opt_alone_rounds_the_weights(tmp_path):
     written, verification = quantise(tmp_path / "q", ["det", "rec"])
     assert [file.path.name for file in written] == ["det.nb", "rec.nb"]

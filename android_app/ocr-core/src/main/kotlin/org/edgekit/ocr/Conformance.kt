@@ -28,8 +28,9 @@ object Conformance {
             val spec = OcrSpec.parse(text(vectors, manifest.getString("spec")))
             val cases = manifest.getJSONArray("cases")
             val results = ArrayList<CaseResult>(cases.length())
+            val intact = HashSet<String>()
             for (i in 0 until cases.length()) {
-                val result = runCase(cases.getJSONObject(i), spec, vectors)
+                val result = runCase(cases.getJSONObject(i), spec, vectors, intact)
                 results.add(result)
                 progress(result)
             }
@@ -44,10 +45,15 @@ object Conformance {
     private fun text(vectors: VectorSource, name: String) =
         vectors.open(name).use { String(it.readBytes(), Charsets.UTF_8) }
 
-    private fun runCase(case: JSONObject, spec: OcrSpec, vectors: VectorSource): CaseResult {
+    private fun runCase(
+        case: JSONObject,
+        spec: OcrSpec,
+        vectors: VectorSource,
+        intact: MutableSet<String>,
+    ): CaseResult {
         val inputs = HashMap<String, VectorArray>()
         val rows = case.getJSONObject("inputs")
-        for (name in rows.keys()) inputs[name] = VectorArray.read(rows.getJSONObject(name), vectors)
+        for (name in rows.keys()) inputs[name] = VectorArray.read(rows.getJSONObject(name), vectors, intact)
         val stages = ConformanceStages(spec.profile(case.getString("profile")))
         val stage = case.getString("stage")
         val begin = System.nanoTime()
@@ -76,6 +82,6 @@ object Conformance {
 
     private fun count(row: JSONObject, found: VectorArray, vectors: VectorSource): String {
         if (!row.has("file")) return ""
-        return " in ${found.differences(VectorArray.read(row, vectors))} of ${found.size} values"
+        return " in ${found.differences(VectorArray.read(row, vectors, HashSet()))} of ${found.size} values"
     }
 }

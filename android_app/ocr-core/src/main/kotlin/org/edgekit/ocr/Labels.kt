@@ -72,4 +72,8 @@ private fun decoded(data: ByteArray): String {
 }
 
 private fun sha256(data: ByteArray): String =
-    MessageDigest.getInstance("SHA-256").digest(data).joinToString("") { "%02x".format(it) }
+    hex(MessageDigest.getInstance("SHA-256").digest(data))
+
+/** Returns [bytes] as lower-case hexadecimal digits. */
+internal fun hex(bytes: ByteArray): String =
+    String(CharArray(2 * bytes.size) { Character.forDigit(bytes[it / 2].toInt() shr (if (it % 2 == 0) 4 else 0) and 15, 16) })

@@ -21,7 +21,7 @@ internal class VectorArray(val dtype: String, val shape: IntArray, private val b
     fun sha256(): String {
         val digest = MessageDigest.getInstance("SHA-256")
         digest.update(buffer())
-        return digest.digest().joinToString("") { String.format("%02x", it) }
+        return hex(digest.digest())
     }
 
     /** Returns how many values differ in their bits from those of [other], an array of the same shape. */
@@ -55,12 +55,20 @@ internal class VectorArray(val dtype: String, val shape: IntArray, private val b
             return VectorArray("float64", shape, bytes)
         }
 
-        /** Reads the array of a manifest's [row]; throws [BundleException] when its file is damaged. */
-        fun read(row: JSONObject, source: VectorSource): VectorArray {
+        /**
+         * Reads the array of a manifest's [row]; throws [BundleException] when its file is damaged.
+         *
+         * A file that [intact] names was checked before; many vectors share one.
+         */
+        fun read(row: JSONObject, source: VectorSource, intact: MutableSet<String>): VectorArray {
             val file = row.getString("file")
+            val sum = row.getString("sha256")
             val data = source.open(file).use { it.readBytes() }
             val array = VectorArray(row.getString("dtype"), shapeOf(row), ByteBuffer.wrap(data))
-            if (array.sha256() != row.getString("sha256")) throw BundleException("the golden vector $file is damaged")
+            if ("$file $sum" !in intact) {
+                if (array.sha256() != sum) throw BundleException("the golden vector $file is damaged")
+                intact.add("$file $sum")
+            }
             return array
         }
 

@@ -15,6 +15,7 @@ import org.opencv.imgcodecs.Imgcodecs
 
 /**
  * What scripts/arm_lane.py runs on an emulated processor, and on the host to compare; each answer is a line of JSON.
+ * `--` separates commands that run one after another: a start takes seconds of an emulated processor.
  *
  * `load MODEL...`: whether the engine takes each ONNX file.
  * `read SET NUMBER...`: what the pipeline reads on these images of an [ImageSet].
@@ -24,20 +25,28 @@ import org.opencv.imgcodecs.Imgcodecs
  * `time ROUNDS MODEL HEIGHT WIDTH`: processor seconds of each run on one thread, behind one that is not counted.
  */
 fun main(arguments: Array<String>) {
-    val rest = arguments.drop(1)
     HostOpenCv.load()
-    when (arguments[0]) {
+    var rest = arguments.toList()
+    while (rest.isNotEmpty()) {
+        val command = rest.takeWhile { it != "--" }
+        run(command[0], command.drop(1))
+        rest = rest.drop(command.size + 1)
+    }
+    System.out.flush()
+    // At once, as Android ends an app: nothing of the libraries is taken down.
+    Runtime.getRuntime().halt(0)
+}
+
+private fun run(command: String, rest: List<String>) {
+    when (command) {
         "load" -> for (model in rest) println(loaded(File(model)))
         "golden" -> println(golden(File(rest[0])))
         "decode" -> for (file in rest) println(decoded(File(file)))
         "read" -> read(ImageSet(File(rest[0])), rest.drop(1).map { it.toInt() })
         "first" -> for (folder in rest) read(ImageSet(File(folder)), listOf(0))
         "time" -> println(times(rest[0].toInt(), File(rest[1]), rest[2].toInt(), rest[3].toInt()))
-        else -> throw IllegalArgumentException(arguments[0])
+        else -> throw IllegalArgumentException(command)
     }
-    System.out.flush()
-    // At once, as Android ends an app: nothing of the libraries is taken down.
-    Runtime.getRuntime().halt(0)
 }
 
 private fun loaded(model: File): JSONObject {
