@@ -43,7 +43,7 @@ def run_maven(mvn: Path, repository: Path, *arguments: str) -> str:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Modules:
     """What Maven wrote when it compiled and tested all modules, and the repository into which it installed them."""
 
     log: str
@@ -51,18 +51,18 @@ class Tested:
 
 
 @pytest.fixture(scope="module")
-def tested(maven, vectors, whole_images, app_assets, pictures, tmp_path_factory) -> Tested:
+def modules(maven, vectors, whole_images, app_assets, pictures, tmp_path_factory) -> Modules:
     repository = tmp_path_factory.mktemp("maven") / "repository"
     without_modules(repository)
     given = {"vectors": vectors, "images": whole_images, "assets": app_assets, "pictures": pictures}
     properties = [f"-Dedgekit.{name}={folder}" for name, folder in given.items()]
-    return Tested(run_maven(maven, repository, *properties, QUICK_TESTS, "install"), repository)
+    return Modules(run_maven(maven, repository, *properties, QUICK_TESTS, "install"), repository)
 
 
 @pytest.mark.timeout(1500)  # compiles and tests five modules: minutes, and many more on a busy machine
-def test_the_modules_pass_their_tests(tested, capsys):
+def test_the_modules_pass_their_tests(modules, capsys):
     """Also prints surefire's closing lines, so that a reader of the log sees how many tests ran."""
-    closing = CLOSING.findall(tested.log)
+    closing = CLOSING.findall(modules.log)
     with capsys.disabled():
         print()
         for run, failures, errors, skipped in closing:
@@ -76,9 +76,9 @@ def test_the_modules_pass_their_tests(tested, capsys):
 
 
 @pytest.mark.timeout(1500)
-def test_what_maven_installs_is_a_valid_aar_and_jars_that_the_example_compiles_against(tested, tmp_path):
-    check_installed(tested.repository)
-    assert_compiles(ANDROID / "ocr-android" / "src" / "example" / "kotlin" / "Example.kt", tmp_path, tested.repository)
+def test_what_maven_installs_is_a_valid_aar_and_jars_that_the_example_compiles_against(modules, tmp_path):
+    check_installed(modules.repository)
+    assert_compiles(ANDROID / "ocr-android" / "src" / "example" / "kotlin" / "Example.kt", tmp_path, modules.repository)
 
 
 def check_report(path: Path) -> None:

@@ -51,15 +51,15 @@ class ConformanceTest {
                 return ByteArrayInputStream(if (name == file) ByteArray(bytes.size) else bytes)
             }
         }
-        assertTells<BundleException>("the golden vector $file is damaged") { Conformance.run(source) }
+        assertReports<BundleException>("the golden vector $file is damaged") { Conformance.run(source) }
     }
 
     @Test
     fun `a set that is missing, damaged or of another format is refused`() {
-        assertTells<BundleException>("cannot be read") { Conformance.run(Folder(File("nowhere"))) }
-        assertTells<BundleException>("damaged") { Conformance.run(text("{")) }
-        assertTells<BundleException>("another format") { Conformance.run(text("{\"format\": 2}")) }
-        assertTells<BundleException>("a stage 'dance'") {
+        assertReports<BundleException>("cannot be read") { Conformance.run(Folder(File("nowhere"))) }
+        assertReports<BundleException>("damaged") { Conformance.run(text("{")) }
+        assertReports<BundleException>("another format") { Conformance.run(text("{\"format\": 2}")) }
+        assertReports<BundleException>("a stage 'dance'") {
             Conformance.run(changed { it.getJSONArray("cases").getJSONObject(0).put("stage", "dance") })
         }
     }

@@ -26,10 +26,10 @@ class CtcTest {
 
     @Test
     fun `classes that do not fit the dictionary are refused`() =
-        assertTells<ModelException>("the dictionary makes 2 classes") { ctcDecode(answer(1), listOf("a"), rules) }
+        assertReports<ModelException>("the dictionary makes 2 classes") { ctcDecode(answer(1), listOf("a"), rules) }
 
     @Test
-    fun `an answer of another shape is refused`() = assertTells<ModelException>("[3, 3]") {
+    fun `an answer of another shape is refused`() = assertReports<ModelException>("[3, 3]") {
         ctcDecode(Tensor(FloatArray(9), intArrayOf(3, 3)), listOf("a", "b"), rules)
     }
 

@@ -7,7 +7,7 @@ class InferenceEngineTest {
     @Test
     fun `values that are not finite are counted`() {
         for (bad in listOf(Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, 1e31f)) {
-            assertTells<EngineException>("2 of 4 values") {
+            assertReports<EngineException>("2 of 4 values") {
                 checkAnswer("x", Tensor(floatArrayOf(bad, 0f, 1f, bad), intArrayOf(1, 4)))
             }
         }
@@ -16,7 +16,7 @@ class InferenceEngineTest {
     @Test
     fun `an input that does not fill its shape is refused`() {
         for (shape in listOf(intArrayOf(1, 3, 2, 2), intArrayOf(12), intArrayOf(1, 3, 0, 4), intArrayOf(1, -3, -2, 2))) {
-            assertTells<EngineException>("takes tensors of [n, c, h, w]") { checkInput("x", FloatArray(11), shape) }
+            assertReports<EngineException>("takes tensors of [n, c, h, w]") { checkInput("x", FloatArray(11), shape) }
         }
     }
 

@@ -19,7 +19,7 @@ class LabelsTest {
             val name = case.getString("name")
             val data = case.getString("hex").chunked(2).map { it.toInt(16).toByte() }.toByteArray()
             if (case.has("fails")) {
-                assertTells<ModelException>(case.getString("fails")) { parseLabels(data, plain) }
+                assertReports<ModelException>(case.getString("fails")) { parseLabels(data, plain) }
             } else {
                 assertEquals(strings(case), parseLabels(data, plain), name)
                 assertEquals(strings(case), parseLabels(String(data, Charsets.UTF_8), plain), name)

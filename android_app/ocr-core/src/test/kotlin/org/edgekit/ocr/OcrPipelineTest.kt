@@ -77,17 +77,17 @@ class OcrPipelineTest {
 
     @Test
     fun `an image too wide to cut lines from is refused`() =
-        assertTells<ImageException>("40000 x 40 pixels") { read(plainImage(40000, 40)) }
+        assertReports<ImageException>("40000 x 40 pixels") { read(plainImage(40000, 40)) }
 
     @Test
-    fun `an empty image is refused`() = assertTells<ImageException>("no pixels") { read(Mat()) }
+    fun `an empty image is refused`() = assertReports<ImageException>("no pixels") { read(Mat()) }
 
     @Test
     fun `an image of another type is refused`() {
         for (type in listOf(CvType.CV_8UC1, CvType.CV_8UC4, CvType.CV_32FC3, CvType.CV_16UC3)) {
-            assertTells<ImageException>("not CV_8UC3") { read(Mat(9, 9, type, Scalar(0.0))) }
+            assertReports<ImageException>("not CV_8UC3") { read(Mat(9, 9, type, Scalar(0.0))) }
         }
-        assertTells<ImageException>("not CV_8UC3") { read(Mat(intArrayOf(3, 3, 3), CvType.CV_8UC3, Scalar(0.0))) }
+        assertReports<ImageException>("not CV_8UC3") { read(Mat(intArrayOf(3, 3, 3), CvType.CV_8UC3, Scalar(0.0))) }
     }
 
     @Test
@@ -111,21 +111,21 @@ class OcrPipelineTest {
         val broken = FakeEngine("broken") { shape ->
             Tensor(FloatArray(shape[2] * shape[3]) { Float.NaN }, intArrayOf(1, 1, shape[2], shape[3]))
         }
-        assertTells<EngineException>("not finite") { read(plainImage(64, 64), pipeline(det = broken)) }
+        assertReports<EngineException>("not finite") { read(plainImage(64, 64), pipeline(det = broken)) }
         val nanText = FakeEngine("nan") { Tensor(FloatArray(6) { Float.NaN }, intArrayOf(1, 2, 3)) }
-        assertTells<EngineException>("6 of 6 values") { read(plainImage(64, 64), pipeline(rec = nanText)) }
+        assertReports<EngineException>("6 of 6 values") { read(plainImage(64, 64), pipeline(rec = nanText)) }
     }
 
     @Test
     fun `a detector of another kind is refused`() {
         for (shape in listOf(intArrayOf(1, 2), intArrayOf(1, 2, 4, 4), intArrayOf(1, 1, 0, 4))) {
             val other = FakeEngine("other") { Tensor(FloatArray(shape.fold(1) { a, b -> a * b }), shape) }
-            assertTells<ModelException>("not [1, 1, h, w]") { read(plainImage(64, 64), pipeline(det = other)) }
+            assertReports<ModelException>("not [1, 1, h, w]") { read(plainImage(64, 64), pipeline(det = other)) }
         }
     }
 
     @Test
-    fun `a dictionary of another model is refused`() = assertTells<ModelException>("the dictionary makes 2 classes") {
+    fun `a dictionary of another model is refused`() = assertReports<ModelException>("the dictionary makes 2 classes") {
         read(plainImage(64, 64), OcrPipeline(profile, allText, readsAb, listOf("a")))
     }
 
@@ -138,7 +138,7 @@ class OcrPipelineTest {
         assertEquals(1, result.lines.size)
         assertEquals(listOf(192), widths)
         val three = FakeEngine("cls") { Tensor(floatArrayOf(0f, 0f, 1f), intArrayOf(1, 3)) }
-        assertTells<ModelException>("3 classes") {
+        assertReports<ModelException>("3 classes") {
             read(plainImage(64, 64), OcrPipeline(rules, allText, readsAb, listOf("a", "b"), three))
         }
     }

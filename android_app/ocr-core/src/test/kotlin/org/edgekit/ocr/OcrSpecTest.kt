@@ -68,7 +68,7 @@ class OcrSpecTest {
 
     @Test
     fun `a specification of another version is refused`() =
-        assertTells<SpecException>("version 1, this app reads 3") {
+        assertReports<SpecException>("version 1, this app reads 3") {
             OcrSpec.parse(changedSpec { it.put("spec_version", 1) })
         }
 
@@ -82,12 +82,12 @@ class OcrSpecTest {
     @Test
     fun `text that is no JSON object is refused`() {
         for (text in listOf("", "[1, 2]", "spec_version: 2", specJson.dropLast(900))) {
-            assertTells<SpecException>("the specification is damaged") { OcrSpec.parse(text) }
+            assertReports<SpecException>("the specification is damaged") { OcrSpec.parse(text) }
         }
     }
 
     @Test
-    fun `a missing key is named`() = assertTells<SpecException>("profiles.pp-ocrv4.db.unclip_ratio is missing") {
+    fun `a missing key is named`() = assertReports<SpecException>("profiles.pp-ocrv4.db.unclip_ratio is missing") {
         OcrSpec.parse(changedSpec { it.section("pp-ocrv4", "db").remove("unclip_ratio") })
     }
 
@@ -106,7 +106,7 @@ class OcrSpecTest {
             "pad_value" to 1.5,
         )
         for ((key, value) in wrong) {
-            assertTells<SpecException>("profiles.pp-ocrv4.detection.$key must be") {
+            assertReports<SpecException>("profiles.pp-ocrv4.detection.$key must be") {
                 OcrSpec.parse(changedSpec { it.section("pp-ocrv4", "detection").put(key, value as Any) })
             }
         }
@@ -115,7 +115,7 @@ class OcrSpecTest {
     @Test
     fun `a row sort without a known name is refused`() {
         for (value in listOf<Any>("bubble", -1)) {
-            assertTells<SpecException>("profiles.pp-ocrv4.boxes.row_sort must be") {
+            assertReports<SpecException>("profiles.pp-ocrv4.boxes.row_sort must be") {
                 OcrSpec.parse(changedSpec { it.section("pp-ocrv4", "boxes").put("row_sort", value) })
             }
         }
@@ -123,12 +123,12 @@ class OcrSpecTest {
 
     @Test
     fun `cubic resizing is refused, since processors differ on it`() =
-        assertTells<SpecException>("recognition.interpolation must be one of linear") {
+        assertReports<SpecException>("recognition.interpolation must be one of linear") {
             OcrSpec.parse(changedSpec { it.section("pp-ocrv4", "recognition").put("interpolation", "cubic") })
         }
 
     @Test
-    fun `a default profile that is not there is refused`() = assertTells<SpecException>("unknown specification profile") {
+    fun `a default profile that is not there is refused`() = assertReports<SpecException>("unknown specification profile") {
         OcrSpec.parse(changedSpec { it.put("default_profile", "none") })
     }
 
@@ -139,7 +139,7 @@ class OcrSpecTest {
             val keys = (profile.get(section) as? JSONObject)?.keys()?.asSequence()?.toList() ?: continue
             // The keys that may be null may be absent too.
             for (key in keys - setOf("min_side_exclusive", "max_side_limit")) {
-                assertTells<SpecException>("profiles.pp-ocrv4.$section.$key is missing") {
+                assertReports<SpecException>("profiles.pp-ocrv4.$section.$key is missing") {
                     OcrSpec.parse(changedSpec { it.section("pp-ocrv4", section).remove(key) })
                 }
             }

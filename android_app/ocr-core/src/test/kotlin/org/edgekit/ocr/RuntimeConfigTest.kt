@@ -26,26 +26,26 @@ class RuntimeConfigTest {
     }
 
     @Test
-    fun `another version is refused`() = assertTells<BundleException>("version 2, this app reads 1") {
+    fun `another version is refused`() = assertReports<BundleException>("version 2, this app reads 1") {
         RuntimeConfig.parse(changed { it.put("schema_version", 2) })
     }
 
     @Test
     fun `a damaged file is refused`() {
         for (text in listOf("", "null", sample.take(200))) {
-            assertTells<BundleException>("runtime_config.json is damaged") { RuntimeConfig.parse(text) }
+            assertReports<BundleException>("runtime_config.json is damaged") { RuntimeConfig.parse(text) }
         }
     }
 
     @Test
-    fun `a missing model is named`() = assertTells<BundleException>("models.rec is missing") {
+    fun `a missing model is named`() = assertReports<BundleException>("models.rec is missing") {
         RuntimeConfig.parse(changed { it.getJSONObject("models").remove("rec") })
     }
 
     @Test
     fun `a value out of range is named`() {
         for ((key, value) in mapOf("threads" to 0, "warm_up" to -1, "engine" to "tflite", "fp16" to "no")) {
-            assertTells<BundleException>("$key must be") { RuntimeConfig.parse(changed { it.put(key, value as Any) }) }
+            assertReports<BundleException>("$key must be") { RuntimeConfig.parse(changed { it.put(key, value as Any) }) }
         }
     }
 

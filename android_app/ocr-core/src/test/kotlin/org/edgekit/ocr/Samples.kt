@@ -37,7 +37,7 @@ class FakeEngine(override val name: String, private val answer: (IntArray) -> Te
 }
 
 /** Fails unless [block] throws a [T] whose message holds [words]. */
-inline fun <reified T : OcrException> assertTells(words: String, block: () -> Unit) {
+inline fun <reified T : OcrException> assertReports(words: String, block: () -> Unit) {
     val error = assertFailsWith<T> { block() }
     assertTrue(words in error.message.orEmpty(), "'$words' is not in '${error.message}'")
 }
