@@ -2,7 +2,7 @@
 
 Three things are made once and kept in the kit's cache under ``arm``: a root file system with a JRE and what OpenCV's
 library links (Debian's packages, by mmdebstrap from the host's own apt sources), the pinned artifacts of Maven, and
-the compiled classes and tests of ``ocr-core`` and ``engine-opencv``. tests/arm and scripts/bench_arm.py run on them.
+the compiled classes and tests of ``ocr-core`` and ``engine-opencv``. test_on_arm.py and scripts/bench_arm.py use them.
 
 EDGE_KIT_ARM_SOURCES names another mirror, or a file of apt sources, for the root file systems.
 """
