@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.no_oracle import NO_ORACLE
+
 SCRIPT = Path(__file__).with_name("portable_cli.py")
 ROOT = SCRIPT.parent.parent
 
@@ -20,8 +22,7 @@ ROOT = SCRIPT.parent.parent
 def run_portable(*arguments: str | Path, cache: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-X", "warn_default_encoding", SCRIPT, *arguments]
     # No such system has Paddle Lite's own engine.
-    own = {"PYTHONPATH": str(ROOT), "EDGE_KIT_CACHE": str(cache), "EDGE_KIT_OPT_PYTHON": "/no/such/python3.7"}
-    env = {**os.environ, **own}
+    env = {**os.environ, **NO_ORACLE, "PYTHONPATH": str(ROOT), "EDGE_KIT_CACHE": str(cache)}
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=800)
 
 

@@ -46,6 +46,7 @@ from model_opt.zoo import fetch
 from tests.edge_kit.android.elf_writer import shared_object
 from tests.edge_kit.test_bill import check_form
 from tests.model_opt.zoo_samples import Server, serving
+from tests.no_oracle import NO_ORACLE
 from tests.wheel import build as packages
 from tests.wheel import install
 
@@ -95,7 +96,7 @@ def build(downloads: Path, folder: Path, events: list[Event] | None = None, **ch
 
 def environment(cache: Path) -> dict[str, str]:
     """Return the settings of a build with ``cache``: without Paddle Lite's x86 engine, which has its own tests."""
-    return {"EDGE_KIT_CACHE": str(cache), "EDGE_KIT_OPT_PYTHON": "/no/such/python3.7"}
+    return {"EDGE_KIT_CACHE": str(cache), **NO_ORACLE}
 
 
 def clean_cache_in(folder: Path, downloads: Path) -> Path:

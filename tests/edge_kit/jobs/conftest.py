@@ -5,6 +5,7 @@ import pytest
 from edge_kit.jobs import models
 from edge_kit.verify.regression import regression_set
 from model_opt.resources import cache_dir
+from tests.no_oracle import NO_ORACLE
 
 
 @pytest.fixture(scope="session")
@@ -40,5 +41,6 @@ def two_images(monkeypatch):
 
 @pytest.fixture
 def without_oracle(shared_downloads, monkeypatch):
-    """Builds without Paddle Lite's x86 engine, for tests that are not about it: each of its starts takes seconds."""
-    monkeypatch.setenv("EDGE_KIT_OPT_PYTHON", "/no/such/python3.7")
+    """Builds without Paddle Lite's x86 engine."""
+    for name, value in NO_ORACLE.items():
+        monkeypatch.setenv(name, value)

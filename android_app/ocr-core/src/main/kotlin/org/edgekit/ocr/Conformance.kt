@@ -82,6 +82,6 @@ object Conformance {
 
     private fun count(row: JSONObject, found: VectorArray, vectors: VectorSource): String {
         if (!row.has("file")) return ""
-        return " in ${found.differences(VectorArray.read(row, vectors, HashSet()))} of ${found.size} values"
+        return " in ${found.differences(VectorArray.read(row, vectors))} of ${found.size} values"
     }
 }

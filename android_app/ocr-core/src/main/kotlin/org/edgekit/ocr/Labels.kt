@@ -75,5 +75,9 @@ private fun sha256(data: ByteArray): String =
     hex(MessageDigest.getInstance("SHA-256").digest(data))
 
 /** Returns [bytes] as lower-case hexadecimal digits. */
-internal fun hex(bytes: ByteArray): String =
-    String(CharArray(2 * bytes.size) { Character.forDigit(bytes[it / 2].toInt() shr (if (it % 2 == 0) 4 else 0) and 15, 16) })
+internal fun hex(bytes: ByteArray): String = buildString(2 * bytes.size) {
+    for (byte in bytes) {
+        append(Character.forDigit(byte.toInt() shr 4 and 15, 16))
+        append(Character.forDigit(byte.toInt() and 15, 16))
+    }
+}

@@ -60,7 +60,7 @@ internal class VectorArray(val dtype: String, val shape: IntArray, private val b
          *
          * A file that [intact] names was checked before; many vectors share one.
          */
-        fun read(row: JSONObject, source: VectorSource, intact: MutableSet<String>): VectorArray {
+        fun read(row: JSONObject, source: VectorSource, intact: MutableSet<String> = HashSet()): VectorArray {
             val file = row.getString("file")
             val sum = row.getString("sha256")
             val data = source.open(file).use { it.readBytes() }
